@@ -1,0 +1,1 @@
+"""Image classification for the zoo. The submodules import torch; this package does not."""

@@ -1,0 +1,62 @@
+"""What the training entrypoint asks of a model and of a dataset, as protocols.
+
+Nothing has to be inherited: a LightningModule and a LightningDataModule with these members
+are enough. ``zoo.testing`` checks them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+Primitive = bool | int | float | str | None
+Facts = dict[str, Any]
+"""What a dataset knows: JSON values under names that models use as constructor arguments."""
+
+
+@runtime_checkable
+class ZooModule(Protocol):
+    """A LightningModule of the zoo.
+
+    Its constructor arguments are primitives (or lists and dicts of them), typed and documented,
+    saved with ``save_hyperparameters()``; they alone rebuild it. An argument that a recipe
+    leaves out and that has the name of one of the dataset's facts receives that fact. It logs
+    fractions under ``train/...``, ``val/...`` and ``test/...``.
+    """
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Names of the submodules that a new task replaces, such as ``("network.head",)``."""
+        ...
+
+    @property
+    def example_input(self) -> Tensor:
+        """A small valid input of ``forward``, with a batch axis of length 2 or more."""
+        ...
+
+    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+        """Pictures of this model at work, by file name without suffix.
+
+        Called once after testing with one batch of the test data, on the model's device; it may
+        also draw from what ``test_step`` gathered.
+        """
+        ...
+
+
+@runtime_checkable
+class ZooDataModule(Protocol):
+    """A LightningDataModule of the zoo.
+
+    Its constructor takes ``batch_size``, ``num_workers`` and ``seed``, ``root`` where it reads
+    files, and ``split`` where the data has parts (``"all"``: everything found is test data).
+    ``facts`` and ``setup`` raise ``zoo.errors.UsageError`` with the path and the remedy when
+    something is missing, unreadable or inconsistent. ``setup`` may be called more than once.
+    """
+
+    @property
+    def facts(self) -> Facts:
+        """What the data knows, read from it without training: JSON values by argument name."""
+        ...
