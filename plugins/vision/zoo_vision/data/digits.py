@@ -1,0 +1,59 @@
+"""The optical digits that scikit-learn carries."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from zoo_vision.data.images import (
+    TEST,
+    VAL,
+    Found,
+    ImageDataModule,
+    TensorImages,
+    check_fractions,
+    hold_out,
+)
+
+TEST_FRACTION = 0.2
+
+
+class Digits(ImageDataModule):
+    """1,797 handwritten digits, scanned and reduced to 8x8 grey values; needs no files.
+
+    A fixed, stratified fifth is the test part. Source: Alpaydin and Kaynak, Optical Recognition
+    of Handwritten Digits, UCI Machine Learning Repository, as bundled with scikit-learn.
+
+    Args:
+        batch_size: Images in a batch, on each device.
+        num_workers: Processes that prepare batches; the data lies in memory, 0 is quickest.
+        seed: Seed of the order of the training images; the split does not depend on it.
+        split: ``standard``, or ``all`` to make every image test data.
+        val_fraction: Share of the training images held out for validation, fixed and
+            stratified; 0 for none.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 0,
+        split: str = "standard",
+        val_fraction: float = 0.1,
+    ) -> None:
+        super().__init__("scikit-learn's digits", batch_size, num_workers, seed, split)
+        check_fractions(val_fraction=val_fraction)
+        self.val_fraction = val_fraction
+
+    def _load(self) -> Found:
+        from sklearn.datasets import load_digits
+
+        values, labels = load_digits(return_X_y=True)
+        # 16 grey levels and white: 0..16.
+        pixels = np.round(values.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
+        parts = np.zeros(len(labels), dtype=np.uint8)
+        parts[hold_out(labels, TEST_FRACTION)] = TEST
+        rest = np.flatnonzero(parts != TEST)
+        parts[rest[hold_out(labels[rest], self.val_fraction)]] = VAL
+        images = TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
+        return Found(images, parts, [str(digit) for digit in range(10)])

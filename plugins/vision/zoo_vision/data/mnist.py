@@ -1,0 +1,180 @@
+"""MNIST, from the publisher's four idx files."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zoo.errors import UsageError
+from zoo_vision.data.images import (
+    TEST,
+    TRAIN,
+    VAL,
+    Found,
+    ImageDataModule,
+    TensorImages,
+    check_fractions,
+    hold_out,
+)
+
+HOMEPAGE = "https://yann.lecun.org/exdb/mnist/"
+FILES = {
+    TRAIN: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    TEST: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+_UNSIGNED_BYTE = 0x08
+
+
+def read_idx(path: str | Path, axes: int) -> np.ndarray:
+    """Read one idx file of unsigned bytes, packed by gzip if its name ends in ``.gz``.
+
+    The format: two zero bytes, the type of the values (0x08: unsigned byte), the number of
+    axes, the length of each axis as a big-endian 32-bit integer, the values in C order.
+
+    Args:
+        path: The file.
+        axes: How many axes it must have.
+
+    Returns:
+        uint8 array with that many axes.
+
+    Raises:
+        UsageError: the file cannot be read, is no such idx file, is cut short, or goes on
+            after its last value.
+    """
+    path = Path(path)
+    again = f"fetch it again from {HOMEPAGE}"
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise UsageError(f"{path} is a damaged gzip file ({error}); {again}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    start = 4 + 4 * axes
+    if len(content) < start or content[:4] != bytes([0, 0, _UNSIGNED_BYTE, axes]):
+        raise UsageError(
+            f"{path} is not an idx file of unsigned bytes with {axes} "
+            f"{'axis' if axes == 1 else 'axes'} (it starts with {content[:4].hex() or 'nothing'}); "
+            f"{again}"
+        )
+    shape = struct.unpack(f">{axes}I", content[4:start])
+    wanted, there = prod(shape), len(content) - start
+    if there != wanted:
+        what = "is cut short" if there < wanted else "goes on after its last value"
+        raise UsageError(
+            f"{path} {what}: {'x'.join(map(str, shape))} values are announced and {there} bytes "
+            f"follow instead of {wanted}; {again}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+class MNIST(ImageDataModule):
+    """70,000 handwritten digits of 28x28 grey pixels; the publisher's test part of 10,000.
+
+    Source: LeCun, Cortes, Burges: The MNIST database of handwritten digits. The four idx files
+    (``train-images-idx3-ubyte`` and so on), as they are or with ``.gz``, lie in ``root`` or in
+    ``root/MNIST/raw``.
+
+    Args:
+        root: The folder with the idx files.
+        batch_size: Images in a batch, on each device.
+        num_workers: Processes that prepare batches; the data lies in memory, 0 is quickest.
+        seed: Seed of the order of the training images; the split does not depend on it.
+        split: ``standard``, or ``all`` to make every image found test data.
+        val_fraction: Share of the 60,000 training images held out for validation, fixed and
+            stratified. A sixth makes the papers' 50,000 and 10,000, give or take one image;
+            0 trains on all.
+    """
+
+    def __init__(
+        self,
+        root: str = "data/mnist",
+        batch_size: int = 64,
+        num_workers: int = 0,
+        seed: int = 0,
+        split: str = "standard",
+        val_fraction: float = 1 / 6,
+    ) -> None:
+        super().__init__(root, batch_size, num_workers, seed, split)
+        check_fractions(val_fraction=val_fraction)
+        self.val_fraction = val_fraction
+
+    def _load(self) -> Found:
+        folder = self._folder()
+        images, labels, parts = [], [], []
+        missing = []
+        for part, names in FILES.items():
+            paths = [_find(folder, name) for name in names]
+            if not all(paths):
+                missing += [name for name, path in zip(names, paths, strict=True) if not path]
+                continue
+            pixels, classes = _read_pair(*paths)  # type: ignore[arg-type]
+            code = np.full(len(classes), part, dtype=np.uint8)
+            if part == TRAIN:
+                code[hold_out(classes, self.val_fraction)] = VAL
+            images.append(pixels)
+            labels.append(classes)
+            parts.append(code)
+        # Trained elsewhere and tested on what is here: then one pair of files is enough.
+        if missing and not (self.split == "all" and images):
+            raise UsageError(
+                f"{folder} lacks {', '.join(missing)} (with or without .gz); "
+                f"fetch the four files from {HOMEPAGE} or point --data.root at them"
+            )
+        if len({pixels.shape[1:] for pixels in images}) > 1:
+            raise UsageError(
+                f"{folder}: the training images are {_by(images[0])} pixels and the test images "
+                f"{_by(images[1])}; the files belong to different data sets"
+            )
+        return Found(
+            TensorImages(
+                torch.from_numpy(np.concatenate(images)[:, None]),
+                torch.from_numpy(np.concatenate(labels).astype(np.int64)),
+            ),
+            np.concatenate(parts),
+            [str(digit) for digit in range(10)],
+        )
+
+    def _folder(self) -> Path:
+        root = Path(self.root)
+        if not root.is_dir():
+            raise UsageError(
+                f"{root} is not a folder; fetch the four MNIST files from {HOMEPAGE} into it "
+                "or point --data.root at them"
+            )
+        nested = root / "MNIST" / "raw"
+        return nested if nested.is_dir() else root
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = read_idx(image_path, axes=3), read_idx(label_path, axes=1)
+    if len(pixels) != len(labels):
+        raise UsageError(
+            f"{image_path} holds {len(pixels)} images and {label_path} {len(labels)} labels; "
+            f"they do not belong together: fetch both again from {HOMEPAGE}"
+        )
+    if not pixels.size:
+        raise UsageError(f"{image_path} holds no pixels; fetch it again from {HOMEPAGE}")
+    if labels.max() > 9:
+        first = int(np.flatnonzero(labels > 9)[0])
+        raise UsageError(
+            f"{label_path}: {int((labels > 9).sum())} labels lie outside the digits 0 to 9, the "
+            f"first is {labels[first]} at position {first}; fetch it again from {HOMEPAGE}"
+        )
+    return pixels, labels
+
+
+def _by(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[2]}"
