@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -29,12 +30,12 @@ UNDECODABLE = (
     NotImplementedError,
     struct.error,
     zlib.error,
+    BadZipFile,
     Image.DecompressionBombError,
 )
-"""What Pillow's decoders are known to raise on damaged files."""
+"""What Pillow's decoders and zipfile are known to raise on damaged files."""
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 def read_image(path: str | Path, channels: int, size: Sequence[int]) -> Tensor:
@@ -65,19 +66,86 @@ def read_image(path: str | Path, channels: int, size: Sequence[int]) -> Tensor:
         ) from error
 
 
-def decode(source: str | Path | BinaryIO, channels: int, size: Sequence[int]) -> np.ndarray:
-    """`read_image` for paths and open files, as a uint8 array, raising what Pillow raises."""
+def decode(
+    source: str | Path | BinaryIO,
+    channels: int,
+    size: Sequence[int],
+    box: tuple[int, int, int, int] | None = None,
+) -> np.ndarray:
+    """`read_image` for paths and open files, as a uint8 array, raising what Pillow raises.
+
+    Args:
+        source: A path or an open binary file.
+        channels: 1 for grey, 3 for RGB.
+        size: Height and width in pixels.
+        box: Left, upper, right and lower edge of the part to use, in the file's pixels.
+    """
     height, width = size
     with Image.open(source) as image:
-        # A JPEG decodes several times faster at a reduced size; twice the wanted one keeps
-        # the final, antialiased step in charge. Other formats ignore this.
-        image.draft(None, (2 * max(size), 2 * max(size)))
-        upright = ImageOps.exif_transpose(image)
-        fitted = ImageOps.fit(
-            _eight_bits(upright, channels), (width, height), Image.Resampling.BILINEAR
-        )
+        if box is None:
+            # A JPEG decodes several times faster at a reduced size; twice the wanted one keeps
+            # the final, antialiased step in charge. Other formats ignore this.
+            image.draft(None, (2 * max(size), 2 * max(size)))
+        part = image if box is None else image.crop(box)
+        upright = _eight_bits(ImageOps.exif_transpose(part), channels)
+        fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(fitted, dtype=np.uint8)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def decode_all(
+    files: Mapping[str, Callable[[], np.ndarray]], channels: int, size: Sequence[int]
+) -> np.ndarray:
+    """Decode many files on all cores; Pillow's decoders release the GIL.
+
+    Args:
+        files: For each path, as it is to be shown to a user, a call of `decode`.
+        channels: As in `decode`.
+        size: As in `decode`.
+
+    Returns:
+        uint8 (N, channels, height, width), in the order of ``files``.
+
+    Raises:
+        UsageError: some files do not decode; they are named and counted.
+    """
+    pixels = np.empty((len(files), channels, *size), dtype=np.uint8)
+
+    def fill(item: tuple[int, Callable[[], np.ndarray]]) -> None:
+        pixels[item[0]] = item[1]()
+
+    attempt_all(fill, dict(zip(files, enumerate(files.values()), strict=True)))
+    return pixels
+
+
+def attempt_all(function: Callable[[T], object], files: Mapping[str, T]) -> None:
+    """Call ``function`` on every value, on all cores.
+
+    Args:
+        function: Decodes one file, raising what Pillow raises.
+        files: Path, as it is to be shown to a user, to the argument of ``function``.
+
+    Raises:
+        UsageError: some files do not decode: the first few are named and all are counted.
+    """
+
+    def attempt(item: T) -> Exception | None:
+        try:
+            function(item)
+        except UNDECODABLE as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
+        outcomes = zip(files, pool.map(attempt, files.values()), strict=True)
+        failures = [(path, error) for path, error in outcomes if error is not None]
+    if failures:
+        shown = "; ".join(f"{path} ({_cause(error)})" for path, error in failures[:5])
+        more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
+        raise UsageError(
+            f"{len(failures)} of {len(files)} image files do not decode: {shown}{more}; "
+            "replace or remove them"
+        )
 
 
 def check_decodes(path: str | Path) -> None:
@@ -106,28 +174,6 @@ def _eight_bits(image: Image.Image, channels: int) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert(mode)
-
-
-def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int = 0) -> list[R]:
-    """``[function(item) for item in items]`` on all cores; Pillow's decoders release the GIL."""
-    with ThreadPoolExecutor(workers or min(32, cpu_count() or 1)) as pool:
-        return list(pool.map(function, items))
-
-
-def refuse_undecodable(failures: Sequence[tuple[str, Exception]], total: int) -> None:
-    """Name the first few files that do not decode, and count them all.
-
-    Raises:
-        UsageError: there is at least one failure.
-    """
-    if not failures:
-        return
-    shown = "; ".join(f"{path} ({_cause(error)})" for path, error in failures[:5])
-    more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
-    raise UsageError(
-        f"{len(failures)} of {total} image files do not decode: {shown}{more}; "
-        "replace or remove them"
-    )
 
 
 def _cause(error: BaseException) -> str:
