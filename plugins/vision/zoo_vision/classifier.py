@@ -1,0 +1,355 @@
+"""What all image classifiers share: preprocessing, deformation, training, measuring, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from zoo import figures
+from zoo.errors import UsageError
+from zoo_vision import optimisation
+from zoo_vision.augmentation import Deformation
+from zoo_vision.layers import resize
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WORST_KEPT = 32
+# Weights of red, green and blue in luma (ITU-R BT.601).
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class Tally(Metric):
+    """Sums over an epoch: loss, correct predictions, samples. Added up over processes."""
+
+    full_state_update = False
+    loss: Tensor
+    correct: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("loss", "correct", "count"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, mean_loss: Tensor, correct: Tensor, count: int) -> None:
+        self.loss += mean_loss * count
+        self.correct += correct
+        self.count += count
+
+    def compute(self) -> dict[str, Tensor]:
+        count = self.count.clamp(min=1)
+        accuracy = self.correct / count
+        return {"loss": self.loss / count, "accuracy": accuracy, "error": 1 - accuracy}
+
+
+class Classifier(L.LightningModule):
+    """Base of all image classifiers.
+
+    Takes images as they are, uint8 of any size, and does the rest itself: conversion, resizing,
+    normalisation, and deformation while training. A subclass sets ``self.network``, a module
+    from normalised (N, in_channels, H, W) to logits (N, num_classes), and ``self.input_size``,
+    the (H, W) it takes.
+
+    Args:
+        num_classes: Number of classes. Filled in from the data.
+        in_channels: 1 (grey) or 3 (RGB). Filled in from the data.
+        image_size: Height and width of the data's images. Filled in from the data.
+        mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data; 0.5 without.
+        std: Standard deviation of every channel, likewise.
+        label_names: The classes' names. Filled in from the data.
+        fit: How images come to the network's input size: ``resize`` (bilinear) or ``pad``
+            (centred in a frame of zeros where they are smaller).
+        optimizer: ``adamw``, ``sgd`` or ``nesterov``.
+        lr: Largest learning rate.
+        momentum: Momentum of ``sgd`` and ``nesterov``.
+        weight_decay: Weight decay of the weights, not of biases.
+        schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
+            cosine down), ``cosine``, or ``exponential`` (the papers': lr_decay^epoch).
+        warmup: Part of the training in which ``onecycle`` goes up.
+        lr_decay: Factor an epoch of ``exponential``.
+        lr_floor: Smallest learning rate of ``exponential``.
+        label_smoothing: Probability taken from the true class and spread over all.
+        rotation: Largest random rotation, degrees, either way.
+        scaling: Largest random change of height and of width, as a fraction.
+        translation: Largest random shift, as a fraction of height and of width.
+        elastic_sigma: Smoothing of the random elastic displacement, pixels.
+        elastic_alpha: Strength of the random elastic displacement, pixels; 0 is off.
+        border: What deformation finds beyond the image: ``zeros``, ``border`` or ``reflection``.
+
+    Raises:
+        UsageError: an argument is out of its range, or two do not fit together.
+    """
+
+    network: nn.Module
+    input_size: tuple[int, int]
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: list[int] = [28, 28],  # noqa: B006 (shown in the help)
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        label_names: list[str] | None = None,
+        fit: Literal["resize", "pad"] = "resize",
+        optimizer: Literal["adamw", "sgd", "nesterov"] = "adamw",
+        lr: float = 0.003,
+        momentum: float = 0.9,
+        weight_decay: float = 0.01,
+        schedule: Literal["constant", "onecycle", "cosine", "exponential"] = "onecycle",
+        warmup: float = 0.2,
+        lr_decay: float = 0.993,
+        lr_floor: float = 3e-5,
+        label_smoothing: float = 0.0,
+        rotation: float = 0.0,
+        scaling: float = 0.0,
+        translation: float = 0.0,
+        elastic_sigma: float = 6.0,
+        elastic_alpha: float = 0.0,
+        border: Literal["zeros", "border", "reflection"] = "border",
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        if num_classes < 2:
+            raise UsageError(f"num_classes is {num_classes}; a classifier needs 2 or more")
+        if in_channels not in (1, 3):
+            raise UsageError(f"in_channels is {in_channels}; images have 1 (grey) or 3 (RGB)")
+        for name, known, value in (
+            ("fit", ("resize", "pad"), fit),
+            ("optimizer", optimisation.OPTIMIZERS, optimizer),
+            ("schedule", optimisation.SCHEDULES, schedule),
+        ):
+            if value not in known:
+                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.image_size = _pair("image_size", image_size)
+        self.label_names = label_names or [str(index) for index in range(num_classes)]
+        if len(self.label_names) != num_classes:
+            raise UsageError(
+                f"label_names has {len(self.label_names)} names for {num_classes} classes"
+            )
+        for name, values in (("mean", mean), ("std", std)):
+            channels = _channels(name, values, in_channels)
+            # Rebuilt from the arguments, so kept out of the weights.
+            self.register_buffer(name, channels.view(1, -1, 1, 1), persistent=False)
+        self.fit = fit
+        self.label_smoothing = label_smoothing
+        self.deformation = Deformation(
+            rotation, scaling, translation, elastic_sigma, elastic_alpha, border
+        )
+        self.train_tally, self.val_tally, self.test_tally = Tally(), Tally(), Tally()
+        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+        self._counts: Tensor | None = None
+        self._worst: list[_Mistake] = []
+
+    # What a model is
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The submodules a new task replaces."""
+        return ("network.head",)
+
+    @property
+    def example_input(self) -> Tensor:
+        """Two uint8 images of the data's size: ramps, so that no two pixels in a row agree."""
+        shape = (2, self.in_channels, *self.image_size)
+        count = shape[0] * shape[1] * shape[2] * shape[3]
+        return (torch.arange(count) * 7 % 256).to(torch.uint8).view(shape)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Bring images to the network's size and channels: float (N, C, H, W) in [0, 1].
+
+        Args:
+            images: uint8, or float in [0, 1]; (N, 1 or 3, any height, any width).
+        """
+        images = images.float().div_(255) if images.dtype == torch.uint8 else images.float()
+        if images.shape[1] != self.in_channels:
+            images = _with_channels(images, self.in_channels)
+        images = resize(images, self.image_size)
+        return resize(images, self.input_size, self.fit)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Classify.
+
+        Args:
+            images: uint8, or float in [0, 1]; (N, 1 or 3, any height, any width).
+
+        Returns:
+            Logits (N, num_classes).
+        """
+        return self.network(self.normalise(self.prepare(images)))
+
+    # Training
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of (N, num_classes) logits and (N,) labels."""
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        images, labels = batch
+        logits = self.network(self.normalise(self.deformation(self.prepare(images))))
+        loss = self.loss(logits, labels)
+        _count(self.train_tally, loss, logits, labels)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        images, labels = batch
+        logits = self(images)
+        _count(self.val_tally, F.cross_entropy(logits, labels), logits, labels)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        images, labels = batch
+        logits = self(images)
+        _count(self.test_tally, F.cross_entropy(logits, labels), logits, labels)
+        self.confusion.update(logits, labels)
+        self._keep_worst(images, logits, labels)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Probabilities (N, num_classes) of a batch of images, with or without labels."""
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        return self(images).softmax(dim=1)
+
+    def configure_optimizers(self) -> Any:
+        values = self.hparams
+        optimizer = optimisation.optimizer(
+            values["optimizer"],
+            self.parameters(),
+            values["lr"],
+            values["momentum"],
+            values["weight_decay"],
+        )
+        total = self.trainer.estimated_stepping_batches
+        epochs = self.trainer.max_epochs or 1
+        factor = optimisation.schedule(
+            values["schedule"],
+            total,
+            total / epochs if epochs > 0 else 1,
+            warmup=values["warmup"],
+            decay=values["lr_decay"],
+            floor=values["lr_floor"] / values["lr"],
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    # Measuring: sums on the device, read once an epoch, so that no step waits for a number
+
+    def _log_tally(self, stage: str, tally: Tally, names: Sequence[str]) -> None:
+        values = tally.compute()
+        tally.reset()
+        for name in names:
+            self.log(f"{stage}/{name}", values[name].float(), prog_bar=name != "accuracy")
+
+    def on_train_epoch_end(self) -> None:
+        self._log_tally("train", self.train_tally, ("loss", "accuracy"))
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_tally("val", self.val_tally, ("loss", "accuracy", "error"))
+
+    def on_test_epoch_start(self) -> None:
+        self._worst = []
+
+    def on_test_epoch_end(self) -> None:
+        self._log_tally("test", self.test_tally, ("loss", "accuracy", "error"))
+        self._counts = self.confusion.compute().cpu()
+        self.confusion.reset()
+
+    # Figures
+
+    def _keep_worst(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Keep the wrong predictions of largest loss, ``WORST_KEPT`` of them at most."""
+        predicted = logits.argmax(dim=1)
+        wrong = (predicted != labels).nonzero()[:, 0]
+        losses = F.cross_entropy(logits[wrong].float(), labels[wrong], reduction="none")
+        order = losses.argsort(descending=True)[:WORST_KEPT]
+        chosen = wrong[order]
+        confidence = logits[chosen].float().softmax(dim=1).amax(dim=1)
+        self._worst += zip(
+            losses[order].tolist(),
+            labels[chosen].tolist(),
+            predicted[chosen].tolist(),
+            confidence.tolist(),
+            images[chosen].cpu(),
+            strict=True,
+        )
+        self._worst = sorted(self._worst, key=lambda mistake: -mistake[0])[:WORST_KEPT]
+
+    @torch.no_grad()
+    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+        """The confusion matrix and the worst mistakes, of the test or else of this batch.
+
+        Args:
+            batch: Images and labels, for a model that was not tested before.
+        """
+        counts, worst = self._counts, self._worst
+        if counts is None:
+            images, labels = batch
+            self._worst = []
+            logits = self(images)
+            confusion = MulticlassConfusionMatrix(self.num_classes).to(logits.device)
+            counts = confusion(logits, labels).cpu()
+            self._keep_worst(images, logits, labels)
+            worst, self._worst = self._worst, []
+        drawn = {"confusion": figures.confusion_matrix(counts.numpy(), self.label_names)}
+        if worst:
+            titles = [
+                f"{self.label_names[true]} -> {self.label_names[predicted]}\n{confidence:.0%}"
+                for _, true, predicted, confidence, _ in worst
+            ]
+            pictures = [image.permute(1, 2, 0).squeeze(-1).numpy() for *_, image in worst]
+            drawn["mistakes"] = figures.contact_sheet(
+                pictures, titles, heading="worst mistakes: true -> predicted, confidence"
+            )
+        return drawn
+
+
+_Mistake = tuple[float, int, int, float, Tensor]
+
+
+def _count(tally: Tally, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+    correct = (logits.detach().argmax(dim=1) == labels).sum()
+    tally.update(loss.detach(), correct, len(labels))
+
+
+def _pair(name: str, values: Sequence[int]) -> tuple[int, int]:
+    if len(values) != 2 or min(values) < 1:
+        raise UsageError(f"{name} is {list(values)}; it takes a height and a width in pixels")
+    return int(values[0]), int(values[1])
+
+
+def _channels(name: str, values: list[float] | None, channels: int) -> Tensor:
+    if values is None:
+        return torch.full((channels,), 0.5)
+    if len(values) != channels or (name == "std" and min(values) <= 0):
+        raise UsageError(
+            f"{name} is {values}; it takes {channels} number(s), one a channel"
+            + (", above 0" if name == "std" else "")
+        )
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def _with_channels(images: Tensor, channels: int) -> Tensor:
+    """Grey to RGB by repeating, RGB to grey by luma."""
+    if images.shape[1] == 1:
+        return images.expand(-1, channels, -1, -1)
+    if images.shape[1] == 3 and channels == 1:
+        weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
+        return (images * weights).sum(dim=1, keepdim=True)
+    raise UsageError(f"images have {images.shape[1]} channels; the model takes 1 or 3")

@@ -1,0 +1,52 @@
+"""Deep big simple nets: plain multilayer perceptrons (Ciresan et al. 2010)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Literal
+
+from zoo.errors import UsageError
+from zoo_vision.classifier import Classifier
+from zoo_vision.mpcnn import MaxPoolingNet
+from zoo_vision.notation import Maps, Network, Units
+
+
+class MLP(Classifier):
+    """A multilayer perceptron on pixels.
+
+    Source: Ciresan, Meier, Gambardella, Schmidhuber: Deep, Big, Simple Neural Nets for
+    Handwritten Digit Recognition, Neural Computation 22(12), 2010 (arXiv:1003.0358), which
+    trains 2500-2000-1500-1000-500 on strongly deformed 29x29 images.
+
+    Args:
+        hidden: Units of the hidden layers, first to last.
+        input_size: Height and width to which images are brought.
+        activation: ``relu``, ``leaky_relu``, ``tanh`` or ``scaled_tanh``
+            (1.7159 tanh(0.6666 a), the paper's).
+        initialisation: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the paper's).
+        dropout: Probability of dropping a hidden unit, while training.
+        training: The arguments of ``Classifier``.
+
+    Raises:
+        UsageError: a size is below 1, or an argument of ``Classifier`` is wrong.
+    """
+
+    def __init__(
+        self,
+        hidden: list[int] = [2500, 2000, 1500, 1000, 500],  # noqa: B006 (shown in the help)
+        input_size: list[int] = [29, 29],  # noqa: B006
+        activation: Literal["relu", "leaky_relu", "tanh", "scaled_tanh"] = "relu",
+        initialisation: Literal["kaiming", "xavier", "uniform"] = "kaiming",
+        dropout: float = 0.0,
+        **training: Any,
+    ) -> None:
+        super().__init__(**training)
+        if len(input_size) != 2 or min(input_size) < 1:
+            raise UsageError(f"input_size is {input_size}; it takes a height and a width in pixels")
+        if any(units < 1 for units in hidden):
+            raise UsageError(f"hidden is {hidden}; every layer needs 1 unit or more")
+        self.input_size = (input_size[0], input_size[1])
+        pixels = Maps(self.in_channels, *self.input_size)
+        sizes = [pixels.values, *hidden, self.num_classes]
+        layers = tuple(Units(*pair) for pair in pairwise(sizes))
+        self.network = MaxPoolingNet(Network(pixels, layers), activation, initialisation, dropout)

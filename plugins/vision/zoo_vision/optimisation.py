@@ -1,0 +1,100 @@
+"""Optimisers and learning rate schedules by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from zoo.errors import UsageError
+
+OPTIMIZERS = ("adamw", "sgd", "nesterov")
+SCHEDULES = ("constant", "onecycle", "cosine", "exponential")
+
+
+def optimizer(
+    name: str, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Build an optimiser; weight decay is for weights alone, not for biases and norms.
+
+    Args:
+        name: ``adamw``, ``sgd`` or ``nesterov``.
+        parameters: What to train.
+        lr: Learning rate.
+        momentum: Momentum of ``sgd`` and ``nesterov``.
+        weight_decay: Decoupled for ``adamw``, L2 for the others.
+
+    Raises:
+        UsageError: there is no such optimiser.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if _decays(p)], "weight_decay": weight_decay},
+        {"params": [p for p in trained if not _decays(p)], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    # One kernel for all parameters, where torch has it: small nets are bound by such overhead.
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=lr, fused=fused)
+    if name in ("sgd", "nesterov"):
+        nesterov = name == "nesterov" and momentum > 0
+        return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=fused)
+    raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
+
+
+def _decays(parameter: nn.Parameter) -> bool:
+    return parameter.ndim > 1 and not getattr(parameter, "no_decay", False)
+
+
+def schedule(
+    name: str,
+    total_steps: float,
+    steps_per_epoch: float,
+    warmup: float = 0.2,
+    decay: float = 0.993,
+    floor: float = 0.03,
+) -> Callable[[int], float]:
+    """The factor on the learning rate at every optimiser step.
+
+    Args:
+        name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
+            steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0.
+            ``exponential``: ``max(decay^epoch, floor)``, a step down every epoch, as in Ciresan
+            et al. 2012.
+        total_steps: Optimiser steps of the whole training.
+        steps_per_epoch: Optimiser steps of an epoch.
+        warmup: Part of the steps in which ``onecycle`` goes up.
+        decay: Factor an epoch of ``exponential``.
+        floor: Smallest factor of ``exponential``.
+
+    Raises:
+        UsageError: there is no such schedule, or it needs an end and the training has none.
+    """
+    if name == "constant":
+        return lambda step: 1.0
+    if name == "exponential":
+        return lambda step: max(decay ** (step // max(steps_per_epoch, 1)), floor)
+    if name not in SCHEDULES:
+        raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
+    if not math.isfinite(total_steps):
+        raise UsageError(
+            f"schedule {name!r} has to know when training ends; set trainer.max_epochs or "
+            "trainer.max_steps, or take the schedule 'constant' or 'exponential'"
+        )
+    if name == "cosine":
+        return lambda step: _half_cosine(step / max(total_steps, 1))
+    rise = max(warmup * total_steps, 1.0)
+
+    def onecycle(step: int) -> float:
+        if step < rise:
+            return 0.04 + 0.96 * step / rise
+        return max(_half_cosine((step - rise) / max(total_steps - rise, 1.0)), 1e-4)
+
+    return onecycle
+
+
+def _half_cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
