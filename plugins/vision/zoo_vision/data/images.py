@@ -126,10 +126,11 @@ def hold_out(labels: np.ndarray, fraction: float, groups: np.ndarray | None = No
     if fraction == 0:
         return chosen
     for label in np.unique(labels):
-        members = np.unique(groups[labels == label])
+        inside = np.flatnonzero(labels == label)
+        members = np.unique(groups[inside])
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         order = np.random.default_rng([SPLIT_SEED, int(label)]).permutation(len(members))
-        chosen |= (labels == label) & np.isin(groups, members[order[:count]])
+        chosen[inside] = np.isin(groups[inside], members[order[:count]])
     return chosen
 
 
