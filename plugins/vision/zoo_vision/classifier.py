@@ -27,17 +27,22 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 class Tally(Metric):
-    """Sums over an epoch: loss, correct predictions, samples. Added up over processes."""
+    """Sums over an epoch: loss, correct predictions, samples. Added up over processes.
+
+    Args:
+        shape: Of the losses and counts of correct predictions: () or (columns,).
+    """
 
     full_state_update = False
     loss: Tensor
     correct: Tensor
     count: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *shape: int) -> None:
         super().__init__()
-        for name in ("loss", "correct", "count"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("loss", torch.zeros(shape), dist_reduce_fx="sum")
+        self.add_state("correct", torch.zeros(shape, dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, mean_loss: Tensor, correct: Tensor, count: int) -> None:
         self.loss += mean_loss * count
@@ -214,7 +219,10 @@ class Classifier(L.LightningModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         images, labels = batch
-        logits = self(images)
+        self.measure(images, self(images), labels)
+
+    def measure(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch of the test to its figures."""
         _count(self.test_tally, F.cross_entropy(logits, labels), logits, labels)
         self.confusion.update(logits, labels)
         self._keep_worst(images, logits, labels)
@@ -228,7 +236,7 @@ class Classifier(L.LightningModule):
         values = self.hparams
         optimizer = optimisation.optimizer(
             values["optimizer"],
-            self.parameters(),
+            self.named_parameters(),
             values["lr"],
             values["momentum"],
             values["weight_decay"],
@@ -255,7 +263,7 @@ class Classifier(L.LightningModule):
         values = tally.compute()
         tally.reset()
         for name in names:
-            self.log(f"{stage}/{name}", values[name].float(), prog_bar=name != "accuracy")
+            self.log(f"{stage}/{name}", values[name], prog_bar=name != "accuracy")
 
     def on_train_epoch_end(self) -> None:
         self._log_tally("train", self.train_tally, ("loss", "accuracy"))

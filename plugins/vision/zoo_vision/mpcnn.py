@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from zoo.errors import UsageError
 from zoo_vision import notation
@@ -63,6 +64,13 @@ class MaxPoolingNet(nn.Sequential):
                 assert module.bias is not None
                 after = "" if module is self.head else activation
                 initialise(module.weight, module.bias, initialisation, after)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.device.type == "cpu":
+            # Pooling and these convolutions run about twice as fast on CPU with channels last.
+            # A clone, because one channel counts as being in either order already.
+            images = images.clone(memory_format=torch.channels_last)
+        return super().forward(images)
 
 
 class MPCNN(Classifier):

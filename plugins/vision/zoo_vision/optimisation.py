@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,13 +16,17 @@ SCHEDULES = ("constant", "onecycle", "cosine", "exponential")
 
 
 def optimizer(
-    name: str, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float
+    name: str,
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
 ) -> torch.optim.Optimizer:
     """Build an optimiser; weight decay is for weights alone, not for biases and norms.
 
     Args:
         name: ``adamw``, ``sgd`` or ``nesterov``.
-        parameters: What to train.
+        parameters: What to train, with names, as ``module.named_parameters()`` gives it.
         lr: Learning rate.
         momentum: Momentum of ``sgd`` and ``nesterov``.
         weight_decay: Decoupled for ``adamw``, L2 for the others.
@@ -29,14 +34,14 @@ def optimizer(
     Raises:
         UsageError: there is no such optimiser.
     """
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if _decays(p)], "weight_decay": weight_decay},
-        {"params": [p for p in trained if not _decays(p)], "weight_decay": 0.0},
+    trained = [(path, parameter) for path, parameter in parameters if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for path, p in trained if _decays(path, p)], "weight_decay": weight_decay},
+        {"params": [p for path, p in trained if not _decays(path, p)], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     # One kernel for all parameters, where torch has it: small nets are bound by such overhead.
-    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
+    fused = all(p.device.type in ("cpu", "cuda") for _, p in trained)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=lr, fused=fused)
     if name in ("sgd", "nesterov"):
@@ -45,8 +50,8 @@ def optimizer(
     raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
 
 
-def _decays(parameter: nn.Parameter) -> bool:
-    return parameter.ndim > 1 and not getattr(parameter, "no_decay", False)
+def _decays(path: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim > 1 and not path.endswith("bias")
 
 
 def schedule(

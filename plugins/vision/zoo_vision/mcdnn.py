@@ -1,0 +1,263 @@
+"""Multi-column deep neural networks (Ciresan, Meier, Schmidhuber, CVPR 2012)."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor, nn
+
+from zoo.errors import UsageError
+from zoo_vision.classifier import Classifier, Tally
+from zoo_vision.mpcnn import MaxPoolingNet, parse_for
+from zoo_vision.preprocessing import preprocessing
+
+LOOP, STACKED = "one-after-the-other", "stacked"
+EXECUTIONS = ("auto", LOOP, STACKED)
+_WIDTHS = ["none", "width10", "width12", "width14", "width16", "width18", "width20"]
+
+
+class StackedLayer(nn.Module):
+    """The weights of one layer in all columns: (columns, out, in, ...) and (columns, out)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+
+class Columns(nn.Module):
+    """Max-pooling nets of one shape with weights of their own, each on its own input.
+
+    There are two ways to compute them, with equal results: column after column, or all at once
+    with one grouped convolution or batched matrix product a layer. Takes
+    (columns, N, maps, H, W), gives logits (columns, N, classes).
+
+    Args:
+        nets: The columns; their weights are copied.
+    """
+
+    def __init__(self, nets: list[MaxPoolingNet]) -> None:
+        super().__init__()
+        self.count = len(nets)
+        weights = [net.state_dict() for net in nets]
+        for name, module in nets[0].named_children():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                weight, bias = (
+                    torch.stack([column[f"{name}.{part}"] for column in weights])
+                    for part in ("weight", "bias")
+                )
+                self.add_module(name, StackedLayer(weight, bias))
+            else:
+                self.add_module(name, module)
+
+    def forward(self, inputs: Tensor, execution: str = STACKED) -> Tensor:
+        if execution == STACKED:
+            return self._stacked(inputs)
+        return torch.stack([self._column(index, inputs[index]) for index in range(self.count)])
+
+    def column(self, index: int) -> dict[str, Tensor]:
+        """Weights of one column, as the ``state_dict`` of a ``MaxPoolingNet``."""
+        return {name: value[index].clone() for name, value in self.state_dict().items()}
+
+    def _column(self, index: int, values: Tensor) -> Tensor:
+        if values.device.type == "cpu":
+            values = values.clone(memory_format=torch.channels_last)
+        for layer in self.children():
+            if not isinstance(layer, StackedLayer):
+                values = layer(values)
+            elif values.ndim == 4:
+                values = F.conv2d(values, layer.weight[index], layer.bias[index])
+            else:
+                values = F.linear(values, layer.weight[index], layer.bias[index])
+        return values
+
+    def _stacked(self, inputs: Tensor) -> Tensor:
+        # As maps the columns lie side by side in the channels: (N, columns * maps, H, W).
+        values = inputs.transpose(0, 1).flatten(1, 2)
+        for layer in self.children():
+            if isinstance(layer, nn.Flatten):
+                values = values.reshape(len(values), self.count, -1).transpose(0, 1)
+            elif not isinstance(layer, StackedLayer):
+                values = layer(values)
+            elif values.ndim == 4:
+                weight, bias = layer.weight.flatten(0, 1), layer.bias.flatten()
+                values = F.conv2d(values, weight, bias, groups=self.count)
+            else:
+                values = torch.baddbmm(
+                    layer.bias.unsqueeze(1), values, layer.weight.transpose(1, 2)
+                )
+        return values
+
+
+class MCDNN(Classifier):
+    """A committee of max-pooling nets, trained on differently preprocessed images in one run.
+
+    Every column sees the same batches, deforms them in its own way and minimises its own loss,
+    as if it was trained alone; their probabilities are averaged. Column ``i`` (from 1) has the
+    preprocessing number ``(i - 1) // columns_per_preprocessing``. Logs the committee's figures,
+    and ``test/error/column-<i>``.
+
+    Source: Ciresan, Meier, Schmidhuber: Multi-column Deep Neural Networks for Image
+    Classification, CVPR 2012 (arXiv:1202.2745): for MNIST ``none`` and digit widths 10 to 20,
+    for traffic signs ``none``, ``imadjust``, ``histeq``, ``adapthisteq`` and ``conorm``, five
+    columns each.
+
+    Args:
+        net: Input and layers of every column, such as ``1x29x29-20C4-MP2-40C5-MP3-150N-10N``.
+            A last ``-N`` stands for as many units as the data has classes.
+        preprocessings: One for each group of columns: ``none``, ``width10`` to ``width20``
+            (digits), ``imadjust``, ``histeq``, ``adapthisteq`` or ``conorm`` (contrast).
+        columns_per_preprocessing: Columns in a group.
+        execution: ``one-after-the-other``, ``stacked`` (all columns in one operation a layer)
+            or ``auto``: measure both with the first batch and take the quicker. The two round
+            differently; name one to repeat a run to the last digit.
+        activation: ``relu``, ``leaky_relu``, ``tanh`` or ``scaled_tanh``
+            (1.7159 tanh(0.6666 a), the papers').
+        initialisation: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the papers').
+        dropout: Probability of dropping a unit of the fully connected hidden layers.
+        partial_pooling: Keep a smaller last pooling region where a size does not divide,
+            instead of refusing the network.
+        training: The arguments of ``Classifier``.
+
+    Raises:
+        UsageError: the network does not add up or does not fit the data, or a preprocessing is
+            unknown.
+    """
+
+    network: Columns
+
+    def __init__(
+        self,
+        net: str = "1x29x29-20C4-MP2-40C5-MP3-150N-N",
+        preprocessings: list[str] = _WIDTHS,
+        columns_per_preprocessing: int = 5,
+        execution: Literal["auto", "one-after-the-other", "stacked"] = "auto",
+        activation: Literal["relu", "leaky_relu", "tanh", "scaled_tanh"] = "relu",
+        initialisation: Literal["kaiming", "xavier", "uniform"] = "kaiming",
+        dropout: float = 0.0,
+        partial_pooling: bool = False,
+        **training: Any,
+    ) -> None:
+        super().__init__(**training)
+        if columns_per_preprocessing < 1 or not preprocessings:
+            raise UsageError(
+                f"a committee needs columns: {len(preprocessings)} preprocessing(s) with "
+                f"{columns_per_preprocessing} column(s) each make none"
+            )
+        if execution not in EXECUTIONS:
+            raise UsageError(f"unknown execution {execution!r}; there are {', '.join(EXECUTIONS)}")
+        parsed = parse_for(net, self.num_classes, self.in_channels, partial_pooling)
+        self.input_size = (parsed.input.height, parsed.input.width)
+        self.preprocessings = [preprocessing(name) for name in preprocessings]
+        self.columns_per_preprocessing = columns_per_preprocessing
+        count = len(preprocessings) * columns_per_preprocessing
+        self.network = Columns(
+            [MaxPoolingNet(parsed, activation, initialisation, dropout) for _ in range(count)]
+        )
+        self.execution: str | None = None if execution == "auto" else execution
+        self.column_tally = Tally(count)
+
+    def column_inputs(self, images: Tensor) -> Tensor:
+        """Prepare and preprocess: float (columns, N, C, H, W) in [0, 1]."""
+        images = self.prepare(images)
+        groups = torch.stack([preprocess(images) for preprocess in self.preprocessings])
+        return groups.repeat_interleave(self.columns_per_preprocessing, dim=0)
+
+    def column_logits(self, images: Tensor) -> Tensor:
+        """Every column's logits (columns, N, num_classes) of images as ``forward`` takes them."""
+        inputs = self.normalise(self.column_inputs(images))
+        return self.network(inputs, self.execution or _usual(inputs.device))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Classify: the logarithm of the columns' mean probabilities, (N, num_classes)."""
+        return _committee(self.column_logits(images))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        images, labels = batch
+        inputs = self.column_inputs(images)
+        deformed = self.deformation(inputs.flatten(0, 1)).view_as(inputs)
+        inputs = self.normalise(deformed)
+        if self.execution is None:
+            self.execution = self._measure(inputs, labels)
+        logits = self.network(inputs, self.execution)
+        losses = self.column_losses(logits, labels)
+        correct = (_committee(logits.detach()).argmax(dim=1) == labels).sum()
+        self.train_tally.update(losses.detach().mean(), correct, len(labels))
+        # The sum, not the mean: a column's gradient is then what it would be alone.
+        return losses.sum()
+
+    def column_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Every column's mean cross-entropy, (columns,)."""
+        count = len(logits)
+        losses = F.cross_entropy(
+            logits.flatten(0, 1),
+            labels.repeat(count),
+            label_smoothing=self.label_smoothing,
+            reduction="none",
+        )
+        return losses.view(count, -1).mean(dim=1)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        images, labels = batch
+        columns = self.column_logits(images)
+        losses = self.column_losses(columns, labels)
+        correct = (columns.argmax(dim=2) == labels).sum(dim=1)
+        self.column_tally.update(losses, correct, len(labels))
+        self.measure(images, _committee(columns), labels)
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        errors = self.column_tally.compute()["error"]
+        self.column_tally.reset()
+        for index, error in enumerate(errors, start=1):
+            self.log(f"test/error/column-{index}", error)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["execution"] = self.execution
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # A resumed run has to go on as it began: the other way rounds differently.
+        self.execution = checkpoint.get("execution") or self.execution
+
+    def _measure(self, inputs: Tensor, labels: Tensor) -> str:
+        """Time a step's forward and backward both ways on this batch, leaving no trace."""
+        devices = [inputs.device] if inputs.device.type == "cuda" else []
+        seconds = {}
+        with torch.random.fork_rng(devices):
+            for execution in (LOOP, STACKED):
+                best = math.inf
+                for _ in range(3):
+                    start = _now(inputs.device)
+                    loss = self.column_losses(self.network(inputs, execution), labels).sum()
+                    # Not backward(): gradients must not be kept, nor hooks of DDP run.
+                    torch.autograd.grad(
+                        loss, [p for p in self.network.parameters() if p.requires_grad]
+                    )
+                    best = min(best, _now(inputs.device) - start)
+                seconds[execution] = best
+        chosen = min(seconds, key=lambda execution: seconds[execution])
+        rank_zero_info(
+            f"mcdnn: {self.network.count} columns {chosen}; a batch of {len(labels)} takes "
+            + ", ".join(f"{1000 * value:.1f} ms {name}" for name, value in seconds.items())
+        )
+        return chosen
+
+
+def _committee(logits: Tensor) -> Tensor:
+    """(columns, N, classes) logits to the logarithm of their mean probabilities."""
+    return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))
+
+
+def _usual(device: torch.device) -> str:
+    return LOOP if device.type == "cpu" else STACKED
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
