@@ -83,9 +83,12 @@ class Deformation(nn.Module):
             return images
         size = (images.shape[-2], images.shape[-1])
         grid = self._grid(self._draw_affine(len(images), size, images.device), size)
-        return F.grid_sample(
-            images, grid.to(images.dtype), padding_mode=self.border, align_corners=False
+        # Positions need more digits than half precision has.
+        dtype = torch.promote_types(images.dtype, grid.dtype)
+        deformed = F.grid_sample(
+            images.to(dtype), grid.to(dtype), padding_mode=self.border, align_corners=False
         )
+        return deformed.to(images.dtype)
 
     def field(self, count: int, size: tuple[int, int], device: torch.device | str) -> Tensor:
         """Draw elastic displacements: (count, 2, H, W), x then y, in pixels."""

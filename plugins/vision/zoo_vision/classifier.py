@@ -186,7 +186,8 @@ class Classifier(L.LightningModule):
         return resize(images, self.input_size, self.fit)
 
     def normalise(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std
+        # Under "bf16-true" the constants and the weights are bfloat16 and the images are not.
+        return ((images - self.mean) / self.std).to(self.mean.dtype)
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify.
