@@ -150,6 +150,8 @@ class GTSRB(ImageDataModule):
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.crop_to_sign = crop_to_sign
+        self.tracks: dict[int, list[int]] = {}
+        """For each part the track of each image, as class * 100,000 + track; -1 where unknown."""
 
     def _load(self) -> Found:
         images = self._images()
@@ -163,7 +165,8 @@ class GTSRB(ImageDataModule):
             3,
             (self.image_size, self.image_size),
         )
-        self.tracks = np.array([image.track for image in images])
+        tracks = np.array([image.track for image in images])
+        self.tracks = {part: tracks[parts == part].tolist() for part in (TRAIN, VAL, TEST)}
         return Found(
             TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels)), parts, CLASSES
         )

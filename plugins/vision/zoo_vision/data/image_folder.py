@@ -65,12 +65,13 @@ class ImageFiles(LabelledImages):
         Raises:
             UsageError: a file has become unreadable.
         """
-        return torch.stack(
-            [read_image(str(path), self.channels, self.size) for path in self.paths[indices]]
-        )
+        paths = self.paths[indices.numpy()]
+        return torch.stack([read_image(str(path), self.channels, self.size) for path in paths])
 
     def select(self, indices: Tensor) -> ImageFiles:
-        return ImageFiles(self.paths[indices], self.labels[indices], self.channels, self.size)
+        return ImageFiles(
+            self.paths[indices.numpy()], self.labels[indices], self.channels, self.size
+        )
 
 
 class ImageFolder(ImageDataModule):

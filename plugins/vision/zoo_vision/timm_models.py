@@ -1,0 +1,229 @@
+"""Every image classifier of the timm library, by its timm name."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
+
+from zoo.errors import UsageError
+from zoo_vision.classifier import Classifier
+
+
+class TimmClassifier(Classifier):
+    """An image classifier of timm (Wightman: PyTorch Image Models).
+
+    Pixels are normalised as the pretrained weights want it where ``pretrained`` or ``weights``
+    is given, and otherwise by the data's own statistics. Where the data is not RGB, timm adapts
+    the pretrained first convolution.
+
+    Args:
+        architecture: timm's name, such as ``resnet18`` or ``resnet18.a1_in1k``.
+        pretrained: Start from timm's published weights of that name, downloaded unless they are
+            in the Hugging Face cache.
+        weights: Start from this safetensors file of the same architecture. Its classifier may
+            have another number of classes; everything else has to match.
+        drop_rate: Probability of dropping a value before the classifier.
+        drop_path_rate: Largest probability of skipping a residual branch (stochastic depth).
+        input_size: Height and width the network works on. Default: the data's, or the
+            architecture's own where it takes no other.
+        training: The arguments of ``Classifier``.
+
+    Raises:
+        UsageError: there is no such architecture or weights, the weights do not match, or the
+            architecture does not take an argument or the size.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        pretrained: bool = False,
+        weights: str | None = None,
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        input_size: list[int] | None = None,
+        **training: Any,
+    ) -> None:
+        if pretrained and weights:
+            raise UsageError("pretrained and weights are both given; choose one of the two")
+        published = _published(architecture)
+        if pretrained or weights:
+            channels = training.get("in_channels", 1)
+            training["mean"] = _per_channel(published.mean, channels)
+            training["std"] = _per_channel(published.std, channels)
+        super().__init__(**training)
+        # The weights are part of every checkpoint: rebuilding the model from it fetches none.
+        self.hparams.update(pretrained=False, weights=None)
+        own_size = (int(published.input_size[1]), int(published.input_size[2]))
+        options: dict[str, Any] = {"drop_rate": drop_rate} if drop_rate else {}
+        if drop_path_rate:
+            options["drop_path_rate"] = drop_path_rate
+        if input_size is not None:
+            if len(input_size) != 2 or min(input_size) < 1:
+                raise UsageError(f"input_size is {input_size}; it takes a height and a width")
+            self.input_size = (input_size[0], input_size[1])
+            if published.fixed_input_size and self.input_size != own_size:
+                options["img_size"] = self.input_size
+        else:
+            self.input_size = own_size if published.fixed_input_size else self.image_size
+        self.network = _create(
+            architecture,
+            pretrained,
+            num_classes=self.num_classes,
+            in_chans=self.in_channels,
+            **options,
+        )
+        if weights:
+            rank_zero_info(load_weights(self.network, weights))
+        if self.input_size[0] < own_size[0] or self.input_size[1] < own_size[1]:
+            self._check_small_input(architecture, own_size)
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The classifier, under timm's name for it."""
+        return tuple(f"network.{name}" for name in _classifier_names(self.network))
+
+    @torch.no_grad()
+    def _check_small_input(self, architecture: str, own_size: tuple[int, int]) -> None:
+        # Strides and windows may leave nothing of a small image: better known before training.
+        self.network.eval()
+        try:
+            self.network(torch.zeros(1, self.in_channels, *self.input_size))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise UsageError(
+                f"{architecture} does not work on {self.input_size[0]}x{self.input_size[1]} "
+                f"pixels ({_first_line(error)}); set model.input_size, for instance to its own "
+                f"{list(own_size)}"
+            ) from error
+        finally:
+            self.network.train()
+
+
+def load_weights(network: nn.Module, path: str | Path) -> str:
+    """Load a safetensors file of the same timm architecture into ``network``.
+
+    Args:
+        network: A timm model.
+        path: The file.
+
+    Returns:
+        A line that says how many tensors matched and what stays new.
+
+    Raises:
+        UsageError: the file cannot be read, nothing in it matches, or anything but the
+            classifier differs. The network is then unchanged.
+    """
+    try:
+        state = load_file(path)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file; give a safetensors file of weights") from None
+    except (SafetensorError, OSError) as error:
+        raise UsageError(
+            f"{path} is not a readable safetensors file ({_first_line(error)}); give one that "
+            "timm or `safetensors.torch.save_file` wrote"
+        ) from error
+    state = _adapted(network, state)
+    wanted = network.state_dict()
+    matched = {name for name in wanted if name in state and state[name].shape == wanted[name].shape}
+    if not matched:
+        raise UsageError(
+            f"{path} matches none of the {len(wanted)} tensors of this architecture; it holds "
+            f"{', '.join(sorted(state)[:3]) or 'nothing'}, ...: give weights of the same one"
+        )
+    classifier = tuple(f"{name}." for name in _classifier_names(network))
+    strange = [
+        f"{name} {kind}"
+        for kind, names in (
+            ("is missing", wanted.keys() - state.keys()),
+            ("is not in the architecture", state.keys() - wanted.keys()),
+            ("has another shape", (wanted.keys() & state.keys()) - matched),
+        )
+        for name in sorted(names)
+        if not name.startswith(classifier)
+    ]
+    if strange:
+        more = f" and {len(strange) - 4} more" if len(strange) > 4 else ""
+        raise UsageError(
+            f"{path} does not fit this architecture outside the classifier: "
+            f"{', '.join(strange[:4])}{more}; {len(matched)} of {len(wanted)} tensors match: give "
+            "weights of the same architecture"
+        )
+    network.load_state_dict({name: state[name] for name in matched}, strict=False)
+    new = sorted(wanted.keys() - matched)
+    kept = f"new: {', '.join(new)}" if new else "none is new"
+    return f"{path}: {len(matched)} of {len(wanted)} tensors matched; {kept}"
+
+
+def _published(architecture: str) -> Any:
+    """timm's facts on an architecture's weights: their normalisation and input size."""
+    name, _, _ = architecture.partition(".")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() lists them"
+        raise UsageError(f"timm has no architecture {name!r}; {hint}")
+    try:
+        return timm.get_pretrained_cfg(architecture)
+    except RuntimeError as error:
+        known = timm.list_pretrained(f"{name}.*")
+        raise UsageError(
+            f"timm has no weights {architecture!r}; there are {', '.join(known) or 'none'}"
+        ) from error
+
+
+def _create(architecture: str, pretrained: bool, **options: Any) -> nn.Module:
+    try:
+        return timm.create_model(architecture, pretrained=pretrained, **options)
+    except TypeError as error:
+        raise UsageError(
+            f"{architecture} does not take every argument given ({_first_line(error)}); "
+            "leave out the one named"
+        ) from error
+    # The hub client's exceptions come from whichever HTTP library it uses.
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise UsageError(
+            f"the pretrained weights of {architecture} cannot be had ({_first_line(error)}); "
+            "fetch model.safetensors of that name from https://huggingface.co/timm on a machine "
+            "that is online and pass --model.weights FILE, or set pretrained to false"
+        ) from error
+
+
+def _adapted(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What timm does to published weights: older names, other sizes, other channels."""
+    convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if convert is not None:
+        state = dict(convert(state, network))
+    first = _facts(network).get("first_conv") or ()
+    wanted = network.state_dict()
+    for name in [first] if isinstance(first, str) else first:
+        key = f"{name}.weight"
+        if key in state and key in wanted and state[key].shape[1] != wanted[key].shape[1]:
+            state[key] = adapt_input_conv(wanted[key].shape[1], state[key])
+    return state
+
+
+def _classifier_names(network: nn.Module) -> tuple[str, ...]:
+    names = _facts(network)["classifier"]
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _facts(network: nn.Module) -> dict[str, Any]:
+    return cast("dict[str, Any]", network.pretrained_cfg)
+
+
+def _per_channel(values: tuple[float, ...], channels: int) -> list[float]:
+    return list(values) if channels == len(values) else [sum(values) / len(values)] * channels
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
