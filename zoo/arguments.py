@@ -1,0 +1,164 @@
+"""Constructor arguments: read from text or YAML values, checked against a class's signature.
+
+All of jsonargparse that the zoo uses is here, and only its public API.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from zoo.errors import UsageError
+from zoo.registry import nearest
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+
+def read_arguments(
+    cls: type, section: str, values: Mapping[str, Any], skip: Iterable[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    """Check values against the signature of ``cls``, one by one, so that all faults are found.
+
+    Args:
+        cls: The class whose constructor the values are for.
+        section: Prefix of the keys in messages: ``model``, ``data`` or ``trainer``.
+        values: Argument name to value; text is converted to the argument's type.
+        skip: Arguments that may not be given.
+
+    Returns:
+        The values as primitives of the right types, and a sentence for every fault.
+    """
+    known = argument_names(cls, skip)
+    read: dict[str, Any] = {}
+    problems = []
+    for key, value in values.items():
+        if key not in known:
+            near = nearest(key, known, 1).strip("'")
+            hint = f"; did you mean '{section}.{near}'?" if near else ""
+            problems.append(f"'{section}.{key}' is no argument of {cls.__name__}{hint}")
+            continue
+        parser = _parser()
+        _add(parser, cls, section, set(known) - {key} | set(skip))
+        try:
+            namespace = parser.parse_object({section: {key: value}})
+        except Exception as error:  # noqa: BLE001  # jsonargparse raises several kinds
+            if value is None:
+                continue  # explicitly left to a fact of the data
+            problems.append(_type_fault(f"{section}.{key}", error, value))
+        else:
+            dumped = parser.dump(namespace, skip_unset=False, skip_validation=True)
+            read[key] = yaml.safe_load(dumped)[section][key]
+    return read, problems
+
+
+def argument_names(cls: type, skip: Iterable[str] = ()) -> list[str]:
+    """Names of the constructor's arguments, those reached through ``**kwargs`` included."""
+    return _add(_parser(), cls, "", set(skip))
+
+
+def defaults(cls: type, skip: Iterable[str] = ()) -> dict[str, Any]:
+    """The constructor's defaults; arguments without one, or with None, are left out."""
+    parser = _parser()
+    _add(parser, cls, "all", set(skip))
+    found = parser.get_defaults().get("all")
+    return {k: v for k, v in found.as_dict().items() if v is not None} if found else {}
+
+
+def build(cls: type, values: Mapping[str, Any], what: str, fixed: Mapping[str, Any]) -> Any:
+    """Call the constructor with checked values.
+
+    Args:
+        cls: The class.
+        values: Argument name to value.
+        what: What is built, for messages: ``model 'mpcnn'``.
+        fixed: Arguments that are not the user's to set.
+
+    Raises:
+        UsageError: an argument is unknown, missing, or has a value of the wrong type.
+    """
+    read, problems = read_arguments(cls, "model", values, fixed)
+    if problems:
+        raise UsageError(together(what, problems))
+    parser = _parser()
+    _add(parser, cls, "model", set(fixed))
+    try:
+        parsed = parser.parse_object({"model": read}).get("model")
+    except Exception as error:
+        missing = re.search(r"required: (.*)", str(error))
+        if not missing:
+            raise
+        names = missing[1].replace("model.", "")
+        raise UsageError(
+            f"{what} needs a value for {names}, which neither the recipe nor the facts of the "
+            f"dataset give: add it, for example with --model.{names.partition(',')[0]} VALUE"
+        ) from error
+    return cls(**{**fixed, **(parsed.as_dict() if parsed else {})})
+
+
+def instantiate(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The given arguments with every class named in them (``class_path``) instantiated."""
+    parser = _parser()
+    _add(parser, cls, "all", set(argument_names(cls)) - set(values))
+    if not values:
+        return {}
+    built = parser.instantiate(parser.parse_object({"all": dict(values)}))
+    return {key: built["all"][key] for key in values}
+
+
+def describe(classes: Mapping[str, tuple[type, Iterable[str]]], usage: str) -> str:
+    """Help text for the arguments of classes, from their signatures and docstrings.
+
+    Args:
+        classes: Section to the class and the arguments of it to leave out.
+        usage: The first line.
+    """
+    parser = _parser()
+    parser.usage = usage
+    for section, (cls, skip) in classes.items():
+        _add(parser, cls, section, set(skip))
+    hidden = re.compile(r"^  --\w+ CONFIG  ")
+    return "\n".join(line for line in parser.format_help().splitlines() if not hidden.match(line))
+
+
+def together(where: str, problems: list[str]) -> str:
+    """One sentence for one problem, a list for several."""
+    if len(problems) == 1:
+        return f"{where}: {problems[0]}"
+    return f"{where} has {len(problems)} faults:\n" + "\n".join(f"  - {p}" for p in problems)
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    return ArgumentParser(exit_on_error=False, allow_abbrev=False, add_help=False)
+
+
+def _add(parser: ArgumentParser, cls: type, section: str, skip: set[str]) -> list[str]:
+    added = parser.add_class_arguments(
+        cls,
+        section or None,
+        skip=set(skip),
+        instantiate=False,
+        fail_untyped=False,
+    )
+    prefix = f"{section}." if section else ""
+    return [key.removeprefix(prefix) for key in added]
+
+
+def _type_fault(key: str, error: Exception, value: Any) -> str:
+    text = " ".join(str(error).split())
+    expected = re.search(r"Expected (?:an? )?(?:<class '([\w.]+)'>|(.+?))(?:\.? Got value|$)", text)
+    subtypes = re.search(r"Subtypes: \[(.*?)\] Errors", text)
+    if subtypes:
+        wanted = re.sub(r"<class '([\w.]+)'>", r"\1", subtypes[1]).replace("NoneType", "null")
+    elif expected:
+        wanted = expected[1] or expected[2]
+        if choices := re.fullmatch(r"typing\.Literal\[(.*)\]", wanted):
+            return f"'{key}' has to be one of {choices[1]}, not {value!r}"
+    else:
+        return f"'{key}' cannot be {value!r}: {text}"
+    return f"'{key}' has to be of type {wanted}, not {value!r}"

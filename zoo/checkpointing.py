@@ -1,0 +1,161 @@
+"""Checkpoints that a run can continue from after any crash."""
+
+from __future__ import annotations
+
+import io
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from zoo.files import write_atomically
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, flushes it to the disk and renames it, so that a
+    kill at any moment leaves either the old checkpoint or the new one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write ``checkpoint``; Lightning calls this on the first process only."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getbuffer().tobytes())
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps ``last.ckpt``: after every epoch, within long epochs, and when asked to stop.
+
+    Ctrl-C and SIGTERM end the run between two batches, where a checkpoint is exact; a second
+    Ctrl-C ends it at once and leaves the checkpoint before. It is a ModelCheckpoint only so
+    that Lightning calls it after every hook that may still change something.
+
+    Args:
+        path: The checkpoint's file.
+        interval: Seconds between checkpoints within an epoch.
+    """
+
+    def __init__(self, path: Path, interval: float = 300.0) -> None:
+        super().__init__(save_top_k=0)
+        self._path = path
+        self._interval = interval
+        self._saved = time.monotonic()
+        self._interrupted = False
+        self._previous_handler: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """All processes agree on the first one's path; Ctrl-C is taken over while fitting."""
+        self._path = trainer.strategy.broadcast(self._path)
+        if stage == "fit" and threading.current_thread() is threading.main_thread():
+            self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Ctrl-C is given back."""
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGINT, self._previous_handler)
+            self._previous_handler = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The interval counts from here."""
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save if it is time to, or if the user asked to stop."""
+        due = self._interrupted or time.monotonic() - self._saved > self._interval
+        if trainer.world_size > 1:  # all processes save together; asking each other has a price
+            if (batch_idx + 1) % 20:
+                return
+            due, self._interrupted = trainer.strategy.broadcast((due, self._interrupted))
+        if due:
+            self._save(trainer)
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save."""
+        self._save(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Nothing: the epoch's end follows."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Nothing: the last epoch's end came before."""
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save on SIGTERM, which Lightning raises between two batches."""
+        if isinstance(exception, SIGTERMException):
+            self._save(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing to keep."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self._path)
+        self._saved = time.monotonic()
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+
+class RandomState(Callback):
+    """Carries the states of Python's, numpy's and torch's generators through a checkpoint.
+
+    The states are kept as lists of integers and tensors, which load under ``weights_only``.
+    """
+
+    def __init__(self) -> None:
+        self._resumed: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states now."""
+        version, words, gauss = random.getstate()
+        name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+        return {
+            "python": [version, list(words), gauss],
+            "numpy": [str(name), keys.tolist(), int(position), int(has_gauss), float(cached)],
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the states until training starts: what happens before may draw as well."""
+        self._resumed = state_dict
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go on drawing where the checkpoint was taken."""
+        state, self._resumed = self._resumed, {}
+        if not state:
+            return
+        version, words, gauss = state["python"]
+        random.setstate((version, tuple(words), gauss))
+        name, keys, *rest = state["numpy"]
+        np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+        torch.set_rng_state(state["torch"].cpu())
+        if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])

@@ -1,0 +1,38 @@
+"""``zoo test REF``: measure a trained model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from zoo.commands.output import show
+from zoo.commands.overrides import read_overrides
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "test",
+        help="measure a trained model on test data",
+        usage="zoo test REF [--data NAME] [--data.KEY VALUE] ... [--out DIR] [--json]",
+        description="Measure a trained model: on the test part of its own data, on everything "
+        "found under a folder (--data.split all --data.root DIR), or on another dataset.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
+    parser.add_argument("--out", help="write metrics.json and figures into this new folder")
+    parser.add_argument("--json", action="store_true", help="a list of one object")
+    parser.set_defaults(run=run, takes_overrides=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Test and print the figures."""
+    overrides = read_overrides(options.rest)
+    from zoo.evaluation import test
+
+    figures = test(options.reference, overrides, out=options.out)
+    if options.json:
+        show([{"name": options.reference, **figures}], as_json=True)
+        return
+    rows = [{"figure": key, "value": f"{value:.4f}"} for key, value in sorted(figures.items())]
+    show(rows, as_json=False, title=options.reference)

@@ -1,0 +1,55 @@
+"""How far a training has come: a bar in a terminal, a line an epoch in a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+
+
+class EpochLines(Callback):
+    """Writes one line an epoch: where it is, the figures, the seconds it took.
+
+    Args:
+        write: Receives each line.
+    """
+
+    def __init__(self, write: Callable[[str], object] = print) -> None:
+        self._write = write
+        self._start = 0.0
+        self._seconds = 0.0
+        self._epoch = ""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The figures of the epoch before are complete only now."""
+        self._write_line(trainer)
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch's time ends here."""
+        last = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+        self._epoch = f"epoch {trainer.current_epoch + 1}{last}"
+        self._seconds = time.monotonic() - self._start
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the last line."""
+        self._write_line(trainer)
+
+    def _write_line(self, trainer: Trainer) -> None:
+        if not self._epoch or not trainer.is_global_zero:
+            return
+        figures = "  ".join(
+            f"{name} {float(value):.4g}"
+            for name, value in sorted(trainer.callback_metrics.items())
+            if name.startswith(("train/", "val/"))
+        )
+        self._write(f"{self._epoch}  {figures}  {self._seconds:.1f} s")
+        self._epoch = ""
+
+
+def progress_callback() -> Callback:
+    """Lightning's rich bar in a terminal, otherwise a line an epoch."""
+    return RichProgressBar() if sys.stdout.isatty() else EpochLines()

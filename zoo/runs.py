@@ -1,0 +1,215 @@
+"""The run folder: what a training leaves behind, and how to find it again."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.files import write_atomically
+from zoo.recipes import Recipe, read_recipe
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe; ``zoo train`` on it repeats the run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def metrics_log(self) -> Path:
+        """Figures over time, a row for every logged step or epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The Lightning checkpoint that ``--resume`` continues from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of PNG files."""
+        return self.path / "figures"
+
+    @property
+    def bundle(self) -> Path:
+        """The trained model to keep."""
+        return self.path / "bundle"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training and testing came to their end."""
+        return "finished" in self.environment
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What is known of where and how it ran; empty before it was written."""
+        return _read_json(self.path / "environment.json")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final figures, flat; empty before there are any."""
+        return _read_json(self.path / "metrics.json")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe under the name it was trained by."""
+        recipe = read_recipe(self.recipe_file)
+        return Recipe(**{**vars(recipe), "name": self.environment.get("recipe", recipe.name)})
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write ``name`` in the folder; what was there before survives a failure."""
+        text = json.dumps(content, indent=2, sort_keys=name == "metrics.json")
+        write_atomically(self.path / name, (text + "\n").encode())
+
+    def note(self, **facts: Any) -> None:
+        """Add to ``environment.json``."""
+        self.write_json("environment.json", {**self.environment, **facts})
+
+
+def create_run(recipe: Recipe, out: str | Path | None) -> Run:
+    """Make a run folder and write down recipe and environment.
+
+    Args:
+        recipe: The resolved recipe.
+        out: The folder; ``runs/<recipe>/<time>`` if None.
+
+    Raises:
+        UsageError: ``out`` exists and is not empty, or cannot be made.
+    """
+    path = Path(out) if out is not None else _timed_folder(recipe.name)
+    require_empty(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the run folder {path} cannot be made: {error.strerror}") from error
+    run = Run(path)
+    write_atomically(run.recipe_file, recipe.to_yaml().encode())
+    run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
+    return run
+
+
+def require_empty(path: str | Path) -> None:
+    """Refuse a folder that has something in it.
+
+    Raises:
+        UsageError: ``path`` is a file, or a folder that is not empty.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"{path} exists and is not empty: choose another --out, or continue an unfinished "
+            f"run with --resume {path}"
+        )
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        UsageError: the folder is no run folder.
+    """
+    run = Run(Path(path))
+    if not run.recipe_file.is_file():
+        raise UsageError(f"{path} is no run folder: it has no recipe.yaml")
+    return run
+
+
+def newest_unfinished(recipe_name: str, runs: Path = RUNS) -> Run | None:
+    """The newest run of that recipe under ``runs`` that did not come to its end."""
+    folder = runs / recipe_name
+    candidates = [Run(path.parent) for path in folder.glob("*/recipe.yaml")]
+    unfinished = [run for run in candidates if not run.finished]
+    return max(unfinished, key=lambda run: run.path.name, default=None)
+
+
+def environment(seed: int) -> dict[str, Any]:
+    """Versions, hardware, git revision, seed and command of this process."""
+    import torch
+
+    distributions = ("zoo", "torch", "lightning", "torchmetrics", "numpy")
+    plugins = {
+        point.dist.name
+        for point in importlib.metadata.entry_points(group="zoo")
+        if point.dist is not None
+    }
+    return {
+        "command": shlex.join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        "seed": seed,
+        "started": now(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in distributions},
+            **{name: importlib.metadata.version(name) for name in sorted(plugins)},
+        },
+        "hardware": hardware(),
+        "torch_threads": torch.get_num_threads(),
+        "git": git_revision(),
+    }
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores and accelerators."""
+    import torch
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = info.read_text().splitlines()
+        cpu = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), cpu)
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"cpu": cpu, "cores": os.cpu_count(), "gpus": gpus, "platform": platform.platform()}
+
+
+def git_revision() -> str | None:
+    """Commit of the working directory's repository, with ``+changes`` if it has any; None
+    outside a repository or without git."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        return revision + ("+changes" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def now() -> str:
+    """The time, in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _timed_folder(name: str) -> Path:
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    path, count = RUNS / name / stamp, 1
+    while path.exists():
+        count += 1
+        path = RUNS / name / f"{stamp}_{count}"
+    return path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}
