@@ -19,7 +19,7 @@ _HOMES = {
     "create_data": "zoo.api",
     "load": "zoo.bundles",
     "train": "zoo.training",
-    "test": "zoo.evaluation",
+    "evaluate": "zoo.evaluation",
     "Run": "zoo.runs",
     "ZooError": "zoo.errors",
     "UsageError": "zoo.errors",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zoo.bundles import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
-    from zoo.evaluation import test as test
+    from zoo.evaluation import evaluate as evaluate
     from zoo.runs import Run as Run
     from zoo.training import train as train
 

@@ -138,7 +138,13 @@ class RandomState(Callback):
         name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
         return {
             "python": [version, list(words), gauss],
-            "numpy": [str(name), keys.tolist(), int(position), int(has_gauss), float(cached)],
+            "numpy": [
+                str(name),
+                np.asarray(keys).tolist(),
+                int(position),
+                int(has_gauss),
+                float(cached),
+            ],
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }

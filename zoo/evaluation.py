@@ -19,7 +19,7 @@ from zoo.runs import Run, require_empty
 from zoo.training import draw, figures_of, quiet_lightning
 
 
-def test(
+def evaluate(
     reference: str | Path,
     overrides: Mapping[str, Any] | None = None,
     *,

@@ -95,7 +95,8 @@ def contact_sheet(
         axes.imshow(image, cmap="gray", vmin=0, vmax=high, interpolation="nearest")
         axes.set_title(title, fontsize=7)
         axes.set_axis_off()
-    figure.suptitle(heading or None, fontsize=9)
+    if heading:
+        figure.suptitle(heading, fontsize=9)
     return figure
 
 

@@ -43,9 +43,7 @@ class MetricsLog(Logger):
         """There is one version a run."""
         return ""
 
-    def log_hyperparams(
-        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
-    ) -> None:
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: the run folder holds the recipe."""
 
     @rank_zero_only

@@ -13,6 +13,7 @@ import os
 import traceback
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import pluggy
 
@@ -20,7 +21,7 @@ from zoo import hooks
 from zoo.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.errors import ZooError
 
-_HOOKS: dict[str, type] = {
+_HOOKS: dict[str, type[Entry]] = {
     "zoo_models": Model,
     "zoo_datasets": Dataset,
     "zoo_recipes": Recipes,
@@ -99,7 +100,7 @@ def load_plugins() -> tuple[Plugin, ...]:
 def _load(point: importlib.metadata.EntryPoint, disabled: bool) -> Plugin:
     distribution = point.dist.name if point.dist else "unknown distribution"
     version = point.dist.version if point.dist else "?"
-    plugin = {
+    plugin: dict[str, Any] = {
         "name": point.name,
         "distribution": distribution,
         "version": version,

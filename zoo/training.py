@@ -96,14 +96,14 @@ def find_resumed(name: str, out: str | Path | None, resume: str | Path | None) -
     return open_run(out) if Run(Path(out)).recipe_file.is_file() else None
 
 
-def prepare_data(experiment: Experiment) -> tuple[LightningDataModule, dict[str, Any]]:
+def prepare_data(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
     """The datamodule, checked and set up for fitting, and its facts.
 
     Raises:
         UsageError: the data are missing, unreadable or inconsistent.
     """
     data = experiment.build_data()
-    if rank_zero_only.rank == 0:
+    if is_first_process():
         data.prepare_data()
     facts = dict(data.facts)
     data.setup("fit")
@@ -113,7 +113,7 @@ def prepare_data(experiment: Experiment) -> tuple[LightningDataModule, dict[str,
 def fit(
     experiment: Experiment,
     model: LightningModule,
-    data: LightningDataModule,
+    data: Any,
     run: Run | None = None,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
@@ -130,7 +130,7 @@ def fit(
         callbacks: Callbacks beside those of the recipe.
         origin: For a fine-tuned model, where its weights came from; kept in the bundle.
     """
-    first = rank_zero_only.rank == 0
+    first = is_first_process()
     quiet_lightning()
     settings = instantiate(Trainer, experiment.recipe.trainer)  # before there is a folder
     given = experiment.recipe.trainer.get("devices")
@@ -176,6 +176,11 @@ def fit(
     write_bundle(run.bundle, model, experiment, dict(data.facts), metrics, run, origin or {})
     run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=trainer.current_epoch)
     return run
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes and prints, also before the Trainer exists."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def make_trainer(

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.commands.output import console
 from zoo.errors import UsageError
-from zoo.registry import nearest, registry
+from zoo.registry import entry_name, nearest, registry
 
 
 def add_to(commands: Any) -> None:
@@ -60,7 +60,7 @@ def describe(name: str) -> list[dict[str, Any]]:
     for plugin in known.plugins:
         if plugin.name == name:
             row = dataclasses.asdict(plugin) | {"state": plugin.state}
-            row["entries"] = [getattr(e, "name", None) or f"{e.family}/*" for e in plugin.entries]
+            row["entries"] = [entry_name(entry) for entry in plugin.entries]
             found.append({"kind": "plugin", **row})
     if not found:
         everything = {*known.models, *known.datasets, *known.recipes, *known.checkpoints}

@@ -28,9 +28,9 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Test and print the figures."""
     overrides = read_overrides(options.rest)
-    from zoo.evaluation import test
+    from zoo.evaluation import evaluate
 
-    figures = test(options.reference, overrides, out=options.out)
+    figures = evaluate(options.reference, overrides, out=options.out)
     if options.json:
         show([{"name": options.reference, **figures}], as_json=True)
         return

@@ -71,12 +71,10 @@ def run(options: argparse.Namespace) -> int:
         print(check(recipe).recipe.to_yaml(), end="")
         return 0
 
-    from lightning.pytorch.utilities import rank_zero_only
-
-    from zoo.training import train
+    from zoo.training import is_first_process, train
 
     finished = train(options.recipe, overrides, out=options.out, resume=options.resume)
-    if rank_zero_only.rank == 0:
+    if is_first_process():
         report(finished, options.json)
     return 0
 
