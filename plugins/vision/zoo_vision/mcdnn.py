@@ -112,7 +112,7 @@ class MCDNN(Classifier):
             A last ``-N`` stands for as many units as the data has classes.
         preprocessings: One for each group of columns: ``none``, ``width10`` to ``width20``
             (digits), ``imadjust``, ``histeq``, ``adapthisteq`` or ``conorm`` (contrast).
-        columns_per_preprocessing: Columns in a group.
+        columns_per_preprocessing: Columns trained on each preprocessing.
         execution: ``one-after-the-other``, ``stacked`` (all columns in one operation a layer)
             or ``auto``: measure both with the first batch and take the quicker. The two round
             differently; name one to repeat a run to the last digit.

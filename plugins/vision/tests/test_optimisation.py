@@ -1,0 +1,84 @@
+import pytest
+import torch
+from torch import nn
+
+from zoo.errors import UsageError
+from zoo_vision.optimisation import optimizer, schedule
+
+
+def test_onecycle_goes_up_linearly_and_down_to_almost_nothing():
+    factor = schedule("onecycle", 1000, 100, warmup=0.2)
+    assert factor(0) == pytest.approx(0.04)
+    assert factor(100) == pytest.approx(0.52)
+    assert factor(200) == 1.0
+    assert factor(600) == pytest.approx(0.5)
+    assert factor(1000) == factor(2000) == pytest.approx(1e-4)
+
+
+def test_cosine_ends_at_nothing():
+    factor = schedule("cosine", 400, 100)
+    assert [factor(step) for step in (0, 200, 400)] == pytest.approx([1, 0.5, 0])
+
+
+def test_exponential_is_the_papers():
+    # 0.001 * 0.993^epoch, never below 0.00003.
+    factor = schedule("exponential", float("inf"), 50, decay=0.993, floor=0.03)
+    assert factor(49) == 1
+    assert factor(50) == factor(99) == pytest.approx(0.993)
+    assert factor(50 * 100) == pytest.approx(0.993**100)
+    assert factor(50 * 800) == 0.03
+
+
+def test_constant_needs_no_end_and_the_others_say_so():
+    assert schedule("constant", float("inf"), 1)(10**6) == 1
+    for name in ("onecycle", "cosine"):
+        with pytest.raises(UsageError, match="max_epochs"):
+            schedule(name, float("inf"), 1)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UsageError, match=r"'linear'.*onecycle"):
+        schedule("linear", 10, 1)
+    with pytest.raises(UsageError, match=r"'lion'.*adamw"):
+        optimizer("lion", nn.Linear(1, 1).named_parameters(), 0.1, 0.9, 0.0)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "nesterov"])
+def test_only_weights_decay(name):
+    layer = nn.Linear(3, 2)
+    layer.bias.data.fill_(1.0)
+    before = layer.weight.detach().clone()
+    built = optimizer(name, layer.named_parameters(), lr=0.1, momentum=0.0, weight_decay=0.5)
+    for parameter in layer.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    built.step()
+    assert torch.allclose(layer.weight, before * (1 - 0.1 * 0.5))
+    assert torch.equal(layer.bias, torch.ones(2))
+
+
+def test_momentum_is_nesterovs_by_name():
+    for name, nesterov in (("sgd", False), ("nesterov", True)):
+        built = optimizer(name, nn.Linear(1, 1).named_parameters(), 0.1, 0.9, 0.0)
+        assert {group["nesterov"] for group in built.param_groups} == {nesterov}
+        assert {group["momentum"] for group in built.param_groups} == {0.9}
+
+
+def test_frozen_parameters_are_left_out():
+    layer = nn.Linear(3, 2)
+    layer.weight.requires_grad_(False)
+    built = optimizer("sgd", layer.named_parameters(), 0.1, 0.0, 0.1)
+    assert [len(group["params"]) for group in built.param_groups] == [1]
+
+
+def test_a_committees_stacked_biases_do_not_decay():
+    built = optimizer(
+        "adamw",
+        [
+            ("a.weight", nn.Parameter(torch.ones(4, 2, 2))),
+            ("a.bias", nn.Parameter(torch.ones(4, 2))),
+        ],
+        0.1,
+        0.0,
+        0.3,
+    )
+    assert [group["weight_decay"] for group in built.param_groups] == [0.3, 0.0]
