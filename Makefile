@@ -1,0 +1,40 @@
+# Each target sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-fast lint format clean
+
+demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
+	$(BIN)/zoo train vision/mpcnn-digits
+
+test: $(INSTALLED)  ## every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-fast: $(INSTALLED)  ## without the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+lint: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist site
+
+# The core and every plugin, editable, at the versions of constraints.txt.
+$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "uv>=0.5"
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
+		--editable . $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev \
+		"onnx" "onnxruntime" "onnxscript"
+	touch $@
