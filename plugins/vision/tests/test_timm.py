@@ -71,12 +71,12 @@ def test_weights_bring_their_normalisation(weights):
     model = TimmClassifier(SMALL, weights=str(weights), **FACTS, **data)
     assert model.mean.flatten().tolist() == pytest.approx(published.mean)
     assert model.std.flatten().tolist() == pytest.approx(published.std)
-    grey = TimmClassifier(SMALL, weights=str(weights), num_classes=3, image_size=[32, 32])
+    grey = TimmClassifier(SMALL, weights=str(weights), **{**FACTS, "in_channels": 1})
     assert grey.mean.flatten().tolist() == pytest.approx([sum(published.mean) / 3])
 
 
 def test_the_first_convolution_is_adapted_to_grey(weights):
-    model = TimmClassifier(SMALL, weights=str(weights), num_classes=3, image_size=[32, 32])
+    model = TimmClassifier(SMALL, weights=str(weights), **{**FACTS, "in_channels": 1})
     name = timm.get_pretrained_cfg(SMALL).first_conv
     torch.manual_seed(0)
     source = timm.create_model(SMALL).get_submodule(name).weight

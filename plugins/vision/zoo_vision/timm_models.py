@@ -36,6 +36,9 @@ class TimmClassifier(Classifier):
         drop_path_rate: Largest probability of skipping a residual branch (stochastic depth).
         input_size: Height and width the network works on. Default: the data's, or the
             architecture's own where it takes no other.
+        in_channels: 1 (grey) or 3 (RGB). Filled in from the data.
+        mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data.
+        std: Standard deviation of every channel, likewise.
         training: The arguments of ``Classifier``.
 
     Raises:
@@ -51,16 +54,18 @@ class TimmClassifier(Classifier):
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
         input_size: list[int] | None = None,
+        in_channels: int = 3,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
         **training: Any,
     ) -> None:
         if pretrained and weights:
             raise UsageError("pretrained and weights are both given; choose one of the two")
         published = _published(architecture)
         if pretrained or weights:
-            channels = training.get("in_channels", 1)
-            training["mean"] = _per_channel(published.mean, channels)
-            training["std"] = _per_channel(published.std, channels)
-        super().__init__(**training)
+            mean = _per_channel(published.mean, in_channels)
+            std = _per_channel(published.std, in_channels)
+        super().__init__(in_channels=in_channels, mean=mean, std=std, **training)
         # The weights are part of every checkpoint: rebuilding the model from it fetches none.
         self.hparams.update(pretrained=False, weights=None)
         own_size = (int(published.input_size[1]), int(published.input_size[2]))

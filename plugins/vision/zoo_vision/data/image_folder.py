@@ -228,11 +228,13 @@ def _part(source: tuple[Path, int]) -> int:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith((".", "__MACOSX"))
-    )
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
+    return [
+        path for path in inside if path.is_dir() and not path.name.startswith((".", "__MACOSX"))
+    ]
 
 
 def _images(folder: Path, known: set[str]) -> Iterator[str]:
