@@ -97,7 +97,7 @@ class Deformation(nn.Module):
         return self.elastic_alpha * (rows @ noise @ columns.T)
 
     def _draw_affine(self, count: int, size: tuple[int, int], device: torch.device) -> Tensor:
-        """(count, 3, 2) maps from output pixel (x, y, 1), origin in the centre, to source."""
+        """(count, 2, 3) maps from output pixel (x, y, 1), origin in the centre, to source."""
         height, width = size
         draws = 2 * torch.rand(5, count, device=device) - 1
         angle = math.radians(self.rotation) * draws[0]
@@ -107,39 +107,38 @@ class Deformation(nn.Module):
         cosine, sine = torch.cos(angle), torch.sin(angle)
         entries = (
             scale_x * cosine,
-            scale_y * sine,
             -scale_x * sine,
-            scale_y * cosine,
             -self.translation * width * draws[3],
+            scale_y * sine,
+            scale_y * cosine,
             -self.translation * height * draws[4],
         )
-        return torch.stack(entries, dim=1).view(count, 3, 2)
+        return torch.stack(entries, dim=1).view(count, 2, 3)
 
     def _grid(self, affine: Tensor, size: tuple[int, int]) -> Tensor:
         """The sampling grid (N, H, W, 2) in ``grid_sample``'s units, elastic part included."""
         height, width = size
         count = len(affine)
         pixels, _, _ = self._prepared(size, affine.device)
-        # One pixel is 2 / width of grid_sample's units.
-        units = torch.tensor([2 / width, 2 / height], device=affine.device)
-        grid = (pixels @ (affine * units)).view(count, height, width, 2)
+        # One product for the whole batch, x and y apart: several times faster than per image.
+        grid = (affine.view(2 * count, 3) @ pixels).view(count, 2, height, width)
         if self.elastic_alpha:
-            field = self.field(count, size, affine.device)
-            grid[..., 0].add_(field[:, 0], alpha=2 / width)
-            grid[..., 1].add_(field[:, 1], alpha=2 / height)
-        return grid
+            grid += self.field(count, size, affine.device)
+        # One pixel is 2 / width of grid_sample's units.
+        grid *= torch.tensor([2 / width, 2 / height], device=grid.device).view(2, 1, 1)
+        return grid.permute(0, 2, 3, 1)
 
     def _prepared(
         self, size: tuple[int, int], device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixel coordinates (H*W, 3) and the rows' and columns' smoothing factors."""
+        """Pixel coordinates (3, H*W) and the rows' and columns' smoothing factors."""
         key = (size, device)
         if key not in self._constants:
             height, width = size
             y = torch.arange(height) - (height - 1) / 2
             x = torch.arange(width) - (width - 1) / 2
             grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-            pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], dim=-1).view(-1, 3)
+            pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)]).flatten(1)
             # A uniform number from [-1, 1] has variance 1/3.
             rows = smoothing_factor(height, self.elastic_sigma) / 3**0.5
             columns = smoothing_factor(width, self.elastic_sigma)
