@@ -101,7 +101,7 @@ class ImageFolder(ImageDataModule):
             a folder ``test``.
         memory_mb: Largest size, in MB of decoded pixels, to keep in memory.
         check: What a larger folder is checked by: ``decode`` decodes every file once, at reduced
-            size where the format allows, on all cores (some hundred photographs a second and
+            size where the format allows, on all cores (about a thousand small JPEGs a second and
             core); ``open`` reads the files' headers alone and leaves a file that is cut short
             to be found in training.
     """

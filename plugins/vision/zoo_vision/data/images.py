@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zoo.contracts import Facts
 from zoo.errors import UsageError
-from zoo.sampling import EpochSampler
+from zoo.loading import EpochSampler, ResumableLoader
 
 Batch = tuple[Tensor, Tensor]
 """uint8 images (N, C, H, W) and int64 labels (N,)."""
@@ -277,21 +277,19 @@ class ImageDataModule(LightningDataModule):
             raise UsageError(
                 f"{self.root}: with split={self.split!r} no image is in the {name} part"
             )
-        sampler = EpochSampler(data, seed=self.seed, shuffle=shuffle)
-        options: dict[str, Any] = {}
-        if self.num_workers:
-            options["persistent_workers"] = True
+        each = len(EpochSampler(data))  # images of each process
         trainer = self.trainer
-        return DataLoader(
+        return ResumableLoader(
             data,
-            batch_size=self.batch_size,
-            sampler=sampler,
+            self.batch_size,
+            seed=self.seed,
+            shuffle=shuffle,
             # Batch normalisation has no variance to take of a batch of one.
-            drop_last=shuffle and len(sampler) > 1 and len(sampler) % self.batch_size == 1,
+            drop_last=shuffle and each > 1 and each % self.batch_size == 1,
             collate_fn=_as_is,
             num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
-            **options,
         )
 
 
