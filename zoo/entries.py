@@ -43,6 +43,8 @@ class Model:
         _require(_TARGET, self.target, "target", "package.module:Class")
         if ("*" in self.name) != bool(self.wildcard):
             raise ValueError(f"model {self.name!r}: a '*' in the name and wildcard= go together")
+        if self.name.count("*") > 1:
+            raise ValueError(f"model {self.name!r}: there may be one '*' in the name")
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,9 @@ def _entries(module: ModuleType, name: str) -> tuple[Entry, ...]:
         )
     entries: list[Entry] = []
     for hook, kind in _HOOKS.items():
-        for returned in getattr(manager.hook, hook)():
+        caller = getattr(manager.hook, hook)
+        # pluggy leaves None out, and a forgotten `return` would go unnoticed.
+        for returned in caller() or [None] * len(caller.get_hookimpls()):
             if not isinstance(returned, (list, tuple)):
                 raise _PluginError(
                     f"{hook} returned a {type(returned).__name__}",

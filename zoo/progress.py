@@ -14,11 +14,11 @@ class EpochLines(Callback):
     """Writes one line an epoch: where it is, the figures, the seconds it took.
 
     Args:
-        write: Receives each line.
+        write: Receives each line; standard error by default, so that ``--json`` stays JSON.
     """
 
-    def __init__(self, write: Callable[[str], object] = print) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[str], object] | None = None) -> None:
+        self._write = write or _to_stderr
         self._start = 0.0
         self._seconds = 0.0
         self._epoch = ""
@@ -48,6 +48,10 @@ class EpochLines(Callback):
         )
         self._write(f"{self._epoch}  {figures}  {self._seconds:.1f} s")
         self._epoch = ""
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def progress_callback() -> Callback:

@@ -207,10 +207,13 @@ def entry_name(entry: Entry) -> str:
 
 
 def package_folder(location: str) -> Path | None:
-    """The folder that ``"package:folder"`` names, without importing the package; None if it
-    does not exist."""
+    """The folder that ``"package:folder"`` names, without importing the package (only the
+    packages around it); None if it does not exist."""
     package, _, folder = location.partition(":")
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except Exception:  # noqa: BLE001  # a package around it is missing, or a stranger's code raises
+        return None
     for parent in (spec.submodule_search_locations or []) if spec else []:
         path = Path(parent) / folder
         if path.is_dir():

@@ -155,7 +155,7 @@ def environment(seed: int) -> dict[str, Any]:
         if point.dist is not None
     }
     return {
-        "command": shlex.join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        "command": command(),
         "seed": seed,
         "started": now(),
         "versions": {
@@ -167,6 +167,14 @@ def environment(seed: int) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "git": git_revision(),
     }
+
+
+def command() -> str:
+    """The command line of this process, to be typed again."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return shlex.join(["python", "-m", program.parent.name, *sys.argv[1:]])
+    return shlex.join([program.name, *sys.argv[1:]])
 
 
 def hardware() -> dict[str, Any]:
