@@ -87,6 +87,13 @@ class Experiment:
         """
         return build_model(self.model, self.recipe.model, facts)
 
+    def settle(self, facts: Mapping[str, Any]) -> Experiment:
+        """The same experiment with the model's defaults written out, so that its recipe is the
+        whole of it; what the facts of the data decide stays with them."""
+        rest = defaults(registry().load(self.model.entry), self.model.arguments)
+        rest = {key: value for key, value in rest.items() if key not in facts}
+        return replace(self, recipe=replace(self.recipe, model={**rest, **self.recipe.model}))
+
 
 def read_recipe(reference: str | Path) -> Recipe:
     """Read a recipe given by its name or its file.
@@ -200,8 +207,8 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 def check(recipe: Recipe) -> Experiment:
     """Resolve the two names, then check every key and value against the classes they name.
 
-    The defaults of model and dataset are written out, so that the resolved recipe is the whole
-    experiment; what is None is left to the facts of the data.
+    The defaults of the dataset are written out; those of the model only once the facts of the
+    data are known (``Experiment.settle``), which come before them.
 
     Raises:
         UsageError: every wrong key with its nearest right one, and every wrong value, at once.
@@ -225,7 +232,6 @@ def check(recipe: Recipe) -> Experiment:
         data["seed"] = recipe.seed
     if "root" in arguments and "root" not in recipe.data:
         data["root"] = str(data_folder(dataset.name))
-    model = {**defaults(model_class, found.arguments), **model}
     model = {key: value for key, value in model.items() if value is not None}
     return Experiment(replace(recipe, model=model, data=data, trainer=trainer), found, dataset)
 

@@ -75,6 +75,7 @@ def train(
             return run
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
+    experiment = experiment.settle(facts)
     model = experiment.build_model(facts)
     return fit(experiment, model, data, run, out)
 
