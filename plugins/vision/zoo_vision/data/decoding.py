@@ -27,7 +27,7 @@ UNDECODABLE = (
     KeyError,
     TypeError,
     OverflowError,
-    NotImplementedError,
+    RuntimeError,
     struct.error,
     zlib.error,
     BadZipFile,
