@@ -19,6 +19,9 @@ _HOMES = {
     "create_data": "zoo.api",
     "load": "zoo.bundles",
     "train": "zoo.training",
+    "finetune": "zoo.finetuning",
+    "predict": "zoo.prediction",
+    "export": "zoo.exporting",
     "evaluate": "zoo.evaluation",
     "Run": "zoo.runs",
     "ZooError": "zoo.errors",
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.evaluation import evaluate as evaluate
+    from zoo.exporting import export as export
+    from zoo.finetuning import finetune as finetune
+    from zoo.prediction import predict as predict
     from zoo.runs import Run as Run
     from zoo.training import train as train
 

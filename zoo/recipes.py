@@ -15,7 +15,7 @@ from zoo.entries import Dataset
 from zoo.errors import UsageError
 from zoo.registry import Found, nearest, registry
 
-SECTIONS = ("about", "seed", "model", "data", "trainer")
+SECTIONS = ("about", "seed", "model", "data", "trainer", "start")
 RUN_DECIDES = frozenset({"default_root_dir", "enable_checkpointing", "barebones", "fast_dev_run"})
 """Trainer arguments that would contradict the run folder."""
 
@@ -33,6 +33,7 @@ class Recipe:
         model: Constructor arguments of the model.
         data: Constructor arguments of the dataset.
         trainer: Settings of the Lightning Trainer.
+        start: The weights to start from (``zoo.starting.Start``); empty for a fresh start.
         path: The file; None for a recipe made in memory.
     """
 
@@ -44,6 +45,7 @@ class Recipe:
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     trainer: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Recipe:
             "model": {"name": self.model_name, **self.model},
             "data": {"name": self.data_name, **self.data},
             "trainer": dict(self.trainer),
+            **({"start": dict(self.start)} if self.start else {}),
         }
 
     def to_yaml(self) -> str:
@@ -133,7 +136,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
             hint = f"; did you mean {near}?" if near else f" ({', '.join(SECTIONS)})"
             problems.append(f"{key!r} is no part of a recipe{hint}")
     sections: dict[str, dict[str, Any]] = {}
-    for key in ("about", "model", "data", "trainer"):
+    for key in ("about", "model", "data", "trainer", "start"):
         value = {} if content.get(key) is None else content[key]
         if not isinstance(value, dict):
             problems.append(f"{key!r} has to be a mapping, not {value!r}")
@@ -155,6 +158,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
         model=sections["model"],
         data=sections["data"],
         trainer=sections["trainer"],
+        start=sections["start"],
         path=path,
     )
 
@@ -172,7 +176,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         UsageError: a key is not of that form.
     """
     sections = {"model": dict(recipe.model), "data": dict(recipe.data)}
-    sections["trainer"] = dict(recipe.trainer)
+    sections |= {"trainer": dict(recipe.trainer), "start": dict(recipe.start)}
     names = {"model": recipe.model_name, "data": recipe.data_name}
     for section, old in names.items():
         new = str(changes.get(f"{section}.name", old))
@@ -201,6 +205,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         model=sections["model"],
         data=sections["data"],
         trainer=sections["trainer"],
+        start=sections["start"],
     )
 
 

@@ -26,6 +26,7 @@ from zoo.metrics_log import MetricsLog
 from zoo.progress import progress_callback
 from zoo.recipes import Experiment, Recipe, check, override, read_recipe
 from zoo.runs import RUNS, Run, create_run, newest_unfinished, now, open_run, require_empty
+from zoo.starting import Freeze, load_start, read_start
 
 
 class Stopped(ZooError):
@@ -77,7 +78,17 @@ def train(
     data, facts = prepare_data(experiment)
     experiment = experiment.settle(facts)
     model = experiment.build_model(facts)
-    return fit(experiment, model, data, run, out)
+    start = read_start(experiment.recipe.start)
+    if start is None:
+        return fit(experiment, model, data, run, out)
+    callbacks = [] if start.freeze == "none" else [Freeze(tuple(model.head), start.thaw_at_epoch)]
+    if run:  # the weights are in its checkpoint, and where they came from was noted
+        origin = run.environment.get("origin", {})
+    else:
+        matched, origin = load_start(model, start)
+        if is_first_process():
+            print(f"{start.reference}: {matched}; new: {', '.join(matched.differing()) or 'none'}")
+    return fit(experiment, model, data, run, out, callbacks, origin)
 
 
 def find_resumed(name: str, out: str | Path | None, resume: str | Path | None) -> Run | None:
@@ -143,6 +154,8 @@ def fit(
     resumed = run is not None
     if run is None:
         run = create_run(experiment.recipe, out) if first else Run(Path(out or RUNS))
+        if first and origin:
+            run.note(origin=dict(origin))
     log = MetricsLog(run.metrics_log)
     last = LastCheckpoint(run.checkpoint)
     user = settings.pop("logger", True)

@@ -99,7 +99,7 @@ def report(run: Run, as_json: bool) -> None:
 def next_commands(run: Run) -> list[str]:
     """Three commands worth trying after a training."""
     return [
-        f"zoo test {run.path}",
-        f"zoo train {run.environment['recipe']} --help",
-        "zoo list recipes",
+        f"zoo predict {run.path} YOUR-FILES --out predictions",
+        f"zoo finetune {run.path} --data NAME --data.root YOUR-DATA   (zoo list datasets)",
+        f"zoo export {run.path} --format onnx --out model.onnx",
     ]

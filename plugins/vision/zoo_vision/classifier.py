@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import lightning as L
@@ -16,6 +17,7 @@ from zoo import figures
 from zoo.errors import UsageError
 from zoo_vision import optimisation
 from zoo_vision.augmentation import Deformation
+from zoo_vision.data.decoding import read_image, suffixes
 from zoo_vision.layers import resize
 
 if TYPE_CHECKING:
@@ -64,9 +66,10 @@ class Classifier(L.LightningModule):
     the (H, W) it takes.
 
     Args:
-        num_classes: Number of classes. Filled in from the data.
-        in_channels: 1 (grey) or 3 (RGB). Filled in from the data.
-        image_size: Height and width of the data's images. Filled in from the data.
+        num_classes: Number of classes. Filled in from the data; 10 without.
+        in_channels: 1 (grey) or 3 (RGB). Filled in from the data; 1 without.
+        image_size: Height and width of the data's images. Filled in from the data; [28, 28]
+            without.
         mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data; 0.5 without.
         std: Standard deviation of every channel, likewise.
         label_names: The classes' names. Filled in from the data.
@@ -74,6 +77,7 @@ class Classifier(L.LightningModule):
             (centred in a frame of zeros where they are smaller).
         optimizer: ``adamw``, ``sgd`` or ``nesterov``.
         lr: Largest learning rate.
+        lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         momentum: Momentum of ``sgd`` and ``nesterov``.
         weight_decay: Weight decay of the weights, not of biases.
         schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
@@ -101,15 +105,16 @@ class Classifier(L.LightningModule):
     def __init__(
         self,
         *,
-        num_classes: int = 10,
-        in_channels: int = 1,
-        image_size: list[int] = [28, 28],  # noqa: B006 (shown in the help)
+        num_classes: int | None = None,
+        in_channels: int | None = None,
+        image_size: list[int] | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
         label_names: list[str] | None = None,
         fit: Literal["resize", "pad"] = "resize",
         optimizer: Literal["adamw", "sgd", "nesterov"] = "adamw",
         lr: float = 0.003,
+        lr_backbone: float | None = None,
         momentum: float = 0.9,
         weight_decay: float = 0.01,
         schedule: Literal["constant", "onecycle", "cosine", "exponential"] = "onecycle",
@@ -126,6 +131,12 @@ class Classifier(L.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        num_classes = 10 if num_classes is None else num_classes
+        in_channels = 1 if in_channels is None else in_channels
+        image_size = [28, 28] if image_size is None else image_size
+        self.hparams.update(
+            num_classes=num_classes, in_channels=in_channels, image_size=list(image_size)
+        )
         if num_classes < 2:
             raise UsageError(f"num_classes is {num_classes}; a classifier needs 2 or more")
         if in_channels not in (1, 3):
@@ -200,6 +211,60 @@ class Classifier(L.LightningModule):
         """
         return self.network(self.normalise(self.prepare(images)))
 
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What happens to a picture before the network, for the bundle's readers."""
+        return {
+            "input": "uint8 pixels (N, C, H, W)",
+            "channels": self.in_channels,
+            "image_size": list(self.image_size),
+            "network_size": list(self.input_size),
+            "fit": self.fit,
+            "mean": self.mean.flatten().tolist(),
+            "std": self.std.flatten().tolist(),
+        }
+
+    # A user's own files
+
+    @property
+    def input_suffixes(self) -> tuple[str, ...]:
+        """Image files, as Pillow reads them."""
+        return tuple(sorted(suffixes()))
+
+    def read_file(self, path: Path) -> Tensor:
+        """One picture as the data's loader would give it: uint8 (in_channels, height, width).
+
+        Raises:
+            UsageError: the file is missing or does not decode.
+        """
+        return read_image(path, self.in_channels, self.image_size)
+
+    def describe_prediction(self, probabilities: Tensor) -> dict[str, Any]:
+        """The likeliest class, its probability, and those of all.
+
+        Args:
+            probabilities: (num_classes,), one row of ``predict_step``.
+        """
+        best = int(probabilities.argmax())
+        shares = zip(self.label_names, probabilities.tolist(), strict=True)
+        return {
+            "label": self.label_names[best],
+            "confidence": round(float(probabilities[best]), 6),
+            "probabilities": {name: round(share, 6) for name, share in shares},
+        }
+
+    def draw_predictions(
+        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> Figure:
+        """The pictures as the model saw them, under what it took them for."""
+        said = [self.describe_prediction(output) for output in outputs]
+        titles = [
+            f"{name[-18:]}\n{row['label']} {row['confidence']:.0%}"
+            for name, row in zip(names, said, strict=True)
+        ]
+        pictures = [sample.permute(1, 2, 0).squeeze(-1).numpy() for sample in samples]
+        return figures.contact_sheet(pictures, titles)
+
     # Training
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -241,6 +306,8 @@ class Classifier(L.LightningModule):
             values["lr"],
             values["momentum"],
             values["weight_decay"],
+            head=self.head,
+            lr_backbone=values["lr_backbone"],
         )
         total = self.trainer.estimated_stepping_batches
         epochs = self.trainer.max_epochs or 1

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from zoo.errors import UsageError
 from zoo_vision.classifier import Classifier, Tally
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
+from zoo_vision.notation import open_ended
 from zoo_vision.preprocessing import preprocessing
 
 LOOP, STACKED = "one-after-the-other", "stacked"
@@ -144,6 +145,7 @@ class MCDNN(Classifier):
         **training: Any,
     ) -> None:
         super().__init__(**training)
+        self.hparams["net"] = open_ended(net)  # so that a new task may bring its classes
         if columns_per_preprocessing < 1 or not preprocessings:
             raise UsageError(
                 f"a committee needs columns: {len(preprocessings)} preprocessing(s) with "

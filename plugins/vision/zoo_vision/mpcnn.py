@@ -106,6 +106,7 @@ class MPCNN(Classifier):
         **training: Any,
     ) -> None:
         super().__init__(**training)
+        self.hparams["net"] = notation.open_ended(net)  # so that a new task may bring its classes
         parsed = parse_for(net, self.num_classes, self.in_channels, partial_pooling)
         self.input_size = (parsed.input.height, parsed.input.width)
         self.network = MaxPoolingNet(parsed, activation, initialisation, dropout)

@@ -128,6 +128,12 @@ def parse(net: str, num_classes: int, partial_pooling: bool = False) -> Network:
     return Network(shape, tuple(walk.layers))
 
 
+def open_ended(net: str) -> str:
+    """The same network with ``-N`` in place of the number of its output units."""
+    before, _, last = net.strip().rpartition("-")
+    return f"{before}-N" if re.fullmatch(r"\d*N", last) else net
+
+
 class _Walk:
     """Goes through the tokens of one network, keeping the size reached."""
 

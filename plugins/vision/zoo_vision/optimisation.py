@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,8 @@ def optimizer(
     lr: float,
     momentum: float,
     weight_decay: float,
+    head: Sequence[str] = (),
+    lr_backbone: float | None = None,
 ) -> torch.optim.Optimizer:
     """Build an optimiser; weight decay is for weights alone, not for biases and norms.
 
@@ -30,16 +32,24 @@ def optimizer(
         lr: Learning rate.
         momentum: Momentum of ``sgd`` and ``nesterov``.
         weight_decay: Decoupled for ``adamw``, L2 for the others.
+        head: Submodules that take ``lr`` where the rest takes another.
+        lr_backbone: Learning rate of everything outside ``head``; ``lr`` if None.
 
     Raises:
         UsageError: there is no such optimiser.
     """
-    trained = [(path, parameter) for path, parameter in parameters if parameter.requires_grad]
+    # Frozen ones too: they have no gradient and are passed over until they are thawed.
+    trained = list(parameters)
+    kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for path, parameter in trained:
+        inside = lr_backbone is None or any(path.startswith(f"{part}.") for part in head)
+        rate = lr if inside or lr_backbone is None else lr_backbone
+        decay = weight_decay if _decays(path, parameter) else 0.0
+        kinds.setdefault((rate, decay), []).append(parameter)
     groups: list[dict[str, Any]] = [
-        {"params": [p for path, p in trained if _decays(path, p)], "weight_decay": weight_decay},
-        {"params": [p for path, p in trained if not _decays(path, p)], "weight_decay": 0.0},
+        {"params": chosen, "lr": rate, "weight_decay": decay}
+        for (rate, decay), chosen in kinds.items()
     ]
-    groups = [group for group in groups if group["params"]]
     # One kernel for all parameters, where torch has it: small nets are bound by such overhead.
     fused = all(p.device.type in ("cpu", "cuda") for _, p in trained)
     if name == "adamw":

@@ -36,7 +36,7 @@ class TimmClassifier(Classifier):
         drop_path_rate: Largest probability of skipping a residual branch (stochastic depth).
         input_size: Height and width the network works on. Default: the data's, or the
             architecture's own where it takes no other.
-        in_channels: 1 (grey) or 3 (RGB). Filled in from the data.
+        in_channels: 1 (grey) or 3 (RGB). Filled in from the data; 3 without.
         mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data.
         std: Standard deviation of every channel, likewise.
         training: The arguments of ``Classifier``.
@@ -54,13 +54,14 @@ class TimmClassifier(Classifier):
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
         input_size: list[int] | None = None,
-        in_channels: int = 3,
+        in_channels: int | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
         **training: Any,
     ) -> None:
         if pretrained and weights:
             raise UsageError("pretrained and weights are both given; choose one of the two")
+        in_channels = 3 if in_channels is None else in_channels
         published = _published(architecture)
         if pretrained or weights:
             mean = _per_channel(published.mean, in_channels)

@@ -1,0 +1,52 @@
+"""``zoo predict REF PATH...``: a trained model on a user's own files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from zoo.commands.output import show
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "predict", help="apply a trained model to your own files", allow_abbrev=False
+    )
+    parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files or folders")
+    parser.add_argument("--out", help="a new folder for predictions.csv, .json and pictures")
+    parser.add_argument("--batch-size", type=int, default=32, help="files at a time (default: 32)")
+    parser.add_argument("--device", help="such as cuda:0; a GPU if there is one by default")
+    parser.add_argument("--json", action="store_true", help="a list of objects")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Predict; 1 if a file could not be, while the others were."""
+    from zoo.prediction import predict
+
+    found = predict(
+        options.reference,
+        options.paths,
+        out=options.out,
+        batch_size=options.batch_size,
+        device=options.device,
+        progress=sys.stdout.isatty(),
+    )
+    if options.json:
+        failed = [{"name": file, "error": reason} for file, reason in found.failures.items()]
+        show([{"name": row["file"], **row} for row in found.rows] + failed, as_json=True)
+    else:
+        plain = [
+            {key: value for key, value in row.items() if not isinstance(value, dict)}
+            for row in found.rows
+        ]
+        if plain:
+            show(plain, as_json=False)
+        if options.out:
+            print(f"{len(found.rows)} predictions and their pictures lie in {options.out}")
+    for file, reason in found.failures.items():
+        print(f"zoo: {file} was left out: {reason}", file=sys.stderr)
+    return 1 if found.failures else 0

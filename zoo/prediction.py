@@ -1,0 +1,170 @@
+"""Predict on a user's own files with a trained model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo import figures
+from zoo.bundles import load
+from zoo.errors import UsageError, ZooError
+from zoo.files import write_atomically
+from zoo.runs import require_empty
+
+PAGE = 32
+"""Predictions on one picture."""
+
+
+@dataclass
+class Predictions:
+    """What came of a prediction.
+
+    Attributes:
+        rows: One for every file that could be read: ``file`` and what the model says of it.
+        failures: File to the reason why it could not be predicted.
+        pictures: The pictures written.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+
+
+def predict(
+    reference: str | Path,
+    paths: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    batch_size: int = 32,
+    device: str | None = None,
+    progress: bool = False,
+) -> Predictions:
+    """Apply a trained model, with its own preprocessing, to files.
+
+    Args:
+        reference: The model, as for ``zoo.load``.
+        paths: Files, or folders whose files of the kinds the model reads are taken.
+        out: A new folder for ``predictions.csv``, ``predictions.json`` and ``pictures/``; nothing
+            is written without it.
+        batch_size: Files at a time.
+        device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
+        progress: Show a progress bar.
+
+    Returns:
+        The predictions, and the files that failed with their reasons; one bad file does not
+        keep the others from being predicted.
+
+    Raises:
+        UsageError: the model reads no files, there are none, or ``out`` is not empty.
+    """
+    if out is not None:
+        require_empty(out)
+    model = load(reference)
+    if not hasattr(model, "read_file"):
+        raise UsageError(
+            f"the model of {reference} does not say how it reads a file (read_file), so it cannot "
+            "predict on files; use zoo.load and call it on tensors"
+        )
+    files = find_files(paths, model.input_suffixes)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(place)
+    found = Predictions()
+    page: list[tuple[str, Any, Any]] = []
+    folder = Path(out) if out is not None else None
+    for batch in _batches(_shown(files, progress), model, batch_size, found.failures):
+        samples = torch.stack([sample for _, sample in batch])
+        with torch.inference_mode():
+            outputs = model.predict_step(samples.to(place), 0).cpu()
+        for (path, sample), output in zip(batch, outputs, strict=True):
+            found.rows.append({"file": str(path), **model.describe_prediction(output)})
+            page.append((path.name, sample, output))
+        while folder and len(page) >= PAGE:
+            _draw(model, page[:PAGE], folder, found.pictures)
+            page = page[PAGE:]
+    if folder:
+        if page:
+            _draw(model, page, folder, found.pictures)
+        _write(folder, found)
+    return found
+
+
+def find_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files meant: each file given, and of each folder those with one of the suffixes.
+
+    Raises:
+        UsageError: a path does not exist, or there is no file at all.
+    """
+    files: list[Path] = []
+    missing = [str(path) for path in paths if not Path(path).exists()]
+    if missing:
+        raise UsageError(f"there is no file or folder {', '.join(map(repr, missing))}")
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            inside = (p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+            files += sorted(inside)
+        else:
+            files.append(path)
+    if not files:
+        kinds = ", ".join(sorted(suffixes))
+        raise UsageError(f"no file in {', '.join(map(str, paths))} ends in one of {kinds}")
+    return files
+
+
+def _batches(
+    files: Iterator[Path], model: Any, size: int, failures: dict[str, str]
+) -> Iterator[list[tuple[Path, torch.Tensor]]]:
+    """Readable files of one shape together, in order."""
+    batch: list[tuple[Path, torch.Tensor]] = []
+    for path in files:
+        try:
+            sample = model.read_file(path)
+        except (ZooError, OSError, ValueError) as error:
+            failures[str(path)] = " ".join(str(error).split())
+            continue
+        if batch and (len(batch) == size or sample.shape != batch[0][1].shape):
+            yield batch
+            batch = []
+        batch.append((path, sample))
+    if batch:
+        yield batch
+
+
+def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
+    if not progress:
+        return iter(files)
+    from rich.progress import track
+
+    return iter(track(files, description="predicting", transient=True))
+
+
+def _draw(
+    model: Any, page: Sequence[tuple[str, Any, Any]], folder: Path, pictures: list[Path]
+) -> None:
+    names, samples, outputs = zip(*page, strict=True)
+    path = folder / "pictures" / f"page-{len(pictures) + 1:03d}.png"
+    figures.save(model.draw_predictions(names, samples, outputs), path)
+    pictures.append(path)
+
+
+def _write(folder: Path, found: Predictions) -> None:
+    content = {"predictions": found.rows, "failures": found.failures}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    write_atomically(folder / "predictions.json", (text + "\n").encode())
+    columns = list(dict.fromkeys(key for row in found.rows for key in row)) or ["file"]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in found.rows)
+    write_atomically(folder / "predictions.csv", table.getvalue().encode())
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else value
