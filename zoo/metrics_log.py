@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.files import write_atomically
+
+_QUICK = 0.02
+_COLUMNS: dict[str, Callable[[str], float]] = {"epoch": int, "step": int}
 
 
 class MetricsLog(Logger):
@@ -62,9 +66,10 @@ class MetricsLog(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the file if there is anything new; of a long log at most a twentieth of the
-        time goes into writing."""
-        if self._changed and time.monotonic() - self._written >= 20 * self._cost:
+        """Write the file if there is anything new. A log so long that writing it takes more than
+        ``_QUICK`` seconds is written less often, so that a twentieth of the time goes into it."""
+        waited = time.monotonic() - self._written
+        if self._changed and (self._cost < _QUICK or waited >= 20 * self._cost):
             self.write()
 
     def write(self) -> None:
@@ -100,4 +105,7 @@ class MetricsLog(Logger):
 def _read(path: Path) -> list[dict[str, float]]:
     with path.open(newline="") as file:
         rows = csv.DictReader(file)
-        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        return [
+            {name: _COLUMNS.get(name, float)(value) for name, value in row.items() if value}
+            for row in rows
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -87,7 +88,8 @@ def train(
     else:
         matched, origin = load_start(model, start)
         if is_first_process():
-            print(f"{start.reference}: {matched}; new: {', '.join(matched.differing()) or 'none'}")
+            new = ", ".join(matched.differing()) or "none"
+            print(f"{start.reference}: {matched}; new: {new}", file=sys.stderr)
     return fit(experiment, model, data, run, out, callbacks, origin)
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from zoo.errors import UsageError
-from zoo_vision.optimisation import optimizer, schedule
+from zoo_vision.optimisation import OPTIMIZERS, optimizer, schedule
 
 
 def test_onecycle_goes_up_linearly_and_down_to_almost_nothing():
@@ -63,11 +63,28 @@ def test_momentum_is_nesterovs_by_name():
         assert {group["momentum"] for group in built.param_groups} == {0.9}
 
 
-def test_frozen_parameters_are_left_out():
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_frozen_parameter_stays_as_it_is_until_it_is_thawed(name):
     layer = nn.Linear(3, 2)
     layer.weight.requires_grad_(False)
-    built = optimizer("sgd", layer.named_parameters(), 0.1, 0.0, 0.1)
-    assert [len(group["params"]) for group in built.param_groups] == [1]
+    before = layer.weight.clone()
+    built = optimizer(name, layer.named_parameters(), 0.1, 0.9, 0.1)
+    layer(torch.ones(1, 3)).sum().backward()
+    built.step()
+    assert torch.equal(layer.weight, before)
+    layer.weight.requires_grad_(True)
+    layer(torch.ones(1, 3)).sum().backward()
+    built.step()
+    assert not torch.equal(layer.weight, before)
+
+
+def test_the_backbone_may_have_a_learning_rate_of_its_own():
+    module = nn.ModuleDict({"body": nn.Linear(3, 2), "head": nn.Linear(2, 2)})
+    built = optimizer("sgd", module.named_parameters(), 0.1, 0, 0.3, ["head"], 0.01)
+    rates = {id(p): group["lr"] for group in built.param_groups for p in group["params"]}
+    assert {rates[id(p)] for p in module["head"].parameters()} == {0.1}
+    assert {rates[id(p)] for p in module["body"].parameters()} == {0.01}
+    assert len(rates) == 4
 
 
 def test_a_committees_stacked_biases_do_not_decay():
