@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)?")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_FOLDER = re.compile(r"[A-Za-z_][\w.]*:[\w./-]+")
+_FOLDER = re.compile(r"[A-Za-z_][\w.]*:\w[\w./-]*")
 _REMOTE = re.compile(r"(hf|https)://\S+")
 
 

@@ -275,8 +275,8 @@ def _read_seed(value: Any) -> tuple[int, list[str]]:
         seed = -1 if isinstance(value, bool | float) else int(value)
     except (TypeError, ValueError):
         seed = -1
-    if seed < 0:
-        return 0, [f"'seed' has to be a whole number from 0, not {value!r}"]
+    if not 0 <= seed < 2**32:  # what numpy takes
+        return 0, [f"'seed' has to be a whole number from 0 to 4294967295, not {value!r}"]
     return seed, []
 
 

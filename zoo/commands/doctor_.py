@@ -10,9 +10,10 @@ import platform
 from typing import Any
 
 from zoo.commands.output import console
+from zoo.entries import Recipes
 from zoo.hooks import PLUGIN_API
 from zoo.hub import cache_folder
-from zoo.registry import registry
+from zoo.registry import package_folder, registry
 
 
 def add_to(commands: Any) -> None:
@@ -93,6 +94,16 @@ def plugins() -> list[dict[str, str]]:
         note += f"; {plugin.problem}" if plugin.problem else ""
         note += f"; {len(plugin.entries)} entries" if plugin.entries else ""
         rows.append(_row(f"plugin {plugin.name}", state, note, plugin.remedy))
+        rows += [
+            _row(
+                f"recipes {entry.family}",
+                "broken",
+                f"there is no folder {entry.folder}",
+                f"reinstall {plugin.distribution}",
+            )
+            for entry in plugin.entries
+            if isinstance(entry, Recipes) and package_folder(entry.folder) is None
+        ]
     for clash in registry().clashes:
         rows.append(_row(f"{clash.kind} {clash.name}", "broken", str(clash)))
     for name, path in registry().recipes.items():

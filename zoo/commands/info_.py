@@ -63,6 +63,9 @@ def describe(name: str) -> list[dict[str, Any]]:
             row["entries"] = [entry_name(entry) for entry in plugin.entries]
             found.append({"kind": "plugin", **row})
     if not found:
+        for clash in known.clashes:
+            if clash.name == name:
+                raise UsageError(str(clash))
         everything = {*known.models, *known.datasets, *known.recipes, *known.checkpoints}
         if "/" in name:
             known.recipe(name)  # refuses, with the extra to install where there is one
