@@ -1,0 +1,202 @@
+"""Values checked against a class's own signature."""
+
+from typing import Any, Literal
+
+import pytest
+
+from zoo.arguments import (
+    argument_names,
+    build,
+    defaults,
+    describe,
+    instantiate,
+    read_arguments,
+    together,
+)
+from zoo.errors import UsageError
+
+
+class Thing:
+    """A thing.
+
+    Args:
+        size: How large it is.
+        learning_rate: How fast it goes.
+        colour: Which of the two.
+        sizes: Several.
+        table: Names to numbers.
+        strict: Whether it minds.
+        label: What it is called.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        learning_rate: float = 0.1,
+        colour: Literal["red", "blue"] = "red",
+        sizes: list[int] | None = None,
+        table: dict[str, float] | None = None,
+        strict: bool = False,
+        label: str = "",
+    ) -> None:
+        self.given = dict(vars(), self=None)
+
+
+class Larger(Thing):
+    """A larger thing.
+
+    Args:
+        extra: One more.
+    """
+
+    def __init__(self, extra: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+def test_names_go_through_kwargs() -> None:
+    names = ["size", "learning_rate", "colour", "sizes", "table", "strict", "label"]
+    assert argument_names(Thing) == names
+    assert argument_names(Larger) == ["extra", *names]
+    assert argument_names(Thing, ["size", "label"]) == names[1:-1]
+
+
+def test_all_wrong_keys_and_values_at_once() -> None:
+    values = {"siz": 1, "lernin_rate": 2, "colour": "green", "strict": "maybe", "qqq": 1, "size": 3}
+    read, problems = read_arguments(Thing, "model", values)
+    assert read == {"size": 3}
+    assert len(problems) == 5
+    text = "\n".join(problems)
+    assert "'model.siz' is no argument of Thing; did you mean 'model.size'?" in text
+    assert (
+        "'model.lernin_rate' is no argument of Thing; did you mean 'model.learning_rate'?" in text
+    )
+    assert "'model.colour' has to be one of 'red', 'blue', not 'green'" in text
+    assert "'model.strict' has to be of type bool" in text
+    assert "'model.qqq' is no argument of Thing" in problems
+
+
+@pytest.mark.parametrize("name", argument_names(Thing))
+def test_no_prefix_of_a_name_is_taken(name: str) -> None:
+    for length in range(1, len(name)):
+        prefix = name[:length]
+        if prefix in argument_names(Thing):
+            continue
+        read, problems = read_arguments(Thing, "model", {prefix: 1})
+        assert read == {}
+        assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        ("size", "3", 3),
+        ("size", -3, -3),
+        ("learning_rate", "1e-3", 0.001),
+        ("learning_rate", 1, 1.0),
+        ("colour", "blue", "blue"),
+        ("sizes", "[1, 2]", [1, 2]),
+        ("sizes", [1, 2], [1, 2]),
+        ("sizes", "null", None),
+        ("table", "{a: 0.5}", {"a": 0.5}),
+        ("table", {"a": 0.5}, {"a": 0.5}),
+        ("strict", "true", True),
+        ("strict", False, False),
+        ("label", "some text", "some text"),
+        ("label", "3", "3"),
+        ("label", "true", "true"),
+        ("label", "a: b", "a: b"),
+        ("label", "[x", "[x"),
+        ("label", "", ""),
+    ],
+)
+def test_text_and_values_are_read_alike(key: str, value: object, meant: object) -> None:
+    assert read_arguments(Thing, "model", {key: value}) == ({key: meant}, [])
+    read, _ = read_arguments(Thing, "model", {key: value})
+    assert read_arguments(Thing, "model", read) == ({key: meant}, [])  # and again
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("size", "abc", "int"),
+        ("size", 2.5, "int"),
+        ("size", [1], "int"),
+        ("learning_rate", "fast", "float"),
+        ("sizes", "[1, x]", "int"),
+        ("strict", 3, "bool"),
+        ("label", {"a": 1}, "str"),
+    ],
+)
+def test_wrong_types_name_key_type_and_value(key: str, value: object, wanted: str) -> None:
+    read, problems = read_arguments(Thing, "data", {key: value})
+    assert read == {}
+    assert len(problems) == 1
+    assert f"'data.{key}'" in problems[0]
+    assert wanted in problems[0]
+    assert repr(value) in problems[0] or str(value) in problems[0]
+    assert "\n" not in problems[0]
+
+
+def test_arguments_that_are_not_the_users_to_set() -> None:
+    read, problems = read_arguments(Thing, "model", {"size": 1, "label": "x"}, skip=["label"])
+    assert read == {"size": 1}
+    assert "'model.label' is no argument of Thing" in problems[0]
+
+
+def test_defaults_leave_out_none_and_required() -> None:
+    assert defaults(Thing) == {
+        "learning_rate": 0.1,
+        "colour": "red",
+        "strict": False,
+        "label": "",
+    }
+    assert "label" not in defaults(Thing, ["label"])
+
+
+def test_build_calls_the_constructor_with_converted_values() -> None:
+    thing = build(Thing, {"size": "4", "sizes": [1]}, "a thing", {"label": "fixed"})
+    assert thing.given["size"] == 4
+    assert thing.given["sizes"] == [1]
+    assert thing.given["label"] == "fixed"
+    assert thing.given["learning_rate"] == 0.1
+    assert build(Larger, {"size": 1, "extra": 2}, "a thing", {}).given["size"] == 1
+
+
+def test_build_names_what_is_missing() -> None:
+    with pytest.raises(UsageError, match=r"a thing needs a value for size.*--model.size VALUE"):
+        build(Thing, {}, "a thing", {})
+
+
+def test_build_reports_all_faults() -> None:
+    with pytest.raises(UsageError, match="2 faults") as error:
+        build(Thing, {"siz": 1, "strict": 7}, "a thing", {})
+    assert "model.siz" in str(error.value)
+    assert "model.strict" in str(error.value)
+
+
+def test_instantiate_makes_classes_named_in_values() -> None:
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    value = {"class_path": "EarlyStopping", "init_args": {"monitor": "val/loss"}}
+    made = instantiate(Trainer, {"callbacks": [value], "max_epochs": 3})
+    assert made["max_epochs"] == 3
+    assert isinstance(made["callbacks"][0], EarlyStopping)
+    assert made["callbacks"][0].monitor == "val/loss"
+    assert instantiate(Trainer, {}) == {}
+
+
+def test_describe_shows_each_argument_with_its_doc() -> None:
+    text = describe({"model": (Larger, ["label"])}, "usage line")
+    assert "usage line" in text
+    for name in argument_names(Larger, ["label"]):
+        assert f"--model.{name} " in text
+    assert "--model.label" not in text
+    assert "How large it is." in text
+    assert "One more." in text
+    assert "CONFIG" not in text
+
+
+def test_together() -> None:
+    assert together("here", ["a"]) == "here: a"
+    assert together("here", ["a", "b"]) == "here has 2 faults:\n  - a\n  - b"

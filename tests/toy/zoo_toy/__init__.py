@@ -1,0 +1,1 @@
+"""A plugin small enough to test the core with: points in clouds, and a net that sorts them."""

@@ -1,0 +1,3 @@
+"""A module of a plugin whose dependency is not installed."""
+
+import a_dependency_that_nobody_has  # noqa: F401
