@@ -5,6 +5,7 @@ All of jsonargparse that the zoo uses is here, and only its public API.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def read_arguments(
         parser = _parser()
         _add(parser, cls, section, set(known) - {key} | set(skip))
         try:
-            namespace = parser.parse_object({section: {key: value}})
+            namespace = parser.parse_object({section: {key: copy.deepcopy(value)}})
         except Exception as error:  # noqa: BLE001  # jsonargparse raises several kinds
             if value is None:
                 continue  # explicitly left to a fact of the data
@@ -105,7 +106,8 @@ def instantiate(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     _add(parser, cls, "all", set(argument_names(cls)) - set(values))
     if not values:
         return {}
-    built = parser.instantiate(parser.parse_object({"all": dict(values)}))
+    # jsonargparse writes into nested values
+    built = parser.instantiate(parser.parse_object({"all": copy.deepcopy(dict(values))}))
     return {key: built["all"][key] for key in values}
 
 

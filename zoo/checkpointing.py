@@ -62,6 +62,10 @@ class LastCheckpoint(ModelCheckpoint):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Ctrl-C is given back."""
+        self.release()
+
+    def release(self) -> None:
+        """Give Ctrl-C back; Lightning leaves ``teardown`` out after an exception."""
         if self._previous_handler is not None:
             signal.signal(signal.SIGINT, self._previous_handler)
             self._previous_handler = None

@@ -88,26 +88,28 @@ class Run:
         self.write_json("environment.json", {**self.environment, **facts})
 
 
-def create_run(recipe: Recipe, out: str | Path | None) -> Run:
-    """Make a run folder and write down recipe and environment.
+def plan_run(recipe: Recipe, out: str | Path | None) -> Run:
+    """Where a run will lie: ``out``, or ``runs/<recipe>/<time>`` if None. Nothing is made yet."""
+    return Run(Path(out) if out is not None else _timed_folder(recipe.name))
+
+
+def create_run(run: Run, recipe: Recipe) -> None:
+    """Make the folder of a planned run and write down recipe and environment.
 
     Args:
+        run: Where.
         recipe: The resolved recipe.
-        out: The folder; ``runs/<recipe>/<time>`` if None.
 
     Raises:
-        UsageError: ``out`` exists and is not empty, or cannot be made.
+        UsageError: the folder exists and is not empty, or cannot be made.
     """
-    path = Path(out) if out is not None else _timed_folder(recipe.name)
-    require_empty(path)
+    require_empty(run.path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"the run folder {path} cannot be made: {error.strerror}") from error
-    run = Run(path)
+        raise UsageError(f"the run folder {run.path} cannot be made: {error.strerror}") from error
     write_atomically(run.recipe_file, recipe.to_yaml().encode())
     run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
-    return run
 
 
 def require_empty(path: str | Path) -> None:

@@ -16,7 +16,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from zoo import figures
 from zoo.arguments import instantiate, together
@@ -26,7 +26,16 @@ from zoo.errors import UsageError, ZooError
 from zoo.metrics_log import MetricsLog
 from zoo.progress import progress_callback
 from zoo.recipes import Experiment, Recipe, check, override, read_recipe
-from zoo.runs import RUNS, Run, create_run, newest_unfinished, now, open_run, require_empty
+from zoo.runs import (
+    RUNS,
+    Run,
+    create_run,
+    newest_unfinished,
+    now,
+    open_run,
+    plan_run,
+    require_empty,
+)
 from zoo.starting import Freeze, load_start, read_start
 
 
@@ -146,7 +155,7 @@ def fit(
     """
     first = is_first_process()
     quiet_lightning()
-    settings = instantiate(Trainer, experiment.recipe.trainer)  # before there is a folder
+    settings = instantiate(Trainer, experiment.recipe.trainer)
     given = experiment.recipe.trainer.get("devices")
     if given in (None, "auto"):
         # One process unless asked for more: a recipe states the batch size of one.
@@ -155,9 +164,7 @@ def fit(
         settings.setdefault("num_nodes", nodes)
     resumed = run is not None
     if run is None:
-        run = create_run(experiment.recipe, out) if first else Run(Path(out or RUNS))
-        if first and origin:
-            run.note(origin=dict(origin))
+        run = plan_run(experiment.recipe, out) if first else Run(Path(out or RUNS))
     log = MetricsLog(run.metrics_log)
     last = LastCheckpoint(run.checkpoint)
     user = settings.pop("logger", True)
@@ -170,10 +177,23 @@ def fit(
     if settings.get("enable_progress_bar", True):
         own.append(progress_callback())
         settings["enable_progress_bar"] = isinstance(own[-1], ProgressBar)
-    trainer = make_trainer(run, settings, loggers, [*own, *callbacks])
+    try:
+        trainer = make_trainer(run, settings, loggers, [*own, *callbacks])
+    except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"Lightning's Trainer refuses the settings --trainer...: {reason}"
+        ) from error
+    if first and not resumed:  # only now: settings that are refused leave no folder
+        create_run(run, experiment.recipe)
+        if origin:
+            run.note(origin=dict(origin))
     checkpoint = run.checkpoint if resumed and run.checkpoint.is_file() else None
     started = time.monotonic()
-    _fit(trainer, model, data, run, checkpoint)
+    try:
+        _fit(trainer, model, data, run, checkpoint)
+    finally:
+        last.release()
     seconds = time.monotonic() - started
     metrics = figures_of(trainer)
     if _has_test_data(data):
