@@ -1,5 +1,6 @@
 """Values checked against a class's own signature."""
 
+import copy
 from typing import Any, Literal
 
 import pytest
@@ -179,11 +180,15 @@ def test_instantiate_makes_classes_named_in_values() -> None:
     from lightning.pytorch.callbacks import EarlyStopping
 
     value = {"class_path": "EarlyStopping", "init_args": {"monitor": "val/loss"}}
+    before = copy.deepcopy(value)
     made = instantiate(Trainer, {"callbacks": [value], "max_epochs": 3})
     assert made["max_epochs"] == 3
     assert isinstance(made["callbacks"][0], EarlyStopping)
     assert made["callbacks"][0].monitor == "val/loss"
     assert instantiate(Trainer, {}) == {}
+    assert read_arguments(Trainer, "trainer", {"callbacks": [value]})[1] == []
+    assert value == before
+    assert type(value["init_args"]) is dict  # still what a recipe file can hold
 
 
 def test_describe_shows_each_argument_with_its_doc() -> None:

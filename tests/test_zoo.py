@@ -1,0 +1,62 @@
+"""The whole zoo: everything that the installed plugins register."""
+
+import inspect
+
+import pytest
+
+from zoo.arguments import argument_names
+from zoo.entries import Dataset, Model
+from zoo.recipes import check, read_recipe
+from zoo.registry import registry
+
+REAL = registry()
+
+
+def test_every_plugin_is_ready() -> None:
+    assert [(p.name, p.problem) for p in REAL.plugins if p.state != "ready"] == []
+    assert REAL.clashes == []
+
+
+@pytest.mark.parametrize("entry", [*REAL.models.values(), *REAL.datasets.values()], ids=str)
+def test_every_entry_resolves(entry: Model | Dataset) -> None:
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+    cls = REAL.load(entry)
+    base = LightningModule if isinstance(entry, Model) else LightningDataModule
+    assert issubclass(cls, base)
+    assert inspect.getdoc(cls)
+    names = argument_names(cls)
+    if isinstance(entry, Model):
+        assert not entry.wildcard or entry.wildcard in names
+        assert {"head", "example_input", "draw_figures"} <= set(dir(cls))
+    else:
+        assert {"batch_size", "num_workers", "seed"} <= set(names)
+        assert entry.embedded or "root" in names
+        assert "facts" in dir(cls)
+
+
+@pytest.mark.parametrize("name", REAL.models)
+def test_every_model_says_where_it_comes_from(name: str) -> None:
+    assert REAL.models[name].paper
+    assert REAL.models[name].summary
+
+
+@pytest.mark.parametrize("name", REAL.datasets)
+def test_every_dataset_states_its_terms(name: str) -> None:
+    entry = REAL.datasets[name]
+    assert entry.summary
+    assert entry.licence
+
+
+@pytest.mark.parametrize("name", REAL.recipes)
+def test_every_recipe_checks_out(name: str) -> None:
+    recipe = read_recipe(name)
+    for key in ("summary", "paper", "source"):
+        assert recipe.about.get(key), f"about.{key} is missing"
+    figure = recipe.about["figure"]
+    assert figure["metric"].startswith("test/")
+    # only a recipe for a user's own data has no figure to reach
+    own = REAL.datasets[recipe.data_name].licence == "yours"
+    assert isinstance(figure["value"], (int, float)) or (own and figure["value"] is None)
+    experiment = check(recipe)
+    assert experiment.recipe.trainer.get("max_epochs") or experiment.recipe.trainer.get("max_steps")
