@@ -16,9 +16,11 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from zoo.files import write_atomically
+from zoo.loading import ResumableLoader
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -125,6 +127,41 @@ class LastCheckpoint(ModelCheckpoint):
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
+
+
+class LoaderPosition(Callback):
+    """Carries the position of every ``ResumableLoader`` in its epoch through a checkpoint.
+
+    Lightning would do it, but not where ``configure_optimizers`` asks for the number of steps:
+    then the loaders are in place before the checkpoint is read.
+    """
+
+    def __init__(self) -> None:
+        self._states: list[dict[str, int]] = []
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the positions."""
+        checkpoint["zoo_loaders"] = [loader.state_dict() for loader in _loaders(trainer)]
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the positions until the loaders exist."""
+        self._states = checkpoint.get("zoo_loaders", [])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let each loader go on; the loaders wait with their work for the first batch."""
+        states, self._states = self._states, []
+        if states:
+            for loader, state in zip(_loaders(trainer), states, strict=True):
+                loader.load_state_dict(state)
+
+
+def _loaders(trainer: Trainer) -> list[ResumableLoader]:
+    loaders = CombinedLoader(trainer.train_dataloader).flattened
+    return [loader for loader in loaders if isinstance(loader, ResumableLoader)]
 
 
 class RandomState(Callback):

@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from zoo import figures
 from zoo.arguments import instantiate, together
 from zoo.bundles import write_bundle
-from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, RandomState
+from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
 from zoo.errors import UsageError, ZooError
 from zoo.metrics_log import MetricsLog
 from zoo.progress import progress_callback
@@ -173,7 +173,7 @@ def fit(
         loggers.append(TensorBoardLogger(run.path, name="", version="tensorboard"))
     elif user:
         loggers += user if isinstance(user, list) else [user]
-    own: list[Callback] = [RandomState(), last]
+    own: list[Callback] = [RandomState(), LoaderPosition(), last]
     if settings.get("enable_progress_bar", True):
         own.append(progress_callback())
         settings["enable_progress_bar"] = isinstance(own[-1], ProgressBar)
