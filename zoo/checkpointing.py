@@ -195,10 +195,14 @@ class RandomState(Callback):
         self._resumed = state_dict
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on drawing where the checkpoint was taken."""
+        """Go on drawing where the checkpoint was taken; every process draws its own numbers."""
         state, self._resumed = self._resumed, {}
-        if not state:
-            return
+        if state:
+            self._restore(state)
+        if trainer.global_rank:
+            torch.manual_seed(int(torch.randint(2**62, ())) + trainer.global_rank)
+
+    def _restore(self, state: dict[str, Any]) -> None:
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words), gauss))
         name, keys, *rest = state["numpy"]

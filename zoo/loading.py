@@ -24,7 +24,8 @@ class EpochSampler(DistributedSampler):
     Args:
         data: What is sampled from; only its length is used.
         seed: Seed of the order.
-        shuffle: False keeps the order of the data.
+        shuffle: False keeps the order of the data, and then no sample is repeated to make the
+            processes' shares equal, so that figures of a test count every sample once.
     """
 
     def __init__(self, data: Sized, seed: int = 0, shuffle: bool = True) -> None:
@@ -36,12 +37,18 @@ class EpochSampler(DistributedSampler):
             shuffle=shuffle,
             seed=seed,
         )
+        if not shuffle:
+            self.num_samples = len(range(self.rank, len(data), self.num_replicas))
+            self.total_size = len(data)
         self.start = 0
         """Indices of this process to leave out in the next pass, and only in that."""
 
     def __iter__(self) -> Iterator[Any]:
         start, self.start = self.start, 0
-        indices = list(super().__iter__())
+        if self.shuffle:
+            indices = list(super().__iter__())
+        else:
+            indices = list(range(self.rank, self.total_size, self.num_replicas))
         return iter(indices[start:])
 
 

@@ -77,7 +77,7 @@ def train(
     wanted = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     changes = dict(overrides or {})
     run = find_resumed(wanted.name, out, resume)
-    if run is None and out is not None:
+    if run is None and out is not None and is_first_process():
         require_empty(out)
     experiment = check(override(run.recipe if run else wanted, changes))
     if run:
@@ -321,5 +321,6 @@ def quiet_lightning() -> None:
         ".*is not resumable.*",
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",
+        "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -331,7 +331,8 @@ class Classifier(L.LightningModule):
         values = tally.compute()
         tally.reset()
         for name in names:
-            self.log(f"{stage}/{name}", values[name], prog_bar=name != "accuracy")
+            # The tally is the same in every process; the mean of equals says so to Lightning.
+            self.log(f"{stage}/{name}", values[name], prog_bar=name != "accuracy", sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         self._log_tally("train", self.train_tally, ("loss", "accuracy"))
