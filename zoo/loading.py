@@ -35,7 +35,7 @@ class EpochSampler(DistributedSampler):
             num_replicas=dist.get_world_size() if distributed else 1,
             rank=dist.get_rank() if distributed else 0,
             shuffle=shuffle,
-            seed=seed,
+            seed=seed << 20,  # torch adds the epoch: no two seeds share an order
         )
         if not shuffle:
             self.num_samples = len(range(self.rank, len(data), self.num_replicas))

@@ -288,7 +288,11 @@ def figures_of(trainer: Trainer) -> dict[str, float]:
 
 
 def _has_test_data(data: LightningDataModule) -> bool:
-    return type(data).test_dataloader is not LightningDataModule.test_dataloader
+    """Whether the datamodule has a test loader; an empty list, as Lightning allows it, is none."""
+    if type(data).test_dataloader is LightningDataModule.test_dataloader:
+        return False
+    data.setup("test")
+    return not isinstance(loaders := data.test_dataloader(), list) or bool(loaders)
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:

@@ -1,1 +1,0 @@
-from zoo.loading import EpochSampler as EpochSampler
