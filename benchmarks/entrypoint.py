@@ -64,7 +64,7 @@ def through_zoo(epochs: int, batches: int, data, facts) -> float:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         model = found.build_model(facts)
-        data.test_dataloader = lambda: []  # the figure is about training
+        data.test_dataloader = list  # the figure is about training
         fit(found, model, data, out=Path(folder) / "run", callbacks=[clock])
     return (clock.ended - clock.started) / epochs
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 from sklearn.datasets import load_digits
 
+from zoo.errors import UsageError
 from zoo_vision.data.digits import Digits
+from zoo_vision.data.images import TEST, TRAIN
 
 
 def labels_of(loader) -> list[int]:
@@ -38,3 +42,17 @@ def test_grey_values_fill_the_range_and_nothing_is_lost():
     assert images.max() == 255
     assert np.array_equal(np.round(images * (16 / 255)), values)
     assert labels_of(data.test_dataloader()) == load_digits().target.tolist()
+
+
+def test_train_per_class_limits_the_training_part_alone_and_follows_the_seed():
+    whole, few, other = Digits(), Digits(train_per_class=10), Digits(train_per_class=10, seed=1)
+    labels = few._read()[0][TRAIN].labels
+    assert torch.bincount(labels).tolist() == [10] * 10
+    assert len(few._read()[0][TEST]) == len(whole._read()[0][TEST])
+    assert few.facts["train_size"] == 100
+    assert not torch.equal(
+        few._read()[0][TRAIN].pixels(torch.arange(100)),
+        other._read()[0][TRAIN].pixels(torch.arange(100)),
+    )
+    with pytest.raises(UsageError, match="train_per_class is 0"):
+        Digits(train_per_class=0)

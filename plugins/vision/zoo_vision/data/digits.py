@@ -31,6 +31,8 @@ class Digits(ImageDataModule):
         split: ``standard``, or ``all`` to make every image test data.
         val_fraction: Share of the training images held out for validation, fixed and
             stratified; 0 for none.
+        train_per_class: Train on at most so many images of each class, chosen by ``seed``; on
+            all without.
     """
 
     def __init__(
@@ -40,8 +42,11 @@ class Digits(ImageDataModule):
         seed: int = 0,
         split: str = "standard",
         val_fraction: float = 0.1,
+        train_per_class: int | None = None,
     ) -> None:
-        super().__init__("scikit-learn's digits", batch_size, num_workers, seed, split)
+        super().__init__(
+            "scikit-learn's digits", batch_size, num_workers, seed, split, train_per_class
+        )
         check_fractions(val_fraction=val_fraction)
         self.val_fraction = val_fraction
 

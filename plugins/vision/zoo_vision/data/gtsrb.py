@@ -128,6 +128,8 @@ class GTSRB(ImageDataModule):
             the publisher's test set with its labels is found.
         crop_to_sign: Cut out the sign by the box in the publisher's csv files, instead of using
             the image with its border of about a tenth.
+        train_per_class: Train on at most so many images of each class, chosen by ``seed``; on
+            all without.
     """
 
     def __init__(
@@ -141,8 +143,9 @@ class GTSRB(ImageDataModule):
         val_fraction: float = 0.15,
         test_fraction: float = 0.2,
         crop_to_sign: bool = False,
+        train_per_class: int | None = None,
     ) -> None:
-        super().__init__(root, batch_size, num_workers, seed, split)
+        super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
         check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
         if image_size < 1:
             raise UsageError(f"image_size is {image_size}; it must be 1 or more pixels")

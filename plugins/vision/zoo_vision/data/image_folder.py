@@ -104,6 +104,8 @@ class ImageFolder(ImageDataModule):
             size where the format allows, on all cores (about a thousand small JPEGs a second and
             core); ``open`` reads the files' headers alone and leaves a file that is cut short
             to be found in training.
+        train_per_class: Train on at most so many images of each class, chosen by ``seed``; on
+            all without.
     """
 
     statistics_sample = 2000
@@ -121,8 +123,9 @@ class ImageFolder(ImageDataModule):
         test_fraction: float = 0.15,
         memory_mb: int = 1000,
         check: Literal["decode", "open"] = "decode",
+        train_per_class: int | None = None,
     ) -> None:
-        super().__init__(root, batch_size, num_workers, seed, split)
+        super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
         check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
         if image_size < 1:
             raise UsageError(f"image_size is {image_size}; it must be 1 or more pixels")

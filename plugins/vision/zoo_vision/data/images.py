@@ -21,7 +21,7 @@ from zoo.loading import EpochSampler, ResumableLoader
 Batch = tuple[Tensor, Tensor]
 """uint8 images (N, C, H, W) and int64 labels (N,)."""
 
-TRAIN, VAL, TEST = 0, 1, 2
+TRAIN, VAL, TEST, UNUSED = 0, 1, 2, 3
 
 SPLIT_SEED = 20120613
 """Held-out parts are the same in every run, whatever the recipe's seed."""
@@ -169,6 +169,8 @@ class ImageDataModule(LightningDataModule):
         num_workers: Processes that prepare batches.
         seed: Seed of the order of the training images.
         split: ``standard``, or ``all`` to make everything found the test part.
+        train_per_class: Train on at most so many images of each class, chosen by ``seed``; on
+            all without.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -184,6 +186,7 @@ class ImageDataModule(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         split: str = "standard",
+        train_per_class: int | None = None,
     ) -> None:
         super().__init__()
         if split not in ("standard", "all"):
@@ -192,6 +195,9 @@ class ImageDataModule(LightningDataModule):
             raise UsageError(f"batch_size is {batch_size}; it must be 1 or more")
         if num_workers < 0:
             raise UsageError(f"num_workers is {num_workers}; it must be 0 or more")
+        if train_per_class is not None and train_per_class < 1:
+            raise UsageError(f"train_per_class is {train_per_class}; it must be 1 or more")
+        self.train_per_class = train_per_class
         self.root = root
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -222,6 +228,7 @@ class ImageDataModule(LightningDataModule):
                 )
             if self.split == "all":
                 parts = np.full(len(images), TEST)
+            parts = self._limited(parts, images.labels.numpy())
             chosen = {
                 part: images.select(torch.from_numpy(np.flatnonzero(parts == part)))
                 for part in (TRAIN, VAL, TEST)
@@ -239,6 +246,17 @@ class ImageDataModule(LightningDataModule):
             }
             self._found = chosen, facts
         return self._found
+
+    def _limited(self, parts: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The parts, with all but ``train_per_class`` training images of each class in none."""
+        if self.train_per_class is None:
+            return parts
+        order = np.random.default_rng([SPLIT_SEED, self.seed]).permutation(len(labels))
+        parts = parts.copy()
+        for label in np.unique(labels):
+            found = order[(parts[order] == TRAIN) & (labels[order] == label)]
+            parts[found[self.train_per_class :]] = UNUSED
+        return parts
 
     @property
     def facts(self) -> Facts:

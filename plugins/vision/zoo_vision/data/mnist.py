@@ -92,6 +92,8 @@ class MNIST(ImageDataModule):
         val_fraction: Share of the 60,000 training images held out for validation, fixed and
             stratified. A sixth makes the papers' 50,000 and 10,000, give or take one image;
             0 trains on all.
+        train_per_class: Train on at most so many images of each class, chosen by ``seed``; on
+            all without.
     """
 
     def __init__(
@@ -102,8 +104,9 @@ class MNIST(ImageDataModule):
         seed: int = 0,
         split: str = "standard",
         val_fraction: float = 1 / 6,
+        train_per_class: int | None = None,
     ) -> None:
-        super().__init__(root, batch_size, num_workers, seed, split)
+        super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
         check_fractions(val_fraction=val_fraction)
         self.val_fraction = val_fraction
 
