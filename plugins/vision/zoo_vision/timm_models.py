@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import difflib
 import sys
-from pathlib import Path
 from typing import Any, cast
 
 import timm
 import torch
 from lightning.pytorch.utilities import rank_zero_info
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
+from zoo.weights import load_weights, read_tensors
 from zoo_vision.classifier import Classifier
 
 
@@ -89,7 +87,9 @@ class TimmClassifier(Classifier):
             **options,
         )
         if weights:
-            rank_zero_info(load_weights(self.network, weights))
+            tensors = _adapted(self.network, read_tensors(weights))
+            matched = load_weights(self.network, tensors, _classifier_names(self.network), weights)
+            rank_zero_info(f"{weights}: {matched}")
         if self.input_size[0] < own_size[0] or self.input_size[1] < own_size[1]:
             self._check_small_input(architecture, own_size)
 
@@ -112,61 +112,6 @@ class TimmClassifier(Classifier):
             ) from error
         finally:
             self.network.train()
-
-
-def load_weights(network: nn.Module, path: str | Path) -> str:
-    """Load a safetensors file of the same timm architecture into ``network``.
-
-    Args:
-        network: A timm model.
-        path: The file.
-
-    Returns:
-        A line that says how many tensors matched and what stays new.
-
-    Raises:
-        UsageError: the file cannot be read, nothing in it matches, or anything but the
-            classifier differs. The network is then unchanged.
-    """
-    try:
-        state = load_file(path)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; give a safetensors file of weights") from None
-    except (SafetensorError, OSError) as error:
-        raise UsageError(
-            f"{path} is not a readable safetensors file ({_first_line(error)}); give one that "
-            "timm or `safetensors.torch.save_file` wrote"
-        ) from error
-    state = _adapted(network, state)
-    wanted = network.state_dict()
-    matched = {name for name in wanted if name in state and state[name].shape == wanted[name].shape}
-    if not matched:
-        raise UsageError(
-            f"{path} matches none of the {len(wanted)} tensors of this architecture; it holds "
-            f"{', '.join(sorted(state)[:3]) or 'nothing'}, ...: give weights of the same one"
-        )
-    classifier = tuple(f"{name}." for name in _classifier_names(network))
-    strange = [
-        f"{name} {kind}"
-        for kind, names in (
-            ("is missing", wanted.keys() - state.keys()),
-            ("is not in the architecture", state.keys() - wanted.keys()),
-            ("has another shape", (wanted.keys() & state.keys()) - matched),
-        )
-        for name in sorted(names)
-        if not name.startswith(classifier)
-    ]
-    if strange:
-        more = f" and {len(strange) - 4} more" if len(strange) > 4 else ""
-        raise UsageError(
-            f"{path} does not fit this architecture outside the classifier: "
-            f"{', '.join(strange[:4])}{more}; {len(matched)} of {len(wanted)} tensors match: give "
-            "weights of the same architecture"
-        )
-    network.load_state_dict({name: state[name] for name in matched}, strict=False)
-    new = sorted(wanted.keys() - matched)
-    kept = f"new: {', '.join(new)}" if new else "none is new"
-    return f"{path}: {len(matched)} of {len(wanted)} tensors matched; {kept}"
 
 
 def _published(architecture: str) -> Any:
