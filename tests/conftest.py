@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,14 +66,18 @@ class Distributions:
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every test has a working directory, a cache and an environment of its own."""
+def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Every test has a working directory, a cache and an environment of its own, and Ctrl-C as
+    in a terminal also where the shell that started the tests ignores it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("ZOO_DISABLE_PLUGINS", "ZOO_STRICT_PLUGINS", "ZOO_DATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture
@@ -117,7 +122,8 @@ def python(distributions: Distributions) -> Any:
     """A Python of its own that sees the made-up distributions: ``python("-m", "zoo", "list")``."""
 
     def call(*words: object, **options: Any) -> Any:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(distributions.paths)}
+        paths = [*distributions.paths, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         start = options.pop("start", subprocess.run)
         if start is subprocess.run:
             options = {"capture_output": True, "timeout": 120, **options}

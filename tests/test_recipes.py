@@ -1,5 +1,6 @@
 """Recipes: read, overridden, checked against the classes they name."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def test_overrides() -> None:
         {**GOOD, "model": {"name": "toy-net", "table": {"a": 1, "b": {"c": 2}}}, "trainer": {}},
         "mine",
     )
-    before = recipe.as_dict()
+    before = copy.deepcopy(recipe.as_dict())
     changed = override(
         recipe,
         {"model.hidden": 4, "model.table.b.c": 5, "trainer.max_epochs": 9, "data.root": "x"},
