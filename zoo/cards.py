@@ -45,6 +45,8 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
         ],
     }
     goal = about.get("figure") or {}
+    if goal.get("value") is None:
+        goal = {}
     lines = [
         "---",
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(),

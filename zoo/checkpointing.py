@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from zoo.files import write_atomically
 from zoo.loading import ResumableLoader
+from zoo.metrics_log import MetricsLog, figures_of
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -45,12 +46,14 @@ class LastCheckpoint(ModelCheckpoint):
 
     Args:
         path: The checkpoint's file.
+        log: Written before each checkpoint, which takes the rows up to it as done.
         interval: Seconds between checkpoints within an epoch.
     """
 
-    def __init__(self, path: Path, interval: float = 300.0) -> None:
+    def __init__(self, path: Path, log: MetricsLog, interval: float = 300.0) -> None:
         super().__init__(save_top_k=0)
         self._path = path
+        self._log = log
         self._interval = interval
         self._saved = time.monotonic()
         self._interrupted = False
@@ -59,7 +62,9 @@ class LastCheckpoint(ModelCheckpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """All processes agree on the first one's path; Ctrl-C is taken over while fitting."""
         self._path = trainer.strategy.broadcast(self._path)
-        if stage == "fit" and threading.current_thread() is threading.main_thread():
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as of a job in background
+        here = threading.current_thread() is threading.main_thread()
+        if stage == "fit" and here and not ignored:
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -96,7 +101,11 @@ class LastCheckpoint(ModelCheckpoint):
             raise KeyboardInterrupt
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save."""
+        """Save, with the epoch's figures in the log: Lightning logs them only after this."""
+        figures = trainer._logger_connector.metrics["log"]
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
+        scalars = {name: float(value) for name, value in figures.items()}
+        self._log.log_metrics({**scalars, "epoch": trainer.current_epoch}, step)
         self._save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -120,6 +129,7 @@ class LastCheckpoint(ModelCheckpoint):
         """Nothing to restore."""
 
     def _save(self, trainer: Trainer) -> None:
+        self._log.finalize("saved")
         trainer.save_checkpoint(self._path)
         self._saved = time.monotonic()
 
@@ -127,6 +137,26 @@ class LastCheckpoint(ModelCheckpoint):
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
+
+
+class Figures(Callback):
+    """Carries the figures through a checkpoint, for a run that is cut after its last step."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, float] = {}
+        """Those of the checkpoint; empty for a run that was not resumed."""
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the figures."""
+        checkpoint["zoo_figures"] = figures_of(trainer)
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take them."""
+        self.before = checkpoint.get("zoo_figures", {})
 
 
 class LoaderPosition(Callback):

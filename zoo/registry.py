@@ -153,17 +153,18 @@ class Registry:
         module, _, name = entry.target.partition(":")
         distribution = self.owner(entry).distribution
         try:
-            return getattr(importlib.import_module(module), name)
-        except ImportError as error:
+            loaded = importlib.import_module(module)
+        except Exception as error:  # a stranger's module may raise anything
             raise ZooError(
-                f"{entry.name!r} of {distribution} does not import: {error}. "
-                f"Reinstall {distribution} with its dependencies."
+                f"{entry.name!r} of {distribution} does not import: {type(error).__name__}: "
+                f"{error}. Reinstall {distribution} with its dependencies, or update it."
             ) from error
-        except AttributeError as error:
+        if not hasattr(loaded, name):
             raise ZooError(
                 f"{entry.name!r} of {distribution} names {entry.target!r}, which does not exist. "
                 f"Update {distribution}."
-            ) from error
+            )
+        return getattr(loaded, name)
 
     def _entries(self, kind: type) -> list[tuple[Plugin, Any]]:
         return [(p, e) for p in self.plugins for e in p.entries if isinstance(e, kind)]

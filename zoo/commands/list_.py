@@ -65,7 +65,8 @@ def recipes() -> Rows:
     for name, path in registry().recipes.items():
         about, model, data = _about(path)
         figure = about.get("figure") or {}
-        goal = f"{figure.get('metric')} {figure.get('value')}" if figure else ""
+        reached = figure.get("value")
+        goal = f"{figure.get('metric')} {reached}" if reached is not None else ""
         summary = about.get("summary", "")
         rows.append({"name": name, "summary": summary, "model": model, "data": data, "goal": goal})
     return rows
