@@ -6,6 +6,7 @@ Figures are made without pyplot, so that drawing needs no display and leaks no s
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -88,7 +89,10 @@ def contact_sheet(
     """
     columns = max(1, min(columns, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
-    figure = Figure(figsize=(1.5 * columns, 1.8 * rows + 0.3), layout="constrained")
+    titles = ["\n".join(wrap for line in t.splitlines() for wrap in _wrap(line)) for t in titles]
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    height = 1.5 + 0.14 * lines
+    figure = Figure(figsize=(1.5 * columns, height * rows + 0.3), layout="constrained")
     for index, (image, title) in enumerate(zip(images, titles, strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
         high = 255 if image.dtype == np.uint8 else 1
@@ -98,6 +102,10 @@ def contact_sheet(
     if heading:
         figure.suptitle(heading, fontsize=9)
     return figure
+
+
+def _wrap(line: str, width: int = 24) -> list[str]:
+    return textwrap.wrap(line, width) or [""]
 
 
 def overlay(image: np.ndarray, labels: Mapping[str, np.ndarray], names: Sequence[str]) -> Figure:
