@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+_COLOURS = {"train": "C0", "val": "C1", "test": "C2"}
+
 Series = Sequence[tuple[float, float]]
 """Points (epoch or step, value)."""
 
@@ -34,7 +36,13 @@ def curves(figures: Mapping[str, Series]) -> Figure:
         axes = figure.add_subplot(rows, columns, index + 1)
         for stage, points in stages.items():
             marker = "o" if len(points) < 3 else None
-            axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=stage)
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                marker=marker,
+                label=stage,
+                color=_COLOURS.get(stage),
+            )
         axes.set_title(quantity)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
