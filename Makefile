@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint format clean
+.PHONY: demo test test-fast lint format wheels clean
 
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
@@ -26,15 +26,22 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+wheels: $(BIN)/uv  ## wheels and sdists of the core and of every plugin, into dist/
+	rm -rf dist
+	@set -e; for folder in . $(dir $(PLUGINS)); do \
+		echo "building $$folder"; $(BIN)/uv build --quiet --out-dir dist "$$folder"; done
+	@ls dist
+
 clean:
 	rm -rf $(VENV) dist site
 
 # The core and every plugin, editable, at the versions of constraints.txt.
-$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
+$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) | $(BIN)/uv
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
+		--editable ".[author,onnx]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev
+	touch $@
+
+$(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.5"
-	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
-		--editable . $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev \
-		"onnx" "onnxruntime" "onnxscript"
-	touch $@
