@@ -81,4 +81,15 @@ def zoo_recipes() -> list[Recipes]:
 
 @hookimpl
 def zoo_checkpoints() -> list[Checkpoint]:
-    return []
+    return [
+        Checkpoint(
+            "mpcnn-digits",
+            "zoo_vision:checkpoints/mpcnn-digits",
+            "Max-pooling CNN on scikit-learn's digits",
+        ),
+        Checkpoint(
+            "mpcnn-mnist",
+            "zoo_vision:checkpoints/mpcnn-mnist",
+            "The single column of the multi-column net, on all of MNIST's training images",
+        ),
+    ]
