@@ -101,13 +101,23 @@ def build(cls: type, values: Mapping[str, Any], what: str, fixed: Mapping[str, A
 
 
 def instantiate(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The given arguments with every class named in them (``class_path``) instantiated."""
+    """The given arguments with every class named in them (``class_path``) instantiated.
+
+    Raises:
+        UsageError: such a class refuses its arguments, or a package it needs is missing.
+    """
     parser = _parser()
     _add(parser, cls, "all", set(argument_names(cls)) - set(values))
     if not values:
         return {}
     # jsonargparse writes into nested values
-    built = parser.instantiate(parser.parse_object({"all": copy.deepcopy(dict(values))}))
+    try:
+        built = parser.instantiate(parser.parse_object({"all": copy.deepcopy(dict(values))}))
+    except Exception as error:  # whatever the constructors raise
+        text = " ".join(str(error).split())
+        problem = re.search(r"Problem with given class_path '(\S+)': (.*?)(?: - Expected|$)", text)
+        reason = f"{problem[1]}: {problem[2]}" if problem else text
+        raise UsageError(f"the settings of {cls.__name__} do not work: {reason}") from error
     return {key: built["all"][key] for key in values}
 
 
@@ -157,6 +167,7 @@ def _type_fault(key: str, error: Exception, value: Any) -> str:
     subtypes = re.search(r"Subtypes: \[(.*?)\] Errors", text)
     if subtypes:
         wanted = re.sub(r"<class '([\w.]+)'>", r"\1", subtypes[1]).replace("NoneType", "null")
+        wanted = re.sub(r"(?:\w+\.)+(\w+)", r"\1", wanted)
     elif expected:
         wanted = expected[1] or expected[2]
         if choices := re.fullmatch(r"typing\.Literal\[(.*)\]", wanted):

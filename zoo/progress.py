@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
@@ -54,6 +55,16 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+class Bar(RichProgressBar):
+    """Lightning's bar, without the version number of a logger that has none."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """What stands behind the bar."""
+        metrics: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
+        metrics.pop("v_num", None)
+        return metrics
+
+
 def progress_callback() -> Callback:
     """Lightning's rich bar in a terminal, otherwise a line an epoch."""
-    return RichProgressBar() if sys.stdout.isatty() else EpochLines()
+    return Bar() if sys.stdout.isatty() else EpochLines()
