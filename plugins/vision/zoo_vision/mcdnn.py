@@ -82,7 +82,7 @@ class Columns(nn.Module):
         values = inputs.transpose(0, 1).flatten(1, 2)
         for layer in self.children():
             if isinstance(layer, nn.Flatten):
-                values = values.reshape(len(values), self.count, -1).transpose(0, 1)
+                values = values.unflatten(1, (self.count, -1)).flatten(2).transpose(0, 1)
             elif not isinstance(layer, StackedLayer):
                 values = layer(values)
             elif values.ndim == 4:
@@ -131,6 +131,13 @@ class MCDNN(Classifier):
     """
 
     network: Columns
+    # Two columns, and no choice by timing, which same seeds would not repeat.
+    conformance_arguments = {  # noqa: RUF012
+        "net": "1x13x13-4C4-MP2-6C2-MP2-8N-N",
+        "preprocessings": ["none", "width10"],
+        "columns_per_preprocessing": 1,
+        "execution": STACKED,
+    }
 
     def __init__(
         self,

@@ -31,6 +31,8 @@ class MLP(Classifier):
         UsageError: a size is below 1, or an argument of ``Classifier`` is wrong.
     """
 
+    conformance_arguments = {"hidden": [32, 16]}  # noqa: RUF012
+
     def __init__(
         self,
         hidden: list[int] = [2500, 2000, 1500, 1000, 500],  # noqa: B006 (shown in the help)

@@ -44,6 +44,8 @@ class TimmClassifier(Classifier):
             architecture does not take an argument or the size.
     """
 
+    conformance_arguments = {"architecture": "test_resnet"}  # noqa: RUF012
+
     def __init__(
         self,
         architecture: str,

@@ -1,0 +1,127 @@
+"""The kit: every check of every entry of a plugin, one by one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from zoo.errors import UsageError
+from zoo.registry import nearest, registry
+
+# In the order in which the checks are made.
+from zoo.testing import (  # noqa: F401  # noqa: F401  # noqa: F401
+    argument_checks,
+    bundle_checks,
+    dataset_checks,
+    device_checks,
+    import_checks,
+    model_checks,
+    plugin_checks,
+    recipe_checks,
+    training_checks,
+)
+from zoo.testing.checks import CHECKS, Check
+from zoo.testing.outcomes import (
+    EXEMPT,
+    FAILED,
+    PASSED,
+    SKIPPED,
+    Exempt,
+    Fault,
+    Result,
+    Skip,
+    describe,
+)
+from zoo.testing.subjects import PluginSubject, Subject
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check of one entry.
+
+    Attributes:
+        check: The check.
+        subject: The entry.
+    """
+
+    check: Check
+    subject: Subject
+
+    def __str__(self) -> str:
+        return f"{self.subject.kind}-{self.subject.name}-{self.check.name}"
+
+    def run(self) -> Result:
+        """Make the check. Whatever the plugin's code raises is a failure of the check."""
+        outcome, note = self._outcome()
+        return Result(
+            self.check.name,
+            self.subject.kind,
+            self.subject.name,
+            outcome,
+            note,
+            self.check.why,
+            self.check.remedy,
+        )
+
+    def _outcome(self) -> tuple[str, str]:
+        if reason := self.subject.exempt.get(self.check.name):
+            return EXEMPT, str(reason)
+        try:
+            with _apart():
+                return PASSED, self.check.run(self.subject) or ""
+        except Skip as reason_:
+            return SKIPPED, str(reason_)
+        except Exempt as reason_:
+            return EXEMPT, str(reason_)
+        except Fault as fault:
+            return FAILED, str(fault)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
+            return FAILED, describe(error)
+
+
+def cases(plugin: str) -> list[Case]:
+    """Every check of everything that an installed plugin registers.
+
+    Args:
+        plugin: The name of its entry point.
+
+    Raises:
+        UsageError: there is no such plugin, or it is disabled.
+    """
+    known = {each.name: each for each in registry().plugins}
+    if plugin not in known:
+        near = nearest(plugin, known)
+        hint = f"did you mean {near}?" if near else "see `zoo list plugins`"
+        raise UsageError(f"there is no plugin {plugin!r}: {hint}")
+    found = known[plugin]
+    if found.disabled:
+        raise UsageError(f"the plugin {plugin!r} is disabled by ZOO_DISABLE_PLUGINS")
+    subjects = [PluginSubject(found)] if found.problem else PluginSubject(found).subjects()
+    made = [CHECKS["loads"]] if found.problem else list(CHECKS.values())
+    return [Case(c, subject) for subject in subjects for c in made if subject.kind in c.kinds]
+
+
+def check_plugin(plugin: str) -> Iterator[Result]:
+    """Make every check, giving each result as it comes."""
+    for case in cases(plugin):
+        yield case.run()
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What a check draws and warns of changes nothing for what comes after."""
+    import random
+
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

@@ -1,0 +1,87 @@
+"""Of a recipe: it states its source, its keys check out, and it trains."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from zoo.recipes import check as check_recipe
+from zoo.testing.checks import check
+from zoo.testing.outcomes import Fault
+from zoo.testing.subjects import BATCH_SIZE, RecipeSubject
+from zoo.training import train
+
+_STATED = ("summary", "paper", "source")
+_QUICK: dict[str, Any] = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "max_epochs": 1,
+    "limit_train_batches": 1,
+    "limit_val_batches": 1,
+    "limit_test_batches": 1,
+    "num_sanity_val_steps": 0,
+    "enable_progress_bar": False,
+    "logger": False,
+}
+_NEUTRAL: dict[str, Any] = {"strategy": "auto", "precision": "32-true", "val_check_interval": 1.0}
+"""Settings that one step on a CPU may not allow, replaced where a recipe has them."""
+
+
+@check(
+    "recipe-keys",
+    "recipe",
+    why="a recipe with a wrong key is found out by the user who runs it",
+    remedy="correct what is named; `zoo train RECIPE --help` lists the arguments",
+)
+def recipe_keys(subject: RecipeSubject) -> None:
+    """It parses, and every key and value fits the classes it names."""
+    experiment = check_recipe(subject.read())
+    trainer = experiment.recipe.trainer
+    if not trainer.get("max_epochs") and not trainer.get("max_steps") and "max_time" not in trainer:
+        raise Fault("'trainer' says neither max_epochs nor max_steps: it would end by chance")
+
+
+@check(
+    "recipe-sourced",
+    "recipe",
+    why="a figure without a source is a rumour, and without a figure nobody can tell success",
+    remedy="fill `about`: summary, paper, source (where the figure comes from) and figure: "
+    "{metric: test/..., value: NUMBER}; value: null where the data are a user's own",
+)
+def recipe_sourced(subject: RecipeSubject) -> None:
+    """``about`` has a summary, a paper, a figure to reach and its source."""
+    about = subject.recipe.about
+    missing = [name for name in _STATED if not str(about.get(name) or "").strip()]
+    if missing:
+        raise Fault(f"about lacks {', '.join(missing)}")
+    figure = about.get("figure")
+    if not isinstance(figure, dict) or not {"metric", "value"} <= figure.keys():
+        raise Fault("about.figure is missing, or is not {metric: ..., value: ...}")
+    if not str(figure["metric"]).startswith("test/"):
+        raise Fault(f"about.figure.metric is {figure['metric']!r}, which is no figure of the test")
+    value = figure["value"]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and math.isfinite(value)):
+        raise Fault(f"about.figure.value is {value!r}, no number")
+
+
+@check(
+    "recipe-trains",
+    "recipe",
+    why="a recipe that was not run is a guess",
+    remedy="run `zoo train RECIPE --trainer.max_epochs 1` and see",
+)
+def recipe_trains(subject: RecipeSubject) -> str:
+    """A step of it through ``zoo.train``, with test, figures and bundle, logs its figure."""
+    recipe = subject.recipe
+    if "root" not in recipe.data:
+        subject.data.require()
+    changes = {f"trainer.{key}": value for key, value in _QUICK.items()}
+    changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
+    if recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
+        changes["data.batch_size"] = BATCH_SIZE
+    run = train(recipe, changes, out=subject.folder("run"))
+    metric = recipe.about.get("figure", {}).get("metric")
+    if metric and metric not in run.metrics:
+        raise Fault(f"it logs no {metric}, its figure, but {', '.join(run.metrics)}")
+    return f"one step on {recipe.data_name}"
