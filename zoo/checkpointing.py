@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from zoo.files import write_atomically
 from zoo.loading import ResumableLoader
-from zoo.metrics_log import MetricsLog, figures_of
+from zoo.metrics_log import MetricsLog
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -37,20 +37,27 @@ class DurableCheckpointIO(TorchCheckpointIO):
         write_atomically(Path(path), buffer.getbuffer().tobytes())
 
 
+_BEFORE_VALIDATION = 20.0
+"""Seconds of training that are worth a checkpoint just before the last batch of an epoch, as a
+kill during the validation that follows would lose them."""
+
+
 class LastCheckpoint(ModelCheckpoint):
     """Keeps ``last.ckpt``: after every epoch, within long epochs, and when asked to stop.
 
-    Ctrl-C and SIGTERM end the run between two batches, where a checkpoint is exact; a second
-    Ctrl-C ends it at once and leaves the checkpoint before. It is a ModelCheckpoint only so
-    that Lightning calls it after every hook that may still change something.
+    Ctrl-C and SIGTERM end the run between two batches, where a checkpoint is exact. Within a
+    validation none is exact: Ctrl-C waits for its end, and SIGTERM, which cannot wait, leaves
+    the checkpoint from shortly before. A second Ctrl-C ends the run at once. It is a
+    ModelCheckpoint only so that Lightning calls it after every hook that may still change
+    something.
 
     Args:
         path: The checkpoint's file.
-        log: Written before each checkpoint, which takes the rows up to it as done.
+        log: Written before each checkpoint, as rows up to it are not logged again; None for none.
         interval: Seconds between checkpoints within an epoch.
     """
 
-    def __init__(self, path: Path, log: MetricsLog, interval: float = 300.0) -> None:
+    def __init__(self, path: Path, log: MetricsLog | None = None, interval: float = 300.0) -> None:
         super().__init__(save_top_k=0)
         self._path = path
         self._log = log
@@ -90,7 +97,11 @@ class LastCheckpoint(ModelCheckpoint):
         batch_idx: int,
     ) -> None:
         """Save if it is time to, or if the user asked to stop."""
-        due = self._interrupted or time.monotonic() - self._saved > self._interval
+        if trainer.is_last_batch:  # the epoch's end saves
+            return
+        left = trainer.num_training_batches - batch_idx - 1
+        interval = _BEFORE_VALIDATION if left == 1 else self._interval
+        due = self._interrupted or time.monotonic() - self._saved > interval
         if trainer.world_size > 1:  # all processes save together; asking each other has a price
             if (batch_idx + 1) % 20:
                 return
@@ -105,8 +116,11 @@ class LastCheckpoint(ModelCheckpoint):
         figures = trainer._logger_connector.metrics["log"]
         step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
         scalars = {name: float(value) for name, value in figures.items()}
-        self._log.log_metrics({**scalars, "epoch": trainer.current_epoch}, step)
+        if self._log:
+            self._log.log_metrics({**scalars, "epoch": trainer.current_epoch}, step)
         self._save(trainer)
+        if trainer.strategy.broadcast(self._interrupted):
+            raise KeyboardInterrupt
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Nothing: the epoch's end follows."""
@@ -117,8 +131,9 @@ class LastCheckpoint(ModelCheckpoint):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Save on SIGTERM, which Lightning raises between two batches."""
-        if isinstance(exception, SIGTERMException):
+        """Save on SIGTERM, which Lightning raises between two batches. A validation or test that
+        it stops leaves the checkpoint before."""
+        if isinstance(exception, SIGTERMException) and trainer.training:
             self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
@@ -129,7 +144,8 @@ class LastCheckpoint(ModelCheckpoint):
         """Nothing to restore."""
 
     def _save(self, trainer: Trainer) -> None:
-        self._log.finalize("saved")
+        if self._log:
+            self._log.finalize("saved")
         trainer.save_checkpoint(self._path)
         self._saved = time.monotonic()
 
@@ -137,26 +153,6 @@ class LastCheckpoint(ModelCheckpoint):
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
-
-
-class Figures(Callback):
-    """Carries the figures through a checkpoint, for a run that is cut after its last step."""
-
-    def __init__(self) -> None:
-        self.before: dict[str, float] = {}
-        """Those of the checkpoint; empty for a run that was not resumed."""
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Note the figures."""
-        checkpoint["zoo_figures"] = figures_of(trainer)
-
-    def on_load_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Take them."""
-        self.before = checkpoint.get("zoo_figures", {})
 
 
 class LoaderPosition(Callback):

@@ -13,10 +13,10 @@ from zoo.arguments import instantiate
 from zoo.bundles import Bundle, read_bundle, rebuild
 from zoo.errors import UsageError
 from zoo.files import write_atomically
-from zoo.metrics_log import MetricsLog
+from zoo.metrics_log import MetricsLog, figures_of
 from zoo.recipes import Experiment, check, make_recipe, override
 from zoo.runs import Run, require_empty
-from zoo.training import draw, figures_of, quiet_lightning
+from zoo.training import draw, quiet_lightning
 
 
 def evaluate(

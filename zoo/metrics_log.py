@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -100,6 +101,11 @@ class MetricsLog(Logger):
                 if name not in ("epoch", "step"):
                     found.setdefault(name, []).append((row["epoch"] + 1, value))
         return found
+
+
+def figures_of(trainer: Trainer) -> dict[str, float]:
+    """The last value of everything logged as ``stage/name``."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
 
 
 def _read(path: Path) -> list[dict[str, float]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from zoo import figures
 from zoo.arguments import instantiate, together
 from zoo.bundles import write_bundle
 from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
+from zoo.epoch_figures import EpochFigures
 from zoo.errors import UsageError, ZooError
-from zoo.metrics_log import MetricsLog
+from zoo.metrics_log import MetricsLog, figures_of
 from zoo.progress import progress_callback
 from zoo.recipes import Experiment, Recipe, check, override, read_recipe
 from zoo.runs import (
@@ -166,14 +168,15 @@ def fit(
     if run is None:
         run = plan_run(experiment.recipe, out) if first else Run(Path(out or RUNS))
     log = MetricsLog(run.metrics_log)
-    last = LastCheckpoint(run.checkpoint)
+    last = LastCheckpoint(run.checkpoint, log)
+    reached = EpochFigures()
     user = settings.pop("logger", True)
     loggers: list[Logger] = [log]
     if user is True or user is None:
         loggers.append(TensorBoardLogger(run.path, name="", version="tensorboard"))
     elif user:
         loggers += user if isinstance(user, list) else [user]
-    own: list[Callback] = [RandomState(), LoaderPosition(), last]
+    own: list[Callback] = [RandomState(), LoaderPosition(), reached, last]
     if settings.get("enable_progress_bar", True):
         own.append(progress_callback())
         settings["enable_progress_bar"] = isinstance(own[-1], ProgressBar)
@@ -190,18 +193,20 @@ def fit(
             run.note(origin=dict(origin))
     checkpoint = run.checkpoint if resumed and run.checkpoint.is_file() else None
     started = time.monotonic()
-    try:
-        _fit(trainer, model, data, run, checkpoint)
-    finally:
-        last.release()
+    with _stoppable(trainer, run):
+        try:
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        finally:
+            last.release()
     seconds = time.monotonic() - started
-    metrics = figures_of(trainer)
+    metrics = {**reached.before, **figures_of(trainer)}
     if _has_test_data(data):
         model_path = getattr(trainer.checkpoint_callback, "best_model_path", "")
         if model_path:  # a recipe that keeps the best by a validation figure tests the best
             state = torch.load(model_path, map_location="cpu", weights_only=True)
             model.load_state_dict(state["state_dict"])
-        trainer.test(model, datamodule=data, verbose=False)
+        with _stoppable(trainer, run):
+            trainer.test(model, datamodule=data, verbose=False)
         metrics |= figures_of(trainer)
     if not trainer.is_global_zero:
         return run
@@ -251,16 +256,12 @@ def draw(run: Run, log: MetricsLog, model: Any, data: Any) -> None:
     model.train(was_training)
 
 
-def _fit(
-    trainer: Trainer,
-    model: LightningModule,
-    data: LightningDataModule,
-    run: Run,
-    checkpoint: Path | None,
-) -> None:
+@contextlib.contextmanager
+def _stoppable(trainer: Trainer, run: Run) -> Iterator[None]:
+    """What Ctrl-C and SIGTERM do to Lightning becomes ``Stopped``."""
     started = time.monotonic()
     try:
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        yield
     except SIGTERMException as error:
         _keep(trainer, run, started)
         raise Stopped(run, 143) from error
@@ -277,14 +278,9 @@ def _fit(
 def _keep(trainer: Trainer, run: Run, started: float) -> None:
     """What a stopped run leaves: the figures so far and the seconds it took."""
     if trainer.is_global_zero:
-        run.write_json("metrics.json", figures_of(trainer))
+        run.write_json("metrics.json", {**run.metrics, **figures_of(trainer)})
         before = run.environment.get("fit_seconds", 0.0)
         run.note(fit_seconds=round(before + time.monotonic() - started, 2))
-
-
-def figures_of(trainer: Trainer) -> dict[str, float]:
-    """The last value of everything logged as ``stage/name``."""
-    return {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
 
 
 def _has_test_data(data: LightningDataModule) -> bool:
