@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,6 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
+
+_CODE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
+"""How torch says that a pickle asks for something that it does not load."""
 
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -26,14 +30,14 @@ class Match:
         missing: In the module only.
         unexpected: In the file only (by the file's names).
         reshaped: Same name, another shape: (in the file, in the module).
-        prefix: What stands before the file's names in the module.
+        names: The file's names to the module's.
     """
 
     matched: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     reshaped: Shapes
-    prefix: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
@@ -42,7 +46,7 @@ class Match:
 
     def differing(self) -> list[str]:
         """Names, in the module, of everything that is not matched."""
-        return [*self.missing, *(self.prefix + name for name in self.unexpected), *self.reshaped]
+        return [*self.missing, *(self.names[name] for name in self.unexpected), *self.reshaped]
 
     def rows(self) -> list[dict[str, str]]:
         """One row for every tensor that is not matched, for tables and ``--json``."""
@@ -104,30 +108,32 @@ def read_pickle(path: Path) -> object:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        text = str(error)
-        if "GLOBAL" in text or "Unsupported" in text or "class" in text:
-            blocked = text.partition("GLOBAL ")[2].split(" ")[0] or "Python objects"
+    except Exception as error:  # a damaged file makes torch raise errors of many kinds
+        named = _CODE.search(str(error))
+        with path.open("rb") as file:
+            start = file.read(2)
+        plain = start[:1] == pickle.PROTO and start[1:] > b"\2"  # torch writes protocol 2
+        if isinstance(error, pickle.UnpicklingError) and (named or plain):
+            asked = named[1] if named else "Python objects"
             raise UsageError(
-                f"{path} is a pickle that runs code when it is loaded (it asks for {blocked}), so "
+                f"{path} is a pickle that runs code when it is loaded (it asks for {asked}), so "
                 "it was not loaded. If you trust its source, convert it once: torch.load(FILE, "
                 "weights_only=False), then safetensors.torch.save_file(STATE_DICT, "
                 "'model.safetensors')"
             ) from error
-        raise UsageError(f"{path} is damaged or no PyTorch file: fetch it again") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise UsageError(f"{path} is damaged or no PyTorch file: fetch it again") from error
 
 
 def match(module: nn.Module, tensors: Mapping[str, Tensor]) -> Match:
     """Compare names and shapes; nothing is changed.
 
-    Where the file's names lack a prefix that the module's have (``network.`` before timm's
-    names) or carry one too many, the prefix under which most tensors match is taken.
+    Where the file's names lack a first part that the module's have (``network.`` before timm's
+    names) or carry another (``module.``, ``model.``), the change under which most names match
+    is taken.
     """
     own = module.state_dict()
-    prefix = max(_prefixes(own, tensors), key=lambda p: sum(p + name in own for name in tensors))
-    named = {prefix + name: tensor for name, tensor in tensors.items()}
+    names = max(_renamings(own, tensors), key=lambda new: sum(name in own for name in new.values()))
+    named = {new: tensors[name] for name, new in names.items()}
     matched = tuple(n for n, t in named.items() if n in own and own[n].shape == t.shape)
     reshaped = {
         name: (tuple(tensor.shape), tuple(own[name].shape))
@@ -137,9 +143,9 @@ def match(module: nn.Module, tensors: Mapping[str, Tensor]) -> Match:
     return Match(
         matched=matched,
         missing=tuple(name for name in own if name not in named),
-        unexpected=tuple(name.removeprefix(prefix) for name in named if name not in own),
+        unexpected=tuple(name for name, new in names.items() if new not in own),
         reshaped=reshaped,
-        prefix=prefix,
+        names=names,
     )
 
 
@@ -184,11 +190,20 @@ def load_weights(
             f"{where} do not fit {kind}: {found}; outside the head {', '.join(head) or '(none)'} "
             f"these differ: {listed}{more}"
         )
-    fitting = {name: tensors[name.removeprefix(found.prefix)] for name in found.matched}
+    matched = set(found.matched)
+    fitting = {new: tensors[name] for name, new in found.names.items() if new in matched}
     module.load_state_dict(fitting, strict=False)
     return found
 
 
-def _prefixes(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
-    """The empty prefix first, then every first part of the module's names."""
-    return ["", *dict.fromkeys(f"{name.partition('.')[0]}." for name in own if "." in name)]
+def _renamings(own: Iterable[str], names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Names as they are first, then with any first part put in place of any other or of none."""
+    for old in _first_parts(names):
+        for new in _first_parts(own):
+            found = {n: new + n.removeprefix(old) if n.startswith(old) else n for n in names}
+            if len(set(found.values())) == len(found):
+                yield found
+
+
+def _first_parts(names: Iterable[str]) -> list[str]:
+    return ["", *dict.fromkeys(f"{name.partition('.')[0]}." for name in names if "." in name)]
