@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cards import model_card
 from zoo.errors import UsageError, ZooError
 from zoo.files import sync_folder, write_atomically
-from zoo.hub import DESCRIPTION, file_hash, locate
+from zoo.hub import DESCRIPTION, file_hash, is_file_name, locate
 from zoo.recipes import Experiment, build_model
 from zoo.registry import extras, registry
 from zoo.runs import Run, now
@@ -164,7 +164,7 @@ def read_bundle(reference: str | Path) -> Bundle:
     content = read_description(path)
     for name, facts in content["files"].items():
         file = path / name
-        if Path(name).name != name:
+        if not is_file_name(name):
             raise UsageError(f"the bundle {path} names a path outside itself: {name!r}")
         if not file.is_file():
             raise UsageError(f"the bundle {path} lacks {name}: fetch or train it again")
@@ -197,6 +197,8 @@ def read_description(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{file} was changed after it was written (its hash differs): fetch the bundle again"
         )
+    if WEIGHTS not in content.get("files", {}):
+        raise UsageError(f"{file} lists no {WEIGHTS}, so nothing vouches for the weights")
     return content
 
 

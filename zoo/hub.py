@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from zoo.registry import package_folder, registry
 from zoo.runs import Run
 
 DESCRIPTION = "bundle.json"
-_HASHED = re.compile(r"(https?://[^#]+)#sha256=([0-9a-f]{64})")
+_HASHED = re.compile(r"(https?://[^#]+)#sha256=([0-9a-fA-F]{64})")
 _HF = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _CHUNK = 1 << 20
 
@@ -76,7 +77,7 @@ def _download(address: str) -> Path:
             f"{address} carries no hash, so nothing tells whether what comes is what was meant: "
             "write https://.../bundle.json#sha256=<64 hexadecimal digits>"
         )
-    url, sha256 = found[1], found[2]
+    url, sha256 = found[1], found[2].lower()
     folder = cache_folder() / "bundles" / sha256
     description = folder / DESCRIPTION
     fetch(url, description, sha256)
@@ -86,11 +87,25 @@ def _download(address: str) -> Path:
 
 
 def _listed_files(description: Path) -> dict[str, Any]:
-    files = json.loads(description.read_text()).get("files", {})
+    try:
+        files = json.loads(description.read_text(encoding="utf-8"))["files"]
+        files = {name: facts for name, facts in files.items() if facts["sha256"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"what was downloaded as {description} is no {DESCRIPTION}: give the address of the "
+            f"bundle's {DESCRIPTION}"
+        ) from error
     for name in files:
-        if Path(name).name != name:
-            raise UsageError(f"the bundle {description.parent} names a path outside itself: {name}")
+        if not is_file_name(name):
+            raise UsageError(
+                f"the bundle {description.parent} names a path outside itself: {name!r}"
+            )
     return files
+
+
+def is_file_name(name: str) -> bool:
+    """Whether ``name`` can only be a file right inside a folder, on any system."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def fetch(url: str, path: Path, sha256: str) -> None:
@@ -113,13 +128,17 @@ def fetch(url: str, path: Path, sha256: str) -> None:
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             continued = answer.status == 206
+            missing = int(answer.headers.get("Content-Length") or 0)
             with part.open("ab" if continued else "wb") as file:
                 while chunk := answer.read(_CHUNK):
                     file.write(chunk)
+                    missing -= len(chunk)
+            if missing > 0:  # a closed connection alone raises nothing
+                raise ConnectionError(f"the connection was cut {missing} bytes before the end")
     except urllib.error.HTTPError as error:
         if error.code != 416:  # 416: there is nothing after what we have
             raise ZooError(f"{url} answers {error.code} {error.reason}") from error
-    except OSError as error:  # URLError and time-outs are OSErrors
+    except (OSError, http.client.HTTPException) as error:  # URLErrors, time-outs are OSErrors
         reason = getattr(error, "reason", error)
         raise ZooError(
             f"{url} cannot be fetched ({reason}): check the address and the network; what came so "
@@ -145,7 +164,11 @@ def _from_hugging_face(address: str) -> Path:
     if not found:
         raise UsageError(f"{address} is not of the form hf://owner/repo[@revision]")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:  # without a network, what the cache holds is taken
         folder = Path(
@@ -156,6 +179,8 @@ def _from_hugging_face(address: str) -> Path:
                 allow_patterns=[DESCRIPTION, "*.safetensors", "*.md"],
             )
         )
+    except HFValidationError as error:
+        raise UsageError(f"{address} is no address of a repository: {error}") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ZooError(f"{address} cannot be fetched: {reason}") from error
