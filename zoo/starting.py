@@ -113,15 +113,14 @@ class Freeze(BaseFinetuning):
     def freeze_before_training(self, pl_module: LightningModule) -> None:
         """Freeze all but the head, batch normalisation included."""
         for module in self._backbone(pl_module):
-            self.freeze(module, train_bn=False)
+            self.freeze_module(module)
 
     def finetune_function(
         self, pl_module: LightningModule, epoch: int, optimizer: Optimizer
     ) -> None:
         """Thaw when it is time; Lightning calls this before every epoch."""
         if self._thaw_at_epoch is not None and epoch >= self._thaw_at_epoch:
-            for module in self._backbone(pl_module):
-                self.make_trainable(module)
+            self.make_trainable(self._backbone(pl_module))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A run resumed in the middle of an epoch has its epoch's start behind it."""
@@ -129,11 +128,9 @@ class Freeze(BaseFinetuning):
             self.finetune_function(pl_module, trainer.current_epoch, optimizer)
 
     def _backbone(self, module: nn.Module) -> list[nn.Module]:
-        return [
-            part
-            for name, part in module.named_modules()
-            if not list(part.children()) and not in_head(name, self._head)
-        ]
+        """Every module outside the head; also one with children may own parameters, such as the
+        position embeddings of a vision transformer."""
+        return [part for name, part in module.named_modules() if not in_head(name, self._head)]
 
 
 def in_head(name: str, head: tuple[str, ...]) -> bool:
