@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -72,12 +73,14 @@ def export(
     model = rebuild(bundle)
     network = _Forward(model).eval()
     samples, what = _real_inputs(model, bundle, inputs)
+    count = len(samples)
+    if count == 1:  # a batch of one would be taken for a fixed size
+        samples = torch.cat([samples, samples])
     with torch.inference_mode():
         wanted = network(samples)
     data, compute = (_torch_export if format == "torch-export" else _onnx)(network, samples)
-    difference = max(
-        _difference(compute(samples[:count]), wanted[:count]) for count in {1, len(samples)}
-    )
+    differences = [_difference(compute(samples[:n]), wanted[:n]) for n in (1, len(samples))]
+    difference = math.nan if any(map(math.isnan, differences)) else max(differences)
     if not difference <= tolerance:
         raise ZooError(
             f"the {format} file of {reference} differs from the model by {difference:.2e} (allowed "
@@ -88,7 +91,7 @@ def export(
         write_atomically(path, data)
     except OSError as error:
         raise ZooError(f"{path} cannot be written: {error.strerror}") from error
-    return Export(path, difference, tolerance, f"{len(samples)} of {what}")
+    return Export(path, difference, tolerance, f"{count} of {what}")
 
 
 class _Forward(nn.Module):
@@ -135,6 +138,7 @@ def _torch_export(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[
 
 def _onnx(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor], Tensor]]:
     try:
+        import onnx  # noqa: F401
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as error:

@@ -62,8 +62,11 @@ def predict(
         keep the others from being predicted.
 
     Raises:
-        UsageError: the model reads no files, there are none, or ``out`` is not empty.
+        UsageError: the model reads no files, there are none, ``out`` is not empty, or the
+            batch size is below 1.
     """
+    if batch_size < 1:
+        raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
     if out is not None:
         require_empty(out)
     model = load(reference)
