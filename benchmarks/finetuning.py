@@ -109,6 +109,7 @@ def main() -> None:
         f"examples; about {options.steps} steps of {BATCH} images, lr 0.001 for both, otherwise "
         "the settings of the network's recipe; nothing was tuned on these figures",
         "- the training part of the digits has 143 or fewer of each class: 200 stands for all",
+        "- a model keeps its preprocessing: the digits' network sees MNIST at its own 8x8 pixels",
         "",
         "| from -> to | examples a class | fine-tuned | from scratch |",
         "|---|---|---|---|",
