@@ -36,6 +36,7 @@ from zoo.runs import (
     now,
     open_run,
     plan_run,
+    reopen_run,
     require_empty,
 )
 from zoo.starting import Freeze, load_start, read_start
@@ -99,8 +100,7 @@ def train(
     else:
         matched, origin = load_start(model, start)
         if is_first_process():
-            new = ", ".join(matched.differing()) or "none"
-            print(f"{start.reference}: {matched}; new: {new}", file=sys.stderr)
+            print(f"{start.reference}: {matched.table()}", file=sys.stderr)
     return fit(experiment, model, data, run, out, callbacks, origin)
 
 
@@ -187,7 +187,9 @@ def fit(
         raise UsageError(
             f"Lightning's Trainer refuses the settings --trainer...: {reason}"
         ) from error
-    if first and not resumed:  # only now: settings that are refused leave no folder
+    if first and resumed:
+        reopen_run(run)
+    elif first:  # only now: settings that are refused leave no folder
         create_run(run, experiment.recipe)
         if origin:
             run.note(origin=dict(origin))

@@ -66,6 +66,13 @@ class Match:
             *({"name": k, "state": "reshaped", "note": note} for k, note in shapes.items()),
         ]
 
+    def table(self) -> str:
+        """The counts, and a line for every tensor that is not matched."""
+        rows = self.rows()
+        width = max((len(row["name"]) for row in rows), default=0)
+        lines = [f"  {r['state']:<10}  {r['name']:<{width}}  {r['note']}" for r in rows]
+        return "\n".join([str(self), *lines])
+
     def __str__(self) -> str:
         return (
             f"{len(self.matched)} tensors matched, {len(self.missing)} missing, "
