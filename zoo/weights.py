@@ -56,7 +56,7 @@ class Match:
         }
         return [
             *(
-                {"name": name, "state": "missing", "note": "not in the file"}
+                {"name": name, "state": "missing", "note": "stays as initialised"}
                 for name in self.missing
             ),
             *(
