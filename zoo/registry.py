@@ -140,6 +140,21 @@ class Registry:
         """
         return self.recipes.get(name) or self._refuse("recipe", name, self.recipes)
 
+    def plugin(self, name: str) -> Plugin:
+        """The installed plugin of that name, broken or not.
+
+        Raises:
+            UsageError: there is none, or it is disabled.
+        """
+        known = {plugin.name: plugin for plugin in self.plugins}
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else "see `zoo list plugins`"
+            raise UsageError(f"there is no plugin {name!r}: {hint}")
+        if known[name].disabled:
+            raise UsageError(f"the plugin {name!r} is disabled by ZOO_DISABLE_PLUGINS")
+        return known[name]
+
     def owner(self, entry: Entry) -> Plugin:
         """The plugin that registers ``entry``."""
         return next(plugin for plugin in self.plugins if entry in plugin.entries)

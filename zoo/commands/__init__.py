@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from zoo import __version__
 from zoo.errors import ZooError
 
-COMMANDS = ("list", "info", "train", "test", "predict", "finetune", "export", "doctor")
+COMMANDS = (
+    "list",
+    "info",
+    "train",
+    "test",
+    "predict",
+    "finetune",
+    "export",
+    "plugin",
+    "doctor",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from zoo.errors import UsageError
-from zoo.registry import nearest, registry
-
-# In the order in which the checks are made.
-from zoo.testing import (  # noqa: F401  # noqa: F401  # noqa: F401
-    argument_checks,
-    bundle_checks,
-    dataset_checks,
-    device_checks,
-    import_checks,
-    model_checks,
-    plugin_checks,
-    recipe_checks,
-    training_checks,
-)
+from zoo.registry import registry
 from zoo.testing.checks import CHECKS, Check
 from zoo.testing.outcomes import (
     EXEMPT,
@@ -38,6 +26,19 @@ from zoo.testing.outcomes import (
     describe,
 )
 from zoo.testing.subjects import PluginSubject, Subject
+
+for _module in (  # in the order in which the checks are made
+    "plugin_checks",
+    "import_checks",
+    "argument_checks",
+    "model_checks",
+    "training_checks",
+    "bundle_checks",
+    "device_checks",
+    "dataset_checks",
+    "recipe_checks",
+):
+    importlib.import_module(f"zoo.testing.{_module}")
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,7 @@ def cases(plugin: str) -> list[Case]:
     Raises:
         UsageError: there is no such plugin, or it is disabled.
     """
-    known = {each.name: each for each in registry().plugins}
-    if plugin not in known:
-        near = nearest(plugin, known)
-        hint = f"did you mean {near}?" if near else "see `zoo list plugins`"
-        raise UsageError(f"there is no plugin {plugin!r}: {hint}")
-    found = known[plugin]
-    if found.disabled:
-        raise UsageError(f"the plugin {plugin!r} is disabled by ZOO_DISABLE_PLUGINS")
+    found = registry().plugin(plugin)
     subjects = [PluginSubject(found)] if found.problem else PluginSubject(found).subjects()
     made = [CHECKS["loads"]] if found.problem else list(CHECKS.values())
     return [Case(c, subject) for subject in subjects for c in made if subject.kind in c.kinds]
@@ -115,8 +109,6 @@ def check_plugin(plugin: str) -> Iterator[Result]:
 @contextmanager
 def _apart() -> Iterator[None]:
     """What a check draws and warns of changes nothing for what comes after."""
-    import random
-
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,0 +1,16 @@
+"""``zoo plugin ...``: for those who write plugins. Each subcommand has a file of its own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+SUBCOMMANDS = ("check",)
+
+
+def add_to(commands: Any) -> None:
+    """Add the command and its subcommands, ``zoo.commands.plugin_<name>``."""
+    parser = commands.add_parser("plugin", help="write and check a plugin", allow_abbrev=False)
+    subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
+    for name in SUBCOMMANDS:
+        importlib.import_module(f"zoo.commands.plugin_{name}").add_to(subcommands)
