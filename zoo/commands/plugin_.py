@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-SUBCOMMANDS = ("check",)
+SUBCOMMANDS = ("new", "check")
 
 
 def add_to(commands: Any) -> None:
