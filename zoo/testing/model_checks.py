@@ -34,11 +34,12 @@ def builds(subject: ModelSubject) -> str:
     remedy="call self.save_hyperparameters() first thing in __init__, with no ignore=",
 )
 def arguments_saved(subject: ModelSubject) -> None:
-    """Every constructor argument is among the hyperparameters."""
-    model = subject.build()
-    lost = [name for name in argument_names(subject.cls) if name not in model.hparams]
-    if lost:
+    """The hyperparameters are the constructor's arguments, all of them and no others."""
+    names, saved = argument_names(subject.cls), dict(subject.build().hparams)
+    if lost := [name for name in names if name not in saved]:
         raise Fault(f"not among its hparams: {', '.join(lost)}")
+    if strange := [name for name in saved if name not in names]:
+        raise Fault(f"hparams that the constructor does not take: {', '.join(strange)}")
 
 
 @check(
