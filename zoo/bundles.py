@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cards import model_card
 from zoo.errors import UsageError, ZooError
-from zoo.files import sync_folder, write_atomically
+from zoo.files import replace_folder
 from zoo.hub import DESCRIPTION, file_hash, is_file_name, locate
 from zoo.recipes import Experiment, build_model
 from zoo.registry import extras, registry
@@ -141,7 +139,7 @@ def write_bundle(
     content["sha256"] = content_hash(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     try:
-        _replace_folder(path, {**files, DESCRIPTION: text.encode()})
+        replace_folder(path, {**files, DESCRIPTION: text.encode()})
     except OSError as error:
         raise ZooError(
             f"the bundle {path} cannot be written ({error.strerror}): make room, then finish the "
@@ -279,20 +277,3 @@ def _load_checkpoint(path: Path) -> Any:
     model = build_model(found, arguments, {})
     load_weights(model, content["state_dict"], source=str(path))
     return model.eval()
-
-
-def _replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
-    try:
-        for name, data in files.items():
-            write_atomically(beside / name, data)
-        if path.exists():
-            path.rename(aside)
-        beside.rename(path)
-        sync_folder(path.parent)
-    finally:
-        if aside.exists() and not path.exists():
-            aside.rename(path)
-        for leftover in (beside, aside):
-            shutil.rmtree(leftover, ignore_errors=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +39,58 @@ def write_atomically(
         beside.unlink(missing_ok=True)
     if durable:
         sync_folder(path.parent)
+
+
+def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files beside its place, then put it there in one step.
+
+    Args:
+        path: The folder; what was in it before is gone only after the new one is complete.
+        files: Content by name.
+
+    Raises:
+        OSError: the disk is full or the place cannot be written; the folder is as before.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        for name, data in files.items():
+            write_atomically(beside / name, data)
+        if path.exists() and not _exchange(beside, path):
+            path.rename(aside)
+        if not path.exists():
+            beside.rename(path)
+        sync_folder(path.parent)
+    finally:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        for leftover in (beside, aside):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders swap their names in one step; False where the system cannot."""
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, TypeError, OSError):
+        return False
+    here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return swap(here, os.fsencode(one), here, os.fsencode(other), flag) == 0
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What writers that were killed left right inside ``folder``."""
+    return sorted(folder.glob(".*.tmp")) if folder.is_dir() else []
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left in ``folder`` and in the folders inside it."""
+    for inside in (folder, *(path for path in folder.glob("*") if path.is_dir())):
+        for path in leftovers(inside):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

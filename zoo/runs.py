@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.files import write_atomically
+from zoo.files import leftovers, write_atomically
 from zoo.recipes import Recipe, read_recipe
 
 RUNS = Path("runs")
@@ -108,18 +108,20 @@ def create_run(run: Run, recipe: Recipe) -> None:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"the run folder {run.path} cannot be made: {error.strerror}") from error
-    write_atomically(run.recipe_file, recipe.to_yaml().encode())
+    # The recipe last: a folder is a run once it is there.
     run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
+    write_atomically(run.recipe_file, recipe.to_yaml().encode())
 
 
 def require_empty(path: str | Path) -> None:
-    """Refuse a folder that has something in it.
+    """Refuse a folder that has more in it than what a start that was killed left.
 
     Raises:
         UsageError: ``path`` is a file, or a folder that is not empty.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    started = {path / "environment.json", *leftovers(path)}
+    if path.exists() and (not path.is_dir() or set(path.iterdir()) - started):
         raise UsageError(
             f"{path} exists and is not empty: choose another --out, or continue an unfinished "
             f"run with --resume {path}"

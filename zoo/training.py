@@ -25,6 +25,7 @@ from zoo.bundles import write_bundle
 from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
 from zoo.epoch_figures import EpochFigures
 from zoo.errors import UsageError, ZooError
+from zoo.files import remove_leftovers
 from zoo.metrics_log import MetricsLog, figures_of
 from zoo.progress import progress_callback
 from zoo.recipes import Experiment, Recipe, check, override, read_recipe
@@ -36,7 +37,6 @@ from zoo.runs import (
     now,
     open_run,
     plan_run,
-    reopen_run,
     require_empty,
 )
 from zoo.starting import Freeze, load_start, read_start
@@ -95,7 +95,7 @@ def train(
     if start is None:
         return fit(experiment, model, data, run, out)
     callbacks = [] if start.freeze == "none" else [Freeze(tuple(model.head), start.thaw_at_epoch)]
-    if run:  # the weights are in its checkpoint, and where they came from was noted
+    if run and run.checkpoint.is_file():  # it has the weights; where they came from was noted
         origin = run.environment.get("origin", {})
     else:
         matched, origin = load_start(model, start)
@@ -188,11 +188,11 @@ def fit(
             f"Lightning's Trainer refuses the settings --trainer...: {reason}"
         ) from error
     if first and resumed:
-        reopen_run(run)
+        remove_leftovers(run.path)
     elif first:  # only now: settings that are refused leave no folder
         create_run(run, experiment.recipe)
-        if origin:
-            run.note(origin=dict(origin))
+    if first and origin:
+        run.note(origin=dict(origin))
     checkpoint = run.checkpoint if resumed and run.checkpoint.is_file() else None
     started = time.monotonic()
     with _stoppable(trainer, run):
