@@ -1,0 +1,423 @@
+"""A bundle says what it is, loads as what was trained, and is refused if anything was changed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import zoo as package
+from zoo import files
+from zoo.bundles import FORMAT, content_hash, read_bundle
+from zoo.errors import UsageError, ZooError
+from zoo.registry import Registry
+from zoo.training import train
+
+SHORT = {"trainer.max_epochs": 1, "trainer.logger": False, "trainer.enable_progress_bar": False}
+
+
+@pytest.fixture
+def bundle(toy: Any) -> Path:
+    return train("toy/points", SHORT, out="run").bundle
+
+
+def describe(bundle: Path) -> dict[str, Any]:
+    return json.loads((bundle / "bundle.json").read_text())
+
+
+def edit(bundle: Path, change: Callable[[dict[str, Any]], object], seal: bool = True) -> None:
+    """Change ``bundle.json``, with a hash of its own that fits unless ``seal`` is false."""
+    content = describe(bundle)
+    change(content)
+    if seal:
+        content["sha256"] = content_hash(content)
+    (bundle / "bundle.json").write_text(json.dumps(content))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# What it says
+
+
+def test_what_a_bundle_says(bundle: Path) -> None:
+    run = package.Run(Path("run"))
+    content = describe(bundle)
+    assert content["format"] == FORMAT
+    arguments = content["model"]["arguments"]
+    assert content["model"]["name"] == "toy-net"
+    assert arguments["hidden"] == 16
+    assert arguments["num_classes"] == 3
+    assert arguments["dropout"] == 0.2
+    assert content["plugin"] == {"name": "toy", "distribution": "zoo-toy", "version": "1.0"}
+    assert content["facts"]["label_names"] == ["cloud 0", "cloud 1", "cloud 2"]
+    assert content["facts"]["features"] == 2
+    assert content["recipe"]["name"] == "toy/points"
+    recipe = {key: value for key, value in content["recipe"].items() if key != "name"}
+    assert recipe == run.recipe.as_dict()
+    assert content["metrics"]["values"] == run.metrics
+    assert content["metrics"]["command"] == run.environment["command"]
+    assert content["metrics"]["seed"] == 3
+    assert content["licence"] == {"weights": "as the data's", "data": "yours"}
+    assert content["versions"]["torch"] == run.environment["versions"]["torch"]
+    assert content["origin"] == {}
+    assert set(content["files"]) == {"model.safetensors", "README.md"}
+    assert {path.name for path in bundle.iterdir()} == {*content["files"], "bundle.json"}
+    for name, facts in content["files"].items():
+        data = (bundle / name).read_bytes()
+        assert facts == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+
+def test_no_path_of_this_machine(toy: Any, tmp_path: Path) -> None:
+    root = tmp_path / "my own folder"
+    root.mkdir()
+    (root / "clouds.txt").write_text("4")
+    run = train("toy/files", {**SHORT, "data.root": str(root)}, out="run")
+    assert "root" not in describe(run.bundle)["recipe"]["data"]
+    assert describe(run.bundle)["facts"]["num_classes"] == 4
+
+
+def test_preprocessing_and_labels_of_a_classifier() -> None:
+    limits = {f"trainer.limit_{part}_batches": 1 for part in ("train", "val", "test")}
+    run = train("vision/mpcnn-digits", {**SHORT, **limits}, out="run")
+    content = describe(run.bundle)
+    pixels = content["preprocessing"]
+    assert pixels["channels"] == 1
+    assert pixels["image_size"] == [8, 8]
+    assert pixels["network_size"] == [29, 29]
+    assert pixels["mean"] == pytest.approx(content["facts"]["mean"])
+    assert content["facts"]["label_names"] == list("0123456789")
+    assert content["licence"]["data"].startswith("CC BY 4.0")
+    assert package.load("run").preprocessing == pixels
+
+
+def test_the_card_is_read_by_people_and_by_hugging_face(bundle: Path) -> None:
+    text = (bundle / "README.md").read_text()
+    start, head, body = text.split("---\n", 2)
+    assert start == ""
+    metadata = yaml.safe_load(head)
+    assert metadata["library_name"] == "zoo"
+    assert metadata["datasets"] == ["toy-points"]
+    assert "toy-net" in metadata["tags"]
+    (index,) = metadata["model-index"]
+    (result,) = index["results"]
+    assert result["task"]["type"]
+    assert result["dataset"] == {"type": "toy-points", "name": "toy-points"}
+    values = {row["type"]: row["value"] for row in result["metrics"]}
+    metrics = describe(bundle)["metrics"]["values"]
+    assert values == {"loss": metrics["test/loss"], "accuracy": metrics["test/accuracy"]}
+    assert "# toy/points\n\nA toy net on toy points" in body
+    assert f"`test/accuracy` | {metrics['test/accuracy']:.6g} |" in body
+    assert "`test/accuracy` 0.9 (set for these tests)" in body
+    assert "Measured with seed 3 by" in body
+    assert describe(bundle)["metrics"]["command"] in body
+    assert "Terms of the weights" in body
+
+
+def test_figures_that_are_no_numbers_can_be_kept(toy: Any) -> None:
+    run = train("toy/points", {**SHORT, "model.learning_rate": 1e30}, out="run")
+    assert run.metrics["test/loss"] != run.metrics["test/loss"]
+    assert read_bundle("run").metrics.keys() == run.metrics.keys()
+
+
+# Loading
+
+
+def test_every_reference_gives_the_same_outputs(bundle: Path, toy: Any) -> None:
+    shelf = toy.folder / "shelf"
+    shelf.mkdir()
+    (shelf / "__init__.py").touch()
+    shutil.copytree(bundle, shelf / "net")
+    toy.add(
+        "shelf",
+        "from zoo.entries import Checkpoint\nfrom zoo.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "@hookimpl\ndef zoo_checkpoints():\n"
+        "    return [Checkpoint('shelf-net', 'shelf:net', 'A trained toy')]\n",
+    )
+    trained = package.create_model("toy-net", **describe(bundle)["model"]["arguments"]).eval()
+    state = torch.load("run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    trained.load_state_dict(state)
+    points = torch.randn(50, 2)
+    with torch.no_grad():
+        wanted = trained(points)
+        for reference in ("run", Path("run"), bundle, "run/checkpoints/last.ckpt", "shelf-net"):
+            model = package.load(reference)
+            assert not model.training
+            assert torch.equal(model(points), wanted), reference
+
+
+def test_a_registered_checkpoint_that_is_not_in_its_package(toy: Any) -> None:
+    with pytest.raises(ZooError, match=r"'toy-trained' is not in its package.*reinstall"):
+        package.load("toy-trained")
+
+
+def test_references_that_name_nothing(toy: Any) -> None:
+    Path("empty").mkdir()
+    for reference, message in {
+        "toy-traimed": "did you mean 'toy-trained'",
+        "./absent": "there is no folder",
+        "empty": r"neither bundle.json \(a bundle\) nor recipe.yaml \(a run\)",
+        "absent.ckpt": "there is no checkpoint",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            package.load(reference)
+
+
+def test_a_run_without_a_bundle_yet(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    with pytest.raises(UsageError, match=r"has no bundle yet.*zoo train toy/points --resume run"):
+        package.load("run")
+
+
+def test_checkpoints_that_are_not_ours(bundle: Path, tmp_path: Path) -> None:
+    shutil.copy("run/checkpoints/last.ckpt", tmp_path / "alone.ckpt")
+    with pytest.raises(UsageError, match="lies in no run folder"):
+        package.load(tmp_path / "alone.ckpt")
+    foreign = Path("run/checkpoints/foreign.ckpt")
+    torch.save({"state_dict": {"w": torch.ones(1)}}, foreign)
+    with pytest.raises(UsageError, match="no Lightning checkpoint of this zoo"):
+        package.load(foreign)
+    ours = Path("run/checkpoints/last.ckpt")
+    ours.write_bytes(ours.read_bytes()[:-500])
+    with pytest.raises(UsageError, match="damaged"):
+        package.load(ours)
+
+
+# Changed or damaged
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "README.md"])
+@pytest.mark.parametrize("damage", ["cut", "longer", "first bit", "middle bit", "last bit"])
+def test_a_damaged_file(bundle: Path, zoo: Callable, name: str, damage: str) -> None:
+    path = bundle / name
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        del data[len(data) // 2 :]
+    elif damage == "longer":
+        data += b"\0"
+    else:
+        place = {"first": 0, "middle": len(data) // 2, "last": -1}[damage.split()[0]]
+        data[place] ^= 1
+    path.write_bytes(data)
+    before = everything(Path("run"))
+    done = zoo("test", "run")
+    assert done.status == 2
+    assert done.err.count("\n") == 1
+    assert f"{name} is not the file that bundle.json describes" in done.err
+    assert everything(Path("run")) == before
+
+
+def test_a_missing_file(bundle: Path) -> None:
+    (bundle / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"lacks model\.safetensors"):
+        package.load(bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["model"]["arguments"].update(hidden=17),
+        lambda content: content["metrics"]["values"].update({"test/accuracy": 1.0}),
+        lambda content: content["files"]["model.safetensors"].update(sha256="0" * 64),
+        lambda content: content["files"].update({"../x": {"sha256": "0" * 64, "size": 1}}),
+        lambda content: content["files"].pop("README.md"),
+        lambda content: content.update(note="mine"),
+        lambda content: content.pop("licence"),
+    ],
+    ids=["argument", "figure", "hash", "added file", "removed file", "added key", "removed key"],
+)
+def test_an_edited_description(bundle: Path, change: Callable) -> None:
+    edit(bundle, change, seal=False)
+    with pytest.raises(UsageError, match="was changed after it was written"):
+        package.load(bundle)
+
+
+def test_weights_exchanged_together_with_their_hash(bundle: Path) -> None:
+    """Whoever edits weights and their hash still has the description's own hash to fit."""
+    data = (bundle / "model.safetensors").read_bytes()[:-1] + b"\0"
+    (bundle / "model.safetensors").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit(bundle, lambda c: c["files"]["model.safetensors"].update(sha256=digest), seal=False)
+    with pytest.raises(UsageError, match="was changed after it was written"):
+        package.load(bundle)
+
+
+@pytest.mark.parametrize("name", ["../secret", "..", ".", "", "sub/secret", "sub\\secret", "/etc"])
+def test_a_path_that_leads_outside(bundle: Path, name: str) -> None:
+    secret = b"secret"
+    for place in (bundle.parent / "secret", bundle / "sub" / "secret"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(secret)
+    facts = {"sha256": hashlib.sha256(secret).hexdigest(), "size": len(secret)}
+    edit(bundle, lambda content: content["files"].update({name: facts}))
+    with pytest.raises(UsageError, match="names a path outside itself"):
+        package.load(bundle)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": 1, ', "cannot be read"),
+        ("[]", "no format number"),
+        ("{}", "no format number"),
+        ('{"format": "1"}', "no format number"),
+        ("\udcff", "cannot be read"),
+    ],
+)
+def test_a_description_that_is_none(bundle: Path, text: str, message: str) -> None:
+    (bundle / "bundle.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=message):
+        package.load(bundle)
+
+
+def test_weights_that_no_hash_vouches_for(bundle: Path) -> None:
+    edit(bundle, lambda content: content["files"].pop("model.safetensors"))
+    with pytest.raises(UsageError, match=r"lists no model\.safetensors"):
+        package.load(bundle)
+
+
+def test_a_newer_format(bundle: Path) -> None:
+    edit(bundle, lambda content: content.update(format=FORMAT + 1, files="of a newer kind"))
+    with pytest.raises(UsageError, match=rf"format {FORMAT + 1}.*up to {FORMAT}: update zoo"):
+        package.load(bundle)
+
+
+def test_a_plugin_that_is_not_installed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.bundles.registry", lambda: Registry([]))
+    with pytest.raises(UsageError, match=r"'toy-net' of zoo-toy 1\.0.*: pip install zoo-toy$"):
+        package.load(bundle)
+    ours = {"name": "vision", "distribution": "zoo-vision", "version": "0.1.0"}
+    edit(bundle, lambda content: content.update(plugin=ours))
+    with pytest.raises(UsageError, match=r'not installed: pip install "zoo\[vision\]"$'):
+        package.load(bundle)
+
+
+def test_weights_of_another_shape_than_the_arguments(bundle: Path) -> None:
+    """Loading a bundle allows no difference, not even in the head."""
+    edit(bundle, lambda content: content["model"]["arguments"].update(num_classes=4))
+    with pytest.raises(UsageError, match=r"classifier.weight \(reshaped"):
+        package.load(bundle)
+
+
+def test_reading_runs_nothing(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("a pickle was read"))
+    monkeypatch.setattr("pickle.loads", lambda *_, **__: pytest.fail("a pickle was read"))
+    package.load(bundle)
+
+
+# Writing
+
+
+def unfinish(bundle: Path) -> package.Run:
+    """The run as it was just before its end, the bundle that it had included."""
+    run = package.Run(bundle.parent)
+    environment = {k: v for k, v in run.environment.items() if k != "finished"}
+    run.write_json("environment.json", environment)
+    (bundle / "README.md").write_text("what was there before")
+    return run
+
+
+def test_a_full_disk_leaves_what_was_there(
+    bundle: Path, zoo: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = unfinish(bundle)
+    before = everything(bundle)
+
+    def full(descriptor: int) -> None:
+        if "bundle" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.files.os.fsync", full)
+        done = zoo("train", "toy/points", "--resume", "run")
+    assert done.status == 1
+    assert "No space left on device): make room, then finish the run with --resume" in done.err
+    assert not run.finished
+    assert everything(bundle) == before
+    assert files.leftovers(run.path) == []
+    assert zoo("train", "toy/points", "--resume", "run").status == 0
+    assert run.finished
+    assert package.load("run")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    files.replace_folder(folder, {"a": b"old"})
+    beside = tmp_path / f".bundle.{os.getpid()}.tmp"
+    beside.mkdir()
+    (beside / f".b.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        files.replace_folder(folder, {"a": b"new", "b": b"x" * 100_000})
+    assert everything(folder) == {"a": b"old"}
+    assert list(tmp_path.glob(".bundle*")) == []
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr("zoo.files._exchange", lambda *_: False)
+    folder = tmp_path / "bundle"
+    files.replace_folder(folder, {"a": b"1", "b": b"2"})
+    files.replace_folder(folder, {"a": b"3", "c": b"4"})
+    assert everything(folder) == {"a": b"3", "c": b"4"}
+    assert files.leftovers(tmp_path) == []
+
+
+def kill_at(moment: int, names: tuple[str, ...] = ("open", "fsync", "rename", "replace")) -> None:
+    """Kill this process right before its n-th call to the system that matters here."""
+    import pathlib
+
+    count = 0
+
+    def counted(original: Callable) -> Callable:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*arguments, **options)
+
+        return call
+
+    for name in names:
+        owner = os if name == "fsync" else pathlib.Path
+        setattr(owner, name, counted(getattr(owner, name)))
+    files._exchange = counted(files._exchange)  # type: ignore[assignment]
+
+
+def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new(tmp_path: Path) -> None:
+    old, new = {"a": b"old", "b": b"old"}, {"a": b"new", "c": b"new"}
+    folder = tmp_path / "in" / "bundle"
+    files.replace_folder(folder, old)
+    found = []
+    for moment in range(1, 100):
+        child = os.fork()
+        if not child:
+            kill_at(moment)
+            files.replace_folder(folder, new)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        found.append(everything(folder))
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        assert found[-1] in (old, new)
+        files.remove_leftovers(tmp_path)
+        assert list(folder.parent.iterdir()) == [folder]
+    assert len(found) > 6
+    assert found[0] == old
+    assert found[-1] == new
