@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from zoo import hooks
+from zoo.entries import Model
 from zoo.errors import UsageError
 from zoo.registry import registry
 from zoo.testing import CHECKS, Result, cases, check_plugin, conformance_tests
@@ -571,6 +573,32 @@ def test_a_broken_plugin_fails_with_the_cause_that_doctor_tells(toy: Any, zoo: C
     cause = row["note"].partition(". Update")[0]
     assert "ZeroDivisionError" in cause
     assert cause in doctor["plugin small"]["note"]
+
+
+def test_a_name_that_is_not_found_tells_of_broken_plugins(toy: Any, zoo: Callable) -> None:
+    toy.add("small", "1 / 0")
+    for words in (("info", "small-net"), ("train", "quite/unknown")):
+        done = zoo(*words)
+        assert done.status == 2
+        assert "(broken, see `zoo doctor`: small)" in done.err
+
+
+def test_doctor_tells_what_is_deprecated(
+    write: Callable, zoo: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def zoo_models() -> list[Model]:  # type: ignore[empty-body]
+        """As it would be in the minor release that replaces it."""
+
+    text = "zoo_models goes with zoo 9.0: implement zoo_nets"
+    old = hooks.hookspec(warn_on_impl=hooks.Deprecated(text))(zoo_models)
+    write({})
+    monkeypatch.setattr(hooks, "zoo_models", old)
+    registry.cache_clear()
+    done = zoo("doctor", "--json")
+    notes = [(r["name"], r["note"]) for r in json.loads(done.out) if r["state"] == "deprecated"]
+    assert ("plugin small", text) in notes
+    assert "small-net" in registry().models  # it works on
+    assert text in zoo("doctor").out
 
 
 def test_the_command_prints_a_table(write: Callable, zoo: Callable) -> None:

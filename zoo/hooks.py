@@ -16,6 +16,12 @@ PLUGIN_API = 1
 """Raised only when a hook is removed or changes its meaning; new hooks and new optional
 fields of entries keep it."""
 
+
+class Deprecated(DeprecationWarning):
+    """What goes with the next API: ``hookspec(warn_on_impl=Deprecated(...))``, or warned of by an
+    entry's ``__post_init__``. ``zoo doctor`` shows the text, which says what to use instead."""
+
+
 hookspec = pluggy.HookspecMarker("zoo")
 hookimpl = pluggy.HookimplMarker("zoo")
 

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import os
 import traceback
+import warnings
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -43,6 +44,7 @@ class Plugin:
         problem: What went wrong, in one sentence; empty if nothing did.
         remedy: What to do about it.
         details: The traceback, if there was one.
+        deprecated: What it uses that goes with the next API, with what to use instead.
         disabled: True if ``ZOO_DISABLE_PLUGINS`` names it.
     """
 
@@ -56,6 +58,7 @@ class Plugin:
     remedy: str = ""
     details: str = field(default="", repr=False)
     disabled: bool = False
+    deprecated: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -112,7 +115,11 @@ def _load(point: importlib.metadata.EntryPoint, disabled: bool) -> Plugin:
     try:
         module = _import(point)
         api = _check_api(module, distribution)
-        return Plugin(**plugin, api=api, entries=_entries(module, point.name))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", hooks.Deprecated)
+            entries = _entries(module, point.name)
+        deprecated = [str(w.message) for w in caught if issubclass(w.category, hooks.Deprecated)]
+        return Plugin(**plugin, api=api, entries=entries, deprecated=tuple(deprecated))
     except _PluginError as error:
         return Plugin(**plugin, api=api, problem=str(error), remedy=error.remedy)
     # A stranger's code may raise anything, SystemExit included; Ctrl-C stays Ctrl-C.

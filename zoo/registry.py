@@ -181,6 +181,11 @@ class Registry:
             )
         return getattr(loaded, name)
 
+    def broken_note(self) -> str:
+        """Names the broken plugins, as a name that is not found may be one of theirs."""
+        broken = [plugin.name for plugin in self.plugins if plugin.state == "broken"]
+        return f" (broken, see `zoo doctor`: {', '.join(broken)})" if broken else ""
+
     def _entries(self, kind: type) -> list[tuple[Plugin, Any]]:
         return [(p, e) for p in self.plugins for e in p.entries if isinstance(e, kind)]
 
@@ -194,7 +199,9 @@ class Registry:
         for clash in self.clashes:
             if name == clash.name or (kind == "recipe" and name.startswith(f"{clash.name}/")):
                 raise UsageError(str(clash))
-        raise UsageError(f"there is no {kind} {name!r}: {self._advice(kind, name, known)}")
+        advice = self._advice(kind, name, known)
+        rest = "" if "zoo doctor" in advice else self.broken_note()
+        raise UsageError(f"there is no {kind} {name!r}: {advice}{rest}")
 
     def _advice(self, kind: str, name: str, known: Iterable[str]) -> str:
         family = name.partition("/")[0]

@@ -31,12 +31,13 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(findings, indent=2, ensure_ascii=False))
         return 1 if broken else 0
     styles = {"ok": "green", "broken": "bold red", "disabled": "yellow", "absent": "dim"}
+    styles["deprecated"] = "yellow"
     out = console()
     for each in findings:
-        out.print(f"{each['state']:<8} ", style=styles[each["state"]], end="")
+        out.print(f"{each['state']:<10} ", style=styles[each["state"]], end="")
         out.print(f"{each['name']}: {each['note']}", soft_wrap=True)
         if each["remedy"]:
-            out.print(f"{'':<9}-> {each['remedy']}", soft_wrap=True)
+            out.print(f"{'':<11}-> {each['remedy']}", soft_wrap=True)
     out.print(f"\n{len(broken)} broken" if broken else "\nnothing is broken")
     return 1 if broken else 0
 
@@ -94,6 +95,7 @@ def plugins() -> list[dict[str, str]]:
         note += f"; {plugin.problem}" if plugin.problem else ""
         note += f"; {len(plugin.entries)} entries" if plugin.entries else ""
         rows.append(_row(f"plugin {plugin.name}", state, note, plugin.remedy))
+        rows += [_row(f"plugin {plugin.name}", "deprecated", text) for text in plugin.deprecated]
         rows += [
             _row(
                 f"recipes {entry.family}",

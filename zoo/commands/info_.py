@@ -71,7 +71,7 @@ def describe(name: str) -> list[dict[str, Any]]:
             known.recipe(name)  # refuses, with the extra to install where there is one
         near = nearest(name, sorted(everything))
         hint = f"did you mean {near}?" if near else "see `zoo list`"
-        raise UsageError(f"nothing is registered under {name!r}: {hint}")
+        raise UsageError(f"nothing is registered under {name!r}: {hint}{known.broken_note()}")
     return found
 
 
