@@ -297,6 +297,17 @@ FAULTY: list[tuple[str, str, Faults, str]] = [
         "the resumed training ends with another",
     ),
     (
+        "resumes",
+        "model",
+        model(
+            "seen = 0\n"
+            "def training_step(self, *a):\n    self.seen += 1\n"
+            "    return super().training_step(*a)\n"
+            "def on_train_epoch_end(self):\n    self.log('train/seen', float(self.seen))"
+        ),
+        "ends with train/seen = 2.0, not 6.0",
+    ),
+    (
         "bundle",
         "model",
         model(

@@ -15,6 +15,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
+from zoo.epoch_figures import EpochFigures
 from zoo.metrics_log import MetricsLog
 from zoo.training import quiet_lightning
 
@@ -80,7 +81,7 @@ def run_trainer(
     """Train, with a checkpoint in ``folder`` that ``resume`` continues from."""
     quiet_lightning()
     log = MetricsLog(folder / "metrics.csv")
-    last = LastCheckpoint(folder / "last.ckpt")
+    last = LastCheckpoint(folder / "last.ckpt", log)
     trainer = Trainer(
         **{
             "max_epochs": EPOCHS,
@@ -97,7 +98,7 @@ def run_trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        callbacks=[RandomState(), LoaderPosition(), *callbacks, last],
+        callbacks=[RandomState(), LoaderPosition(), EpochFigures(), *callbacks, last],
         plugins=[DurableCheckpointIO()],
     )
     checkpoint = folder / "last.ckpt" if resume else None

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.metrics_log import figures_of
 from zoo.testing.checks import check
 from zoo.testing.fitting import CountBatches, run_trainer
 from zoo.testing.model_checks import tensors
@@ -141,13 +142,19 @@ def resumes(subject: ModelSubject) -> str:
     finally:
         signal.signal(signal.SIGINT, handler)
     model, rest = subject.build(), CountBatches()
-    run_trainer(model, subject.build_data(), folder, [rest], resume=True)
+    trainer = run_trainer(model, subject.build_data(), folder, [rest], resume=True)
     if cut.count + rest.count != whole.batches:
         raise Fault(
             f"it was cut after {cut.count} of {whole.batches} batches and then saw {rest.count}"
         )
     if other := different(whole.model.state_dict(), model.state_dict()):
         raise Fault(f"the resumed training ends with another {_some(other)}")
+    for name, value in figures_of(trainer).items():
+        if not math.isclose(value, whole.figures.get(name, math.nan), rel_tol=1e-5, abs_tol=1e-6):
+            raise Fault(
+                f"the resumed training ends with {name} = {value}, not {whole.figures.get(name)}: "
+                "gather figures in a torchmetrics.Metric of the module, or by self.log"
+            )
     return f"cut after {cut.count} of {whole.batches} batches"
 
 
