@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from matplotlib.figure import Figure
     from torch import Tensor
 
-Primitive = bool | int | float | str | None
 Facts = dict[str, Any]
 """What a dataset knows: JSON values under names that models use as constructor arguments."""
 
@@ -25,6 +27,11 @@ class ZooModule(Protocol):
     saved with ``save_hyperparameters()``; they alone rebuild it. An argument that a recipe
     leaves out and that has the name of one of the dataset's facts receives that fact. It logs
     fractions under ``train/...``, ``val/...`` and ``test/...``.
+
+    It may also have ``preprocessing`` (JSON values for the bundle's readers), ``weights_licence``
+    (text), and as class attributes ``task_arguments`` (the constructor arguments that fine-tuning
+    takes from the new data; ``num_classes`` and ``label_names`` without) and what
+    ``zoo.testing`` asks for.
     """
 
     @property
@@ -43,6 +50,35 @@ class ZooModule(Protocol):
         Called once after testing with one batch of the test data, on the model's device; it may
         also draw from what ``test_step`` gathered.
         """
+        ...
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """What a module adds so that ``zoo predict`` applies it to a user's own files.
+
+    ``predict_step(batch, 0)`` is Lightning's; it gets the stacked samples and returns one output
+    for each.
+    """
+
+    @property
+    def input_suffixes(self) -> tuple[str, ...]:
+        """Suffixes, in lower case with the dot, of the files taken from a folder."""
+        ...
+
+    def read_file(self, path: Path) -> Tensor:
+        """One sample, as the dataset's loader would give it; raises ``UsageError`` naming the
+        file if it cannot be read."""
+        ...
+
+    def describe_prediction(self, output: Tensor) -> dict[str, Any]:
+        """What the model says, as JSON values: a row of ``predictions.csv``."""
+        ...
+
+    def draw_predictions(
+        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> Figure:
+        """A page of samples under what the model says of them."""
         ...
 
 
