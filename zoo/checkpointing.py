@@ -168,8 +168,12 @@ class LoaderPosition(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note the positions."""
-        checkpoint["zoo_loaders"] = [loader.state_dict() for loader in _loaders(trainer)]
+        """Note the positions; an epoch may have ended before its loaders (``limit_train_batches``),
+        which then begin anew."""
+        states = [loader.state_dict() for loader in _loaders(trainer)]
+        if not in_epoch(trainer):
+            states = [{"batches": 0} for _ in states]
+        checkpoint["zoo_loaders"] = states
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -183,6 +187,12 @@ class LoaderPosition(Callback):
         if states:
             for loader, state in zip(_loaders(trainer), states, strict=True):
                 loader.load_state_dict(state)
+
+
+def in_epoch(trainer: Trainer) -> bool:
+    """Whether a training epoch has begun and not ended."""
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return progress.processed < progress.started
 
 
 def _loaders(trainer: Trainer) -> list[ResumableLoader]:

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torchmetrics import Metric
 
+from zoo.checkpointing import in_epoch
 from zoo.metrics_log import figures_of
 
 
@@ -31,8 +32,7 @@ class EpochFigures(Callback):
     ) -> None:
         """Note the figures, and within an epoch the sums."""
         found: dict[str, Any] = {"last": figures_of(trainer), "metrics": {}, "logged": {}}
-        progress: Any = trainer.fit_loop.epoch_progress.current
-        if trainer.world_size == 1 and progress.processed < progress.started:
+        if trainer.world_size == 1 and in_epoch(trainer):
             found["metrics"] = {
                 name: _state(module)
                 for name, module in pl_module.named_modules()
