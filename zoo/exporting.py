@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import re
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from zoo.bundles import read_bundle, rebuild
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation import experiment_of
 from zoo.files import write_atomically
+
+_TORCH = Path(torch.__file__).parent
 
 FORMATS = ("torch-export", "onnx")
 TOLERANCE = 1e-4
@@ -124,9 +128,10 @@ def _real_inputs(model: Any, bundle: Any, files: Sequence[str | Path]) -> tuple[
 
 def _torch_export(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor], Tensor]]:
     try:
-        program = torch.export.export(
-            network, (samples,), dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}}
-        )
+        with contextlib.redirect_stderr(io.StringIO()):  # on failure torch prints its graph
+            program = torch.export.export(
+                network, (samples,), dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}}
+            )
     except Exception as error:  # torch raises many kinds here
         raise ZooError(f"the model cannot be exported: {_obstacle(error)}") from error
     buffer = io.BytesIO()
@@ -146,15 +151,16 @@ def _onnx(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor]
             f'ONNX needs {error.name}, which is not installed: pip install "zoo[onnx]"'
         ) from error
     try:
-        program = torch.onnx.export(
-            network,
-            (samples,),
-            dynamo=True,
-            verbose=False,
-            input_names=["inputs"],
-            output_names=["outputs"],
-            dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}},
-        )
+        with contextlib.redirect_stderr(io.StringIO()):
+            program = torch.onnx.export(
+                network,
+                (samples,),
+                dynamo=True,
+                verbose=False,
+                input_names=["inputs"],
+                output_names=["outputs"],
+                dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}},
+            )
     except Exception as error:  # torch.onnx raises many kinds here
         raise ZooError(f"the model cannot be exported to ONNX: {_obstacle(error)}") from error
     assert program is not None
@@ -177,17 +183,24 @@ def _difference(found: Tensor, wanted: Tensor) -> float:
 
 
 def _obstacle(error: BaseException) -> str:
-    """The operation that stands in the way, and the first sentence about it."""
-    texts = []
-    cause: BaseException | None = error
-    while cause is not None:
-        texts.append(str(cause))
-        cause = cause.__cause__ or cause.__context__
-    text = "\n".join(texts)
+    """The operation that stands in the way, its line of code, and what torch says about it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    text = "\n".join(map(str, chain))
     operations = re.findall(
         r"(?:aten|prims|torchvision|torch\.ops)[.:]+[\w.]+|<built-in [^>]+>", text
     )
-    line = next((line.strip() for line in texts[-1].splitlines() if line.strip()), repr(error))
-    if operations:
-        return f"the operation {operations[0]} stands in the way ({line[:200]})"
-    return line[:300]
+    what = f"the operation {operations[0]} stands in the way" if operations else ""
+    for cause in reversed(chain):
+        lines = [
+            frame
+            for frame in traceback.extract_tb(cause.__traceback__)
+            if frame.name == "forward" and _TORCH not in Path(frame.filename).parents
+        ]
+        if lines:
+            code, file = lines[-1].line, Path(lines[-1].filename).name
+            what = f"{what or 'an operation stands in the way'} in `{code}` ({file})"
+            break
+    first = next((line.strip() for line in str(chain[-1]).splitlines() if line.strip()), "")
+    return ": ".join(filter(None, (what, first[:200]))) or repr(error)
