@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from zoo.registry import registry
 
 TOY = Path(__file__).parent / "toy"
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -131,3 +133,88 @@ def python(distributions: Distributions) -> Any:
         return start(command, env=environment, text=True, **options)
 
     return call
+
+
+def run_uv(*words: object, online: bool = False) -> None:
+    """Run uv on what its cache holds, and with the network only where that is not enough."""
+    beside = Path(sys.executable).with_name("uv")
+    program = str(beside) if beside.is_file() else shutil.which("uv")
+    if program is None:
+        pytest.skip("there is no uv, which `make test` installs")
+    command = [program, *([] if online else ["--offline"]), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and not online:
+        run_uv(*words, online=True)
+    else:
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
+
+
+@dataclass
+class Fresh:
+    """A Python environment of its own, into which the built wheels are installed.
+
+    What it compiles lies outside of it, for the next environment at the same place.
+    """
+
+    folder: Path
+    wheels: Path
+    python: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        run_uv("venv", "--quiet", "--python", sys.executable, self.folder / "env")
+        self.python = self.folder / "env/bin/python"
+
+    def install(self, *requirements: object) -> None:
+        """``pip install --find-links dist``, at the versions of constraints.txt."""
+        constraints = ROOT / "constraints.txt"
+        options = ["--quiet", "--python", self.python, "--constraint", constraints]
+        run_uv("pip", "install", *options, "--find-links", self.wheels, *requirements)
+
+    def run(self, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment, such as ``zoo``, in the working directory."""
+        program, *rest = map(str, words)
+        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        compiled = str(self.folder / "compiled")
+        settings = {"OMP_NUM_THREADS": "1", "PYTHONPYCACHEPREFIX": compiled, "NO_COLOR": "1"}
+        path = f"{self.python.parent}{os.pathsep}{kept.get('PATH', '')}"
+        return subprocess.run(
+            [str(self.python.with_name(program)), *rest],
+            env={**kept, **settings, "PATH": path},
+            capture_output=True,
+            text=True,
+            **options,
+        )
+
+    def remove(self) -> None:
+        """Remove all but what it compiled."""
+        shutil.rmtree(self.folder / "env")
+
+
+@pytest.fixture(scope="session")
+def uv() -> Any:
+    """``uv("build", ...)`` runs uv."""
+    return run_uv
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels and sdists of the core and of every plugin."""
+    folder = tmp_path_factory.mktemp("dist")
+    for project in (ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))):
+        run_uv("build", "--quiet", "--out-dir", folder, project)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("fresh")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def fresh(_place: Path, wheels: Path) -> Iterator[Fresh]:
+    """A fresh environment, removed after the test."""
+    environment = Fresh(_place, wheels)
+    yield environment
+    environment.remove()
