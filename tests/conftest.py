@@ -173,7 +173,8 @@ class Fresh:
     def run(self, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, such as ``zoo``, in the working directory."""
         program, *rest = map(str, words)
-        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+        kept = {name: value for name, value in os.environ.items() if name not in dropped}
         compiled = str(self.folder / "compiled")
         settings = {"OMP_NUM_THREADS": "1", "PYTHONPYCACHEPREFIX": compiled, "NO_COLOR": "1"}
         path = f"{self.python.parent}{os.pathsep}{kept.get('PATH', '')}"
