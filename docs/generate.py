@@ -11,7 +11,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from zoo.bundles import read_description
-from zoo.commands import COMMANDS, main
+from zoo.commands import COMMANDS, main, plugin_
 from zoo.entries import Model
 from zoo.recipes import Recipe, read_recipe
 from zoo.registry import package_folder, registry
@@ -100,9 +100,10 @@ def checkpoints(entry: Model) -> list[str]:
 
 
 def commands() -> str:
-    """The help of every command."""
+    """The help of every command and subcommand."""
     lines = ["# Commands", ""]
-    for words in ([], *([name] for name in COMMANDS)):
+    subcommands = [["plugin", name] for name in plugin_.SUBCOMMANDS]
+    for words in ([], *([name] for name in COMMANDS), *subcommands):
         text = io.StringIO()
         with redirect_stdout(text):
             main([*words, "--help"])
