@@ -98,8 +98,12 @@ def report(run: Run, as_json: bool) -> None:
 
 def next_commands(run: Run) -> list[str]:
     """Three commands worth trying after a training."""
+    from zoo.registry import registry
+
+    model = registry().load(registry().model(run.recipe.model_name).entry)
+    first = f"zoo predict {run.path} YOUR-FILES --out predictions"
     return [
-        f"zoo predict {run.path} YOUR-FILES --out predictions",
+        first if hasattr(model, "read_file") else f"zoo test {run.path}",
         f"zoo finetune {run.path} --data NAME --data.root YOUR-DATA   (zoo list datasets)",
         f"zoo export {run.path} --format onnx --out model.onnx",
     ]
