@@ -63,7 +63,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._log = log
         self._interval = interval
         self._saved = time.monotonic()
-        self._interrupted = False
+        self._asked: type[BaseException] | None = None  # to stop, and how
         self._previous_handler: Any = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -85,8 +85,12 @@ class LastCheckpoint(ModelCheckpoint):
             self._previous_handler = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The interval counts from here."""
+        """The interval counts from here. Several processes have to stop at the same batch:
+        Lightning's handler of SIGTERM lets them wait for each other in the midst of others'
+        exchanges, for good."""
         self._saved = time.monotonic()
+        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._terminate)
 
     def on_train_batch_end(
         self,
@@ -101,15 +105,15 @@ class LastCheckpoint(ModelCheckpoint):
             return
         left = trainer.num_training_batches - batch_idx - 1
         interval = _BEFORE_VALIDATION if left == 1 else self._interval
-        due = self._interrupted or time.monotonic() - self._saved > interval
+        asked = self._asked  # a signal that comes from here on counts at the next batch
+        due = asked is not None or time.monotonic() - self._saved > interval
         if trainer.world_size > 1:  # all processes save together; asking each other has a price
             if (batch_idx + 1) % 20:
                 return
-            due, self._interrupted = trainer.strategy.broadcast((due, self._interrupted))
+            due, asked = trainer.strategy.broadcast((due, asked))
         if due:
             self._save(trainer)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        self._stop(asked)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, with the epoch's figures in the log: Lightning logs them only after this."""
@@ -119,8 +123,7 @@ class LastCheckpoint(ModelCheckpoint):
         if self._log:
             self._log.log_metrics({**scalars, "epoch": trainer.current_epoch}, step)
         self._save(trainer)
-        if trainer.strategy.broadcast(self._interrupted):
-            raise KeyboardInterrupt
+        self._stop(trainer.strategy.broadcast(self._asked))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Nothing: the epoch's end follows."""
@@ -133,7 +136,7 @@ class LastCheckpoint(ModelCheckpoint):
     ) -> None:
         """Save on SIGTERM, which Lightning raises between two batches. A validation or test that
         it stops leaves the checkpoint before."""
-        if isinstance(exception, SIGTERMException) and trainer.training:
+        if isinstance(exception, SIGTERMException) and trainer.training and not self._asked:
             self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
@@ -149,10 +152,18 @@ class LastCheckpoint(ModelCheckpoint):
         trainer.save_checkpoint(self._path)
         self._saved = time.monotonic()
 
+    def _stop(self, asked: type[BaseException] | None) -> None:
+        if asked:
+            self._asked = asked
+            raise asked
+
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        if self._interrupted:
+        if self._asked:
             raise KeyboardInterrupt
-        self._interrupted = True
+        self._asked = KeyboardInterrupt
+
+    def _terminate(self, signum: int, frame: FrameType | None) -> None:
+        self._asked = SIGTERMException
 
 
 class LoaderPosition(Callback):
