@@ -160,7 +160,9 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _names(about: Mapping[str, Any], keys: tuple[str, ...], folder: Path) -> list[str]:
     """The names under one of the keys, numbered "0", "1", ... without a gap."""
-    named = next((about[key] for key in keys if isinstance(about.get(key), dict)), {})
+    named: Mapping[Any, Any] = next(
+        (about[key] for key in keys if isinstance(about.get(key), dict)), {}
+    )
     numbers = {str(number): str(name) for number, name in named.items()}
     if not numbers or set(numbers) != {str(number) for number in range(len(numbers))}:
         raise UsageError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -17,6 +18,9 @@ SUFFIXES = (".nii", ".nii.gz")
 CHANNELS_AXIS = 3
 TOLERANCE = 0.1
 """Image and label may lie so far apart, as a fraction of the smallest voxel edge."""
+
+AGAIN = "copy or export it again"
+_DAMAGED = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError)
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class Scan:
         spacing: Voxel edges along D, H, W, in mm.
         affine: (4, 4) of the file itself, from voxel indices to mm.
         shape: Length of the file's own three axes.
+        header: The file's header.
     """
 
     array: np.ndarray
     spacing: tuple[float, float, float]
     affine: np.ndarray
     shape: tuple[int, int, int]
+    header: nib.Nifti1Header
 
     def to_file_axes(self, array: np.ndarray) -> np.ndarray:
         """An array (D, H, W), or (D, H, W, C), of this scan's grid along the file's own axes."""
@@ -81,7 +87,7 @@ def read_scan(path: str | Path) -> Scan:
     spacing[axes] = edges  # of right, anterior, superior
     x, y, z = (float(round(edge, 6)) for edge in spacing)
     array = np.ascontiguousarray(canonical.transpose(3, 2, 1, 0))
-    return Scan(array, (z, y, x), affine, (shape[0], shape[1], shape[2]))
+    return Scan(array, (z, y, x), affine, (shape[0], shape[1], shape[2]), image.header)
 
 
 def read_image(path: str | Path, channels: int | None = None) -> Scan:
@@ -100,7 +106,17 @@ def read_image(path: str | Path, channels: int | None = None) -> Scan:
             f"{path} has {_count(len(scan.array), 'channel')}, not {channels}; every image needs "
             "all of them, in one order"
         )
-    return Scan(scan.array.astype(np.float32), scan.spacing, scan.affine, scan.shape)
+    return replace(scan, array=scan.array.astype(np.float32))
+
+
+def count_channels(path: str | Path) -> int:
+    """How many channels a file has, by its header alone.
+
+    Raises:
+        UsageError: as of `read_scan`, as far as a header can tell.
+    """
+    shape = _open(Path(path)).shape
+    return int(np.prod(shape[CHANNELS_AXIS:])) if len(shape) > CHANNELS_AXIS else 1
 
 
 def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: int) -> np.ndarray:
@@ -126,11 +142,11 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
             f"{path} has {_by(scan.shape)} voxels and its image {image_path} "
             f"{_by(image.shape)}; they do not belong together"
         )
-    apart = _apart(scan, image)
-    if apart > TOLERANCE * min(image.spacing):
+    distance = apart(scan, image)
+    if distance > TOLERANCE * min(image.spacing):
         raise UsageError(
             f"{path} and its image {image_path} have different affine matrices: their voxels lie "
-            f"up to {apart:.3g} mm apart; resample one onto the other's grid"
+            f"up to {distance:.3g} mm apart; resample one onto the other's grid"
         )
     check_labels(scan.array[0], classes, path)
     return scan.array[0].astype(np.uint8)
@@ -154,16 +170,26 @@ def check_labels(labels: np.ndarray, classes: int, path: str | Path) -> None:
         )
 
 
-def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
-    """Write an array, of the file's own axes, with its affine in mm.
+def apart(one: Scan, other: Scan) -> float:
+    """Largest distance, in mm, of a corner voxel in one scan from the same in the other."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in one.shape], [1])).reshape(4, -1)
+    difference = (one.affine - other.affine) @ corners
+    return float(np.linalg.norm(difference[:3], axis=0).max())
+
+
+def write_nifti(path: Path, array: np.ndarray, scan: Scan) -> None:
+    """Write a map in the space of the scan it was made from: its axes, affine and their codes.
 
     Args:
         path: Ends in ``.nii`` or ``.nii.gz``; its folder is made.
-        array: (X, Y, Z), or (X, Y, Z, C).
-        affine: (4, 4).
+        array: (D, H, W), or (D, H, W, K), on the scan's grid.
+        scan: Where it belongs.
     """
-    image = nib.Nifti1Image(np.ascontiguousarray(array), affine)
-    image.header.set_xyzt_units("mm")
+    header = scan.header.copy()
+    header.set_data_dtype(array.dtype)
+    header.set_slope_inter(1, 0)
+    header["cal_min"] = header["cal_max"] = 0  # the display range of other values
+    image = nib.Nifti1Image(np.ascontiguousarray(scan.to_file_axes(array)), scan.affine, header)
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
 
@@ -177,21 +203,29 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-def _load(path: Path) -> tuple[nib.spatialimages.SpatialImage, np.ndarray]:
-    again = "copy or export it again"
+def _open(path: Path) -> Any:
+    """The image, its voxels not yet read."""
     try:
         if path.is_file() and path.stat().st_size == 0:
-            raise UsageError(f"{path} is an empty file; {again}")
-        image = nib.load(path)
-        values = np.asanyarray(image.dataobj)
+            raise UsageError(f"{path} is an empty file; {AGAIN}")
+        image: Any = nib.load(path)
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
-    except (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError) as error:
-        raise UsageError(f"{path} is no readable NIfTI file ({_line(error)}); {again}") from error
+    except _DAMAGED as error:
+        raise UsageError(f"{path} is no readable NIfTI file ({_line(error)}); {AGAIN}") from error
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({_line(error)}); {again}") from error
-    if not isinstance(image, (nib.Nifti1Image, nib.Nifti1Pair)):
+        raise UsageError(f"{path} cannot be read ({_line(error)}); {AGAIN}") from error
+    if not isinstance(image, nib.Nifti1Pair):
         raise UsageError(f"{path} is no NIfTI file, but {type(image).__name__}; convert it")
+    return image
+
+
+def _load(path: Path) -> tuple[Any, np.ndarray]:
+    image = _open(path)
+    try:
+        values = np.asanyarray(image.dataobj)
+    except (*_DAMAGED, OSError) as error:
+        raise UsageError(f"{path} is damaged or cut short ({_line(error)}); {AGAIN}") from error
     while values.ndim > CHANNELS_AXIS and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim == 5 and values.shape[3] == 1:  # vectors, as NIfTI keeps them
@@ -204,13 +238,6 @@ def _load(path: Path) -> tuple[nib.spatialimages.SpatialImage, np.ndarray]:
     if values.dtype.kind not in "fiub":
         raise UsageError(f"{path} holds values of type {values.dtype}; they have to be numbers")
     return image, values
-
-
-def _apart(one: Scan, other: Scan) -> float:
-    """Largest distance, in mm, of a corner voxel in one grid from the same in the other."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in one.shape], [1])).reshape(4, -1)
-    difference = (one.affine - other.affine) @ corners
-    return float(np.linalg.norm(difference[:3], axis=0).max())
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ class Patches(Dataset[Sample]):
         volumes: Sequence[Volume],
         size: Sequence[int],
         per_volume: int,
-        centres: Literal["balanced", "uniform"] = "balanced",
+        centres: str = "balanced",
         augment: Compose | None = None,
         seed: int = 0,
     ) -> None:

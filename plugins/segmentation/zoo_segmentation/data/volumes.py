@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -25,8 +25,8 @@ from zoo_segmentation.data.preprocessing import (
     resampled_size,
 )
 from zoo_segmentation.data.sampling import (
-    PatchLoader,
     Patches,
+    PatchLoader,
     Sample,
     Volume,
     Wholes,
@@ -214,6 +214,7 @@ class VolumeDataModule(LightningDataModule):
         return normalise(image, self.normalise_by)
 
     def _describe_preprocessing(self) -> dict[str, Any]:
+        """What prediction on a user's file has to repeat."""
         return {"normalise_by": self.normalise_by}
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
@@ -231,7 +232,7 @@ class VolumeDataModule(LightningDataModule):
             volumes: dict[int, list[Volume]] = {TRAIN: [], VAL: [], TEST: []}
             used = 0.0
             for index, case in enumerate(cases):
-                volume = self._ready(read.pop(index, None) or case.read(), spacing)
+                volume = self._ready(read.pop(index) if index in read else case.read(), spacing)
                 used += volume.image.nbytes + volume.label.nbytes
                 if used > self.memory_mb * 1e6:
                     volume = self._on_disk(volume, index)
