@@ -137,4 +137,6 @@ def from_blocks(x: Tensor, side: int, size: Sequence[int]) -> Tensor:
     x = x.reshape(batch, channels // side**dims, *[side] * dims, *blocks)
     order = [0, 1, *(axis for d in range(dims) for axis in (2 + dims + d, 2 + d))]
     x = x.permute(order).reshape(batch, -1, *(length * side for length in blocks))
-    return x[(..., *(slice(length) for length in size))]
+    for axis, length in enumerate(size):
+        x = x.narrow(2 + axis, 0, length)
+    return x

@@ -17,7 +17,7 @@ def zoo_models() -> list[Model]:
         Model(
             "pyramid-lstm",
             "zoo_segmentation.pyramid_lstm:PyramidLSTMSegmenter",
-            "PyraMiD-LSTM: a convolutional LSTM along every axis and sense, summed; the paper's net",
+            "PyraMiD-LSTM: convolutional LSTMs along every axis and sense, summed; the paper's net",
             paper=_PYRAMID,
         ),
         Model(

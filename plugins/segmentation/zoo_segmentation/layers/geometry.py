@@ -14,11 +14,11 @@ _ORDER = ((1, 0, 2, 3, 4), (2, 0, 1, 3, 4), (3, 0, 1, 2, 4))
 
 
 class Direction(NamedTuple):
-    """One scan: along ``axis`` (0 D, 1 H, 2 W), against it if ``reverse``; weights ``index``."""
+    """One scan: along ``axis`` (0 D, 1 H, 2 W), against it if ``reverse``; weights ``number``."""
 
     axis: int
     reverse: bool
-    index: int
+    number: int
 
 
 def directions(spatial_dims: int) -> list[Direction]:

@@ -74,7 +74,9 @@ class PyramidLSTM(nn.Module):
         if spatial_dims not in (2, 3):
             raise ValueError(f"spatial_dims {spatial_dims} has to be 2 or 3")
         if strategy not in ("auto", "loop", *STRATEGIES):
-            raise ValueError(f"strategy {strategy!r}; there are auto, loop, {', '.join(STRATEGIES)}")
+            raise ValueError(
+                f"strategy {strategy!r}; there are auto, loop, {', '.join(STRATEGIES)}"
+            )
         self.in_channels = in_channels
         self.hidden = hidden
         self.kernel_size = kernel_size
@@ -153,7 +155,7 @@ class PyramidLSTM(nn.Module):
 
     def _one(self, rows: Tensor, direction: Direction) -> Tensor:
         """One direction as the equations have it, a step at a time, by autograd."""
-        index = direction.index
+        index = direction.number
         sequence = along(rows, direction.axis)
         wide = state_dtype(rows.dtype)
         weights = [self.weight_x[index], self.weight_h[index]]
@@ -191,9 +193,7 @@ class _Scans(torch.autograd.Function):
         narrow = (weight_x, weight_h, bias_x, bias_h)
         weights = Weights(*(weight.to(rows.dtype) for weight in narrow))
         bundles = strategy.bundles(directions(spatial_dims), rows.shape[1:4])
-        total = rows.new_zeros(
-            *rows.shape[:-1], weights.hidden, dtype=state_dtype(rows.dtype)
-        )
+        total = rows.new_zeros(*rows.shape[:-1], weights.hidden, dtype=state_dtype(rows.dtype))
         keep = not checkpoint and any(ctx.needs_input_grad)
         kept = []
 
@@ -238,7 +238,7 @@ class _Scans(torch.autograd.Function):
         for bundle, gradients in each(scan, items(), rows.device):
             for direction, parts in zip(bundle, gradients.weights, strict=True):
                 for total, part in zip(result, parts, strict=True):
-                    total[direction.index] = part
+                    total[direction.number] = part
             if d_rows is not None:
                 for direction, part in zip(bundle, gradients.inputs, strict=True):
                     along(d_rows, direction.axis).add_(part)

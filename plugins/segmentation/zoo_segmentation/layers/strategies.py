@@ -168,7 +168,7 @@ class Hoisted:
         inputs = rows.new_empty(*shape, groups, 4 * width)
         place = 0
         for axis, members in _by_axis(bundle):
-            index = [member.index for member in members]
+            index = [member.number for member in members]
             kernel = weights.x[index].flatten(0, 1).contiguous(memory_format=torch.channels_last)
             z = F.conv2d(
                 images(along(rows, axis)),
@@ -240,14 +240,14 @@ class Hoisted:
             d_x = _d_weight(d_z, x, 4 * width, weights)
             result.weights.append((d_x, d_kernel[place], d_bias, d_bias - first))
             if needs:
-                own = weights.x[member.index].contiguous(memory_format=torch.channels_last)
+                own = weights.x[member.number].contiguous(memory_format=torch.channels_last)
                 d_in = _d_input(d_z, x, own, weights.padding).permute(0, 2, 3, 1)
                 result.inputs.append(d_in.view(*part.shape[:-1], x.shape[1]))
         return result
 
     @staticmethod
     def _recurrent(bundle: Bundle, weights: Weights) -> tuple[Tensor, Tensor]:
-        index = [member.index for member in bundle]
+        index = [member.number for member in bundle]
         kernel = weights.h[index].flatten(0, 1)
         return (
             kernel.contiguous(memory_format=torch.channels_last),
@@ -262,9 +262,7 @@ def _by_axis(bundle: Bundle) -> list[tuple[int, list[Direction]]]:
     return list(axes.items())
 
 
-def _d_input(
-    d_z: Tensor, x: Tensor, kernel: Tensor, padding: list[int], groups: int = 1
-) -> Tensor:
+def _d_input(d_z: Tensor, x: Tensor, kernel: Tensor, padding: list[int], groups: int = 1) -> Tensor:
     return torch.ops.aten.convolution_backward(
         d_z, x, kernel, None, [1, 1], padding, [1, 1], False, [0, 0], groups, [True, False, False]
     )[0]
