@@ -17,6 +17,8 @@ from skimage.measure import label as components
 from skimage.metrics import adapted_rand_error, variation_of_information
 from skimage.morphology import skeletonize
 
+RIM = 32
+"""Pixels by which a slice is continued before thinning; membranes are thinner than twice that."""
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
 
 
@@ -62,8 +64,12 @@ def segments(membrane: np.ndarray, thin: bool = True) -> np.ndarray:
     Returns:
         int (H, W); 0 on the (thinned) membranes.
     """
-    borders = skeletonize(membrane) if thin else membrane
-    return components(~borders, connectivity=1)
+    if thin:
+        # A skeleton draws back from the ends of its lines, and would open the cells that the
+        # slice's rim cuts: so the lines go on beyond the rim.
+        wide = np.pad(membrane, RIM, mode="edge")
+        membrane = skeletonize(wide)[RIM:-RIM, RIM:-RIM]
+    return components(~membrane, connectivity=1)
 
 
 def v_rand(truth: np.ndarray, proposal: np.ndarray) -> float:

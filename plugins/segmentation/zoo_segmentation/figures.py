@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -70,7 +71,7 @@ def orthogonal_slices(
         aspect = (tall / picture.shape[0]) / (wide / picture.shape[1])
         for column, (title, label) in enumerate(columns.items()):
             axes = figure.add_subplot(grid[row, column])
-            up = "lower" if len(axes_shown) == 3 else "upper"
+            up: Literal["lower", "upper"] = "lower" if len(axes_shown) == 3 else "upper"
             axes.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=aspect, origin=up)
             if label is not None:
                 axes.imshow(

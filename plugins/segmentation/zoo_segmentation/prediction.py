@@ -17,7 +17,7 @@ from zoo_segmentation import figures
 from zoo_segmentation.data import nifti, stacks
 from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
 from zoo_segmentation.data.nifti import Scan, write_nifti
-from zoo_segmentation.data.preprocessing import normalise, resample, resampled_size
+from zoo_segmentation.data.preprocessing import Normalise, normalise, resample, resampled_size
 from zoo_segmentation.data.stacks import read_stack, write_stack
 from zoo_segmentation.data.volume_folder import channel_files, read_channels
 
@@ -133,7 +133,9 @@ class VolumePrediction:
         if wanted is not None and self.spatial_dims == 2:
             wanted = (spacing[0], *wanted[1:])
         size = resampled_size(shape, spacing, wanted) if wanted is not None else shape
-        by = "slice" if self.spatial_dims == 2 else self._learned().get("normalise_by", "volume")
+        by: Normalise = (
+            "slice" if self.spatial_dims == 2 else self._learned().get("normalise_by", "volume")
+        )
         ready = normalise(resample(image, size), by)
         return FileSample(torch.from_numpy(ready), shape, spacing, image[0], scan)
 

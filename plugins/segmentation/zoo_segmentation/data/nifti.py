@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -223,6 +224,9 @@ def _open(path: Path) -> Any:
 def _load(path: Path) -> tuple[Any, np.ndarray]:
     image = _open(path)
     try:
+        if path.name.lower().endswith(".gz"):
+            # All of it, as nibabel stops at the last voxel and so never sees the checksum.
+            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
         values = np.asanyarray(image.dataobj)
     except (*_DAMAGED, OSError) as error:
         raise UsageError(f"{path} is damaged or cut short ({_line(error)}); {AGAIN}") from error

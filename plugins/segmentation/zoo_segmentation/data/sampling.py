@@ -211,7 +211,7 @@ def _centres(label: np.ndarray) -> list[np.ndarray]:
     """For each class of the volume, flat indices of voxels of that class."""
     classes = int(label.max()) + 1
     found = map_classes_to_indices(
-        torch.from_numpy(np.ascontiguousarray(label))[None],
+        torch.tensor(label)[None],
         num_classes=classes,
         max_samples_per_class=CENTRES_KEPT,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +30,7 @@ def read_stack(path: str | Path) -> np.ndarray:
     try:
         if path.is_file() and path.stat().st_size == 0:
             raise UsageError(f"{path} is an empty file; {again}")
-        with tifffile.TiffFile(path) as file:
+        with _complaints() as complaints, tifffile.TiffFile(path) as file:
             sizes = {page.shape for page in file.pages}
             kinds = {page.dtype for page in file.pages}
             if kinds != {np.dtype(np.uint8)}:
@@ -43,6 +46,8 @@ def read_stack(path: str | Path) -> np.ndarray:
                     "grey, with one value a pixel"
                 )
             slices = np.stack([page.asarray() for page in file.pages])
+        if complaints:
+            raise UsageError(f"{path} is damaged or cut short ({complaints[0]}); {again}")
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
     except (tifffile.TiffFileError, ValueError, RuntimeError, EOFError) as error:
@@ -51,6 +56,23 @@ def read_stack(path: str | Path) -> np.ndarray:
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); {again}") from error
     return slices
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile logs as errors and otherwise passes over, such as missing pages."""
+    found: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(" ".join(record.getMessage().split()))
+
+    handler, log = Collect(logging.ERROR), logging.getLogger("tifffile")
+    log.addHandler(handler)
+    try:
+        yield found
+    finally:
+        log.removeHandler(handler)
 
 
 def write_stack(path: Path, array: np.ndarray) -> None:
