@@ -143,7 +143,9 @@ def _predict_each(
         if found.folder:
             name = _unused(_stem(path, model.input_suffixes), used)
             if hasattr(model, "write_prediction"):
-                row |= model.write_prediction(name, sample, output, found.folder, probabilities)
+                row["written"] = model.write_prediction(
+                    name, sample, output, found.folder, probabilities
+                )
             _draw(model, [(path.name, sample, output)], found, name)
         found.rows.append(row)
 

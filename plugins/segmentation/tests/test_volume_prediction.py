@@ -97,14 +97,14 @@ def test_a_label_map_lies_in_the_space_of_its_image(tmp_path, nifti, use):
     found = prediction.predict("ref", [path], out="out", probabilities=True)
     assert not found.failures
     (row,) = found.rows
-    assert row["labels"] == "labels/a.b.nii.gz"
-    written = nib.load(Path("out") / row["labels"])
+    assert row["written"]["labels"] == "labels/a.b.nii.gz"
+    written = nib.load(Path("out") / row["written"]["labels"])
     assert written.shape == (10, 12, 14)
     assert written.get_data_dtype() == np.uint8
     assert np.allclose(written.affine, ODD)
     label = np.asarray(written.dataobj)
     assert np.array_equal(label, classes(image))
-    shares = nib.load(Path("out") / row["probabilities"])
+    shares = nib.load(Path("out") / row["written"]["probabilities"])
     assert shares.shape == (10, 12, 14, 3)
     assert np.array_equal(np.asarray(shares.dataobj).argmax(-1), label)
     # Voxels of 2x3x1 mm.
@@ -147,7 +147,7 @@ def test_a_volume_is_resampled_to_the_training_spacing_and_its_labels_back(tmp_p
     path = nifti(tmp_path / "a.nii.gz", image, affine)
     found = prediction.predict("ref", [path], out="out")
     assert model.seen[0].shape == (1, 1, 21, 12, 11)
-    written = nib.load(Path("out") / found.rows[0]["labels"])
+    written = nib.load(Path("out") / found.rows[0]["written"]["labels"])
     assert written.shape == image.shape
     assert np.allclose(written.affine, affine)
     same = np.asarray(written.dataobj) == classes(image)
@@ -167,7 +167,7 @@ def test_a_model_of_slices_gets_them_one_by_one(tmp_path, nifti, use):
     path = nifti(tmp_path / "a.nii", image)
     found = prediction.predict("ref", [path], out="out")
     assert [tuple(some.shape) for some in model.seen] == [(4, 1, 9, 8), (2, 1, 9, 8)]
-    label = np.asarray(nib.load(Path("out") / found.rows[0]["labels"]).dataobj)
+    label = np.asarray(nib.load(Path("out") / found.rows[0]["written"]["labels"]).dataobj)
     for index in range(6):
         assert np.array_equal(label[..., index], classes(image[..., index]))
 
@@ -179,14 +179,14 @@ def test_a_stack_of_pictures_becomes_a_stack_of_labels(tmp_path, use, dims):
     tifffile.imwrite(tmp_path / "stack.tif", stack)
     found = prediction.predict("ref", [tmp_path / "stack.tif"], out="out", probabilities=True)
     (row,) = found.rows
-    label = tifffile.imread(Path("out") / row["labels"])
-    assert row["labels"] == "labels/stack.tif"
+    label = tifffile.imread(Path("out") / row["written"]["labels"])
+    assert row["written"]["labels"] == "labels/stack.tif"
     assert label.dtype == np.uint8
     assert label.shape == (5, 20, 16)
     if dims == 3:
         assert np.array_equal(label, classes(stack) > 0)
     assert row["bright (ml)"] is None
-    with tifffile.TiffFile(Path("out") / row["probabilities"]) as file:
+    with tifffile.TiffFile(Path("out") / row["written"]["probabilities"]) as file:
         shares = np.stack([page.asarray() for page in file.pages]).reshape(5, 2, 20, 16)
     assert np.array_equal(shares.argmax(axis=1), label)
     assert Path("out/pictures/stack.png").is_file()
