@@ -203,6 +203,18 @@ def test_checkpointing_keeps_no_states():
     assert len(kept[False]) == 6
 
 
+def test_the_measured_strategy_is_one_that_was_measured_and_gives_the_same():
+    made = layer(3, "measured")
+    x = volume(1, 3, 3, 4, 5)
+    torch.testing.assert_close(made(x), reference(made, x))
+    assert made._fastest in STRATEGIES
+    assert all(parameter.grad is None for parameter in made.parameters())
+    with torch.no_grad():
+        times = made.measure(x.permute(0, 2, 3, 4, 1))
+    assert set(times) == set(STRATEGIES)
+    assert min(times.values()) > 0
+
+
 def test_a_second_backward_pass_gives_the_same():
     made = layer()
     y = made(volume(1, 3, 3, 4, 5)).sum()

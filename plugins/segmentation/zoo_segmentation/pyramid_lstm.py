@@ -29,8 +29,8 @@ class PyramidLSTMSegmenter(Segmenter):
             gates that begin open.
         checkpoint: Recompute scans in the backward pass: a sixth of the memory for a third more
             work.
-        strategy: How scans are computed: ``auto``, ``loop``, ``dense``, ``hoisted``, ``paired``
-            or ``grouped``; results are equal up to rounding.
+        strategy: How scans are computed: ``auto``, ``measured``, ``loop``, ``dense``,
+            ``hoisted``, ``paired`` or ``grouped``; results are equal up to rounding.
         training: The arguments of ``Segmenter``.
 
     Raises:
@@ -89,30 +89,37 @@ class PyramidLSTMSegmenter(Segmenter):
 class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):
     """A net of PyraMiD-LSTM layers that trains on a CPU.
 
-    The same as ``pyramid-lstm`` with other defaults.
+    The same as ``pyramid-lstm`` with other defaults: two layers that scan blocks of 2x2x2 voxels
+    by windows of 3, and a last layer that sees the voxels of the block too.
 
     Args:
-        hidden: Channels of each LSTM layer; [16, 16] without.
+        hidden: Channels of each LSTM layer; [24, 24] without.
         fully_connected: Units of the layers between them, one fewer; as many as the LSTM layer
             before each without.
         kernel_size: Side of the LSTMs' windows, odd.
+        block: Side of the blocks of voxels that are scanned as one position.
+        skip: The last layer sees the input and all LSTM layers, and not only the last.
         init: ``paper`` or ``scaled``.
-        net: The arguments of ``PyramidLSTMSegmenter``.
+        net: The other arguments of ``PyramidLSTMSegmenter``.
     """
 
     def __init__(
         self,
         hidden: list[int] | None = None,
         fully_connected: list[int] | None = None,
-        kernel_size: int = 5,
+        kernel_size: int = 3,
+        block: int = 2,
+        skip: bool = True,
         init: str = "scaled",
         **net: Any,
     ) -> None:
-        hidden = [16, 16] if hidden is None else hidden
+        hidden = [24, 24] if hidden is None else hidden
         super().__init__(
             hidden,
             list(hidden[:-1]) if fully_connected is None else fully_connected,
             kernel_size=kernel_size,
+            block=block,
+            skip=skip,
             init=init,
             **net,
         )

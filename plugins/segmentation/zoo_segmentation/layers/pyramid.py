@@ -6,6 +6,7 @@ Biomedical Volumetric Image Segmentation, NIPS 2015 (arXiv:1506.07452), section 
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from zoo_segmentation.layers.geometry import Direction, along, directions, image
 from zoo_segmentation.layers.side_by_side import each
 from zoo_segmentation.layers.strategies import STRATEGIES, Strategy, Weights, state_dtype
 
-StrategyName = Literal["auto", "loop", "dense", "hoisted", "paired", "grouped"]
+StrategyName = Literal["auto", "measured", "loop", "dense", "hoisted", "paired", "grouped"]
 
 
 class PyramidLSTM(nn.Module):
@@ -51,7 +52,9 @@ class PyramidLSTM(nn.Module):
             a forward pass more, for the memory of one direction (on a CPU: of as many as torch
             has threads) instead of all.
         strategy: How the scans are computed. ``auto``: ``dense`` on a CPU and ``grouped`` on
-            other devices. Results are equal up to rounding; ``fastest`` measures.
+            other devices. ``measured``:
+            whichever is fastest on this machine at the sizes of the first input; then rounding,
+            in which alone they differ, may differ from run to run.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -73,7 +76,7 @@ class PyramidLSTM(nn.Module):
             raise ValueError(f"kernel_size {kernel_size} has to be odd, to keep the slabs' size")
         if spatial_dims not in (2, 3):
             raise ValueError(f"spatial_dims {spatial_dims} has to be 2 or 3")
-        if strategy not in ("auto", "loop", *STRATEGIES):
+        if strategy not in ("auto", "measured", "loop", *STRATEGIES):
             raise ValueError(
                 f"strategy {strategy!r}; there are auto, loop, {', '.join(STRATEGIES)}"
             )
@@ -89,6 +92,7 @@ class PyramidLSTM(nn.Module):
         self.weight_h = nn.Parameter(torch.empty(count, 4 * hidden, hidden, *kernel))
         self.bias_x = nn.Parameter(torch.empty(count, 4 * hidden))
         self.bias_h = nn.Parameter(torch.empty(count, 4 * hidden))
+        self._fastest: str | None = None
         self.reset_parameters()
 
     def reset_parameters(self, bound: float = 0.1) -> None:
@@ -120,27 +124,59 @@ class PyramidLSTM(nn.Module):
         compute = torch.get_autocast_dtype(x.device.type) if mixed else x.dtype
         volume = x.unsqueeze(2) if self.spatial_dims == 2 else x
         rows = volume.permute(0, 2, 3, 4, 1).to(compute).contiguous()
-        name = self.strategy
+        name: str = self.strategy
         if name == "auto":
             name = "dense" if x.device.type == "cpu" else "grouped"
-        if name == "loop":
-            result = self._loop(rows)
-        else:
-            double = self.bias_x.new_ones(4, 1)
-            double[3] = 2
-            double = double.expand(4, self.hidden).reshape(-1)
-            result = _Scans.apply(
-                rows,
-                self.weight_x * double.view(-1, 1, 1, 1),
-                self.weight_h * double.view(-1, 1, 1, 1),
-                self.bias_x * double,
-                self.bias_h * double,
-                STRATEGIES[name],
-                self.spatial_dims,
-                self.checkpoint and torch.is_grad_enabled(),
-            )
+        elif name == "measured":
+            if self._fastest is None:
+                times = self.measure(rows)
+                self._fastest = min(times, key=times.__getitem__)
+            name = self._fastest
+        result = self._compute(rows, name)
         result = result.permute(0, 4, 1, 2, 3).to(torch.float32 if mixed else x.dtype)
         return result.squeeze(2) if self.spatial_dims == 2 else result
+
+    def measure(self, rows: Tensor, repeats: int = 2) -> dict[str, float]:
+        """Time every strategy, forward and backward.
+
+        Args:
+            rows: (N, D, H, W, in_channels) in the dtype of the convolutions.
+            repeats: Timings of each, after one to warm up; the best counts.
+
+        Returns:
+            Seconds by name of strategy.
+        """
+        rows = rows.detach().requires_grad_()
+        times = {}
+        for name in STRATEGIES:
+            taken = []
+            for _ in range(repeats + 1):
+                _wait(rows.device)
+                start = time.perf_counter()
+                with torch.enable_grad():
+                    total = self._compute(rows, name).sum()
+                torch.autograd.grad(total, [rows, *self.parameters()])
+                _wait(rows.device)
+                taken.append(time.perf_counter() - start)
+            times[name] = min(taken[1:])
+        return times
+
+    def _compute(self, rows: Tensor, name: str) -> Tensor:
+        if name == "loop":
+            return self._loop(rows)
+        double = self.bias_x.new_ones(4, 1)
+        double[3] = 2
+        double = double.expand(4, self.hidden).reshape(-1)
+        return _Scans.apply(
+            rows,
+            self.weight_x * double.view(-1, 1, 1, 1),
+            self.weight_h * double.view(-1, 1, 1, 1),
+            self.bias_x * double,
+            self.bias_h * double,
+            STRATEGIES[name],
+            self.spatial_dims,
+            self.checkpoint and torch.is_grad_enabled(),
+        )
 
     def _loop(self, rows: Tensor) -> Tensor:
         total: Tensor | None = None
@@ -173,6 +209,11 @@ class PyramidLSTM(nn.Module):
             outputs[t] = h
         hidden = torch.stack(outputs)  # (T, N, H, P, Q)
         return hidden.permute(1, 0, 3, 4, 2).movedim(1, 1 + direction.axis)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 class _Scans(torch.autograd.Function):
