@@ -90,6 +90,15 @@ def test_the_layout_of_2018(year18):
     assert data.facts["preprocessing"]["derived"] == "mrbrains-three"
 
 
+def test_two_challenges_are_not_mixed(year13, nifti):
+    make_subject(nifti, year13 / "18" / "training" / "4", FILES_18, "segm.nii.gz", 11)
+    make_subject(nifti, year13 / "18" / "test" / "9", FILES_18, "segm.nii.gz", 11)
+    with pytest.raises(UsageError, match=r"both challenges; choose one by --data\.layout"):
+        load(year13)
+    assert names(load(year13, layout="2018").test_dataloader()) == ["18/test/9"]
+    assert names(load(year13, layout="2013").test_dataloader()) == ["TrainingData/5"]
+
+
 def test_labels_are_merged(year18):
     (first, *_) = load(year18).test_dataloader()
     label = first["label"][0, 0].numpy().transpose(2, 1, 0)
@@ -172,7 +181,11 @@ def test_modalities_on_other_grids_are_told(year13, nifti):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"channels": "two"}, "channels 'two'"), ({"val_fraction": -0.5}, "val_fraction is -0.5")],
+    [
+        ({"layout": "2015"}, "layout '2015' is neither"),
+        ({"channels": "two"}, "channels 'two'"),
+        ({"val_fraction": -0.5}, "val_fraction is -0.5"),
+    ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message):

@@ -186,6 +186,18 @@ def test_an_epoch_taken_up_again_goes_on_the_same():
     assert len(expected) == 6
 
 
+def test_a_curriculum_grows_by_epochs():
+    stages = [[2, 3, 4, 4], [1, 4, 5, 5]]
+    data = Volumes([volume(0), volume(1)], curriculum=stages, rotate90=True)
+    assert data.facts["patch_size"] == [6, 6, 6]
+    loader = data.train_dataloader()
+    sizes = []
+    for epoch in range(5):
+        loader.sampler.set_epoch(epoch)
+        sizes += [tuple(batch["image"].shape[2:]) for batch in loader]
+    assert sizes == [(3, 4, 4), (3, 4, 4), (4, 5, 5), (6, 6, 6), (6, 6, 6)]
+
+
 def test_loading_draws_no_global_random_numbers():
     data = Volumes([volume(number) for number in range(4)], **ALL_CHANGES)
     torch.manual_seed(0)
@@ -355,6 +367,9 @@ def test_the_first_case_that_is_wrong_is_told_and_the_others_named():
         {"centres": "none"},
         {"flips": [3]},
         {"rotate90": True, "patch_size": (4, 6, 4)},
+        {"rotate90": True, "curriculum": [[5, 2, 2, 3]]},
+        {"curriculum": [[5, 2, 2]]},
+        {"curriculum": [[0, 2, 2, 2]]},
         {"rotation": -1.0},
         {"intensity": -0.1},
         {"noise": -0.1},

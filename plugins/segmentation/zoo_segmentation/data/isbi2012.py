@@ -46,6 +46,8 @@ class ISBI2012(VolumeDataModule):
             (H, W); [8, 128, 128] or [128, 128] without.
         patches_per_volume: Sub-volumes of the stack (or parts of each slice) in an epoch; 64
             (or 4) without.
+        curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
+            as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
         centres: Where sub-volumes are cut: ``balanced`` (around cell and membrane equally often)
             or ``uniform``.
         flips: Axes that are mirrored in half of the sub-volumes.
@@ -69,6 +71,7 @@ class ISBI2012(VolumeDataModule):
         val_slices: int = 3,
         patch_size: list[int] | None = None,
         patches_per_volume: int | None = None,
+        curriculum: list[list[int]] | None = None,
         centres: str = "uniform",
         flips: list[int] | None = None,
         rotate90: bool = False,
@@ -86,6 +89,7 @@ class ISBI2012(VolumeDataModule):
             split,
             patch_size=patch_size or ([128, 128] if slices else [8, 128, 128]),
             patches_per_volume=patches_per_volume or (4 if slices else 64),
+            curriculum=curriculum or [],
             centres=centres,
             flips=flips or [],
             rotate90=rotate90,

@@ -58,12 +58,14 @@ class Subject:
     """One folder of images.
 
     Attributes:
+        layout: ``2013`` or ``2018``.
         folder: Where.
         images: Each modality's file.
         labels: The label file, if there is one.
         training: Whether the folder lies in a training folder.
     """
 
+    layout: str
     folder: Path
     images: dict[str, Path]
     labels: Path | None
@@ -107,7 +109,7 @@ def find_subject(path: Path) -> Subject | None:
         UsageError: the subject lacks a modality.
     """
     for folder in (path, path.parent, path.parent.parent):
-        for images, labels in LAYOUTS.values():
+        for layout, (images, labels) in LAYOUTS.items():
             found = {name: _nifti(folder, file) for name, file in images.items()}
             if not any(found.values()):
                 continue
@@ -120,7 +122,7 @@ def find_subject(path: Path) -> Subject | None:
             known = {name: file for name, file in found.items() if file is not None}
             label = next(filter(None, (_nifti(folder, name) for name in labels)), None)
             training = any("train" in part.lower() for part in folder.parts)
-            return Subject(folder, known, label, training)
+            return Subject(layout, folder, known, label, training)
     return None
 
 
@@ -170,6 +172,7 @@ class MRBrainS(VolumeDataModule):
         seed: Seed of the order, the places and the changes of the sub-volumes; the split does
             not depend on it.
         split: ``standard``, or ``all`` to make every labelled subject test data.
+        layout: ``2013`` or ``2018``, where ``root`` has both; either without.
         channels: ``five`` as the paper's net has them (T1 and FLAIR, and T1, IR and FLAIR
             equalised), or ``three`` (T1, IR, FLAIR).
         test_fraction: Share of the subjects, the last by name, that is test data where no test
@@ -177,6 +180,8 @@ class MRBrainS(VolumeDataModule):
         val_fraction: Share of the training subjects held out for validation; 0 for none.
         patch_size: Length of every axis of a sub-volume (D, H, W; D across the slices).
         patches_per_volume: Sub-volumes of each subject in an epoch.
+        curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
+            as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
         centres: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes; the
@@ -196,11 +201,13 @@ class MRBrainS(VolumeDataModule):
         num_workers: int = 0,
         seed: int = 0,
         split: str = "standard",
+        layout: str | None = None,
         channels: str = "five",
         test_fraction: float = 0.2,
         val_fraction: float = 0.2,
         patch_size: list[int] | None = None,
         patches_per_volume: int = 8,
+        curriculum: list[list[int]] | None = None,
         centres: str = "uniform",
         flips: list[int] | None = None,
         rotate90: bool = False,
@@ -217,6 +224,7 @@ class MRBrainS(VolumeDataModule):
             split,
             patch_size=[8, 64, 64] if patch_size is None else patch_size,
             patches_per_volume=patches_per_volume,
+            curriculum=curriculum or [],
             centres=centres,
             flips=[2] if flips is None else flips,
             rotate90=rotate90,
@@ -228,6 +236,9 @@ class MRBrainS(VolumeDataModule):
         check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)
         if channels not in ("five", "three"):
             raise UsageError(f"channels {channels!r} is neither 'five' nor 'three'")
+        if layout not in (None, *LAYOUTS):
+            raise UsageError(f"layout {layout!r} is neither {' nor '.join(map(repr, LAYOUTS))}")
+        self.layout = layout
         self.channels = channels
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction
@@ -274,7 +285,14 @@ class MRBrainS(VolumeDataModule):
                     depth = file.count("/") + 1
                     folders |= {found.parents[depth - 1] for found in root.rglob(f"{file}{suffix}")}
         subjects = [find_subject(folder) for folder in sorted(folders, key=_natural)]
-        return [subject for subject in subjects if subject is not None]
+        found = [subject for subject in subjects if subject is not None]
+        chosen = [subject for subject in found if self.layout in (None, subject.layout)]
+        if len({subject.layout for subject in chosen}) > 1:
+            raise UsageError(
+                f"{root} holds subjects of both challenges; choose one by --data.layout 2013 or "
+                "2018, or point --data.root at one"
+            )
+        return chosen
 
     def _volume(self, subject: Subject) -> Volume:
         assert subject.labels is not None

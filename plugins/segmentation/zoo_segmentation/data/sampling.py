@@ -113,6 +113,7 @@ class Patches(Dataset[Sample]):
             equally often; ``uniform`` cuts anywhere.
         augment: Random changes, see `augmentation`.
         seed: Seed of all of it.
+        curriculum: Stages before, ``(epochs, *size)`` each: so many epochs of that size.
     """
 
     def __init__(
@@ -123,9 +124,11 @@ class Patches(Dataset[Sample]):
         centres: str = "balanced",
         augment: Compose | None = None,
         seed: int = 0,
+        curriculum: Sequence[Sequence[int]] = (),
     ) -> None:
         self.volumes = volumes
-        self.size = tuple(size)
+        self.last_size = tuple(size)
+        self.curriculum = curriculum
         self.per_volume = per_volume
         self.augment = augment
         self.seed = seed
@@ -134,6 +137,16 @@ class Patches(Dataset[Sample]):
         self.centres = [
             _centres(volume.label) if centres == "balanced" else [] for volume in volumes
         ]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Length of every spatial axis of a sub-volume in this epoch."""
+        epoch = int(self.epoch)
+        for epochs, *size in self.curriculum:
+            if epoch < epochs:
+                return tuple(size)
+            epoch -= epochs
+        return self.last_size
 
     def __len__(self) -> int:
         return len(self.volumes) * self.per_volume
@@ -146,10 +159,8 @@ class Patches(Dataset[Sample]):
         place = self._place(volume.label.shape, self.centres[number], random)
         image = torch.tensor(volume.image[(slice(None), *place)])
         label = torch.tensor(volume.label[place]).unsqueeze(0)
-        sample: Sample = {
-            "image": pad_to(image, self.size),
-            "label": pad_to(label, self.size),
-        }
+        size = self.size
+        sample: Sample = {"image": pad_to(image, size), "label": pad_to(label, size)}
         if self.augment is not None:
             sample = self.augment.set_random_state(state=random)(sample)
         return {"image": _plain(sample["image"]), "label": _plain(sample["label"]).long()}

@@ -65,6 +65,8 @@ class VolumeFolder(VolumeDataModule):
         patch_size: Length of every axis of a sub-volume (D, H, W: inferior to superior,
             posterior to anterior, left to right).
         patches_per_volume: Sub-volumes of each volume in an epoch.
+        curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
+            as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
         centres: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
@@ -91,6 +93,7 @@ class VolumeFolder(VolumeDataModule):
         val_fraction: float = 0.1,
         patch_size: list[int] | None = None,
         patches_per_volume: int = 1,
+        curriculum: list[list[int]] | None = None,
         centres: str = "balanced",
         flips: list[int] | None = None,
         rotate90: bool = False,
@@ -109,6 +112,7 @@ class VolumeFolder(VolumeDataModule):
             split,
             patch_size=[32, 32, 32] if patch_size is None else patch_size,
             patches_per_volume=patches_per_volume,
+            curriculum=curriculum or [],
             centres=centres,
             flips=flips or [],
             rotate90=rotate90,

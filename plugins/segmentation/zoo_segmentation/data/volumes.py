@@ -107,6 +107,7 @@ class VolumeDataModule(LightningDataModule):
         split: ``standard``, or ``all`` to make everything found the test part.
         patch_size: Length of every spatial axis of a sub-volume.
         patches_per_volume: Sub-volumes of each volume in an epoch.
+        curriculum: Stages before ``patch_size``, [epochs, *size] each.
         centres: Where sub-volumes are cut: ``balanced`` or ``uniform``.
         flips: Spatial axes that are mirrored at random.
         rotate90: Random quarter turns in the plane of the last two axes.
@@ -134,6 +135,7 @@ class VolumeDataModule(LightningDataModule):
         *,
         patch_size: Sequence[int] = (32, 32, 32),
         patches_per_volume: int = 1,
+        curriculum: Sequence[Sequence[int]] = (),
         centres: str = "balanced",
         flips: Sequence[int] = (),
         rotate90: bool = False,
@@ -176,12 +178,17 @@ class VolumeDataModule(LightningDataModule):
             normalise_by in ("volume", "slice"),
             f"normalise_by {normalise_by!r} is neither 'volume' nor 'slice'",
         )
-        side = patch_size[-2:]
         _require(
-            not rotate90 or side[0] == side[1],
-            f"rotate90 turns sub-volumes of {side[0]}x{side[1]} voxels into another shape; "
-            "make the last two lengths of patch_size equal",
+            all(len(stage) == dims + 1 and min(stage) >= 1 for stage in curriculum),
+            f"curriculum is {[list(stage) for stage in curriculum]}; each of its stages takes a "
+            f"number of epochs and {dims} lengths in voxels",
         )
+        for size in (patch_size, *curriculum):
+            _require(
+                not rotate90 or size[-1] == size[-2],
+                f"rotate90 turns sub-volumes of {size[-2]}x{size[-1]} voxels into another shape; "
+                "make the last two lengths of every size equal",
+            )
         self.root = root
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -189,6 +196,7 @@ class VolumeDataModule(LightningDataModule):
         self.split = split
         self.patch_size = [int(length) for length in patch_size]
         self.patches_per_volume = patches_per_volume
+        self.curriculum = [[int(number) for number in stage] for stage in curriculum]
         self.centres = centres
         self.flips = list(flips)
         self.rotate90 = rotate90
@@ -301,7 +309,13 @@ class VolumeDataModule(LightningDataModule):
             self.spatial_dims,
         )
         data = Patches(
-            volumes, self.patch_size, self.patches_per_volume, self.centres, changes, self.seed
+            volumes,
+            self.patch_size,
+            self.patches_per_volume,
+            self.centres,
+            changes,
+            self.seed,
+            self.curriculum,
         )
         return PatchLoader(
             data,
