@@ -208,6 +208,26 @@ def test_a_ball_is_learned_measured_and_drawn(make):
     assert set(figures) == {"slices", "classes"}
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "normalised-momentum"])
+def test_gradients_are_clipped_under_mixed_precision(optimizer):
+    model = small(optimizer=optimizer)
+    trainer = Trainer(
+        max_steps=1,
+        precision="bf16-mixed",
+        gradient_clip_val=1e-9,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(model, DataLoader([batch()], batch_size=None))
+    norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    assert torch.stack(norms).norm() < 1.1e-9
+
+
 def test_membranes_are_measured_and_drawn_as_in_the_challenge():
     model = small(
         spatial_dims=2, patch_size=[16, 16], label_names=["cell", "membrane"], distances=False

@@ -131,9 +131,8 @@ def optimizer(
     """
     if name not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
-    trained = list(parameters)
     kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for path, parameter in trained:
+    for path, parameter in parameters:
         inside = lr_backbone is None or any(path.startswith(f"{part}.") for part in head)
         rate = lr if inside or lr_backbone is None else lr_backbone
         decay = weight_decay if _decays(path, parameter) else 0.0
@@ -144,8 +143,8 @@ def optimizer(
     ]
     if name == "normalised-momentum":
         return NormalisedMomentum(groups, lr=lr)
-    fused = all(p.device.type in ("cpu", "cuda") for _, p in trained)
-    return torch.optim.AdamW(groups, lr=lr, fused=fused)
+    # Lightning clips no gradients for a fused optimiser under mixed precision.
+    return torch.optim.AdamW(groups, lr=lr)
 
 
 def _decays(path: str, parameter: nn.Parameter) -> bool:
