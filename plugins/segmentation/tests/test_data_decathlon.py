@@ -50,7 +50,7 @@ def test_a_task_folder_is_read_in_place(task):
     assert facts["in_channels"] == 2
     assert facts["label_names"] == ["background", "organ", "tumour"]
     assert facts["channel_names"] == ["T2", "ADC"]
-    assert facts["train_size"] == 8
+    assert facts["train_volumes"] == 8
     assert facts["image_size"] == [7, 9, 11]
     names = [batch["name"][0] for batch in data.test_dataloader()]
     assert names == ["made_008", "made_009"]
@@ -61,7 +61,7 @@ def test_a_task_folder_is_read_in_place(task):
 @pytest.mark.parametrize("root", ["", "decathlon", "Task99_Made"])
 def test_the_task_is_found_in_the_root_beside_it_or_as_it(task, root):
     data = Decathlon(str(task.parent / root), task="Task99_Made", patch_size=[8, 8, 8])
-    assert data.facts["train_size"] == 7
+    assert data.facts["train_volumes"] == 7
 
 
 def test_the_task_in_the_root_comes_before_the_one_beside_it(task):
@@ -139,7 +139,7 @@ def test_the_real_hippocampus(real):
     data = Decathlon(str(folder.parent / "decathlon"), task=folder.name, val_fraction=0)
     facts = data.facts
     assert facts["label_names"] == ["background", "Anterior", "Posterior"]
-    assert facts["train_size"] == 160
+    assert facts["train_volumes"] == 160
     assert facts["spacing"] == [1.0, 1.0, 1.0]
     assert facts["image_size"] == [36, 50, 35]
     assert len(data.test_dataloader()) == 40

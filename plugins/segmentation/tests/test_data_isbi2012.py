@@ -48,13 +48,13 @@ def test_the_first_slices_train_and_the_last_test(root, monkeypatch):
     assert facts["preprocessing"] == {"normalise_by": "slice"}
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (1, 1, 4, 8, 8)
-    assert len(data.train_dataloader()) == 64
+    assert len(data.train_dataloader()) == facts["train_size"] == 64
 
 
 def test_every_slice_can_be_an_image_of_its_own(root):
     data = ISBI2012(str(root), slices=True, test_slices=3, val_slices=2, patch_size=[8, 8])
     assert data.facts["spatial_dims"] == 2
-    assert data.facts["train_size"] == 7
+    assert data.facts["train_volumes"] == 7
     assert data.facts["spacing"] == [4e-6, 4e-6]
     assert [batch["name"][0] for batch in data.test_dataloader()] == [
         "slice 9",

@@ -74,7 +74,7 @@ def test_the_layout_of_2013(year13):
     assert data.facts["channel_names"] == CHANNELS
     assert data.facts["in_channels"] == 5
     assert data.facts["spacing"] == [3.0, 0.958, 0.958]
-    assert data.facts["train_size"] == 3
+    assert data.facts["train_volumes"] == 3
     assert len(names(data.val_dataloader())) == 1
     assert names(data.test_dataloader()) == ["TrainingData/5"]
     batch = next(iter(data.train_dataloader()))
@@ -85,7 +85,7 @@ def test_the_layout_of_2013(year13):
 def test_the_layout_of_2018(year18):
     data = load(year18, channels="three", val_fraction=0)
     assert names(data.test_dataloader()) == ["test/9", "test/11"]
-    assert data.facts["train_size"] == 3
+    assert data.facts["train_volumes"] == 3
     assert data.facts["channel_names"] == list(MODALITIES)
     assert data.facts["preprocessing"]["derived"] == "mrbrains-three"
 
@@ -115,7 +115,7 @@ def test_test_subjects_with_the_three_tissues_alone(year13, nifti):
         nifti(year13 / "TestData" / number / "LabelsForTesting.nii", label, affine)
     data = load(year13)
     assert names(data.test_dataloader()) == ["TestData/1", "TestData/10"]
-    assert data.facts["train_size"] == 4
+    assert data.facts["train_volumes"] == 4
     (first, *_) = data.test_dataloader()
     assert np.array_equal(first["label"][0, 0], label.transpose(2, 1, 0))
 

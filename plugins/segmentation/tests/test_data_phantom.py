@@ -30,7 +30,7 @@ def test_the_dataset():
     data = Phantom(channels=2, size=[16, 24, 20])
     data.setup()
     facts = data.facts
-    assert (facts["num_classes"], facts["in_channels"], facts["train_size"]) == (5, 2, 16)
+    assert (facts["num_classes"], facts["in_channels"], facts["train_volumes"]) == (5, 2, 16)
     assert facts["image_size"] == [16, 24, 20]
     assert len(data.val_dataloader()) == 2
     assert len(data.test_dataloader()) == 4

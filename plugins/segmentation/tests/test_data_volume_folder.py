@@ -46,7 +46,7 @@ def test_images_and_labels_of_one_name_belong_together(root):
     data = load(root)
     assert data.facts["label_names"] == ["background", "1", "2"]
     assert data.facts["in_channels"] == 1
-    assert data.facts["train_size"] == 7
+    assert data.facts["train_volumes"] == 7
     assert names(data.test_dataloader()) == ["case8", "case9"]
     named = load(root, label_names=["nothing", "left", "right", "middle"])
     assert named.facts["num_classes"] == 4
@@ -59,10 +59,10 @@ def test_folders_of_parts_are_used_as_they_are(tmp_path, nifti):
             nifti(tmp_path / part / "labels" / f"{part}{number}.nii", label())
     data = load(tmp_path, val_fraction=0.25)
     assert names(data.test_dataloader()) == ["test0", "test1", "test2"]
-    assert data.facts["train_size"] == 3
+    assert data.facts["train_volumes"] == 3
     assert len(names(data.val_dataloader())) == 1
     shutil.copytree(tmp_path / "test", tmp_path / "val")
-    assert load(tmp_path).facts["train_size"] == 4
+    assert load(tmp_path).facts["train_volumes"] == 4
 
 
 def test_channels_lie_in_one_file_or_in_one_each(tmp_path, nifti):

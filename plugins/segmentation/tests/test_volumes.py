@@ -95,6 +95,7 @@ def test_batches_are_what_models_expect():
         "image_size": [10, 12, 14],
         "patch_size": [6, 6, 6],
         "train_size": 2,
+        "train_volumes": 2,
         "preprocessing": {"normalise_by": "volume"},
     }
 
@@ -319,7 +320,7 @@ def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
 
 def test_all_makes_everything_test_data():
     data = Volumes([volume(0), volume(1)], [TRAIN, VAL], split="all")
-    assert data.facts["train_size"] == 0
+    assert data.facts["train_volumes"] == 0
     assert len(batches(data.test_dataloader())) == 2
     assert data.val_dataloader() == []
     with pytest.raises(UsageError, match="no volume is in the training part"):

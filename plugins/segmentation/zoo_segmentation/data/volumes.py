@@ -255,7 +255,8 @@ class VolumeDataModule(LightningDataModule):
                 "spacing": spacing,
                 "image_size": [int(length) for length in np.median(sizes, axis=0)],
                 "patch_size": self.patch_size,
-                "train_size": len(volumes[TRAIN]),
+                "train_size": len(volumes[TRAIN]) * self.patches_per_volume,
+                "train_volumes": len(volumes[TRAIN]),
                 "preprocessing": self._describe_preprocessing(),
             }
             self._found = volumes, facts
@@ -288,8 +289,8 @@ class VolumeDataModule(LightningDataModule):
     def facts(self) -> Facts:
         """``num_classes`` (background included), ``in_channels``, ``spatial_dims``,
         ``label_names`` (background first), ``channel_names``, ``spacing`` (of training, mm),
-        ``image_size`` (median, voxels), ``patch_size``, ``train_size`` (volumes) and
-        ``preprocessing``.
+        ``image_size`` (median, voxels), ``patch_size``, ``train_size`` (sub-volumes in an
+        epoch), ``train_volumes`` and ``preprocessing``.
         """
         return dict(self._read()[1])
 
