@@ -16,10 +16,12 @@ from zoo import figures
 from zoo.bundles import load
 from zoo.errors import UsageError, ZooError
 from zoo.files import write_atomically
-from zoo.runs import require_empty
+from zoo.runs import require_empty, timed_folder
 
 PAGE = 32
 """Predictions on one picture."""
+FOLDER = Path("predictions")
+"""Where the files of models that write some go, in a folder of the time."""
 
 
 @dataclass
@@ -30,11 +32,13 @@ class Predictions:
         rows: One for every file that could be read: ``file`` and what the model says of it.
         failures: File to the reason why it could not be predicted.
         pictures: The pictures written.
+        folder: Where everything was written, if anything was.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
+    folder: Path | None = None
 
 
 def predict(
@@ -44,17 +48,24 @@ def predict(
     out: str | Path | None = None,
     batch_size: int = 32,
     device: str | None = None,
+    probabilities: bool = False,
     progress: bool = False,
 ) -> Predictions:
     """Apply a trained model, with its own preprocessing, to files.
 
+    A model reads a file (``read_file``) and then either predicts on stacked tensors of one shape
+    (``predict_step``), or, where it has ``predict_sample``, on each file by itself. Where it has
+    ``write_prediction``, that writes files of its own, such as label maps.
+
     Args:
         reference: The model, as for ``zoo.load``.
         paths: Files, or folders whose files of the kinds the model reads are taken.
-        out: A new folder for ``predictions.csv``, ``predictions.json`` and ``pictures/``; nothing
-            is written without it.
+        out: A new folder for ``predictions.csv``, ``predictions.json``, ``pictures/`` and what
+            the model writes. Without, nothing is written; a model with files to write has them
+            in ``predictions/<time>``.
         batch_size: Files at a time.
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
+        probabilities: Let the model write probability maps too.
         progress: Show a progress bar.
 
     Returns:
@@ -62,8 +73,8 @@ def predict(
         keep the others from being predicted.
 
     Raises:
-        UsageError: the model reads no files, there are none, ``out`` is not empty, or the
-            batch size is below 1.
+        UsageError: the model reads no files or has no probability maps, there are no files,
+            ``out`` is not empty, or the batch size is below 1.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
@@ -75,27 +86,84 @@ def predict(
             f"the model of {reference} does not say how it reads a file (read_file), so it cannot "
             "predict on files; use zoo.load and call it on tensors"
         )
+    writes = hasattr(model, "write_prediction")
+    if probabilities and not writes:
+        raise UsageError(
+            f"the model of {reference} makes no probability maps; its probabilities stand in "
+            "predictions.json: leave --probabilities away"
+        )
     files = find_files(paths, model.input_suffixes)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model.to(place)
-    found = Predictions()
+    if out is None and writes:
+        out = timed_folder(FOLDER)
+    found = Predictions(folder=Path(out) if out is not None else None)
+    if hasattr(model, "predict_sample"):
+        _predict_each(model, _shown(files, progress), probabilities, found)
+    else:
+        _predict_batches(model, _shown(files, progress), batch_size, place, found)
+    if found.folder:
+        _write(found.folder, found)
+    return found
+
+
+def _predict_batches(
+    model: Any, files: Iterator[Path], batch_size: int, place: torch.device, found: Predictions
+) -> None:
+    """Samples of one shape together, their pictures on pages."""
     page: list[tuple[str, Any, Any]] = []
-    folder = Path(out) if out is not None else None
-    for batch in _batches(_shown(files, progress), model, batch_size, found.failures):
+    for batch in _batches(files, model, batch_size, found.failures):
         samples = torch.stack([sample for _, sample in batch])
         with torch.inference_mode():
             outputs = model.predict_step(samples.to(place), 0).cpu()
         for (path, sample), output in zip(batch, outputs, strict=True):
             found.rows.append({"file": str(path), **model.describe_prediction(output)})
             page.append((path.name, sample, output))
-        while folder and len(page) >= PAGE:
-            _draw(model, page[:PAGE], folder, found.pictures)
+        while found.folder and len(page) >= PAGE:
+            _draw(model, page[:PAGE], found, f"page-{len(found.pictures) + 1:03d}")
             page = page[PAGE:]
-    if folder:
-        if page:
-            _draw(model, page, folder, found.pictures)
-        _write(folder, found)
-    return found
+    if found.folder and page:
+        _draw(model, page, found, f"page-{len(found.pictures) + 1:03d}")
+
+
+def _predict_each(
+    model: Any, files: Iterator[Path], probabilities: bool, found: Predictions
+) -> None:
+    """Each file by itself, from reading to writing, its picture named after it."""
+    used: set[str] = set()
+    for path in files:
+        try:
+            sample = model.read_file(path)
+            with torch.inference_mode():
+                output = model.predict_sample(sample)
+        except (ZooError, OSError, ValueError) as error:
+            found.failures[str(path)] = " ".join(str(error).split())
+            continue
+        row = {"file": str(path), **model.describe_prediction(output)}
+        if found.folder:
+            name = _unused(_stem(path, model.input_suffixes), used)
+            if hasattr(model, "write_prediction"):
+                row["written"] = model.write_prediction(
+                    name, sample, output, found.folder, probabilities
+                )
+            _draw(model, [(path.name, sample, output)], found, name)
+        found.rows.append(row)
+
+
+def _stem(path: Path, suffixes: Sequence[str]) -> str:
+    """A file's name without its suffix, which may have two parts, such as ``.nii.gz``."""
+    endings = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
+    return path.name[: -max(map(len, endings))] if endings else path.stem
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """The name, numbered if files of several folders share it."""
+    count, free = 1, name
+    while free.lower() in used:
+        count += 1
+        free = f"{name}_{count}"
+    used.add(free.lower())
+    return free
 
 
 def find_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Path]:
@@ -111,8 +179,8 @@ def find_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pat
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            inside = (p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-            files += sorted(inside)
+            inside = (p for p in path.rglob("*") if p.name.lower().endswith(tuple(suffixes)))
+            files += sorted(p for p in inside if p.is_file())
         else:
             files.append(path)
     if not files:
@@ -148,13 +216,12 @@ def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
     return iter(track(files, description="predicting", transient=True))
 
 
-def _draw(
-    model: Any, page: Sequence[tuple[str, Any, Any]], folder: Path, pictures: list[Path]
-) -> None:
+def _draw(model: Any, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str) -> None:
+    assert found.folder is not None
     names, samples, outputs = zip(*page, strict=True)
-    path = folder / "pictures" / f"page-{len(pictures) + 1:03d}.png"
+    path = found.folder / "pictures" / f"{name}.png"
     figures.save(model.draw_predictions(names, samples, outputs), path)
-    pictures.append(path)
+    found.pictures.append(path)
 
 
 def _write(folder: Path, found: Predictions) -> None:

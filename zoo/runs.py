@@ -90,7 +90,7 @@ class Run:
 
 def plan_run(recipe: Recipe, out: str | Path | None) -> Run:
     """Where a run will lie: ``out``, or ``runs/<recipe>/<time>`` if None. Nothing is made yet."""
-    return Run(Path(out) if out is not None else _timed_folder(recipe.name))
+    return Run(Path(out) if out is not None else timed_folder(RUNS / recipe.name))
 
 
 def create_run(run: Run, recipe: Recipe) -> None:
@@ -209,18 +209,19 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+def timed_folder(parent: Path) -> Path:
+    """A folder in ``parent``, not yet there, named after the time."""
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    path, count = parent / stamp, 1
+    while path.exists():
+        count += 1
+        path = parent / f"{stamp}_{count}"
+    return path
+
+
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _timed_folder(name: str) -> Path:
-    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    path, count = RUNS / name / stamp, 1
-    while path.exists():
-        count += 1
-        path = RUNS / name / f"{stamp}_{count}"
-    return path
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -16,9 +16,14 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="files or folders")
-    parser.add_argument("--out", help="a new folder for predictions.csv, .json and pictures")
+    parser.add_argument("--out", help="a new folder for predictions.csv, .json, pictures, maps")
     parser.add_argument("--batch-size", type=int, default=32, help="files at a time (default: 32)")
     parser.add_argument("--device", help="such as cuda:0; a GPU if there is one by default")
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="write probability maps too, of models that write label maps",
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)
 
@@ -33,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
         batch_size=options.batch_size,
         device=options.device,
+        probabilities=options.probabilities,
         progress=sys.stdout.isatty(),
     )
     if options.json:
@@ -45,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
         ]
         if plain:
             show(plain, as_json=False)
-        if options.out:
-            print(f"{len(found.rows)} predictions and their pictures lie in {options.out}")
+        if found.folder:
+            print(f"{len(found.rows)} predictions and their pictures lie in {found.folder}")
     for file, reason in found.failures.items():
         print(f"zoo: {file} was left out: {reason}", file=sys.stderr)
     return 1 if found.failures else 0

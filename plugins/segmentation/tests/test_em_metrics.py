@@ -1,0 +1,108 @@
+"""Measures of membrane maps, on examples small enough to count by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from zoo_segmentation.em_metrics import pixel_error, score, segments, v_info, v_rand
+
+# Two cells of four pixels.
+TRUTH = np.array([1, 1, 1, 1, 2, 2, 2, 2])
+
+
+def test_pixel_error_counts_the_wrong_side_of_the_threshold():
+    truth = np.array([True, True, False, False, False])
+    membrane = np.array([0.9, 0.2, 0.6, 0.1, 0.5])
+    assert pixel_error(membrane, truth) == pytest.approx(3 / 5)
+    assert pixel_error(membrane, truth, 0.55) == pytest.approx(2 / 5)
+
+
+def test_a_perfect_segmentation_scores_one():
+    assert v_rand(TRUTH, TRUTH) == 1
+    assert v_info(TRUTH, TRUTH) == pytest.approx(1)
+    renamed = np.array([7, 7, 7, 7, 3, 3, 3, 3])
+    assert v_rand(TRUTH, renamed) == 1
+    assert v_info(TRUTH, renamed) == pytest.approx(1)
+
+
+def test_a_merger_by_hand():
+    merged = np.ones(8, dtype=int)
+    # Pairs: true 2 * (4 * 3), proposed 8 * 7, in both 2 * (4 * 3).
+    assert v_rand(TRUTH, merged) == pytest.approx(24 / (0.5 * 24 + 0.5 * 56))
+    # The merged segmentation tells nothing: I = 0.
+    assert v_info(TRUTH, merged) == pytest.approx(0)
+
+
+def test_a_split_by_hand():
+    split = np.array([1, 1, 2, 2, 3, 3, 3, 3])
+    # Pairs: proposed 2 + 2 + 12 = 16, all of them true; true 24.
+    assert v_rand(TRUTH, split) == pytest.approx(16 / (0.5 * 16 + 0.5 * 24))
+    # H(T) = 1 bit, H(S) = 1.5 bits, I = H(T) as S determines T.
+    assert v_info(TRUTH, split) == pytest.approx(1 / (0.5 * 1.5 + 0.5 * 1))
+
+
+def test_the_true_border_is_left_out_and_the_proposed_one_is_single_pixels():
+    truth = np.array([1, 1, 1, 0, 0, 2, 2, 2])
+    proposal = np.array([1, 1, 0, 1, 0, 2, 2, 2])
+    # Within the truth: 1 1 . | 2 2 2. Pairs: proposed 2 + 6, true 6 + 6, in both 2 + 6.
+    assert v_rand(truth, proposal) == pytest.approx(8 / (0.5 * 8 + 0.5 * 12))
+    # Shares of S: 1/3, 1/6, 1/2; of T: 1/2, 1/2; S determines T.
+    h_s = -(1 / 3 * math.log2(1 / 3) + 1 / 6 * math.log2(1 / 6) + 0.5 * math.log2(0.5))
+    assert v_info(truth, proposal) == pytest.approx(1 / (0.5 * h_s + 0.5))
+
+
+def test_one_segment_in_both_is_perfect_and_no_segment_is_no_figure():
+    one = np.ones(6, dtype=int)
+    assert v_info(one, one) == 1
+    assert v_rand(one, one) == 1
+    assert math.isnan(v_rand(one * 0, one))
+    assert math.isnan(v_info(one * 0, one))
+
+
+def test_cells_are_what_touches_by_edges_between_thinned_membranes():
+    membrane = np.zeros((9, 9), dtype=bool)
+    membrane[:, 3:6] = True
+    thick, thin = segments(membrane, thin=False), segments(membrane)
+    assert thick.max() == thin.max() == 2
+    assert (thick == 0).sum() == 27
+    assert (thin == 0).sum() == 9  # a line from rim to rim
+    diagonal = np.eye(5, dtype=bool)
+    assert segments(diagonal).max() == 2
+
+
+def wall(gap: bool = False, thickness: int = 3) -> np.ndarray:
+    """Two slices of two cells with a membrane between them, which may have a gap."""
+    membrane = np.zeros((2, 31, 31))
+    middle = slice(15 - thickness // 2, 16 + thickness // 2)
+    membrane[:, :, middle] = 1
+    if gap:
+        membrane[:, 12:19, middle] = 0
+    return membrane
+
+
+def test_thickness_of_the_membrane_does_not_matter_but_a_gap_does():
+    truth = wall() == 1
+    perfect = score(wall(), truth)
+    assert (perfect.v_rand, perfect.v_info, perfect.pixel_error) == (1, 1, 0)
+    thick = score(wall(thickness=5), truth)
+    assert thick.pixel_error == pytest.approx(2 / 31)
+    assert thick.v_rand > 0.97
+    assert score(wall(gap=True), truth).v_rand < 0.75
+    assert score(wall(gap=True), truth).v_info < 0.4
+
+
+def test_each_measure_takes_the_threshold_that_suits_it():
+    # Membrane and its gap are told apart above 0.3 alone; below, all is membrane.
+    membrane = np.where(wall() == 1, np.where(wall(gap=True) == 1, 0.75, 0.45), 0.25)
+    found = score(membrane, wall() == 1)
+    assert found.v_rand == 1
+    assert found.v_info == 1
+    assert 0.25 < found.rand_threshold <= 0.45
+    assert 0.25 < found.info_threshold <= 0.45
+    assert found.best_pixel_error == 0
+    assert found.pixel_error == pytest.approx(3 * 7 / 31**2)
+    only = score(membrane, wall() == 1, [0.6])
+    assert only.v_rand < 0.75
+    assert only.rand_threshold == 0.6

@@ -1,0 +1,56 @@
+"""What happens to an image before a model, in training and in prediction alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from monai.transforms import NormalizeIntensity, Resize
+
+Normalise = Literal["volume", "slice"]
+SAME_SPACING = 0.01
+"""Spacings that differ by less than this fraction are one."""
+
+
+def normalise(image: np.ndarray, by: Normalise = "volume") -> np.ndarray:
+    """Subtract the mean of each channel and divide by its standard deviation.
+
+    Args:
+        image: float32 (C, *spatial).
+        by: ``volume`` measures each channel over the whole image; ``slice`` over each slice of
+            the first of three spatial axes.
+    """
+    if by == "slice" and image.ndim == 4:
+        slices = [normalise(image[:, index]) for index in range(image.shape[1])]
+        return np.stack(slices, axis=1)
+    return np.asarray(NormalizeIntensity(channel_wise=True)(image.astype(np.float32)))
+
+
+def resampled_size(
+    shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]
+) -> tuple[int, ...]:
+    """Number of voxels of ``wanted`` spacing that cover the same extent; ``shape`` if the
+    spacings agree within a hundredth."""
+    if all(abs(a / b - 1) < SAME_SPACING for a, b in zip(spacing, wanted, strict=True)):
+        return tuple(shape)
+    return tuple(max(1, round(n * a / b)) for n, a, b in zip(shape, spacing, wanted, strict=True))
+
+
+def resample(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Bring (C, *spatial) to a size: linear interpolation, smoothed before axes that shrink."""
+    if image.shape[1:] == tuple(size):
+        return image
+    mode = "trilinear" if len(size) == 3 else "bilinear"
+    shrinks = any(new < old for new, old in zip(size, image.shape[1:], strict=True))
+    resize = Resize(tuple(size), mode=mode, anti_aliasing=shrinks)
+    return np.asarray(resize(torch.from_numpy(image)))
+
+
+def resample_labels(label: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Bring a label map (*spatial) to a size: the nearest voxel's label."""
+    if label.shape == tuple(size):
+        return label
+    resized = Resize(tuple(size), mode="nearest-exact")(torch.from_numpy(label[None]).float())
+    return np.asarray(resized)[0].astype(label.dtype)

@@ -1,0 +1,246 @@
+"""Sub-volumes cut from volumes in memory, and their augmentation, on MONAI's transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from monai.transforms import (
+    Compose,
+    RandFlipd,
+    RandGaussianNoised,
+    RandRotate90d,
+    RandRotated,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
+from monai.transforms.utils import generate_label_classes_crop_centers, map_classes_to_indices
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from zoo.loading import EpochSampler, ResumableLoader
+
+Sample = dict[str, Any]
+CENTRES_KEPT = 5000
+"""Voxels of each class in each volume that a sub-volume may be centred at."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One image ready for a model, with its labels.
+
+    Attributes:
+        name: What to call it.
+        image: float32 (C, *spatial), normalised; in memory or memory-mapped.
+        label: uint8 (*spatial).
+        spacing: Voxel edges along the spatial axes, in mm.
+    """
+
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+    spacing: tuple[float, ...]
+
+
+def pad_to(array: Tensor, size: Sequence[int]) -> Tensor:
+    """Pad the trailing axes with zeros, the same on both sides, to at least ``size``."""
+    short = [max(0, wanted - there) for wanted, there in zip(size, array.shape[1:], strict=True)]
+    if not any(short):
+        return array
+    pads = [side for gap in reversed(short) for side in (gap // 2, gap - gap // 2)]
+    return F.pad(array, pads)
+
+
+def augmentation(
+    flips: Sequence[int],
+    rotate90: bool,
+    rotation: float,
+    intensity: float,
+    noise: float,
+    spatial_dims: int,
+) -> Compose | None:
+    """Random changes of a sample, or None if none is asked for.
+
+    Args:
+        flips: Spatial axes, each mirrored in half of the samples.
+        rotate90: Turn by 0, 90, 180 or 270 degrees in the plane of the last two axes.
+        rotation: Half of the samples are turned in that plane by up to so many degrees, either
+            way, to the nearest voxel.
+        intensity: Largest relative change of contrast, and change of brightness in standard
+            deviations; of half of the samples each.
+        noise: Largest standard deviation of the Gaussian noise added to half of the samples.
+        spatial_dims: 2 or 3.
+    """
+    both, image = ["image", "label"], ["image"]
+    plane = (spatial_dims - 2, spatial_dims - 1)
+    steps: list[Any] = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in flips]
+    if rotate90:
+        steps.append(RandRotate90d(both, prob=0.75, max_k=3, spatial_axes=plane))
+    if rotation:
+        # MONAI's first angle turns around the first of three axes, or within the two.
+        steps.append(
+            RandRotated(
+                both,
+                range_x=np.deg2rad(rotation),
+                prob=0.5,
+                mode="nearest",
+                padding_mode="reflection",
+            )
+        )
+    if intensity:
+        steps.append(RandScaleIntensityd(image, factors=intensity, prob=0.5))
+        steps.append(RandShiftIntensityd(image, offsets=intensity, prob=0.5))
+    if noise:
+        steps.append(RandGaussianNoised(image, prob=0.5, std=noise))
+    return Compose(steps) if steps else None
+
+
+class Patches(Dataset[Sample]):
+    """Random sub-volumes, all of one size; volumes that are smaller are padded with zeros.
+
+    What is cut and how it is changed depends on (seed, epoch, index) alone, in any process and
+    wherever an epoch is taken up again.
+
+    Args:
+        volumes: What to cut from.
+        size: Length of every spatial axis of a sub-volume.
+        per_volume: Sub-volumes of each volume in an epoch.
+        centres: ``balanced`` centres each at a voxel of a class, every class of the volume
+            equally often; ``uniform`` cuts anywhere.
+        augment: Random changes, see `augmentation`.
+        seed: Seed of all of it.
+        curriculum: Stages before, ``(epochs, *size)`` each: so many epochs of that size.
+    """
+
+    def __init__(
+        self,
+        volumes: Sequence[Volume],
+        size: Sequence[int],
+        per_volume: int,
+        centres: str = "balanced",
+        augment: Compose | None = None,
+        seed: int = 0,
+        curriculum: Sequence[Sequence[int]] = (),
+    ) -> None:
+        self.volumes = volumes
+        self.last_size = tuple(size)
+        self.curriculum = curriculum
+        self.per_volume = per_volume
+        self.augment = augment
+        self.seed = seed
+        self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        """Set by the loader before an epoch; worker processes read it."""
+        self.centres = [
+            _centres(volume.label) if centres == "balanced" else [] for volume in volumes
+        ]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Length of every spatial axis of a sub-volume in this epoch."""
+        epoch = int(self.epoch)
+        for epochs, *size in self.curriculum:
+            if epoch < epochs:
+                return tuple(size)
+            epoch -= epochs
+        return self.last_size
+
+    def __len__(self) -> int:
+        return len(self.volumes) * self.per_volume
+
+    def __getitem__(self, index: int) -> Sample:
+        number = index // self.per_volume
+        volume = self.volumes[number]
+        entropy = np.random.SeedSequence([self.seed, int(self.epoch), index])
+        random = np.random.RandomState(np.random.MT19937(entropy))
+        place = self._place(volume.label.shape, self.centres[number], random)
+        image = torch.tensor(volume.image[(slice(None), *place)])
+        label = torch.tensor(volume.label[place]).unsqueeze(0)
+        size = self.size
+        sample: Sample = {"image": pad_to(image, size), "label": pad_to(label, size)}
+        if self.augment is not None:
+            sample = self.augment.set_random_state(state=random)(sample)
+        return {"image": _plain(sample["image"]), "label": _plain(sample["label"]).long()}
+
+    def _place(
+        self, shape: Sequence[int], centres: list[np.ndarray], random: np.random.RandomState
+    ) -> tuple[slice, ...]:
+        """Where to cut; the whole of an axis that is shorter than the sub-volume."""
+        size = [min(wanted, there) for wanted, there in zip(self.size, shape, strict=True)]
+        if centres:
+            (centre,) = generate_label_classes_crop_centers(
+                size, 1, shape, centres, rand_state=random, allow_smaller=False, warn=False
+            )
+            starts = [int(c) - length // 2 for c, length in zip(centre, size, strict=True)]
+        else:
+            starts = [
+                int(random.randint(there - length + 1))
+                for there, length in zip(shape, size, strict=True)
+            ]
+        return tuple(
+            slice(start, start + length) for start, length in zip(starts, size, strict=True)
+        )
+
+
+class Wholes(Dataset[Sample]):
+    """Whole volumes, for validation and test: a sample has ``spacing`` and ``name`` too.
+
+    Args:
+        volumes: The volumes.
+    """
+
+    def __init__(self, volumes: Sequence[Volume]) -> None:
+        self.volumes = volumes
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def __getitem__(self, index: int) -> Sample:
+        volume = self.volumes[index]
+        return {
+            "image": torch.tensor(volume.image),
+            "label": torch.tensor(volume.label, dtype=torch.int64).unsqueeze(0),
+            "spacing": torch.tensor(volume.spacing, dtype=torch.float32),
+            "name": volume.name,
+        }
+
+
+class PatchLoader(ResumableLoader):
+    """A loader that tells `Patches` the epoch."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        assert isinstance(self.sampler, EpochSampler)
+        assert isinstance(self.dataset, Patches)
+        self.dataset.epoch.fill_(self.sampler.epoch)
+        yield from super().__iter__()
+
+
+def _centres(label: np.ndarray) -> list[np.ndarray]:
+    """For each class of the volume, flat indices of voxels of that class."""
+    classes = int(label.max()) + 1
+    found = map_classes_to_indices(
+        torch.tensor(label)[None],
+        num_classes=classes,
+        max_samples_per_class=CENTRES_KEPT,
+    )
+    return [np.asarray(indices, dtype=np.int64) for indices in found if len(indices)]
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Without MONAI's metadata."""
+    as_tensor = getattr(tensor, "as_tensor", None)
+    return as_tensor() if as_tensor else tensor
+
+
+def collate(samples: Sequence[Mapping[str, Any]]) -> Sample:
+    """Stack tensors, list the rest."""
+    first = samples[0]
+    return {
+        key: torch.stack([sample[key] for sample in samples])
+        if isinstance(value, Tensor)
+        else [sample[key] for sample in samples]
+        for key, value in first.items()
+    }

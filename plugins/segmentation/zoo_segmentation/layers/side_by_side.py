@@ -1,0 +1,69 @@
+"""Independent pieces of work on the cores of a CPU, one thread each.
+
+A step of a scan is too small to be split over cores; several scans are not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def each(
+    work: Callable[[Item], Result], items: Iterable[Item], device: torch.device
+) -> Iterator[Result]:
+    """``map(work, items)`` without gradients, on a CPU as many at a time as torch has threads.
+
+    Results come in order, and no more than that many are under way or waiting, so that memory
+    stays bounded by them.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if threads == 1:
+        with torch.no_grad():
+            for item in items:
+                yield work(item)
+        return
+    pool = _pool(threads)
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        if len(waiting) == threads:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(_quietly, work, item))
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _quietly(work: Callable[[Item], Result], item: Item) -> Result:
+    with torch.no_grad():  # a matter of the thread
+        return work(item)
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), threads)  # threads do not live on in a forked process
+    if key not in _pools:
+        ready = Barrier(threads + 1)
+        pool = ThreadPoolExecutor(threads, "zoo-scan")
+        for _ in range(threads):
+            pool.submit(_single, ready)
+        ready.wait()
+        # Setting it in a worker also set it for threads to come.
+        torch.set_num_threads(threads)
+        _pools[key] = pool
+    return _pools[key]
+
+
+def _single(ready: Barrier) -> None:
+    torch.get_num_threads()  # torch initialises a thread at its first question
+    torch.set_num_threads(1)
+    ready.wait()

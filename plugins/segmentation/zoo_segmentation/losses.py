@@ -1,0 +1,39 @@
+"""Losses by name, of logits (N, K, ...) and labels (N, 1, ...)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from monai.losses import DiceCELoss
+from torch import Tensor
+
+from zoo.errors import UsageError
+
+LOSSES = ("dice-ce", "softmax-squared")
+
+
+def softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
+    """Half the mean squared error of the softmax, over voxels and classes.
+
+    Source: Stollenga et al. 2015, section 4, who found it better than the log-likelihood.
+
+    Args:
+        logits: (N, K, ...).
+        labels: int64 (N, 1, ...).
+    """
+    truth = torch.zeros_like(logits).scatter_(1, labels, 1.0)
+    return 0.5 * (logits.softmax(dim=1) - truth).square().mean()
+
+
+def loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """A loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``.
+
+    Raises:
+        UsageError: there is no such loss.
+    """
+    if name == "softmax-squared":
+        return softmax_squared
+    if name == "dice-ce":
+        return DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
+    raise UsageError(f"unknown loss {name!r}; there are {', '.join(LOSSES)}")

@@ -1,0 +1,119 @@
+"""A net of MD-LSTM layers, slice by slice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from zoo.errors import UsageError
+from zoo_segmentation.layers.md_lstm import MDLSTM
+from zoo_segmentation.networks import from_blocks, pointwise, to_blocks
+from zoo_segmentation.segmenter import Segmenter
+
+
+class MDLSTMNet(nn.Module):
+    """MD-LSTM layers, each followed by a fully connected layer for every position.
+
+    As in Graves and Schmidhuber 2008, the image is read in blocks of pixels; the last layer
+    gives back logits for each pixel of a block.
+
+    Args:
+        in_channels: Channels of the images.
+        num_classes: Channels of the logits.
+        hidden: Channels of each LSTM layer, in each of its four directions.
+        fully_connected: Units (tanh) of the layers between them, one fewer.
+        block: Side of the blocks of pixels read as one position.
+        spatial_dims: 2, or 3 for volumes taken slice by slice (first axis).
+        checkpoint: Recompute scans in the backward pass, for memory.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        hidden: list[int],
+        fully_connected: list[int],
+        block: int = 2,
+        spatial_dims: int = 2,
+        checkpoint: bool = False,
+    ) -> None:
+        super().__init__()
+        self.block = block
+        self.spatial_dims = spatial_dims
+        width = in_channels * block**2
+        self.lstms = nn.ModuleList()
+        self.between = nn.ModuleList()
+        for index, units in enumerate(hidden):
+            self.lstms.append(MDLSTM(width, units, checkpoint=checkpoint))
+            if index < len(hidden) - 1:
+                width = fully_connected[index]
+                self.between.append(pointwise(4 * units, width, 2))
+        self.head = pointwise(4 * hidden[-1], num_classes * block**2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Segment.
+
+        Args:
+            x: (N, in_channels, H, W), or (N, in_channels, D, H, W).
+
+        Returns:
+            Logits (N, num_classes, ...) of the same size.
+        """
+        if x.ndim == 5:
+            result = self(x.transpose(1, 2).flatten(0, 1))
+            return result.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+        size = x.shape[2:]
+        x = to_blocks(x, self.block)
+        for index, lstm in enumerate(self.lstms):
+            x = lstm(x)
+            if index < len(self.between):
+                x = self.between[index](x).tanh()
+        return from_blocks(self.head(x), self.block, size)
+
+
+class MDLSTMSegmenter(Segmenter):
+    """MD-LSTM layers (Graves and Schmidhuber 2008) in four directions, slice by slice.
+
+    Args:
+        hidden: Channels of each LSTM layer in each direction; [16, 32] without.
+        fully_connected: Units of the layers between them, one fewer; as many as channels of the
+            LSTM layer before each without.
+        block: Side of the blocks of pixels that are read as one position.
+        checkpoint: Recompute scans in the backward pass, for memory.
+        training: The arguments of ``Segmenter``.
+
+    Raises:
+        UsageError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        hidden: list[int] | None = None,
+        fully_connected: list[int] | None = None,
+        block: int = 2,
+        checkpoint: bool = False,
+        **training: Any,
+    ) -> None:
+        super().__init__(**training)
+        hidden = [16, 32] if hidden is None else list(hidden)
+        fully_connected = hidden[:-1] if fully_connected is None else list(fully_connected)
+        self.hparams.update(hidden=hidden, fully_connected=fully_connected)
+        if not hidden or min(hidden) < 1:
+            raise UsageError(f"hidden is {hidden}; it takes the channels of each LSTM layer")
+        if len(fully_connected) != len(hidden) - 1 or min(fully_connected, default=1) < 1:
+            raise UsageError(
+                f"fully_connected is {fully_connected}; between {len(hidden)} LSTM layers there "
+                f"are {len(hidden) - 1}"
+            )
+        if block < 1:
+            raise UsageError(f"block is {block}; it has to be 1 or more")
+        self.network = MDLSTMNet(
+            self.in_channels,
+            self.num_classes,
+            hidden,
+            fully_connected,
+            block,
+            self.spatial_dims,
+            checkpoint,
+        )

@@ -1,0 +1,118 @@
+"""Figures of segmented volumes, class by class, by MONAI's measures.
+
+A class that a volume does not have is no reason for a figure: where truth and prediction are both
+without it, Dice says nothing, and where one of them is, there is no distance between surfaces.
+Such volumes are left out of the class's mean, and counted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from monai.metrics import compute_dice, compute_hausdorff_distance
+from torch import Tensor
+from torchmetrics import Metric
+
+NAMES = ("dice", "hd95", "avd")
+
+
+def measure(
+    predicted: Tensor,
+    labels: Tensor,
+    classes: int,
+    spacing: Sequence[float] | None = None,
+    distances: bool = True,
+) -> Tensor:
+    """Figures of one volume.
+
+    Args:
+        predicted: int64 (1, 1, *spatial).
+        labels: int64 (1, 1, *spatial).
+        classes: Number of classes, background included.
+        spacing: Voxel edges, mm; 1 without.
+        distances: False leaves the Hausdorff distance out, which takes longest.
+
+    Returns:
+        (3, classes - 1) float64: Dice, 95th-percentile Hausdorff distance in mm, and absolute
+        difference of volume relative to the true one; nan where there is none.
+    """
+    shape = (1, classes, *labels.shape[2:])
+    mine, truth = (
+        torch.zeros(shape, dtype=torch.bool, device=labels.device).scatter_(1, volume, True)
+        for volume in (predicted, labels)
+    )
+    found, true = (volume[0, 1:].flatten(1).sum(1).double() for volume in (mine, truth))
+    # MONAI leaves a class out of Dice that the truth lacks; one that is wrongly found scores 0.
+    dice = compute_dice(mine, truth, include_background=False, ignore_empty=False)[0].double()
+    dice = dice.masked_fill((found == 0) & (true == 0), torch.nan)
+    avd = torch.where(true > 0, (found - true).abs() / true.clamp(min=1), torch.nan)
+    hd95 = torch.full_like(dice, torch.nan)
+    both = ((found > 0) & (true > 0)).nonzero()[:, 0].tolist() if distances else []
+    for index in both:
+        with warnings.catch_warnings():  # of MONAI about its own calls
+            warnings.simplefilter("ignore", FutureWarning)
+            distance = compute_hausdorff_distance(
+                mine[:, index + 1 : index + 2].float(),
+                truth[:, index + 1 : index + 2].float(),
+                include_background=True,
+                percentile=95,
+                spacing=spacing,
+            )
+        hd95[index] = distance.double().item()
+    return torch.stack((dice, hd95, avd))
+
+
+class Scores(Metric):
+    """Means of ``measure`` over volumes, class by class, and how many each is of.
+
+    Args:
+        classes: Number of classes, background included.
+    """
+
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+    volumes: Tensor
+    wrong: Tensor
+    voxels: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        shape = (len(NAMES), classes - 1)
+        self.add_state("total", torch.zeros(shape), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(shape), dist_reduce_fx="sum")
+        self.add_state("volumes", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("wrong", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("voxels", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, scores: Tensor, wrong: Tensor, voxels: int) -> None:
+        """Add a volume.
+
+        Args:
+            scores: As ``measure`` gives them.
+            wrong: Number of wrong voxels.
+            voxels: Number of all.
+        """
+        self.total += scores.nan_to_num(0.0).to(self.total)
+        self.count += scores.isfinite().to(self.count)
+        self.volumes += 1
+        self.wrong += wrong.to(self.wrong)
+        self.voxels += voxels
+
+    def read(self) -> dict[str, Tensor]:
+        """What ``compute`` says, and begin anew."""
+        values = self.compute()
+        self.reset()
+        # torchmetrics makes scalars of the figures of one class.
+        return {k: v.view(-1) if k in NAMES else v for k, v in values.items()}
+
+    def compute(self) -> dict[str, Tensor]:
+        """``dice``, ``hd95`` and ``avd`` (classes - 1), nan without a volume; ``left_out``, the
+        share of volumes without the figure, likewise for each, (3, classes - 1); ``error``."""
+        means = torch.where(self.count > 0, self.total / self.count.clamp(min=1), torch.nan)
+        result = dict(zip(NAMES, means, strict=True))
+        result["left_out"] = 1 - self.count / self.volumes.clamp(min=1)
+        result["error"] = self.wrong / self.voxels.clamp(min=1)
+        return result

@@ -1,0 +1,172 @@
+"""MONAI's segmentation nets, by their class names."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+from typing import Any
+
+import torch
+from monai.networks import nets
+from torch import Tensor, nn
+
+from zoo.errors import UsageError
+from zoo_segmentation.segmenter import Segmenter
+
+# What MONAI asks for without a default of its own, at a size that trains on modest hardware.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "UNet": {"channels": [16, 32, 64, 128], "strides": [2, 2, 2], "num_res_units": 2},
+    "AttentionUnet": {"channels": [16, 32, 64, 128], "strides": [2, 2, 2]},
+    "SegResNet": {"init_filters": 16},
+    "DynUNet": {
+        "kernel_size": [3, 3, 3, 3],
+        "strides": [1, 2, 2, 2],
+        "upsample_kernel_size": [2, 2, 2],
+        "filters": [16, 32, 64, 128],
+    },
+    "FlexibleUNet": {"backbone": "efficientnet-b0"},
+}
+_TAKES = ("in_channels", "out_channels", "spatial_dims")
+
+
+class MonaiNet(nn.Module):
+    """A net of MONAI as a module from volumes to one map of logits.
+
+    Args:
+        net: The net; of several outputs (deep supervision) the first is taken.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (N, in_channels, ...) to logits (N, out_channels, ...)."""
+        result = self.net(x)
+        if isinstance(result, list | tuple):
+            result = result[0]
+        return result if result.ndim == x.ndim else result[:, 0]
+
+
+class MonaiSegmenter(Segmenter):
+    """A segmentation net of MONAI (MONAI Consortium, arXiv:2211.02701).
+
+    Args:
+        architecture: The net's class name in ``monai.networks.nets``, such as ``UNet``,
+            ``SegResNet``, ``DynUNet`` or ``SwinUNETR``.
+        network_arguments: Arguments of that class beside channels and dimensions; without, and
+            where MONAI has no default, small ones.
+        training: The arguments of ``Segmenter``.
+
+    Raises:
+        UsageError: there is no such net, it does not take an argument, or it does not work on
+            windows of the size.
+    """
+
+    def __init__(
+        self, architecture: str, network_arguments: dict[str, Any] | None = None, **training: Any
+    ) -> None:
+        super().__init__(**training)
+        cls = _class(architecture)
+        given = {**_DEFAULTS.get(cls.__name__, {}), **(network_arguments or {})}
+        takes = inspect.signature(cls.__init__).parameters
+        if "img_size" in takes:
+            given.setdefault("img_size", self.patch_size)
+        for name in given:
+            if name not in takes or name in ("self", *_TAKES):
+                own = [known for known in takes if known not in ("self", *_TAKES)]
+                near = difflib.get_close_matches(name, own, n=1)
+                raise UsageError(
+                    f"monai/{architecture} does not take {name!r}; "
+                    + (f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(own)}")
+                )
+        self._arguments = given
+        self.architecture = architecture
+        self.network = MonaiNet(self._build(self.num_classes))
+        self._head = self._find_head()
+        self._check_window()
+
+    def _build(self, num_classes: int) -> nn.Module:
+        cls = _class(self.architecture)
+        takes = inspect.signature(cls.__init__).parameters
+        own: dict[str, Any] = {
+            "in_channels": self.in_channels,
+            "out_channels": num_classes,
+            "spatial_dims": self.spatial_dims,
+        }
+        try:
+            return cls(**{k: v for k, v in own.items() if k in takes}, **self._arguments)
+        except ImportError as error:
+            raise UsageError(
+                f"monai/{self.architecture} needs a package that is missing: "
+                + str(error).splitlines()[0]
+            ) from error
+        except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"monai/{self.architecture} cannot be built so ({reason}); change "
+                "model.network_arguments"
+            ) from error
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The modules whose size depends on the number of classes."""
+        return self._head
+
+    def _find_head(self) -> tuple[str, ...]:
+        with torch.random.fork_rng(devices=[]):  # the net's own weights stay those of the seed
+            other = MonaiNet(self._build(self.num_classes + 1)).state_dict()
+        changed = [
+            name.rpartition(".")[0]
+            for name, tensor in self.network.state_dict().items()
+            if tensor.shape != other[name].shape
+        ]
+        return tuple(dict.fromkeys(f"network.{name}" for name in changed))
+
+    @torch.no_grad()
+    def _check_window(self) -> None:
+        """Try the net on nothing: better known before training that it takes no such size."""
+        trial = copy.deepcopy(self.network).to("meta").eval()  # shapes alone
+        sizes = [self.patch_size]
+        if self.window != self.patch_size and all(self.window):
+            sizes.append(self.window)
+        for size in sizes:
+            image = torch.empty(1, self.in_channels, *size, device="meta")
+            try:
+                shape = list(trial(image).shape[2:])
+                reason = f"it gives {shape}"
+            except ImportError as error:
+                raise UsageError(
+                    f"monai/{self.architecture} needs a package that is missing: "
+                    + str(error).splitlines()[0]
+                ) from error
+            except (RuntimeError, ValueError, AssertionError) as error:
+                shape = []
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if shape != size:
+                raise UsageError(
+                    f"monai/{self.architecture} does not work on windows of {size} ({reason}); "
+                    "set data.patch_size and model.window to larger multiples of its strides, "
+                    "such as 64"
+                )
+
+
+def _class(name: str) -> Any:
+    """A class of monai.networks.nets that takes channels in and out."""
+    known = {
+        other: value
+        for other, value in vars(nets).items()
+        if inspect.isclass(value)
+        and {"in_channels", "out_channels"} <= set(inspect.signature(value.__init__).parameters)
+    }
+    if name in known:
+        return known[name]
+    names = sorted({value.__name__ for value in known.values()})
+    lower = {other.lower(): other for other in names}
+    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
+    hint = ", ".join(lower[other] for other in near)
+    raise UsageError(
+        f"MONAI has no segmentation net {name!r}; "
+        + (f"did you mean {hint}?" if near else f"there are {', '.join(names)}")
+    )

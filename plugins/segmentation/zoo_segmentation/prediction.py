@@ -1,0 +1,244 @@
+"""From a user's file to a label map in the file's own space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.errors import UsageError
+from zoo_segmentation import figures
+from zoo_segmentation.data import nifti, stacks
+from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
+from zoo_segmentation.data.nifti import Scan, write_nifti
+from zoo_segmentation.data.preprocessing import Normalise, normalise, resample, resampled_size
+from zoo_segmentation.data.stacks import read_stack, write_stack
+from zoo_segmentation.data.volume_folder import channel_files, read_channels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SLICES_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class FileSample:
+    """An image read from a user's file.
+
+    Attributes:
+        image: float32 (C, D, H, W), ready for the model.
+        shape: The file's own grid (D, H, W), before any resampling.
+        spacing: Its voxel edges in mm, along D, H, W.
+        picture: (D, H, W) on that grid, the first channel, to look at.
+        scan: The NIfTI file's space; None for a stack of pictures.
+    """
+
+    image: Tensor
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    picture: np.ndarray
+    scan: Scan | None
+
+
+@dataclass(frozen=True)
+class FilePrediction:
+    """What a model made of a `FileSample`, on the file's own grid.
+
+    Attributes:
+        label: uint8 (D, H, W), a class for each voxel.
+        probabilities: float32 (classes, D, H, W).
+        voxel_ml: Volume of a voxel in millilitres; None for a stack of pictures.
+    """
+
+    label: np.ndarray
+    probabilities: np.ndarray
+    voxel_ml: float | None
+
+
+class VolumePrediction:
+    """Mixin of a segmenting LightningModule: what ``zoo.prediction`` asks for.
+
+    The module has ``in_channels``, ``num_classes``, ``label_names`` (background first),
+    ``spatial_dims`` (2 or 3) and ``probabilities``, and among its saved hyperparameters the
+    facts ``spacing`` and ``preprocessing`` of the data it was trained on.
+    """
+
+    in_channels: int
+    num_classes: int
+    label_names: list[str]
+    spatial_dims: int
+    hparams: Any
+    device: Any
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Class probabilities of whole images; the model's part.
+
+        Args:
+            images: float32 (N, in_channels, *spatial), of any size.
+
+        Returns:
+            (N, num_classes, *spatial).
+        """
+        raise NotImplementedError
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What happens to a volume before the network, for the bundle's readers."""
+        return {
+            "input": "float32 (N, C, D, H, W), D inferior to superior, H posterior to anterior, "
+            "W left to right"
+            if self.spatial_dims == 3
+            else "float32 (N, C, H, W)",
+            "channels": self.in_channels,
+            "spacing_mm": self.hparams.get("spacing"),
+            **self._learned(),
+        }
+
+    @property
+    def input_suffixes(self) -> tuple[str, ...]:
+        """NIfTI volumes and TIFF stacks."""
+        return (*nifti.SUFFIXES, *stacks.SUFFIXES)
+
+    def read_file(self, path: Path) -> FileSample:
+        """Read a NIfTI volume or a TIFF stack and prepare it as the training data were.
+
+        Channels are a NIfTI file's fourth axis, or files beside it (``NAME_0000.nii.gz``,
+        ``NAME_0001.nii.gz``, ...; of MRBrainS, T1, IR and FLAIR in their folder).
+
+        Raises:
+            UsageError: the file cannot be used, or has not the model's channels.
+        """
+        path = Path(path)
+        scan: Scan | None = None
+        if path.name.lower().endswith(stacks.SUFFIXES):
+            image = read_stack(path).astype(np.float32)[None]
+            if self.in_channels != 1:
+                raise UsageError(
+                    f"{path} has one channel and the model takes {self.in_channels}; give it a "
+                    "NIfTI file with all of them"
+                )
+            # A stack does not say how large its voxels are: taken for those of the training.
+            spacing = self._training_spacing() or (1.0, 1.0, 1.0)
+        else:
+            scan = self._read_nifti(path)
+            image, spacing = scan.array, scan.spacing
+        shape = image.shape[1:]
+        wanted = self._training_spacing()
+        if wanted is not None and self.spatial_dims == 2:
+            wanted = (spacing[0], *wanted[1:])
+        size = resampled_size(shape, spacing, wanted) if wanted is not None else shape
+        by: Normalise = (
+            "slice" if self.spatial_dims == 2 else self._learned().get("normalise_by", "volume")
+        )
+        ready = normalise(resample(image, size), by)
+        return FileSample(torch.from_numpy(ready), shape, spacing, image[0], scan)
+
+    def predict_sample(self, sample: FileSample) -> FilePrediction:
+        """Predict on one file, and bring the result back to its own grid."""
+        if self.spatial_dims == 2:
+            slices = sample.image.transpose(0, 1).split(SLICES_AT_ONCE)
+            found = [self.probabilities(some.to(self.device)).float().cpu() for some in slices]
+            share = torch.cat(found).transpose(0, 1).unsqueeze(0)
+        else:
+            share = self.probabilities(sample.image.unsqueeze(0).to(self.device)).float().cpu()
+        if share.shape[2:] != sample.shape:
+            share = F.interpolate(share, sample.shape, mode="trilinear", align_corners=False)
+        values = share[0].numpy()
+        millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
+        return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
+
+    def describe_prediction(self, output: FilePrediction) -> dict[str, Any]:
+        """For every class but background its share of the voxels, and its volume in ml."""
+        counts = np.bincount(output.label.ravel(), minlength=self.num_classes)
+        row: dict[str, Any] = {}
+        for name, count in list(zip(self.label_names, counts.tolist(), strict=True))[1:]:
+            row[name] = round(count / output.label.size, 6)
+            volume = output.voxel_ml
+            row[f"{name} (ml)"] = None if volume is None else float(f"{count * volume:.6g}")
+        return row
+
+    def write_prediction(
+        self,
+        name: str,
+        sample: FileSample,
+        output: FilePrediction,
+        folder: Path,
+        probabilities: bool = False,
+    ) -> dict[str, str]:
+        """Write the label map, ``labels/NAME``, in the file's own format, axes and space.
+
+        Args:
+            name: Of the files, without suffix.
+            sample: What was read.
+            output: What was predicted.
+            folder: Where to write.
+            probabilities: Write ``probabilities/NAME`` too: NIfTI with a fourth axis of classes,
+                TIFF with the classes as channels of every slice.
+
+        Returns:
+            The files written, relative to ``folder``.
+        """
+        suffix = ".nii.gz" if sample.scan is not None else ".tif"
+        maps = {"labels": output.label}
+        if probabilities:
+            maps["probabilities"] = output.probabilities.astype(np.float32)
+        written = {}
+        for kind, values in maps.items():
+            path = folder / kind / f"{name}{suffix}"
+            if sample.scan is not None:
+                last = values if values.ndim == 3 else values.transpose(1, 2, 3, 0)
+                write_nifti(path, last, sample.scan)
+            else:
+                write_stack(path, values if values.ndim == 3 else values.transpose(1, 0, 2, 3))
+            written[kind] = path.relative_to(folder).as_posix()
+        return written
+
+    def draw_predictions(
+        self,
+        names: Sequence[str],
+        samples: Sequence[FileSample],
+        outputs: Sequence[FilePrediction],
+    ) -> Figure:
+        """The first file's slices with the prediction over them; of a stack of one membrane
+        class, the slice beside its membrane map."""
+        sample, output = samples[0], outputs[0]
+        if sample.scan is None and self.num_classes == 2:
+            middle = len(sample.picture) // 2
+            heading = f"{names[0]}, slice {middle}"
+            membrane = output.probabilities[1, middle]
+            return figures.membrane_map(sample.picture[middle], membrane, heading=heading)
+        return figures.orthogonal_slices(
+            sample.picture,
+            {"prediction": output.label},
+            self.label_names,
+            sample.spacing,
+            heading=names[0],
+        )
+
+    def _learned(self) -> dict[str, Any]:
+        """How the training data were prepared."""
+        return dict(self.hparams.get("preprocessing") or {})
+
+    def _training_spacing(self) -> tuple[float, float, float] | None:
+        if not self.hparams.get("spacing"):
+            return None
+        edges = [float(edge) for edge in self.hparams["spacing"]]
+        first = edges[0] if len(edges) == 3 else 1.0
+        return (first, edges[-2], edges[-1])
+
+    def _read_nifti(self, path: Path) -> Scan:
+        recipe = str(self._learned().get("derived", ""))
+        if not recipe.startswith("mrbrains"):
+            files = channel_files(path) if self.in_channels > 1 else [path]
+            return read_channels(files, self.in_channels)
+        subject = find_subject(path)
+        scan = read_subject(subject) if subject else read_channels(channel_files(path), 3)
+        if recipe == "mrbrains-five":
+            scan = replace(scan, array=five_channels(scan.array))
+        return scan

@@ -1,0 +1,380 @@
+"""What all segmenters share: training, whole volumes by windows, measuring, figures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import lightning as L
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from zoo.errors import UsageError
+from zoo_segmentation import em_metrics, figures, losses, optimisation
+from zoo_segmentation.metrics import NAMES, Scores, measure
+from zoo_segmentation.prediction import VolumePrediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+MEMBRANE = "membrane"
+"""A class of this name is measured as the ISBI 2012 challenge measures it."""
+
+EM_FIGURES = ("pixel_error", "v_rand", "v_info")
+
+
+class Segmenter(VolumePrediction, L.LightningModule):
+    """Base of all segmenters.
+
+    Takes normalised volumes, float (N, in_channels, D, H, W), or images without D. A subclass
+    sets ``self.network``, a module from these to logits (N, num_classes, ...) of the same size.
+
+    Args:
+        num_classes: Number of classes, background included. Filled in from the data; 2 without.
+        in_channels: Channels of the volumes. Filled in from the data; 1 without.
+        spatial_dims: 3 for volumes, 2 for images. Filled in from the data; 3 without.
+        label_names: The classes' names, background first. Filled in from the data.
+        spacing: Voxel edges in mm that volumes have in training. Filled in from the data.
+        preprocessing: How the data prepares volumes. Filled in from the data; kept so that a
+            user's files are prepared alike.
+        patch_size: Size of the sub-volumes of training. Filled in from the data.
+        window: Size of the windows by which whole volumes are predicted, 0 for the whole of an
+            axis; ``patch_size`` without.
+        overlap: Part of a window that the next one covers again.
+        flips: Spatial axes (0 to 2, of D, H, W) along which predictions are averaged over
+            flipped volumes too, in all combinations.
+        loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
+            (the squared error of Stollenga et al. 2015).
+        optimizer: ``adamw`` or ``normalised-momentum`` (of Stollenga et al. 2015).
+        lr: Largest learning rate.
+        lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
+        weight_decay: Decoupled weight decay of the weights, not of biases.
+        schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
+            cosine down), ``cosine``, or ``halving`` (the paper's).
+        warmup: Part of the training in which ``onecycle`` goes up.
+        half_life: Steps in which ``halving`` comes to a half.
+        lr_floor: Learning rate that ``halving`` ends at.
+        distances: Measure the Hausdorff distance in tests; it takes longest.
+
+    Raises:
+        UsageError: an argument is out of its range, or two do not fit together.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        in_channels: int | None = None,
+        spatial_dims: int | None = None,
+        label_names: list[str] | None = None,
+        spacing: list[float] | None = None,
+        preprocessing: dict[str, Any] | None = None,
+        patch_size: list[int] | None = None,
+        window: list[int] | None = None,
+        overlap: float = 0.5,
+        flips: list[int] | None = None,
+        loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
+        optimizer: Literal["adamw", "normalised-momentum"] = "adamw",
+        lr: float = 0.003,
+        lr_backbone: float | None = None,
+        weight_decay: float = 0.01,
+        schedule: Literal["constant", "onecycle", "cosine", "halving"] = "onecycle",
+        warmup: float = 0.1,
+        half_life: float = 100.0,
+        lr_floor: float = 1e-6,
+        distances: bool = True,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        num_classes = 2 if num_classes is None else num_classes
+        in_channels = 1 if in_channels is None else in_channels
+        spatial_dims = 3 if spatial_dims is None else spatial_dims
+        patch_size = [16] * spatial_dims if patch_size is None else list(patch_size)
+        self.hparams.update(
+            num_classes=num_classes,
+            in_channels=in_channels,
+            spatial_dims=spatial_dims,
+            patch_size=patch_size,
+        )
+        if num_classes < 2:
+            raise UsageError(f"num_classes is {num_classes}; background and one more are needed")
+        if in_channels < 1:
+            raise UsageError(f"in_channels is {in_channels}; it has to be 1 or more")
+        if spatial_dims not in (2, 3):
+            raise UsageError(f"spatial_dims is {spatial_dims}; it has to be 2 or 3")
+        for name, known, value in (
+            ("loss", losses.LOSSES, loss),
+            ("optimizer", optimisation.OPTIMIZERS, optimizer),
+            ("schedule", optimisation.SCHEDULES, schedule),
+        ):
+            if value not in known:
+                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+        _sizes("patch_size", patch_size, spatial_dims, 1)
+        if window is not None:
+            _sizes("window", window, spatial_dims, 0)
+        if not 0 <= overlap < 1:
+            raise UsageError(f"overlap is {overlap}; it has to be 0 or more and below 1")
+        flips = flips or []
+        if any(axis not in range(spatial_dims) for axis in flips) or len(set(flips)) < len(flips):
+            raise UsageError(f"flips is {flips}; it takes axes of 0 to {spatial_dims - 1}, once")
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.spatial_dims = spatial_dims
+        self.patch_size = patch_size
+        self.window = patch_size if window is None else list(window)
+        self.overlap = overlap
+        self.flips = flips
+        self.distances = distances
+        numbered = ["background", *(f"label {index}" for index in range(1, num_classes))]
+        self.label_names = label_names or numbered
+        if len(self.label_names) != num_classes:
+            raise UsageError(
+                f"label_names has {len(self.label_names)} names for {num_classes} classes"
+            )
+        self.loss = losses.loss(loss)
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
+        self.membrane_means = nn.ModuleList(MeanMetric() for _ in EM_FIGURES)
+        self._tested: dict[str, Tensor] | None = None
+
+    # What a model is
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The submodules a new task replaces."""
+        return ("network.head",)
+
+    @property
+    def example_input(self) -> Tensor:
+        """Two volumes of the training's sub-volume size."""
+        shape = (2, self.in_channels, *self.patch_size)
+        count = torch.Size(shape).numel()
+        return (torch.arange(count) % 17 / 17).view(shape)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment.
+
+        Args:
+            image: (N, in_channels, D, H, W), normalised; without D for images.
+
+        Returns:
+            Logits (N, num_classes, ...).
+        """
+        # Under "bf16-true" the weights are bfloat16 and the volumes are not.
+        return self.network(image.to(next(self.network.parameters()).dtype))
+
+    # Training
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        image, label = batch["image"], batch["label"]
+        loss = self.loss(self(image).float(), label)
+        self.train_loss.update(loss.detach(), len(image))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/loss", self.train_loss.compute(), prog_bar=True, sync_dist=True)
+        self.train_loss.reset()
+
+    def configure_optimizers(self) -> Any:
+        values = self.hparams
+        optimizer = optimisation.optimizer(
+            values["optimizer"],
+            self.named_parameters(),
+            values["lr"],
+            values["weight_decay"],
+            head=self.head,
+            lr_backbone=values["lr_backbone"],
+        )
+        factor = optimisation.schedule(
+            values["schedule"],
+            self.trainer.estimated_stepping_batches,
+            warmup=values["warmup"],
+            half_life=values["half_life"],
+            floor=values["lr_floor"] / values["lr"],
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    # Whole volumes
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Predict whole volumes by overlapping windows, blended by Gaussian weights.
+
+        Args:
+            images: (N, in_channels, *spatial), of any size; padded where a window is larger.
+
+        Returns:
+            float32 (N, num_classes, *spatial).
+        """
+        total: Tensor | None = None
+        count = 0
+        for number in range(len(self.flips) + 1):
+            for axes in combinations(self.flips, number):
+                flipped = [axis + 2 for axis in axes]
+                part = self._windows(images.flip(flipped)).flip(flipped)
+                total = part if total is None else total + part
+                count += 1
+        assert total is not None
+        return total / count
+
+    def _windows(self, image: Tensor) -> Tensor:
+        sizes = zip(self.window, image.shape[2:], strict=True)
+        if all(size in (0, length) for size, length in sizes):
+            return self(image).float().softmax(dim=1)
+        result = sliding_window_inference(
+            image,
+            self.window,
+            sw_batch_size=1,
+            predictor=lambda part: self(part).float().softmax(dim=1),
+            overlap=self.overlap,
+            mode="gaussian",
+        )
+        assert isinstance(result, Tensor)
+        return result
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        shares = self._measure(batch, self.val_scores, distances=False)
+        true = shares.gather(1, batch["label"]).clamp(min=1e-12)
+        self.val_loss.update(-true.log().mean())
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        shares = self._measure(batch, self.test_scores, self.distances)
+        if MEMBRANE in self.label_names:
+            self._measure_membranes(shares, batch["label"])
+
+    def _measure_membranes(self, shares: Tensor, label: Tensor) -> None:
+        """Figures of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
+        number = self.label_names.index(MEMBRANE)
+        for probability, truth in zip(shares[:, number].cpu(), label[:, 0].cpu(), strict=True):
+            stack = (-1, *truth.shape[-2:])
+            score = em_metrics.score(
+                probability.reshape(stack).numpy(), (truth.reshape(stack) == number).numpy()
+            )
+            for name, mean in self._membrane_means():
+                mean.update(getattr(score, name))
+
+    def _membrane_means(self) -> list[tuple[str, MeanMetric]]:
+        return list(zip(EM_FIGURES, cast("list[MeanMetric]", self.membrane_means), strict=True))
+
+    def _measure(self, batch: Any, scores: Scores, distances: bool) -> Tensor:
+        label = batch["label"]
+        shares = self.probabilities(batch["image"])
+        predicted = shares.argmax(dim=1, keepdim=True)
+        spacing = batch.get("spacing")
+        for index in range(len(label)):
+            mine, true = predicted[index : index + 1], label[index : index + 1]
+            edges = None if spacing is None else spacing[index].tolist()[-self.spatial_dims :]
+            found = measure(mine, true, self.num_classes, edges, distances)
+            scores.update(found, (mine != true).sum(), true.numel())
+        return shares
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Probabilities (N, num_classes, *spatial) of a batch of volumes, labelled or not."""
+        return self.probabilities(batch if isinstance(batch, Tensor) else batch["image"])
+
+    # Measuring
+
+    def on_validation_epoch_end(self) -> None:
+        values = self.val_scores.read()
+        self.log("val/loss", self.val_loss.compute(), sync_dist=True)
+        self.val_loss.reset()
+        # A class that no volume has says nothing for or against the model.
+        self.log("val/dice", values["dice"].nanmean(), prog_bar=True, sync_dist=True)
+        self.log("val/error", values["error"], sync_dist=True)
+
+    def on_test_epoch_end(self) -> None:
+        values = self.test_scores.read()
+        self._tested = {name: value.cpu() for name, value in values.items()}
+        names = NAMES if self.distances else tuple(name for name in NAMES if name != "hd95")
+        for name in names:
+            self._log_figure(f"test/{name}", values[name].nanmean())
+            for label, value in zip(self.label_names[1:], values[name], strict=True):
+                self._log_figure(f"test/{name}/{label}", value)
+        self.log("test/error", values["error"], sync_dist=True)
+        if MEMBRANE in self.label_names:
+            for name, mean in self._membrane_means():
+                self.log(f"test/{name}", mean.compute(), sync_dist=True)
+                mean.reset()
+        for name, shares in zip(NAMES, values["left_out"], strict=True):
+            if name in names and shares.any():
+                parts = zip(self.label_names[1:], shares.tolist(), strict=True)
+                said = ", ".join(f"{label} {share:.0%}" for label, share in parts if share)
+                warnings.warn(
+                    f"test/{name} leaves out volumes in which truth or prediction lacks the "
+                    f"class: {said} of the volumes",
+                    stacklevel=1,
+                )
+
+    def _log_figure(self, name: str, value: Tensor) -> None:
+        if value.isfinite():  # no figure rather than "nan" where no volume has the class
+            self.log(name, value, prog_bar=name == "test/dice", sync_dist=True)
+
+    # Figures
+
+    @torch.no_grad()
+    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+        """The batch's first volume under labels and prediction, and a table by class.
+
+        Args:
+            batch: As of the test loader.
+        """
+        image, label = batch["image"][:1], batch["label"][:1]
+        shares = self.probabilities(image)
+        predicted = shares.argmax(dim=1)[0].cpu().numpy()
+        spacing = batch.get("spacing")
+        edges = [1.0] * self.spatial_dims
+        if spacing is not None:
+            edges = spacing[0].tolist()[-self.spatial_dims :]
+        name = str((batch.get("name") or [""])[0])
+        drawn = {
+            "slices": figures.orthogonal_slices(
+                image[0, 0].float().cpu().numpy(),
+                {"label": label[0, 0].cpu().numpy(), "prediction": predicted},
+                self.label_names,
+                edges,
+                heading=name,
+            )
+        }
+        if MEMBRANE in self.label_names:
+            drawn["membranes"] = self._draw_membranes(image, shares, label, name)
+        if self._tested is not None:
+            drawn["classes"] = figures.class_table(
+                {
+                    label_name: {
+                        "hd95 (mm)" if measured == "hd95" else measured: float(
+                            self._tested[measured][index]
+                        )
+                        for measured in NAMES
+                    }
+                    for index, label_name in enumerate(self.label_names[1:])
+                }
+            )
+        return drawn
+
+    def _draw_membranes(self, image: Tensor, shares: Tensor, label: Tensor, name: str) -> Figure:
+        number = self.label_names.index(MEMBRANE)
+        picture, probability, truth = (
+            _middle(stack) for stack in (image[0, 0], shares[0, number], label[0, 0] == number)
+        )
+        return figures.membrane_map(picture, probability, truth, heading=name)
+
+
+def _middle(stack: Tensor) -> np.ndarray:
+    slices = stack.reshape(-1, *stack.shape[-2:])
+    return slices[len(slices) // 2].float().cpu().numpy()
+
+
+def _sizes(name: str, sizes: Sequence[int], dims: int, least: int) -> None:
+    if len(sizes) != dims or min(sizes) < least:
+        raise UsageError(f"{name} is {list(sizes)}; it takes {dims} lengths of {least} or more")
