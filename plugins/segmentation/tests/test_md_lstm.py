@@ -123,6 +123,20 @@ def test_under_autocast_the_output_is_float32_and_near_that_of_float32():
     assert 0 < (mixed - made(x)).abs().max() < 0.05
 
 
+def test_states_do_not_grow_over_a_large_image():
+    torch.manual_seed(0)
+    made = MDLSTM(1, 8)
+    with torch.no_grad():
+        x = torch.randn(1, 1, 160, 160)
+        y = made(x)
+        made.bias[:, 8:24] = 1.0  # what the default avoids
+        grown = made(x)
+    assert y.isfinite().all()
+    # A cell state that has grown beyond all bounds shows as an output of 1 or as nan.
+    assert y.abs().max() < 0.95
+    assert not (grown.abs() < 0.95).all()
+
+
 def test_wrong_arguments_and_shapes_are_refused():
     with pytest.raises(ValueError, match="1 or more"):
         MDLSTM(0, 2)

@@ -66,11 +66,14 @@ class MDLSTM(nn.Module):
         self.bias = nn.Parameter(torch.empty(4, 5 * hidden))
         self.reset_parameters()
 
-    def reset_parameters(self, forget: float = 1.0) -> None:
+    def reset_parameters(self, forget: float = -0.5) -> None:
         """Weights from U within the inverse square root of the inputs, biases 0.
 
         Args:
-            forget: Bias that the two forget gates begin at.
+            forget: Bias that the two forget gates begin at. Where both together exceed 1, as
+                with the bias 1 that is usual in one dimension, cell states grow exponentially
+                over an image (Leifert et al., Cells in Multidimensional Recurrent Neural
+                Networks, JMLR 17, 2016).
         """
         bound = (self.in_channels + 2 * self.hidden) ** -0.5
         nn.init.uniform_(self.weight_x, -bound, bound)

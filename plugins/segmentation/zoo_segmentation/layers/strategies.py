@@ -56,13 +56,16 @@ class Strategy(Protocol):
         ...
 
     def forward(self, rows: Tensor, bundle: Bundle, weights: Weights) -> tuple[list[Tensor], Any]:
-        """Hidden states (T, N, P, Q, H) of each direction in natural order, and what to save."""
+        """Hidden states (T, N, P, Q, H) of each direction in natural order, and what to save,
+        a list."""
         ...
 
     def backward(
         self, rows: Tensor, bundle: Bundle, weights: Weights, saved: Any, grad: Tensor, needs: bool
     ) -> Gradients:
-        """Gradients, from those of the sum of the hidden states, rows (N, D, H, W, H)."""
+        """Gradients, from those of the sum of the hidden states, rows (N, D, H, W, H).
+
+        Empties ``saved``, so that its memory is free as soon as it is not needed."""
         ...
 
 
@@ -102,13 +105,14 @@ class Dense:
             gates[t] = z.permute(0, 2, 3, 1)
             cell.forward(gates[t], None if before is None else cells[before], cells[t], hidden[t])
             before = t
-        return [hidden], (both, gates, cells)
+        return [hidden], [both, gates, cells]
 
     def backward(
         self, rows: Tensor, bundle: Bundle, weights: Weights, saved: Any, grad: Tensor, needs: bool
     ) -> Gradients:
         axis, reverse, index = bundle[0]
         both, gates, cells = saved
+        saved.clear()
         d_out = along(grad, axis)
         length, width = len(d_out), weights.hidden
         channels = both.shape[-1] - width
@@ -127,6 +131,7 @@ class Dense:
                 hidden = images(both[t])[:, channels:]
                 d_h = _d_input(images(d_gates[t]), hidden, kernel, weights.padding)
                 d_hidden = d_h.permute(0, 2, 3, 1).to(gates.dtype)
+        del gates, cells, wide, d_cell, d_hidden  # before the convolutions that need most
         d_z = images(d_gates)
         d_kernel = _d_weight(d_z, images(both), 4 * width, weights)
         d_bias = _sum(d_gates)
@@ -199,12 +204,13 @@ class Hoisted:
             hidden[..., place, :].flip(0) if member.reverse else hidden[..., place, :]
             for place, member in enumerate(bundle)
         ]
-        return outputs, (narrow, gates, cells)
+        return outputs, [narrow, gates, cells]
 
     def backward(
         self, rows: Tensor, bundle: Bundle, weights: Weights, saved: Any, grad: Tensor, needs: bool
     ) -> Gradients:
         narrow, gates, cells = saved
+        saved.clear()
         width, groups = weights.hidden, len(bundle)
         d_out = torch.empty_like(cells)
         for place, member in enumerate(bundle):
@@ -224,8 +230,9 @@ class Hoisted:
                 d_z = images(d_gates[t].flatten(-2))
                 d_h = _d_input(d_z, h, kernel, weights.padding, groups)
                 d_hidden = d_h.permute(0, 2, 3, 1).to(gates.dtype).view(total.shape)
+        del gates, cells, wide, d_cell, d_hidden, d_out
         d_kernel = torch.zeros_like(kernel)
-        if len(gates) > 1:
+        if len(d_gates) > 1:
             d_z = images(d_gates[1:].flatten(-2))
             h = images(narrow[:-1].flatten(-2))
             d_kernel = _d_weight(d_z, h, groups * 4 * width, weights, groups)
