@@ -26,6 +26,7 @@ import machine
 import torch
 import torch.nn.functional as F
 from monai.networks import nets
+
 from zoo_segmentation.layers import PyramidLSTM
 from zoo_segmentation.layers.strategies import STRATEGIES
 

@@ -8,7 +8,7 @@ import math
 import re
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,8 @@ def export(
         raise UsageError(f"there is no format {format!r}: {' or '.join(FORMATS)}")
     bundle = read_bundle(reference)
     model = rebuild(bundle)
+    if reason := getattr(model, "not_exportable", ""):
+        raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
     network = _Forward(model).eval()
     samples, what = _real_inputs(model, bundle, inputs)
     count = len(samples)
@@ -123,6 +125,8 @@ def _real_inputs(model: Any, bundle: Any, files: Sequence[str | Path]) -> tuple[
     except UsageError:  # no data at hand
         return model.example_input, "the model's example input (its test data are not at hand)"
     name = bundle.recipe["data"]["name"]
+    if isinstance(batch, Mapping):  # the inputs come first, by name or by position
+        batch = list(batch.values())
     return (batch if isinstance(batch, Tensor) else batch[0]), f"the test data of {name!r}"
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo_segmentation.data.decathlon import Decathlon
 
 from zoo.errors import UsageError
+from zoo_segmentation.data.decathlon import Decathlon
 
 
 @pytest.fixture

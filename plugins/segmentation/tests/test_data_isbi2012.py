@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from zoo_segmentation.data.isbi2012 import IMAGES, ISBI2012, LABELS
-from zoo_segmentation.data.stacks import read_stack, write_stack
 
 from zoo.errors import UsageError
+from zoo_segmentation.data.isbi2012 import IMAGES, ISBI2012, LABELS
+from zoo_segmentation.data.stacks import read_stack, write_stack
 
 
 @pytest.fixture

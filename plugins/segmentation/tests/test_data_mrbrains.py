@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from zoo.errors import UsageError
 from zoo_segmentation.data.mrbrains import (
     CHANNELS,
     LABELS,
@@ -16,8 +18,6 @@ from zoo_segmentation.data.mrbrains import (
     five_channels,
     read_subject,
 )
-
-from zoo.errors import UsageError
 
 SHAPE = (24, 20, 6)
 FILES_13 = {"T1": "T1.nii", "IR": "T1_IR.nii", "FLAIR": "T2_FLAIR.nii"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from zoo_segmentation.data.phantom import LABELS, Phantom, make_phantom
 
 from zoo.errors import UsageError
+from zoo_segmentation.data.phantom import LABELS, Phantom, make_phantom
 
 
 def test_a_phantom_has_every_tissue_and_its_contrast():

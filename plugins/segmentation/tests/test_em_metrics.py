@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from zoo_segmentation.em_metrics import pixel_error, score, segments, v_info, v_rand
 
 # Two cells of four pixels.

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
+
 from zoo_segmentation.layers import MDLSTM
 
 

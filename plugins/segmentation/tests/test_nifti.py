@@ -7,6 +7,8 @@ import gzip
 import nibabel as nib
 import numpy as np
 import pytest
+
+from zoo.errors import UsageError
 from zoo_segmentation.data.nifti import (
     count_channels,
     read_image,
@@ -15,8 +17,6 @@ from zoo_segmentation.data.nifti import (
     stem,
     write_nifti,
 )
-
-from zoo.errors import UsageError
 
 # From voxel indices to mm: x runs to the left in steps of 2, y is the third axis, and the second
 # runs downwards in steps of 3.

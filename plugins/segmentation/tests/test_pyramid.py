@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
 from zoo_segmentation.layers import PyramidLSTM
 from zoo_segmentation.layers.strategies import STRATEGIES
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from zoo_segmentation.data.phantom import LABELS, make_phantom
 from zoo_segmentation.figures import class_colours, class_table, membrane_map, orthogonal_slices
 

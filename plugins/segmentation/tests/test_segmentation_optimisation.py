@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 from torch import nn
-from zoo_segmentation.optimisation import NormalisedMomentum, optimizer, schedule
 
 from zoo.errors import UsageError
+from zoo_segmentation.optimisation import NormalisedMomentum, optimizer, schedule
 
 
 def test_normalised_momentum_is_the_papers_rule():

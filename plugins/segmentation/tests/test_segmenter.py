@@ -7,14 +7,14 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
+
+from zoo.errors import UsageError
 from zoo_segmentation.losses import loss, softmax_squared
 from zoo_segmentation.md_lstm import MDLSTMNet, MDLSTMSegmenter
 from zoo_segmentation.metrics import Scores, measure
 from zoo_segmentation.monai_nets import MonaiSegmenter
 from zoo_segmentation.networks import PyramidLSTMNet, from_blocks, to_blocks
 from zoo_segmentation.pyramid_lstm import PyramidLSTMSegmenter, SmallPyramidLSTMSegmenter
-
-from zoo.errors import UsageError
 
 MONAI = ("UNet", "SegResNet", "DynUNet", "BasicUNet", "AttentionUnet", "SegResNetDS")
 

@@ -13,12 +13,12 @@ import pytest
 import tifffile
 import torch
 from torch import Tensor
-from zoo_segmentation.data.preprocessing import normalise
-from zoo_segmentation.prediction import VolumePrediction
 
 from zoo import prediction
 from zoo.commands import main
 from zoo.errors import UsageError
+from zoo_segmentation.data.preprocessing import normalise
+from zoo_segmentation.prediction import VolumePrediction
 
 NAMES = ["background", "bright", "brightest"]
 # From voxel indices to mm: the first axis runs to the left, the second down, the third forward.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from zoo.errors import UsageError
 from zoo_segmentation.data.preprocessing import (
     normalise,
     resample,
@@ -21,8 +23,6 @@ from zoo_segmentation.data.volumes import (
     VolumeDataModule,
     parts_of,
 )
-
-from zoo.errors import UsageError
 
 ALL_CHANGES = {
     "flips": [0, 1, 2],

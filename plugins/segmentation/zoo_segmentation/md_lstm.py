@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -86,6 +86,9 @@ class MDLSTMSegmenter(Segmenter):
     Raises:
         UsageError: an argument is out of its range.
     """
+
+    not_exportable = "its scan is a loop over the diagonals, with a backward pass of its own"
+    conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": [6]}
 
     def __init__(
         self,

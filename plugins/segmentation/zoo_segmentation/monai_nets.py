@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from monai.networks import nets
@@ -63,6 +63,11 @@ class MonaiSegmenter(Segmenter):
         UsageError: there is no such net, it does not take an argument, or it does not work on
             windows of the size.
     """
+
+    conformance_arguments: ClassVar[dict[str, Any]] = {
+        "architecture": "UNet",
+        "network_arguments": {"channels": [8, 16], "strides": [2]},
+    }
 
     def __init__(
         self, architecture: str, network_arguments: dict[str, Any] | None = None, **training: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from zoo.errors import UsageError
 from zoo_segmentation.layers.pyramid import StrategyName
@@ -36,6 +36,14 @@ class PyramidLSTMSegmenter(Segmenter):
     Raises:
         UsageError: an argument is out of its range.
     """
+
+    not_exportable = "its scan is a loop over the slices, with a backward pass of its own"
+    conformance_arguments: ClassVar[dict[str, Any]] = {
+        "hidden": [4, 4],
+        "fully_connected": [4],
+        "kernel_size": 3,
+        "strategy": "dense",  # named, so that a run is the same to the last digit
+    }
 
     def __init__(
         self,
@@ -102,6 +110,8 @@ class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):
         init: ``paper`` or ``scaled``.
         net: The other arguments of ``PyramidLSTMSegmenter``.
     """
+
+    conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": [6, 6], "strategy": "dense"}
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -83,6 +84,11 @@ class Phantom(VolumeDataModule):
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
     """
+
+    conformance_arguments: ClassVar[dict[str, Any]] = {
+        "size": [12, 16, 16],
+        "patch_size": [8, 12, 12],
+    }
 
     def __init__(
         self,
