@@ -87,7 +87,7 @@ class MDLSTMSegmenter(Segmenter):
         UsageError: an argument is out of its range.
     """
 
-    not_exportable = "its scan is a loop over the diagonals, with a backward pass of its own"
+    not_exportable = "its scan is a loop over the diagonals, as long as the slice is"
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": [6]}
 
     def __init__(

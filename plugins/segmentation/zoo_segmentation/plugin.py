@@ -90,4 +90,10 @@ def zoo_recipes() -> list[Recipes]:
 
 @hookimpl
 def zoo_checkpoints() -> list[Checkpoint]:
-    return []
+    return [
+        Checkpoint(
+            "pyramid-lstm-hippocampus",
+            "zoo_segmentation:checkpoints/pyramid-lstm-hippocampus",
+            "A small PyraMiD-LSTM on the hippocampus of the Medical Segmentation Decathlon",
+        )
+    ]
