@@ -487,7 +487,7 @@ def test_the_command_killed_and_resumed(python: Callable, tmp_path: Path) -> Non
     words = [
         *("-m", "zoo", "train", "vision/mpcnn-digits", "--model.elastic_alpha", 8.0),
         *("--model.net", "1x8x8-4C3-MP2-20N-N", "--model.dropout", 0.5),
-        *("--trainer.limit_train_batches", 10, "--trainer.max_epochs", 8),
+        *("--trainer.limit_train_batches", 10, "--trainer.max_epochs", 40),
     ]
     assert python(*words, "--out", "whole").returncode == 0
     seed = random.SystemRandom().randrange(10**6)

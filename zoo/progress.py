@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.utilities import rank_zero_only
 
 
 class EpochLines(Callback):
@@ -19,7 +20,7 @@ class EpochLines(Callback):
     """
 
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
-        self._write = write or _to_stderr
+        self._write = write or say
         self._start = 0.0
         self._seconds = 0.0
         self._epoch = ""
@@ -51,8 +52,11 @@ class EpochLines(Callback):
         self._epoch = ""
 
 
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def say(line: str) -> None:
+    """Tell the user something, from the first process alone, on standard error: what a command
+    answers stays alone on standard output."""
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        print(line, file=sys.stderr, flush=True)
 
 
 class Bar(RichProgressBar):

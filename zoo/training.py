@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from zoo.epoch_figures import EpochFigures
 from zoo.errors import UsageError, ZooError
 from zoo.files import remove_leftovers
 from zoo.metrics_log import MetricsLog, figures_of
-from zoo.progress import progress_callback
+from zoo.progress import progress_callback, say
 from zoo.recipes import Experiment, Recipe, check, override, read_recipe
 from zoo.runs import (
     RUNS,
@@ -99,8 +98,7 @@ def train(
         origin = run.environment.get("origin", {})
     else:
         matched, origin = load_start(model, start)
-        if is_first_process():
-            print(f"{start.reference}: {matched.table()}", file=sys.stderr)
+        say(f"{start.reference}: {matched.table()}")
     return fit(experiment, model, data, run, out, callbacks, origin)
 
 

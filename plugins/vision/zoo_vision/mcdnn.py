@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo_vision.classifier import Classifier, Tally
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
 from zoo_vision.notation import open_ended
@@ -250,7 +250,7 @@ class MCDNN(Classifier):
                     best = min(best, _now(inputs.device) - start)
                 seconds[execution] = best
         chosen = min(seconds, key=lambda execution: seconds[execution])
-        rank_zero_info(
+        say(
             f"mcdnn: {self.network.count} columns {chosen}; a batch of {len(labels)} takes "
             + ", ".join(f"{1000 * value:.1f} ms {name}" for name, value in seconds.items())
         )

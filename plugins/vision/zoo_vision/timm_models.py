@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import timm
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo.weights import load_weights, read_tensors
 from zoo_vision.classifier import Classifier
 
@@ -91,7 +91,7 @@ class TimmClassifier(Classifier):
         if weights:
             tensors = _adapted(self.network, read_tensors(weights))
             matched = load_weights(self.network, tensors, _classifier_names(self.network), weights)
-            rank_zero_info(f"{weights}: {matched}")
+            say(f"{weights}: {matched}")
         if self.input_size[0] < own_size[0] or self.input_size[1] < own_size[1]:
             self._check_small_input(architecture, own_size)
 
