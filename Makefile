@@ -39,7 +39,7 @@ clean:
 	rm -rf $(VENV) dist site
 
 # The core and every plugin, editable, at the versions of constraints.txt.
-$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) | $(BIN)/uv
+$(INSTALLED): Makefile pyproject.toml constraints.txt $(PLUGINS) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
 		--editable ".[author,onnx]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
 	touch $@
