@@ -58,7 +58,9 @@ class Predictor(Protocol):
     """What a module adds so that ``zoo predict`` applies it to a user's own files.
 
     ``predict_step(batch, 0)`` is Lightning's; it gets the stacked samples and returns one output
-    for each.
+    for each. A model whose samples cannot be stacked, or that writes a file of its own for each,
+    also has ``predict_sample(sample)`` and ``write_prediction(name, sample, output, folder,
+    probabilities)``; see ``zoo.prediction``.
     """
 
     @property
