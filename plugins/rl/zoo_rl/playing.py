@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def play(
     check = _Watch(vector, seeds, store)
     episode_of = np.full(vector.places, -1)  # the episode in each place
     latest = np.zeros(0)
-    waiting, running = 0, np.zeros(0, np.int64)
+    waiting, running, observations = 0, np.zeros(0, np.int64), np.zeros(0)
     while waiting < len(seeds) or len(running):
         free = np.flatnonzero(episode_of < 0)
         if len(free) and waiting < len(seeds) and (vector.refills or not len(running)):
