@@ -33,12 +33,18 @@ _EXTRAS = {
 _VIZDOOM = {"screen_resolution": "RES_160X120", "screen_format": "GRAY8"}
 
 
-def _sparse(base: str, **options: Any) -> gym.Env[Any, Any]:
+def sparse(base: str, **options: Any) -> gym.Env[Any, Any]:
+    """The environment ``base`` with its whole return paid at the last step."""
     return ReturnAtTheEnd(gym.make(base, **options))
 
 
 for _name, _base in SPARSE.items():
-    gym.register(_name, entry_point=_sparse, kwargs={"base": _base}, disable_env_checker=True)
+    gym.register(
+        _name,
+        entry_point="zoo_rl.environments:sparse",
+        kwargs={"base": _base},
+        disable_env_checker=True,
+    )
 
 
 def make(

@@ -55,7 +55,7 @@ def play(
         if len(free) and waiting < len(seeds) and (vector.refills or not len(running)):
             new = free[: len(seeds) - waiting]
             numbers = np.arange(waiting, waiting + len(new))
-            first = vector.start(new, [seeds[number] for number in numbers])
+            first = vector.start(new, [seeds[number] for number in numbers.tolist()])
             store.start(numbers, check.finite(first, "an observation", numbers))
             observations = first if not len(running) else np.concatenate([observations, first])
             latest = np.concatenate([latest, np.zeros(len(new))])

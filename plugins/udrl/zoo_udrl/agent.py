@@ -154,7 +154,7 @@ class UpsideDownAgent(LightningModule):
         return [EnvironmentSteps()]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), self.lr)
+        return torch.optim.Adam(self.parameters(), self.lr, fused=True)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         observations, commands, actions = batch

@@ -222,7 +222,7 @@ class CommandedEpisodes(LightningDataModule):
         """
         if iteration < self.iterations:
             return
-        agent = self.trainer.lightning_module if self.trainer else None
+        agent: Any = self.trainer.lightning_module if self.trainer else None
         count = self.episodes_per_iteration if self.replay else self.warmup_episodes
         seeds = episode_seeds("train", count, self.seed, iteration)
         random = generator(self.seed, iteration, _ACTIONS)
