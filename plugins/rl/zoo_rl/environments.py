@@ -33,9 +33,11 @@ _EXTRAS = {
 _VIZDOOM = {"screen_resolution": "RES_160X120", "screen_format": "GRAY8"}
 
 
-def sparse(base: str, **options: Any) -> gym.Env[Any, Any]:
-    """The environment ``base`` with its whole return paid at the last step."""
-    return ReturnAtTheEnd(gym.make(base, **options))
+def sparse(base: str, limit: int | None = None, **options: Any) -> gym.Env[Any, Any]:
+    """The environment ``base``, cut after ``limit`` steps, with its whole return paid at the last
+    step."""
+    env = gym.make(base, max_episode_steps=limit, disable_env_checker=True, **options)
+    return ReturnAtTheEnd(env)
 
 
 for _name, _base in SPARSE.items():
@@ -81,7 +83,7 @@ def make(
         options["render_mode"] = render_mode
     if name in SPARSE and max_episode_steps is not None:
         # Inside, so that the return is paid where the episode is cut.
-        options["max_episode_steps"], max_episode_steps = max_episode_steps, None
+        options["limit"], max_episode_steps = max_episode_steps, None
     _require_registered(name)
     try:
         env = gym.make(
