@@ -90,7 +90,7 @@ def test_a_missing_envpool_is_named_by_its_extra(monkeypatch: pytest.MonkeyPatch
 
 def test_what_envpool_lacks_is_refused() -> None:
     pytest.importorskip("envpool")
-    with pytest.raises(UsageError, match="take --data.backend sync"):
+    with pytest.raises(UsageError, match=r"take --data\.backend sync"):
         make_vector("Script-v0", 2, "envpool")
 
 
