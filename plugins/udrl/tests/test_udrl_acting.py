@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+
 from zoo_udrl.acting import CommandedActor
 
 

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
+
 from zoo_udrl.actions import Choice, Normal
 from zoo_udrl.behaviour import BehaviourFunction, Bilinear
 
@@ -31,9 +32,7 @@ def test_the_gated_net_is_its_formula() -> None:
         )
         command = [0.5 * float(commands[row, 0]), 0.25 * float(commands[row, 1])]
         gates = affine(command, weights["command.gates.weight"], weights["command.gates.bias"])
-        gated = [
-            math.tanh(f) / (1 + math.exp(-g)) for f, g in zip(features, gates, strict=True)
-        ]
+        gated = [math.tanh(f) / (1 + math.exp(-g)) for f, g in zip(features, gates, strict=True)]
         hidden = affine(gated, weights["body.0.weight"], weights["body.0.bias"])
         hidden = [max(0.0, h) for h in hidden]
         wanted = affine(hidden, weights["head.weight"], weights["head.bias"])

@@ -6,6 +6,7 @@ import random
 
 import pytest
 import torch
+
 from zoo_rl.episodes import Episodes
 from zoo_udrl.replay import add_episodes, keep_best, trailing_segments, training_pairs
 
@@ -92,9 +93,7 @@ def test_pictures_are_stacked_with_those_before_and_the_first_stands_for_none(fr
     vectors = numbered([1, 2], [4, 5])
     pictures = vectors.observations[..., 1].to(torch.uint8)[..., None, None].expand(2, 6, 2, 2)
     kept = keep_best(
-        Episodes(
-            pictures, vectors.actions, vectors.rewards, vectors.lengths, vectors.terminated
-        ),
+        Episodes(pictures, vectors.actions, vectors.rewards, vectors.lengths, vectors.terminated),
         2,
     )
     observed, commands, _ = training_pairs(

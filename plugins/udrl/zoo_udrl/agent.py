@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from zoo_udrl.actions import Actions, Choice, Normal
 from zoo_udrl.behaviour import CONDITIONINGS, BehaviourFunction
 from zoo_udrl.playing import play_commanded
 
+_SPACES = ("observation_shape", "actions", "num_actions", "action_low", "action_high")
+_LOGGED = 10  # every tenth batch's loss goes into the epoch's mean: noting one takes its time
 _EVALUATION = 20_191_205  # a seed for the actions of evaluation episodes
 
 
@@ -55,15 +57,7 @@ class UpsideDownAgent(LightningModule):
         greedy: Evaluate with the likeliest actions instead of sampled ones.
     """
 
-    task_arguments = (
-        "environment",
-        "observation_shape",
-        "actions",
-        "num_actions",
-        "action_low",
-        "action_high",
-        "max_episode_steps",
-    )
+    task_arguments = ("environment", *_SPACES, "max_episode_steps")
     conformance_arguments = {"hidden": [16, 32], "lr": 0.01}  # noqa: RUF012
 
     command: Tensor
@@ -160,8 +154,17 @@ class UpsideDownAgent(LightningModule):
         observations, commands, actions = batch
         described = self.network(observations, commands)
         loss = self.kind.cross_entropy(described, actions).mean()
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(actions))
+        if batch_idx % _LOGGED == 0:
+            self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(actions))
         return loss
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Nothing to move on a CPU, where Lightning's own way takes a while for small batches."""
+        if device.type == "cpu":
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_train_epoch_end(self) -> None:
         self.log_dict(getattr(self._data, "figures", {}))
@@ -206,7 +209,8 @@ class UpsideDownAgent(LightningModule):
 
     def _vector(self) -> Vector:
         data = self._data if self._trainer else None
-        if data is not None and data.facts["environment"] == self.environment:
+        if data is not None:
+            self._refuse_other_spaces(data.facts)
             return data.vector
         if self._own is None:
             self._own = make_vector(
@@ -216,6 +220,15 @@ class UpsideDownAgent(LightningModule):
                 screen_size=self.observation_shape[-1],
             )
         return self._own
+
+    def _refuse_other_spaces(self, facts: Mapping[str, Any]) -> None:
+        for name in _SPACES:
+            if facts[name] != self.hparams[name]:
+                raise UsageError(
+                    f"{name} of {facts['environment']!r} is {facts[name]}, that of the agent, "
+                    f"which was trained in {self.environment!r}, is {self.hparams[name]}: it plays "
+                    "in environments of the same spaces"
+                )
 
     # Evaluation
 
