@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo_rl.budget import EnvironmentSteps
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import return_figures
@@ -23,6 +24,7 @@ from zoo_rl.vector import Vector, make_vector
 from zoo_udrl.acting import CommandedActor
 from zoo_udrl.actions import Actions, Choice, Normal
 from zoo_udrl.behaviour import CONDITIONINGS, BehaviourFunction
+from zoo_udrl.device import faster_accelerator
 from zoo_udrl.playing import play_commanded
 
 _SPACES = ("observation_shape", "actions", "num_actions", "action_low", "action_high")
@@ -144,6 +146,23 @@ class UpsideDownAgent(LightningModule):
 
     # Training
 
+    def choose_accelerator(self, data: Any) -> str:
+        """``cuda`` if there is a GPU and this net acts and learns faster on it; says which.
+
+        Args:
+            data: What it is trained on.
+        """
+        chosen, why = faster_accelerator(
+            self.network,
+            self.observation_shape,
+            data.batch_size,
+            data.updates_per_iteration,
+            data.episodes_per_iteration,
+            data.places,
+        )
+        say(f"udrl {why}")
+        return chosen
+
     def configure_callbacks(self) -> list[Callback]:
         return [EnvironmentSteps()]
 
@@ -157,14 +176,6 @@ class UpsideDownAgent(LightningModule):
         if batch_idx % _LOGGED == 0:
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(actions))
         return loss
-
-    def transfer_batch_to_device(
-        self, batch: Any, device: torch.device, dataloader_idx: int
-    ) -> Any:
-        """Nothing to move on a CPU, where Lightning's own way takes a while for small batches."""
-        if device.type == "cpu":
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_train_epoch_end(self) -> None:
         self.log_dict(getattr(self._data, "figures", {}))
