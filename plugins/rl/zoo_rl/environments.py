@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -30,7 +32,12 @@ _EXTRAS = {
     "mujoco": "mujoco",
     "vizdoom": "vizdoom",
 }
-_VIZDOOM = {"screen_resolution": "RES_160X120", "screen_format": "GRAY8"}
+_VIZDOOM = {
+    "screen_resolution": "RES_160X120",
+    "screen_format": "GRAY8",
+    # ViZDoom keeps its settings in a file, in the working directory unless told otherwise.
+    "doom_config_path": str(Path(tempfile.gettempdir()) / "zoo_rl_vizdoom.ini"),
+}
 
 
 def sparse(base: str, limit: int | None = None, **options: Any) -> gym.Env[Any, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+
 import zoo_udrl.device
 from zoo_udrl.behaviour import BehaviourFunction
 from zoo_udrl.device import faster_accelerator, seconds_of_choice, seconds_of_update, verdict

@@ -34,6 +34,8 @@ class CommandedActor:
             commands = torch.stack([returns, commands[:, 1]], dim=1)
         self.commands = commands.clone()
         """Of every episode, as of its latest step."""
+        self.observed = torch.empty(0)
+        """What the latest actions were chosen for: observations (n, ...), or stacked pictures."""
         self._began = torch.zeros(len(commands), dtype=torch.bool)
         self._frames = frames
         self._seen: Tensor | None = None
@@ -55,6 +57,7 @@ class CommandedActor:
             observed = self._stacked(observed, numbers, ~began)
         elif observed.is_floating_point():
             observed = observed.float()
+        self.observed = observed
         return self._choose(observed, self.commands[numbers]).numpy()
 
     def _updated(self, numbers: Tensor, rewards: np.ndarray) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback
@@ -19,7 +20,7 @@ from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import return_figures
 from zoo_rl.figures import commanded_and_achieved
 from zoo_rl.playing import play
-from zoo_rl.seeding import generator
+from zoo_rl.seeding import episode_seeds, generator
 from zoo_rl.vector import Vector, make_vector
 from zoo_udrl.acting import CommandedActor
 from zoo_udrl.actions import Actions, Choice, Normal
@@ -47,8 +48,8 @@ class UpsideDownAgent(LightningModule):
         action_low: Bounds of continuous actions. Filled in from the data.
         action_high: Bounds of continuous actions. Filled in from the data.
         max_episode_steps: The environment's limit, 0 for none. Filled in from the data.
-        hidden: Units of the fully connected layers.
-        channels: Of the convolutions, where observations are pictures.
+        hidden: Units of the fully connected layers; 32, 128, 128, 128 without.
+        channels: Of the convolutions, where observations are pictures; 32, 48, 96, 128 without.
         conditioning: ``gated`` multiplies features by gates that the command opens, as published;
             ``bilinear`` lets the command make the weights of a layer, the later variant.
         return_scale: A desired return is multiplied by it before it enters the net.
@@ -75,8 +76,8 @@ class UpsideDownAgent(LightningModule):
         action_low: list[float],
         action_high: list[float],
         max_episode_steps: int = 0,
-        hidden: Sequence[int] = (32, 128, 128, 128),
-        channels: Sequence[int] = (32, 48, 96, 128),
+        hidden: list[int] | None = None,
+        channels: list[int] | None = None,
         conditioning: str = "gated",
         return_scale: float = 0.02,
         horizon_scale: float = 0.02,
@@ -86,6 +87,8 @@ class UpsideDownAgent(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        hidden = [32, 128, 128, 128] if hidden is None else hidden
+        channels = [32, 48, 96, 128] if channels is None else channels
         if conditioning not in CONDITIONINGS:
             known = ", ".join(CONDITIONINGS)
             raise UsageError(f"unknown conditioning {conditioning!r}; there are {known}")
@@ -143,6 +146,20 @@ class UpsideDownAgent(LightningModule):
         """
         observations = inputs[:, :-2].unflatten(1, self.observation_shape)
         return self.network(observations, inputs[:, -2:])
+
+    def real_inputs(self) -> Tensor:
+        """Observations of an episode, each with its command: float32 (N, O + 2), N up to 64."""
+        act = self.actor(self.command.cpu()[None], generator(_EVALUATION))
+        rows: list[Tensor] = []
+
+        def note(observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+            actions = act(observations, numbers, rewards)
+            if len(rows) < 64:
+                rows.append(torch.cat([act.observed.flatten(1).float(), act.commands], dim=1))
+            return actions
+
+        play(self._vector(), note, episode_seeds("val", 1))
+        return torch.cat(rows)
 
     # Training
 
