@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from zoo.errors import UsageError
+from zoo.errors import MissingPackage, UsageError
 from zoo.registry import nearest
 from zoo_rl.wrappers import GreyScreen, ReturnAtTheEnd
 
@@ -76,7 +76,7 @@ def make(
         screen_size: Side of the pictures that observations are made, in pixels.
 
     Raises:
-        UsageError: there is none of that id, or its package is not installed.
+        UsageError: there is none of that id, or (MissingPackage) its package is not installed.
     """
     if max_episode_steps is not None and max_episode_steps < 1:
         raise UsageError(f"max_episode_steps is {max_episode_steps}; it has to be 1 or more")
@@ -127,7 +127,7 @@ def _import_vizdoom(name: str) -> None:
         raise _missing_package(name, error) from error
 
 
-def _missing_package(name: str, error: Exception) -> UsageError:
+def _missing_package(name: str, error: Exception) -> MissingPackage:
     entry = str(getattr(gym.registry.get(name), "entry_point", "")) + str(
         getattr(gym.registry.get(SPARSE.get(name, "")), "entry_point", "")
     )
@@ -135,7 +135,7 @@ def _missing_package(name: str, error: Exception) -> UsageError:
     extra = next((extra for word, extra in _EXTRAS.items() if word in text), None)
     install = f'pip install "zoo-rl[{extra}]"' if extra else "install the package it asks for"
     reason = " ".join(str(error).split())
-    return UsageError(f"the environment {name!r} needs a package: {install} ({reason})")
+    return MissingPackage(f"the environment {name!r} needs a package: {install} ({reason})")
 
 
 def _with_pictures(env: gym.Env[Any, Any], size: int) -> gym.Env[Any, Any]:
