@@ -167,6 +167,18 @@ def test_predict_plays_by_a_command_and_films(tmp_path: Path) -> None:
     assert again.rows == found.rows
 
 
+def test_an_environment_that_draws_nothing_plays_unfilmed(
+    tmp_path: Path, corridor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(recipe(), {"trainer.max_epochs": 1}, out=tmp_path / "run")
+    monkeypatch.setattr(corridor, "render", lambda self: None)
+    with pytest.raises(UsageError, match=r"Corridor-v0 draws no pictures here .*--film false"):
+        predict(tmp_path / "run", out=tmp_path / "films")
+    unseen = predict(tmp_path / "run", options={"film": False, "episodes": 5}, out=tmp_path / "no")
+    assert len(unseen.rows) == 5
+    assert not list((tmp_path / "no").glob("*.gif"))
+
+
 @pytest.mark.parametrize(
     ("wish", "what"),
     [

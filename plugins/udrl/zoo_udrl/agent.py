@@ -325,6 +325,7 @@ class UpsideDownAgent(LightningModule):
         command_return: float | None = None,
         command_horizon: int | None = None,
         greedy: bool = False,
+        film: bool = True,
         seed: int = 0,
     ) -> list[dict[str, Any]]:
         """Play episodes by one command, and film them.
@@ -335,12 +336,16 @@ class UpsideDownAgent(LightningModule):
             command_return: The desired return; that of evaluation by default.
             command_horizon: The desired horizon, in steps; that of evaluation by default.
             greedy: Take the likeliest actions instead of sampling them.
+            film: Write the GIFs.
             seed: Another seed gives other episodes.
 
         Returns:
             A row an episode: what was commanded, and what was achieved.
 
         Raises:
-            UsageError: the command is out of the range that was trained.
+            UsageError: the command is out of the range that was trained, or the environment draws
+                no pictures.
         """
-        return play_commanded(self, folder, episodes, command_return, command_horizon, greedy, seed)
+        return play_commanded(
+            self, folder, episodes, command_return, command_horizon, greedy, seed, film
+        )

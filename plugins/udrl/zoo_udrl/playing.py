@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 
@@ -29,12 +30,14 @@ def play_commanded(
     command_horizon: int | None,
     greedy: bool,
     seed: int,
+    film: bool = True,
 ) -> list[dict[str, Any]]:
     """What ``UpsideDownAgent.play`` does; see there."""
     desired, horizon = checked_command(agent, command_return, command_horizon)
     if episodes < 1:
         raise UsageError(f"--episodes is {episodes}; it has to be 1 or more")
     seeds = episode_seeds("test", episodes, seed)
+    folder = folder if film else None
     vector = Environments(
         agent.environment,
         1 if folder else min(episodes, 20),
@@ -89,6 +92,14 @@ def checked_command(
     return desired, float(horizon)
 
 
+def _no_pictures(env: gym.Env[Any, Any], reason: str) -> UsageError:
+    name = env.spec.id if env.spec else str(env)
+    return UsageError(
+        f"{name} draws no pictures here ({reason}): play with --film false; MuJoCo without a "
+        "display draws with the variable MUJOCO_GL=egl or MUJOCO_GL=osmesa set"
+    )
+
+
 class Camera:
     """Takes pictures of the episode in an environment, and writes a GIF of each.
 
@@ -110,9 +121,17 @@ class Camera:
         env = vector.envs[int(places[0])]
         self._fps = float(env.metadata.get("render_fps", 30))
         if len(self._frames) < _FRAMES:
+            self._frames.append(self._picture(env))
+
+    @staticmethod
+    def _picture(env: gym.Env[Any, Any]) -> np.ndarray:
+        try:
             picture = env.render()
-            assert isinstance(picture, np.ndarray)
-            self._frames.append(picture)
+        except Exception as error:  # a stranger's code
+            raise _no_pictures(env, " ".join(str(error).split())) from error
+        if not isinstance(picture, np.ndarray):
+            raise _no_pictures(env, f"its render() gives a {type(picture).__name__}")
+        return picture
 
     def develop(self) -> None:
         """Write the GIF of the episode filmed last."""
