@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,6 +238,13 @@ def test_what_cannot_be_trained_is_refused_before_it_begins(
     with pytest.raises(UsageError, match=what):
         train(recipe(), changes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_refused() -> None:
+    data = CommandedEpisodes("Corridor-v0", **SMALL)
+    data.trainer = SimpleNamespace(world_size=2)  # type: ignore[assignment]
+    with pytest.raises(UsageError, match="in one process, not in 2"):
+        data.train_dataloader()
 
 
 def test_the_vector_of_the_trainer_is_used_for_evaluation(tmp_path: Path, corridor: Any) -> None:

@@ -203,6 +203,11 @@ class CommandedEpisodes(LightningDataModule):
             self._vector = None
 
     def train_dataloader(self) -> DataLoader[Any]:
+        if self.trainer and self.trainer.world_size > 1:
+            raise UsageError(
+                f"an agent trains in one process, not in {self.trainer.world_size}: set "
+                "--trainer.devices 1, and train several seeds side by side instead"
+            )
         return IterationLoader(
             self.gather, self.draw, self.iterations_per_epoch, self.updates_per_iteration
         )

@@ -44,4 +44,10 @@ def zoo_recipes() -> list[Recipes]:
 
 @hookimpl
 def zoo_checkpoints() -> list[Checkpoint]:
-    return []
+    return [
+        Checkpoint(
+            "udrl-cartpole",
+            "zoo_udrl:checkpoints/udrl-cartpole",
+            "Balances a pole for as many steps as commanded",
+        )
+    ]
