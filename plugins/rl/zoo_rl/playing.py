@@ -45,7 +45,7 @@ def play(
     """
     limit = vector.facts["max_episode_steps"] or step_limit
     store = _Store(len(seeds))
-    check = _Watch(vector, seeds, store)
+    check = _Guard(vector, seeds, store)
     episode_of = np.full(vector.places, -1)  # the episode in each place
     latest = np.zeros(0)
     waiting, running, observations = 0, np.zeros(0, np.int64), np.zeros(0)
@@ -83,7 +83,7 @@ def play(
     return store.episodes()
 
 
-class _Watch:
+class _Guard:
     """Refuses what is no number, with the seed and step of its episode."""
 
     def __init__(self, vector: Vector, seeds: Sequence[int], store: _Store) -> None:
@@ -96,9 +96,8 @@ class _Watch:
         rows = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         bad = int(np.flatnonzero(~rows)[0])
         self.fail(f"returned {what} that is not finite: {values[bad]}", int(numbers[bad]))
-        raise AssertionError
 
-    def fail(self, what: str, number: int) -> None:
+    def fail(self, what: str, number: int) -> NoReturn:
         """Raise EnvironmentFailure of an episode."""
         step = int(self._store.lengths[number])
         raise EnvironmentFailure(self._name, what, self._seeds[number], step)
