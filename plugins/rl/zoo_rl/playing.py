@@ -75,7 +75,7 @@ def play(
             episode_of[running[over]] = -1
             running, observations, latest = running[~over], observations[~over], latest[~over]
         if len(running) and (lengths := store.lengths[episode_of[running]]).max() > limit:
-            check.fail(
+            raise check.failure(
                 f"did not end an episode within {limit} steps: set --data.max_episode_steps, "
                 "where episodes are cut",
                 int(episode_of[running[lengths.argmax()]]),
@@ -95,12 +95,12 @@ class _Guard:
             return values
         rows = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         bad = int(np.flatnonzero(~rows)[0])
-        self.fail(f"returned {what} that is not finite: {values[bad]}", int(numbers[bad]))
+        raise self.failure(f"returned {what} that is not finite: {values[bad]}", int(numbers[bad]))
 
-    def fail(self, what: str, number: int) -> NoReturn:
-        """Raise EnvironmentFailure of an episode."""
+    def failure(self, what: str, number: int) -> EnvironmentFailure:
+        """That an episode failed now."""
         step = int(self._store.lengths[number])
-        raise EnvironmentFailure(self._name, what, self._seeds[number], step)
+        return EnvironmentFailure(self._name, what, self._seeds[number], step)
 
 
 class _Store:
