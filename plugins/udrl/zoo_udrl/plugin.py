@@ -49,5 +49,10 @@ def zoo_checkpoints() -> list[Checkpoint]:
             "udrl-cartpole",
             "zoo_udrl:checkpoints/udrl-cartpole",
             "Balances a pole for as many steps as commanded",
-        )
+        ),
+        Checkpoint(
+            "udrl-lunarlander",
+            "zoo_udrl:checkpoints/udrl-lunarlander",
+            "A beginner at LunarLander, after 357 thousand of ten million steps; seldom lands",
+        ),
     ]
