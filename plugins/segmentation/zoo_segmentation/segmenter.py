@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
@@ -61,6 +62,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
+        restarts: Epochs, ascending, at which the schedule begins anew. Filled in from the data,
+            whose curriculum's stages begin there; none without.
         distances: Measure the Hausdorff distance in tests; it takes longest.
 
     Raises:
@@ -68,6 +71,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
     """
 
     network: nn.Module
+    task_arguments: ClassVar[tuple[str, ...]] = ("num_classes", "label_names", "restarts")
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: float = 0.1,
         half_life: float = 100.0,
         lr_floor: float = 1e-6,
+        restarts: list[int] | None = None,
         distances: bool = True,
     ) -> None:
         super().__init__()
@@ -127,6 +132,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
         for name, rate in (("lr_backbone", lr_backbone or 0.0), ("lr_floor", lr_floor)):
             if rate < 0:
                 raise UsageError(f"{name} is {rate:g}; it has to be 0 or more")
+        restarts = restarts or []
+        if restarts != sorted({epoch for epoch in restarts if epoch > 0}):
+            raise UsageError(f"restarts is {restarts}; it takes epochs above 0, ascending")
         if not 0 <= overlap < 1:
             raise UsageError(f"overlap is {overlap}; it has to be 0 or more and below 1")
         flips = flips or []
@@ -140,6 +148,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.overlap = overlap
         self.flips = flips
         self.distances = distances
+        self.restarts = restarts
         numbered = ["background", *(f"label {index}" for index in range(1, num_classes))]
         self.label_names = label_names or numbered
         if len(self.label_names) != num_classes:
@@ -242,18 +251,30 @@ class Segmenter(VolumePrediction, L.LightningModule):
             head=self.head,
             lr_backbone=values["lr_backbone"],
         )
-        factor = optimisation.schedule(
-            values["schedule"],
+        factor = optimisation.restarted(
+            lambda steps: optimisation.schedule(
+                values["schedule"],
+                steps,
+                warmup=values["warmup"],
+                half_life=values["half_life"],
+                floor=values["lr_floor"] / values["lr"],
+            ),
+            self._restart_steps(),
             self.trainer.estimated_stepping_batches,
-            warmup=values["warmup"],
-            half_life=values["half_life"],
-            floor=values["lr_floor"] / values["lr"],
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _restart_steps(self) -> list[int]:
+        if not self.restarts:
+            return []
+        self.trainer.fit_loop.setup_data()  # counts the batches of an epoch
+        batches = float(self.trainer.num_training_batches)
+        an_epoch = math.ceil(batches / self.trainer.accumulate_grad_batches)
+        return [epoch * an_epoch for epoch in self.restarts]
 
     # Whole volumes
 
