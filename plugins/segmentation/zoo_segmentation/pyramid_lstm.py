@@ -28,8 +28,8 @@ class PyramidLSTMSegmenter(Segmenter):
         dropout: Probability of zeroing a channel after an LSTM layer, while training.
         init: ``paper``: U(-0.1, 0.1), biases 0; ``scaled``: by the layers' sizes, with forget
             gates that begin open.
-        checkpoint: Recompute scans in the backward pass: a sixth of the memory for a third more
-            work.
+        checkpoint: Recompute scans in the backward pass: less than a third of the memory for a
+            third more work.
         strategy: How scans are computed: ``auto``, ``measured``, ``loop``, ``dense``,
             ``hoisted``, ``paired`` or ``grouped``; results are equal up to rounding.
         training: The arguments of ``Segmenter``.

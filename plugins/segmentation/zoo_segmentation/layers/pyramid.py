@@ -56,9 +56,9 @@ class PyramidLSTM(nn.Module):
         hidden: Channels of the states and of the output.
         kernel_size: Side of the convolutions' windows, odd.
         spatial_dims: 3 for volumes, 2 for images.
-        checkpoint: Recompute the scans in the backward pass, in spans of about the square root
-            of their length, instead of keeping all states: a forward pass more, for the memory
-            of one span (on a CPU: of as many as torch has threads) and the states between spans.
+        checkpoint: Recompute the scans in the backward pass, a quarter of their length at a
+            time, instead of keeping all states: a forward pass more, for the memory of one
+            quarter (on a CPU: of as many as torch has threads) and the states between them.
         strategy: How the scans are computed. ``auto``: ``dense`` on a CPU and ``grouped`` on
             other devices. ``measured``:
             whichever is fastest on this machine at the sizes of the first input; then rounding,
@@ -224,9 +224,13 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+SPANS = 4
+"""More of them save little more memory, as the weights' gradients need some too, and cost time."""
+
+
 def _spans(length: int, short: bool) -> list[Span]:
-    """A scan's steps: in one span, or in about sqrt(length) short ones of about as many steps."""
-    size = math.isqrt(length - 1) + 1 if short else length
+    """A scan's steps, in one span or in `SPANS` short ones."""
+    size = math.ceil(length / SPANS) if short else length
     return [Span(first, min(first + size, length), length) for first in range(0, length, size)]
 
 
