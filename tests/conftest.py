@@ -18,6 +18,9 @@ import pytest
 
 from zoo.registry import registry
 
+# Before torch is imported: tests fork, which threads of its own would not survive.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 TOY = Path(__file__).parent / "toy"
 ROOT = Path(__file__).parents[1]
 

@@ -511,3 +511,28 @@ def test_the_command_killed_and_resumed(python: Callable, tmp_path: Path) -> Non
     done = python("-m", "zoo", "train", "vision/mpcnn-digits", "--resume", path)
     assert done.returncode == 0, done.stderr
     assert_same(Run(path), Run(Path("whole")))
+
+
+HOLD = """
+import sys, time
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_two_processes_in_one_run(toy: Any, zoo: Callable) -> None:
+    run = cut()
+    words = ("train", "toy/points", "--resume", run.path, "--model.ctrl_c_at_step", "2")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(run.path / ".lock")], stdout=subprocess.PIPE
+    ) as held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"held\n"
+        done = zoo(*words)
+        held.kill()  # no lock outlives its process
+    assert done.status == 2
+    assert f"another process is training in {run.path}" in done.err
+    assert zoo(*words).status == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -10,10 +11,13 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from zoo.errors import UsageError
 from zoo.files import leftovers, write_atomically
@@ -86,6 +90,35 @@ class Run:
     def note(self, **facts: Any) -> None:
         """Add to ``environment.json``."""
         self.write_json("environment.json", {**self.environment, **facts})
+
+
+@contextlib.contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Keep other processes from training in the same folder; the lock ends with the process.
+
+    Args:
+        run: A run whose folder exists.
+
+    Raises:
+        UsageError: another process is training there.
+    """
+    lock = FileLock(run.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(
+            f"another process is training in {run.path}; wait for it, stop it, or start a run of "
+            "its own without --resume"
+        ) from error
+    except (NotImplementedError, OSError) as error:  # some network file systems
+        warnings.warn(
+            f"{run.path} cannot be locked ({error}): let no second process train in it",
+            stacklevel=3,
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def plan_run(recipe: Recipe, out: str | Path | None) -> Run:

@@ -32,6 +32,7 @@ from zoo.runs import (
     RUNS,
     Run,
     create_run,
+    locked,
     newest_unfinished,
     now,
     open_run,
@@ -185,38 +186,39 @@ def fit(
         raise UsageError(
             f"Lightning's Trainer refuses the settings --trainer...: {reason}"
         ) from error
-    if first and resumed:
-        remove_leftovers(run.path)
-    elif first:  # only now: settings that are refused leave no folder
+    if first and not resumed:  # only now: settings that are refused leave no folder
         create_run(run, experiment.recipe)
-    if first and origin:
-        run.note(origin=dict(origin))
-    checkpoint = run.checkpoint if resumed and run.checkpoint.is_file() else None
-    started = time.monotonic()
-    with _stoppable(trainer, run):
-        try:
-            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        finally:
-            last.release()
-    seconds = time.monotonic() - started
-    metrics = {**reached.before, **figures_of(trainer)}
-    if _has_test_data(data):
-        model_path = getattr(trainer.checkpoint_callback, "best_model_path", "")
-        if model_path:  # a recipe that keeps the best by a validation figure tests the best
-            state = torch.load(model_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(state["state_dict"])
+    with locked(run) if first else contextlib.nullcontext():
+        if first and resumed:
+            remove_leftovers(run.path)
+        if first and origin:
+            run.note(origin=dict(origin))
+        checkpoint = run.checkpoint if resumed and run.checkpoint.is_file() else None
+        started = time.monotonic()
         with _stoppable(trainer, run):
-            trainer.test(model, datamodule=data, verbose=False)
-        metrics |= figures_of(trainer)
-    if not trainer.is_global_zero:
+            try:
+                trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            finally:
+                last.release()
+        seconds = time.monotonic() - started
+        metrics = {**reached.before, **figures_of(trainer)}
+        if _has_test_data(data):
+            model_path = getattr(trainer.checkpoint_callback, "best_model_path", "")
+            if model_path:  # a recipe that keeps the best by a validation figure tests the best
+                state = torch.load(model_path, map_location="cpu", weights_only=True)
+                model.load_state_dict(state["state_dict"])
+            with _stoppable(trainer, run):
+                trainer.test(model, datamodule=data, verbose=False)
+            metrics |= figures_of(trainer)
+        if not trainer.is_global_zero:
+            return run
+        seconds += run.environment.get("fit_seconds", 0.0)
+        run.write_json("metrics.json", metrics)
+        log.write()
+        draw(run, log, model, data)
+        write_bundle(run.bundle, model, experiment, dict(data.facts), metrics, run, origin or {})
+        run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=trainer.current_epoch)
         return run
-    seconds += run.environment.get("fit_seconds", 0.0)
-    run.write_json("metrics.json", metrics)
-    log.write()
-    draw(run, log, model, data)
-    write_bundle(run.bundle, model, experiment, dict(data.facts), metrics, run, origin or {})
-    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=trainer.current_epoch)
-    return run
 
 
 def is_first_process() -> bool:
