@@ -1,0 +1,36 @@
+"""What this plugin registers."""
+
+from zoo.entries import Dataset, Model, Recipes
+from zoo.hooks import hookimpl
+
+ZOO_PLUGIN_API = 1
+
+
+@hookimpl
+def zoo_models() -> list[Model]:
+    return []
+
+
+@hookimpl
+def zoo_datasets() -> list[Dataset]:
+    return [
+        Dataset(
+            "talking-mouths",
+            "zoo_lipreading.data.talking_mouths:TalkingMouths",
+            "Generated mouths of several speakers, words or sentences, for demo and tests",
+            licence="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "avletters",
+            "zoo_lipreading.data.avletters:AVLetters",
+            "AVLetters: the letters A to Z, three times by each speaker, lips and MFCCs",
+            licence="research",
+            homepage="https://doi.org/10.1109/34.982900",
+        ),
+    ]
+
+
+@hookimpl
+def zoo_recipes() -> list[Recipes]:
+    return [Recipes("lipreading", "zoo_lipreading:recipes")]
