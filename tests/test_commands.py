@@ -302,3 +302,9 @@ def test_overrides_from_words() -> None:
 def test_words_that_are_no_overrides(words: list[str]) -> None:
     with pytest.raises(UsageError):
         read_overrides(words)
+
+
+def test_an_override_before_the_recipe(zoo: Callable) -> None:
+    done = zoo("train", "--model.lr", "0.5", "vision/mpcnn-digits", "--print-config")
+    assert done.status == 0, done.err
+    assert "lr: 0.5" in done.out

@@ -166,3 +166,69 @@ def test_a_model_that_reads_no_files(toy: Any, pictures: list[Path]) -> None:
     train("toy/points", SHORT, out="toy-run")
     with pytest.raises(UsageError, match="does not say how it reads a file"):
         package.predict("toy-run", pictures)
+
+
+def play(
+    self: Any, folder: Path | None, *, episodes: int = 2, goal_return: float = 1.5
+) -> list[dict[str, Any]]:
+    """Play.
+
+    Args:
+        folder: Where to write.
+        episodes: How many episodes.
+        goal_return: What to reach.
+    """
+    assert folder is not None
+    (folder / "first.gif").write_bytes(b"GIF89a")
+    return [{"return": goal_return * number} for number in range(episodes)]
+
+
+@pytest.fixture
+def player(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A trained model that acts in an environment."""
+    from zoo_toy.model import ToyNet
+
+    train("toy/points", SHORT, out="toy-run")
+    monkeypatch.setattr(ToyNet, "play", play, raising=False)
+    return Path("toy-run")
+
+
+def test_a_model_that_plays(player: Path, zoo: Callable) -> None:
+    done = zoo("predict", "--goal-return", "-2.5", player, "--episodes", "3", "--out", "out")
+    assert done.status == 0, done.err
+    rows = json.loads(Path("out/predictions.json").read_text())["predictions"]
+    assert rows == [{"episode": n, "return": -2.5 * (n - 1)} for n in (1, 2, 3)]
+    assert "return" in done.out
+    assert Path("out/first.gif").exists()
+    assert [row["name"] for row in json.loads(zoo("predict", player, "--json").out)] == ["1", "2"]
+
+
+def test_the_options_of_a_model_that_plays(player: Path, zoo: Callable) -> None:
+    done = zoo("predict", player, "--help")
+    assert done.status == 0
+    assert "--goal-return" in done.out
+    assert "What to reach." in done.out
+    assert "--folder" not in done.out
+
+
+def test_wrong_calls_of_a_model_that_plays(player: Path, zoo: Callable) -> None:
+    for words, message in {
+        ("--episode", "3"): "there is no option --episode; did you mean --episodes?",
+        ("--episodes", "many"): "'--episodes' has to be of type int, not 'many'",
+        ("--episodes",): "--episodes needs a value",
+        ("picture.png",): "plays in its environment and takes no files; leave picture.png away",
+    }.items():
+        done = zoo("predict", player, *words)
+        assert done.status == 2, words
+        assert message in done.err
+
+
+def test_an_option_or_no_file_for_a_model_that_reads_files(
+    model: Path, pictures: list[Path], zoo: Callable
+) -> None:
+    done = zoo("predict", model, pictures[0], "--episodes", "3")
+    assert done.status == 2
+    assert "takes files and no option --episodes" in done.err
+    done = zoo("predict", model)
+    assert done.status == 2
+    assert "name the files or folders" in done.err

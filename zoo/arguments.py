@@ -6,6 +6,7 @@ All of jsonargparse that the zoo uses is here, and only its public API.
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,53 @@ def instantiate(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: built["all"][key] for key in values}
 
 
+def read_options(cls: type, method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check options against the keyword arguments of a method, by its signature.
+
+    Args:
+        cls: The class.
+        method: Name of its method. What can be given by position is not an option.
+        values: Option, with dashes or underscores, to value; text is converted to the
+            argument's type.
+
+    Returns:
+        Keyword arguments of the right types.
+
+    Raises:
+        UsageError: an option is unknown, or its value of another type.
+    """
+    given = {key.replace("-", "_"): value for key, value in values.items()}
+    known = _add_options(_parser(), cls, method)
+    read, problems = {}, []
+    for key, value in given.items():
+        option = "--" + key.replace("_", "-")
+        if key not in known:
+            near = nearest(key, known, 1).strip("'")
+            hint = f"did you mean --{near.replace('_', '-')}" if near else "there are "
+            there = ", ".join("--" + name.replace("_", "-") for name in known)
+            problems.append(f"there is no option {option}; {hint if near else hint + there}?")
+            continue
+        parser = _parser()
+        _add_options(parser, cls, method, set(known) - {key})
+        try:
+            read[key] = parser.parse_object({key: value})[key]
+        except Exception as error:  # noqa: BLE001  # jsonargparse raises several kinds
+            problems.append(_type_fault(option, error, value))
+    if problems:
+        raise UsageError("; ".join(problems))
+    return read
+
+
+def describe_options(cls: type, method: str) -> str:
+    """Help text for the keyword arguments of a method, from its signature and docstring."""
+    parser = _parser()
+    known = _add_options(parser, cls, method)
+    text = parser.format_help().partition("\n\n")[2]
+    for name in known:
+        text = text.replace(f"--{name} ", f"--{name.replace('_', '-')} ")
+    return text.strip("\n")
+
+
 def describe(classes: Mapping[str, tuple[type, Iterable[str]]], usage: str) -> str:
     """Help text for the arguments of classes, from their signatures and docstrings.
 
@@ -159,6 +207,16 @@ def _add(parser: ArgumentParser, cls: type, section: str, skip: set[str]) -> lis
     )
     prefix = f"{section}." if section else ""
     return [key.removeprefix(prefix) for key in added]
+
+
+def _add_options(
+    parser: ArgumentParser, cls: type, method: str, skip: Iterable[str] = ()
+) -> list[str]:
+    parameters = inspect.signature(getattr(cls, method)).parameters.values()
+    others = {p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY}
+    return parser.add_method_arguments(
+        cls, method, skip=(others - {"self"}) | set(skip), fail_untyped=False
+    )
 
 
 def _type_fault(key: str, error: Exception, value: Any) -> str:

@@ -85,6 +85,25 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class Player(Protocol):
+    """What a module that acts in an environment has instead of a ``Predictor``'s members."""
+
+    def play(self, folder: Path | None) -> list[dict[str, Any]]:
+        """Play episodes: what ``zoo predict REF`` does with this model.
+
+        It may have keyword arguments of its own, typed, with defaults and documented: they are
+        options of the command, ``episodes: int = 10`` is ``--episodes``.
+
+        Args:
+            folder: Where to write animations or pictures; None: nothing is written.
+
+        Returns:
+            One row of JSON values for each episode, for ``predictions.csv``.
+        """
+        ...
+
+
+@runtime_checkable
 class ZooDataModule(Protocol):
     """A LightningDataModule of the zoo.
 

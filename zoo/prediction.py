@@ -1,4 +1,4 @@
-"""Predict on a user's own files with a trained model."""
+"""Predict on a user's own files with a trained model, or let one that acts play."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from zoo import figures
+from zoo.arguments import read_options
 from zoo.bundles import load
 from zoo.errors import UsageError, ZooError
 from zoo.files import write_atomically
@@ -29,7 +30,8 @@ class Predictions:
     """What came of a prediction.
 
     Attributes:
-        rows: One for every file that could be read: ``file`` and what the model says of it.
+        rows: One for every file that could be read: ``file`` and what the model says of it; or
+            one for every episode played.
         failures: File to the reason why it could not be predicted.
         pictures: The pictures written.
         folder: Where everything was written, if anything was.
@@ -43,8 +45,9 @@ class Predictions:
 
 def predict(
     reference: str | Path,
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path] = (),
     *,
+    options: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     batch_size: int = 32,
     device: str | None = None,
@@ -55,11 +58,13 @@ def predict(
 
     A model reads a file (``read_file``) and then either predicts on stacked tensors of one shape
     (``predict_step``), or, where it has ``predict_sample``, on each file by itself. Where it has
-    ``write_prediction``, that writes files of its own, such as label maps.
+    ``write_prediction``, that writes files of its own, such as label maps. A model that acts in
+    an environment (``play``) takes no files and plays.
 
     Args:
         reference: The model, as for ``zoo.load``.
         paths: Files, or folders whose files of the kinds the model reads are taken.
+        options: Keyword arguments of the ``play`` of a model that acts.
         out: A new folder for ``predictions.csv``, ``predictions.json``, ``pictures/`` and what
             the model writes. Without, nothing is written; a model with files to write has them
             in ``predictions/<time>``.
@@ -74,13 +79,29 @@ def predict(
 
     Raises:
         UsageError: the model reads no files or has no probability maps, there are no files,
-            ``out`` is not empty, or the batch size is below 1.
+            ``out`` is not empty, the batch size is below 1, or there is no such option.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
     if out is not None:
         require_empty(out)
     model = load(reference)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if hasattr(model, "play"):
+        if paths:
+            raise UsageError(
+                f"the model of {reference} plays in its environment and takes no files; leave "
+                f"{', '.join(map(str, paths))} away"
+            )
+        chosen = read_options(type(model), "play", options or {})
+        return _play(model.to(place), chosen, Path(out) if out else timed_folder(FOLDER))
+    if options:
+        raise UsageError(
+            f"the model of {reference} takes files and no option "
+            + ", ".join(f"--{name}" for name in options)
+        )
+    if not paths:
+        raise UsageError(f"name the files or folders that the model of {reference} is to read")
     if not hasattr(model, "read_file"):
         raise UsageError(
             f"the model of {reference} does not say how it reads a file (read_file), so it cannot "
@@ -93,7 +114,6 @@ def predict(
             "predictions.json: leave --probabilities away"
         )
     files = find_files(paths, model.input_suffixes)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model.to(place)
     if out is None and writes:
         out = timed_folder(FOLDER)
@@ -104,6 +124,17 @@ def predict(
         _predict_batches(model, _shown(files, progress), batch_size, place, found)
     if found.folder:
         _write(found.folder, found)
+    return found
+
+
+def _play(model: Any, options: Mapping[str, Any], folder: Path) -> Predictions:
+    found = Predictions(folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.inference_mode():
+        rows = model.play(folder, **options)
+    found.rows = [{"episode": number, **row} for number, row in enumerate(rows, 1)]
+    found.pictures = sorted(p for p in folder.rglob("*") if p.suffix in (".gif", ".png"))
+    _write(folder, found)
     return found
 
 

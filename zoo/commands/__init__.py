@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
 from zoo import __version__
+from zoo.commands.parser import CommandParser
 from zoo.errors import ZooError
 
 COMMANDS = (
@@ -32,11 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "zoo",
         description="Train, test and share the models of the zoo.",
         epilog="--debug before or after a command shows the traceback of an error.",
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -18,7 +18,7 @@ from zoo.registry import package_folder, registry
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("doctor", help="what works, what is broken", allow_abbrev=False)
+    parser = commands.add_parser("doctor", help="what works, what is broken")
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)
 

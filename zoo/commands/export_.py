@@ -14,7 +14,6 @@ def add_to(commands: Any) -> None:
         help="write a trained model as a file that needs no zoo",
         description="Write a trained model as a torch.export or ONNX file, kept only if it gives "
         "the model's outputs on real inputs.",
-        allow_abbrev=False,
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("--format", required=True, choices=("torch-export", "onnx"))

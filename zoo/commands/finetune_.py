@@ -17,7 +17,6 @@ def add_to(commands: Any) -> None:
         usage="zoo finetune REF --data NAME [--data.KEY VALUE] [--model.KEY VALUE] ...",
         description="Start from a trained model: a new head for the new data's classes, the rest "
         "kept and reported. Settings are those the model was trained by, unless overridden.",
-        allow_abbrev=False,
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("--data", help="the dataset to train on; the model's own by default")

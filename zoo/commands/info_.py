@@ -14,7 +14,7 @@ from zoo.registry import entry_name, nearest, registry
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="all about one entry", allow_abbrev=False)
+    parser = commands.add_parser("info", help="all about one entry")
     parser.add_argument("name", help="a model, dataset, recipe, checkpoint or plugin")
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)

@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("list", help="what there is", allow_abbrev=False)
+    parser = commands.add_parser("list", help="what there is")
     parser.add_argument("kind", nargs="?", choices=sorted(KINDS), help="one kind; all without")
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)

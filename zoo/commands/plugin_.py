@@ -10,7 +10,7 @@ SUBCOMMANDS = ("new", "check")
 
 def add_to(commands: Any) -> None:
     """Add the command and its subcommands, ``zoo.commands.plugin_<name>``."""
-    parser = commands.add_parser("plugin", help="write and check a plugin", allow_abbrev=False)
+    parser = commands.add_parser("plugin", help="write and check a plugin")
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
     for name in SUBCOMMANDS:
         importlib.import_module(f"zoo.commands.plugin_{name}").add_to(subcommands)

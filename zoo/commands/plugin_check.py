@@ -24,7 +24,6 @@ def add_to(commands: Any) -> None:
         help="check everything a plugin registers",
         description="Run the conformance kit over an installed plugin, all of them without NAME. "
         "Data that are not embedded are looked for under $ZOO_DATA/DATASET.",
-        allow_abbrev=False,
     )
     parser.add_argument("name", nargs="?", help="a plugin (`zoo list plugins`)")
     parser.add_argument("--json", action="store_true", help="a list of objects")

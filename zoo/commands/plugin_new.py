@@ -16,7 +16,6 @@ def add_to(commands: Any) -> None:
         help="write a new plugin",
         description="Write a small, complete plugin: it installs, passes `zoo plugin check` and "
         "trains, unedited. Then put in your own model and data.",
-        allow_abbrev=False,
     )
     parser.add_argument("name", help="its name, and the family of its recipes")
     parser.add_argument(

@@ -17,7 +17,6 @@ def add_to(commands: Any) -> None:
         usage="zoo test REF [--data NAME] [--data.KEY VALUE] ... [--out DIR] [--json]",
         description="Measure a trained model: on the test part of its own data, on everything "
         "found under a folder (--data.split all --data.root DIR), or on another dataset.",
-        allow_abbrev=False,
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("--out", help="write metrics.json and figures into this new folder")

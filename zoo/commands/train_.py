@@ -20,7 +20,6 @@ def add_to(commands: Any) -> None:
         usage="zoo train RECIPE [--model.KEY VALUE] [--data.KEY VALUE] [--trainer.KEY VALUE] ...",
         description="Train, test and bundle what a recipe describes. `zoo train RECIPE --help` "
         "lists the arguments of its model and dataset.",
-        allow_abbrev=False,
         add_help=False,
     )
     parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")

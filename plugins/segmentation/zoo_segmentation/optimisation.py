@@ -1,18 +1,19 @@
-"""Optimisers and learning rate schedules by name."""
+"""The optimiser and the schedule of Stollenga et al. 2015, beside the zoo's own."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from zoo import optimisation
 from zoo.errors import UsageError
+from zoo.optimisation import Factor, parameter_groups
 
 OPTIMIZERS = ("adamw", "normalised-momentum")
-SCHEDULES = ("constant", "onecycle", "cosine", "halving")
+SCHEDULES = (*optimisation.SCHEDULES, "halving")
 
 
 class NormalisedMomentum(torch.optim.Optimizer):
@@ -131,24 +132,19 @@ def optimizer(
     """
     if name not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
-    kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for path, parameter in parameters:
-        inside = lr_backbone is None or any(path.startswith(f"{part}.") for part in head)
-        rate = lr if inside or lr_backbone is None else lr_backbone
-        decay = weight_decay if _decays(path, parameter) else 0.0
-        kinds.setdefault((rate, decay), []).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": chosen, "lr": rate, "weight_decay": decay}
-        for (rate, decay), chosen in kinds.items()
-    ]
     if name == "normalised-momentum":
+        groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
         return NormalisedMomentum(groups, lr=lr)
-    # Lightning clips no gradients for a fused optimiser under mixed precision.
-    return torch.optim.AdamW(groups, lr=lr)
-
-
-def _decays(path: str, parameter: nn.Parameter) -> bool:
-    return parameter.ndim > 1 and not path.rsplit(".", 1)[-1].startswith("bias")
+    # Not fused: gradients are clipped under mixed precision here.
+    return optimisation.optimizer(
+        name,
+        parameters,
+        lr,
+        weight_decay=weight_decay,
+        head=head,
+        lr_backbone=lr_backbone,
+        fused=False,
+    )
 
 
 def schedule(
@@ -157,14 +153,12 @@ def schedule(
     warmup: float = 0.1,
     half_life: float = 100.0,
     floor: float = 1e-4,
-) -> Callable[[int], float]:
+) -> Factor:
     """The factor on the learning rate at every optimiser step.
 
     Args:
-        name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
-            steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0.
-            ``halving``: ``floor + 2^(-step / half_life)``, as in Stollenga et al. 2015, whose
-            epoch is one sub-volume.
+        name: One of ``zoo.optimisation.schedule``, or ``halving``: ``floor + 2^(-step /
+            half_life)``, as in Stollenga et al. 2015, whose epoch is one sub-volume.
         total_steps: Optimiser steps of the whole training.
         warmup: Part of the steps in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
@@ -173,28 +167,8 @@ def schedule(
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
-    if name == "constant":
-        return lambda step: 1.0
     if name == "halving":
         return lambda step: floor + 0.5 ** (step / half_life)
     if name not in SCHEDULES:
         raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    if not math.isfinite(total_steps):
-        raise UsageError(
-            f"schedule {name!r} has to know when training ends; set trainer.max_epochs or "
-            "trainer.max_steps, or take the schedule 'constant' or 'halving'"
-        )
-    if name == "cosine":
-        return lambda step: _half_cosine(step / max(total_steps, 1))
-    rise = max(warmup * total_steps, 1.0)
-
-    def onecycle(step: int) -> float:
-        if step < rise:
-            return 0.04 + 0.96 * step / rise
-        return max(_half_cosine((step - rise) / max(total_steps - rise, 1.0)), 1e-4)
-
-    return onecycle
-
-
-def _half_cosine(progress: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return optimisation.schedule(name, total_steps, warmup)

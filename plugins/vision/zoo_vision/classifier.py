@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo import figures
+from zoo import figures, optimisation
 from zoo.errors import UsageError
-from zoo_vision import optimisation
+from zoo_vision import schedules
 from zoo_vision.augmentation import Deformation
 from zoo_vision.data.decoding import read_image, suffixes
 from zoo_vision.layers import resize
@@ -144,10 +144,12 @@ class Classifier(L.LightningModule):
         for name, known, value in (
             ("fit", ("resize", "pad"), fit),
             ("optimizer", optimisation.OPTIMIZERS, optimizer),
-            ("schedule", optimisation.SCHEDULES, schedule),
+            ("schedule", schedules.SCHEDULES, schedule),
         ):
             if value not in known:
                 raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+        if lr <= 0:
+            raise UsageError(f"lr is {lr}; it has to be above 0")
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.image_size = _pair("image_size", image_size)
@@ -311,7 +313,7 @@ class Classifier(L.LightningModule):
         )
         total = self.trainer.estimated_stepping_batches
         epochs = self.trainer.max_epochs or 1
-        factor = optimisation.schedule(
+        factor = schedules.schedule(
             values["schedule"],
             total,
             total / epochs if epochs > 0 else 1,

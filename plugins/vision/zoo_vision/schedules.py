@@ -1,0 +1,38 @@
+"""The learning rate schedule of Ciresan et al. 2012, beside the zoo's own."""
+
+from __future__ import annotations
+
+from zoo import optimisation
+from zoo.errors import UsageError
+from zoo.optimisation import Factor
+
+SCHEDULES = (*optimisation.SCHEDULES, "exponential")
+
+
+def schedule(
+    name: str,
+    total_steps: float,
+    steps_per_epoch: float,
+    warmup: float = 0.2,
+    decay: float = 0.993,
+    floor: float = 0.03,
+) -> Factor:
+    """The factor on the learning rate at every optimiser step.
+
+    Args:
+        name: One of ``zoo.optimisation.schedule``, or ``exponential``: ``max(decay^epoch,
+            floor)``, a step down every epoch, as in Ciresan et al. 2012.
+        total_steps: Optimiser steps of the whole training.
+        steps_per_epoch: Optimiser steps of an epoch.
+        warmup: Part of the steps in which ``onecycle`` goes up.
+        decay: Factor an epoch of ``exponential``.
+        floor: Smallest factor of ``exponential``.
+
+    Raises:
+        UsageError: there is no such schedule, or it needs an end and the training has none.
+    """
+    if name == "exponential":
+        return lambda step: max(decay ** (step // max(steps_per_epoch, 1)), floor)
+    if name not in SCHEDULES:
+        raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
+    return optimisation.schedule(name, total_steps, warmup)
