@@ -6,9 +6,22 @@ from zoo.hooks import hookimpl
 ZOO_PLUGIN_API = 1
 
 
+_LIPREADER = (
+    "Wand, Schmidhuber: Improving Speaker-Independent Lipreading with Domain-Adversarial "
+    "Training, Interspeech 2017 (arXiv:1708.01565)"
+)
+
+
 @hookimpl
 def zoo_models() -> list[Model]:
-    return []
+    return [
+        Model(
+            "lipreader",
+            "zoo_lipreading.lipreader:Lipreader",
+            "Words from clips of a mouth, and domain-adversarial adaptation to a new speaker",
+            paper=_LIPREADER,
+        ),
+    ]
 
 
 @hookimpl

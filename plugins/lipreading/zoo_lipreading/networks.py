@@ -1,0 +1,145 @@
+"""The lipreading network: frames, feed-forward layers, LSTM, classification of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zoo_lipreading.layers.frames import ACTIVATIONS, ConvolutionalFront, Deltas, FrameLayers
+from zoo_lipreading.layers.masking import masked_mean
+from zoo_lipreading.layers.recurrent import Recurrent
+
+
+class Representation(NamedTuple):
+    """What the layers make of a batch of clips.
+
+    Attributes:
+        layers: Outputs of the feed-forward layers, each (N, T, size).
+        sequence: Outputs of the LSTM, (N, T, features).
+        segment: One vector a clip, (N, features).
+    """
+
+    layers: list[Tensor]
+    sequence: Tensor
+    segment: Tensor
+
+
+class Encoder(nn.Module):
+    """Clips of mouth images to sequences and to one vector a clip.
+
+    Args:
+        image_size: (H, W) of a frame.
+        deltas: Order of the frame differences given beside the images: 0, 1 or 2.
+        channels: Output channels of convolutions that each halve the image; none for the plain
+            feed-forward net.
+        feedforward: Units of the feed-forward layers on each frame.
+        lstm: Units of each LSTM layer.
+        bidirectional: Also read clips backwards.
+        activation: Of the feed-forward layers: ``tanh`` or ``relu``.
+        dropout: Rate after each layer.
+        pooling: What stands for a clip: ``last`` is the LSTM's state after its last valid frame,
+            ``mean`` the mean over its frames.
+    """
+
+    def __init__(
+        self,
+        image_size: Sequence[int],
+        deltas: int = 0,
+        channels: Sequence[int] = (),
+        feedforward: Sequence[int] = (128, 128),
+        lstm: Sequence[int] = (128,),
+        bidirectional: bool = False,
+        activation: str = "tanh",
+        dropout: float = 0.5,
+        pooling: str = "last",
+    ) -> None:
+        super().__init__()
+        height, width = image_size
+        self.deltas = Deltas(deltas)
+        count = (deltas + 1) * height * width
+        self.front: ConvolutionalFront | None = None
+        if channels:
+            self.front = ConvolutionalFront(deltas + 1, (height, width), channels, dropout / 2)
+            count = self.front.features
+        self.feedforward = FrameLayers(count, feedforward, activation, dropout)
+        self.lstm = Recurrent(self.feedforward.features, lstm, bidirectional, dropout)
+        self.pooling = pooling
+        self.features = self.lstm.features
+
+    def forward(self, video: Tensor, lengths: Tensor | None = None) -> Representation:
+        """Read clips.
+
+        Args:
+            video: (N, T, H, W), normalised, padded after each clip's end.
+            lengths: int64 (N,), frames of each clip; None where all are T long.
+        """
+        count, frames = video.shape[:2]
+        images = self.deltas(video, lengths)
+        if self.front is None:
+            vectors = images.flatten(2)
+        else:
+            vectors = self.front(images.flatten(0, 1)).view(count, frames, -1)
+        layers = self.feedforward(vectors)
+        sequence, last = self.lstm(layers[-1] if layers else vectors, lengths)
+        segment = last if self.pooling == "last" else masked_mean(sequence, lengths)
+        return Representation(layers, sequence, segment)
+
+
+class LipreaderNet(nn.Module):
+    """Clips of mouth images to the word that is spoken in each.
+
+    Args:
+        encoder: What reads the clips.
+        num_classes: Number of words.
+        classifier: Units of layers between the encoder and the words.
+        activation: Of those layers: ``tanh`` or ``relu``.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        num_classes: int,
+        classifier: Sequence[int] = (),
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        layers: list[nn.Module] = []
+        size = encoder.features
+        for units in classifier:
+            layers += [nn.Linear(size, units), ACTIVATIONS[activation]()]
+            size = units
+        self.classifier = nn.Sequential(*layers)
+        self.head = nn.Linear(size, num_classes)
+
+    def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Classify clips.
+
+        Args:
+            video: (N, T, H, W), normalised, padded after each clip's end.
+            lengths: int64 (N,), frames of each clip; None where all are T long.
+
+        Returns:
+            Logits (N, num_classes).
+        """
+        return self.classify(self.encoder(video, lengths))
+
+    def classify(self, representation: Representation) -> Tensor:
+        """Logits (N, num_classes) of clips that were read."""
+        return self.head(self.classifier(representation.segment))
+
+
+def initialise(module: nn.Module, std: float) -> None:
+    """Draw every weight from a normal distribution cut at two deviations; biases become 0.
+
+    Source: the lab's later code (ascarrambad/lipreading), with std 0.1.
+    """
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std)
+            else:
+                parameter.zero_()
