@@ -41,6 +41,13 @@ def zoo_datasets() -> list[Dataset]:
             licence="research",
             homepage="https://doi.org/10.1109/34.982900",
         ),
+        Dataset(
+            "grid",
+            "zoo_lipreading.data.grid:Grid",
+            "GRID: sentences of six words by 34 speakers, whole or word by word",
+            licence="see the deposit's terms",
+            homepage="https://doi.org/10.5281/zenodo.3625687",
+        ),
     ]
 
 

@@ -47,6 +47,8 @@ class Clip:
         label: Class of a word.
         targets: Symbols of a sentence, from 1 on; 0 is CTC's blank.
         audio: float32 (Ta, F), features of the sound.
+        recording: What it was cut from, if from something longer: validation and training never
+            share a recording.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Clip:
     label: int = 0
     targets: tuple[int, ...] | None = None
     audio: np.ndarray | None = None
+    recording: str | None = None
 
 
 class Clips(Dataset[Sample]):

@@ -192,11 +192,11 @@ class LipDataModule(LightningDataModule):
             )
             adapt = first_seconds(parts.adapt, self.target_seconds, listing.frame_rate, self.seed)
             parts = Parts(parts.train, parts.val, parts.test, adapt)
-            normaliser = self._normaliser(parts)
+            normaliser = self._normaliser(parts, speakers)
             self._found = parts, normaliser, self._describe(listing, parts, normaliser, speakers)
         return self._found
 
-    def _normaliser(self, parts: Parts) -> Normaliser:
+    def _normaliser(self, parts: Parts, speakers: Sequence[str]) -> Normaliser:
         """Statistics of the clips that may be looked at: training clips, and of the target
         those to adapt to; where there are no training clips, of all that are tested."""
         seen = parts.train or parts.test
@@ -206,6 +206,14 @@ class LipDataModule(LightningDataModule):
         elif self.normalisation == "speaker":
             for clip in (*seen, *parts.adapt):
                 groups.setdefault(clip.speaker, []).append(clip)
+            unseen = {clip.speaker for clip in (*parts.val, *parts.test)} - groups.keys()
+            if unseen:
+                names = ", ".join(speakers[each] for each in sorted(unseen))
+                raise UsageError(
+                    f"{self.root}: with split={self.split!r} there is no clip that may be "
+                    f"looked at to normalise those of {names}; allow more target_seconds, or take "
+                    "another normalisation"
+                )
         video: dict[int | None, Statistics] = {}
         audio: dict[int | None, Statistics] = {}
         for key, clips in groups.items():
@@ -306,8 +314,10 @@ class LipDataModule(LightningDataModule):
 
     def _part(self, name: str, clips: list[Clip]) -> list[Clip]:
         if not clips:
+            left_out = self._read()[2]["skipped_clips"]
             raise UsageError(
                 f"{self.root}: with split={self.split!r} no clip is in the {name} part"
+                + (f"; {left_out} clips were left out, see the warning" if left_out else "")
             )
         return clips
 

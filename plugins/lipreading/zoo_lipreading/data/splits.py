@@ -136,8 +136,8 @@ def divide(
         clips: All clips; those of speakers outside the split are left out.
         speakers: Names by index.
         split: Who is trained on and tested on.
-        val_fraction: Share of the labelled training clips held out for validation, chosen by a
-            constant seed; at least one clip if above 0.
+        val_fraction: Share of the recordings of the labelled training clips held out for
+            validation, chosen by a constant seed; at least one if above 0.
         adaptation: ``inductive`` adapts to the target's training clips and tests on its held-out
             ones; ``transductive`` adapts to, and tests on, all of its clips.
         all_of_source: Train on the source's held-out clips too, where there is a target.
@@ -148,13 +148,14 @@ def divide(
     if not split.sources:
         return Parts([], [], targets, [])
     training = [clip for clip in sources if not clip.held_out or (all_of_source and targets)]
-    chosen: set[int] = set()
-    if val_fraction and len(training) > 1:
-        count = min(max(1, round(len(training) * val_fraction)), len(training) - 1)
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(training))
-        chosen = set(order[:count].tolist())
-    train = [clip for index, clip in enumerate(training) if index not in chosen]
-    val = [clip for index, clip in enumerate(training) if index in chosen]
+    recordings = list(dict.fromkeys(clip.recording or clip.name for clip in training))
+    chosen: set[str] = set()
+    if val_fraction and len(recordings) > 1:
+        count = min(max(1, round(len(recordings) * val_fraction)), len(recordings) - 1)
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(recordings))
+        chosen = {recordings[index] for index in order[:count]}
+    train = [clip for clip in training if (clip.recording or clip.name) not in chosen]
+    val = [clip for clip in training if (clip.recording or clip.name) in chosen]
     everything = adaptation == "transductive"
     adapt = [clip for clip in targets if everything or not clip.held_out]
     if targets and test_on == "target":

@@ -1,0 +1,264 @@
+"""The GRID audiovisual sentence corpus."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from zoo.errors import UsageError
+from zoo_lipreading.data.align import GRAMMAR, WORDS, Segment, segments, transcript
+from zoo_lipreading.data.batches import Clip
+from zoo_lipreading.data.grid_files import GridFiles, find_grid
+from zoo_lipreading.data.module import LipDataModule, Listing
+from zoo_lipreading.data.normalisation import Normalisation
+from zoo_lipreading.data.problems import Problems
+from zoo_lipreading.data.splits import SPLIT_SEED, Adaptation, Split, TestOn
+from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
+from zoo_lipreading.video.cache import default_folder
+from zoo_lipreading.video.face import NoMouthError
+from zoo_lipreading.video.mouths import Mouths, stored
+
+log = logging.getLogger(__name__)
+FRAME_RATE = 25.0
+UNSEEN = ("s1", "s2", "s20", "s22")
+"""LipNet's test speakers."""
+OVERLAPPED = 255
+"""Clips of each speaker that LipNet's other split holds out."""
+SHOWN = 10
+
+
+class Grid(LipDataModule):
+    """GRID, read in place: its videos or picture sequences, and its alignments.
+
+    A clip is a sentence of six words, which its file's name spells; with ``unit: word`` the
+    alignments cut it into words, the end frame included. Mouths are found and cropped once, and
+    kept in ``cache``. Clips without a face, grey ones and, of words, those without an alignment are
+    left out, listed in a warning and counted in the fact ``skipped_clips``.
+
+    Of a target's clips to adapt to, ``unit: word`` takes the times of the words from the
+    alignments, but not the words.
+
+    Source: Cooke, Barker, Cunningham, Shao: An audio-visual corpus for speech perception and
+    automatic speech recognition, Journal of the Acoustical Society of America 120(5), 2006;
+    Assael, Shillingford, Whiteson, de Freitas: LipNet, 2016 (arXiv:1611.01599), for the splits
+    ``unseen`` and ``overlapped``.
+
+    Args:
+        root: The folder that holds the speakers' folders, s1 to s34.
+        batch_size: Clips in a batch, on each device; with a target, so many of each half.
+        num_workers: Processes that prepare training batches, and threads that crop mouths.
+        seed: Seed of the order, and of which target clips are taken; the split does not depend
+            on it.
+        split: ``multi-speaker`` (by clip), ``speaker:NAME``, ``leave-out:NAME``, ``A,B->C``,
+            ``1->next:NAME``, ``4->next:NAME`` and ``8->next:NAME`` (so many speakers from NAME
+            on, and the one after them), ``unseen``, ``overlapped`` or ``all``.
+        target: Let training batches carry unlabelled clips of the target speakers.
+        target_seconds: How much video of the target may be looked at; without, all there is.
+        adaptation: ``inductive`` tests the target on its held-out clips only; ``transductive``
+            looks at and tests on all of them.
+        all_of_source: Where there is a target, train on the held-out clips of the source too.
+        test_on: ``target``, or ``source`` to test the held-out clips of the source.
+        val_fraction: Share of the training clips held out for validation, always the same ones.
+        test_fraction: Share of each speaker's sentences held out for testing, always the same
+            ones; ``overlapped`` holds out 255.
+        normalisation: Pixel by pixel, with the mean and deviation of all training clips
+            (``global``), of the same speaker's (``speaker``, an unsupervised adaptation) or of
+            the clip (``clip``).
+        size: Height and width of the mouths.
+        unit: ``word`` or ``sentence``.
+        tokens: What a sentence is written in, ``characters`` or ``words``.
+        finder: What finds the mouth: ``haar``, or a function of yours as
+            ``package.module:function``.
+        cache: Folder where mouths are kept; without, ``.zoo-cache`` under the root if that can
+            be written to, otherwise the user's cache folder.
+        skip_faulty: Leave files out that cannot be used, instead of refusing all.
+    """
+
+    conformance_arguments: ClassVar[dict[str, Any]] = {"size": [10, 20]}
+
+    def __init__(
+        self,
+        root: str = "data/grid",
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 0,
+        split: str = "multi-speaker",
+        target: bool = False,
+        target_seconds: float | None = None,
+        adaptation: Adaptation = "inductive",
+        all_of_source: bool = False,
+        test_on: TestOn = "target",
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        normalisation: Normalisation = "global",
+        size: list[int] | None = None,
+        unit: Unit = "word",
+        tokens: Tokens = "characters",
+        finder: str = "haar",
+        cache: str | None = None,
+        skip_faulty: bool = False,
+    ) -> None:
+        super().__init__(
+            root,
+            batch_size,
+            num_workers,
+            seed,
+            split,
+            target=target,
+            target_seconds=target_seconds,
+            adaptation=adaptation,
+            all_of_source=all_of_source,
+            test_on=test_on,
+            val_fraction=val_fraction,
+            normalisation=normalisation,
+            size=[40, 80] if size is None else size,
+        )
+        check_units(unit, tokens)
+        if not 0 <= test_fraction < 1:
+            raise UsageError(
+                f"test_fraction is {test_fraction:g}; it must be at least 0 and below 1"
+            )
+        self.test_fraction = test_fraction
+        self.unit = unit
+        self.tokens: Tokens = tokens
+        self.finder = finder
+        self.cache = cache
+        self.skip_faulty = skip_faulty
+        self._files: GridFiles | None = None
+
+    def _speakers(self) -> list[str]:
+        root = Path(self.root)
+        if not root.is_dir():
+            raise UsageError(
+                f"there is no {root}; point --data.root at the folder of GRID that holds s1, s2, "
+                "and so on"
+            )
+        self._files = find_grid(root)
+        if not self._files.speakers:
+            raise UsageError(
+                f"{root} has no clip of GRID, such as s1/video/bbaf2n.mpg; point --data.root at "
+                "the folder that holds s1, s2, ..."
+            )
+        return self._files.speakers
+
+    def _named_splits(self, speakers: Sequence[str]) -> Mapping[str, Split]:
+        unseen = tuple(name for name in UNSEEN if name in speakers)
+        named = {
+            "unseen": Split(tuple(name for name in speakers if name not in unseen), unseen),
+            "overlapped": Split(tuple(speakers)),
+        }
+        for count in (1, 4, 8):
+            for first in range(len(speakers) - count):
+                sources = tuple(speakers[first : first + count])
+                split = Split(sources, (speakers[first + count],))
+                named[f"{count}->next:{speakers[first]}"] = split
+        return named
+
+    def _list(self, speakers: Sequence[str], used: Sequence[str]) -> Listing:
+        assert self._files is not None
+        folder = default_folder(Path(self.root)) if self.cache is None else Path(self.cache)
+        mouths = Mouths(self.size, self.finder, cache=folder)
+        problems = Problems(self.root, self.skip_faulty)
+        skipped: dict[str, str] = {}
+        vocabulary = Vocabulary(WORDS, self.tokens)
+        clips: list[Clip] = []
+        for speaker in used:
+            videos = self._files.videos[speaker]
+            held_out = self._held_out(speaker, sorted(videos))
+            aligns = self._files.aligns.get(speaker, {})
+            files = self._crop(mouths, videos, problems, skipped)
+            for code, file in files.items():
+                words = transcript(code)
+                assert words is not None
+                video, index = videos[code], speakers.index(speaker)
+                with problems.of(video):
+                    frames = len(np.load(file, mmap_mode="r"))
+                    align = aligns.get(code)
+                    # A sentence needs no alignment, but a wrong one is wrong.
+                    parts = segments(align, frames, words) if align else []
+                    if self.unit == "sentence":
+                        targets = vocabulary.encode(words)
+                        name = f"{speaker}/{code}"
+                        read = stored(file)
+                        held = code in held_out
+                        clips.append(Clip(name, index, held, frames, read, targets=targets))
+                    elif align is None:
+                        skipped[str(video)] = (
+                            f"{video}: there is no {code}.align, without which its words cannot "
+                            "be told apart (--data.unit sentence needs none)"
+                        )
+                    clips += self._words(parts, speaker, code, index, code in held_out, file)
+        skipped |= problems.report()
+        if skipped:
+            shown = [*skipped.values()][:SHOWN]
+            if len(skipped) > SHOWN:
+                shown.append(f"and {len(skipped) - SHOWN} more")
+            log.warning("%d clips are left out:\n  %s", len(skipped), "\n  ".join(shown))
+        names = WORDS if self.unit == "word" else vocabulary.symbols
+        return Listing(clips, FRAME_RATE, names, mouths.parameters, GRAMMAR, skipped)
+
+    def _words(
+        self, parts: Sequence[Segment], speaker: str, code: str, index: int, held: bool, file: Path
+    ) -> list[Clip]:
+        """The words of a sentence, each a clip."""
+        if self.unit == "sentence":
+            return []
+        return [
+            Clip(
+                f"{speaker}/{code} {part.word}",
+                index,
+                held,
+                part.last + 1 - part.first,
+                stored(file, part.first, part.last + 1),
+                WORDS.index(part.word),
+                recording=f"{speaker}/{code}",
+            )
+            for part in parts
+        ]
+
+    def _crop(
+        self,
+        mouths: Mouths,
+        videos: Mapping[str, Path],
+        problems: Problems,
+        skipped: dict[str, str],
+    ) -> dict[str, Path]:
+        """The stored mouths of the clips that have one, by code."""
+
+        def make(item: tuple[str, Path]) -> tuple[str, Path | UsageError]:
+            try:
+                return item[0], mouths.file(item[1])
+            except UsageError as error:
+                return item[0], error
+
+        files = {}
+        # Decoding and OpenCV let other threads run.
+        with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
+            for code, found in pool.map(make, sorted(videos.items())):
+                if isinstance(found, NoMouthError):
+                    skipped[str(videos[code])] = str(found)
+                elif isinstance(found, UsageError):
+                    problems.reasons[str(videos[code])] = str(found)
+                else:
+                    files[code] = found
+        return files
+
+    def _held_out(self, speaker: str, codes: Sequence[str]) -> set[str]:
+        """Codes of the sentences that are a speaker's test clips."""
+        count = round(len(codes) * self.test_fraction)
+        if self.split == "overlapped":
+            count = OVERLAPPED
+            if len(codes) <= count:
+                raise UsageError(
+                    f"the split 'overlapped' holds out {count} clips of each speaker, and "
+                    f"{self.root} has {len(codes)} of {speaker}; use multi-speaker with a sample"
+                )
+        elif self.test_fraction and len(codes) > 1:
+            count = min(max(1, count), len(codes) - 1)
+        order = np.random.default_rng([SPLIT_SEED, int(speaker[1:])]).permutation(len(codes))
+        return {codes[index] for index in order[:count]}
