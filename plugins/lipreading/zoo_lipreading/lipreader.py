@@ -15,13 +15,14 @@ from zoo.figures import confusion_matrix
 from zoo_lipreading.adversary import Adversary, Schedule, read_attach
 from zoo_lipreading.figures import clip_sheet
 from zoo_lipreading.networks import Encoder, LipreaderNet, initialise
+from zoo_lipreading.prediction import WordReading
 from zoo_lipreading.reader import Reader, check_units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Lipreader(Reader):
+class Lipreader(WordReading, Reader):
     """Feed-forward layers and an LSTM over mouth images; the word is read off after the clip's
     last valid frame.
 

@@ -90,13 +90,16 @@ def read_align(path: Path) -> list[tuple[int, int, int, str]]:
     return words
 
 
-def segments(path: Path, frames: int | None, expected: Sequence[str] | None) -> list[Segment]:
+def segments(
+    path: Path, frames: int, expected: Sequence[str] | None = None, *, any_word: bool = False
+) -> list[Segment]:
     """The words of an alignment in frames.
 
     Args:
         path: The alignment.
-        frames: Length of its clip; None leaves that unchecked.
+        frames: Length of its clip.
         expected: The words that it has to hold; None leaves that unchecked.
+        any_word: Allow words that are none of GRID's.
 
     Raises:
         UsageError: it is malformed, lasts longer than the clip, has a word that is none of
@@ -105,20 +108,18 @@ def segments(path: Path, frames: int | None, expected: Sequence[str] | None) -> 
     found: list[Segment] = []
     for number, start, end, word in read_align(path):
         where = f"{path}:{number}"
-        if word not in WORDS:
+        if word not in WORDS and not any_word:
             raise UsageError(f"{where}: {word!r} is none of the {len(WORDS)} words of GRID")
         if expected is not None and (len(found) >= len(expected) or word != expected[len(found)]):
             raise UsageError(
                 f"{where}: the word is {word!r}, and the clip's name says {' '.join(expected)!r}"
             )
-        if frames is not None and end > frames * UNITS_PER_FRAME:
+        if end > frames * UNITS_PER_FRAME:
             raise UsageError(
                 f"{where}: {word!r} ends at {end}, and the clip of {frames} frames ends at "
                 f"{frames * UNITS_PER_FRAME}"
             )
-        last = end // UNITS_PER_FRAME
-        if frames is not None:
-            last = min(last, frames - 1)
+        last = min(end // UNITS_PER_FRAME, frames - 1)
         found.append(Segment(word, start // UNITS_PER_FRAME, last))
     if expected is not None and len(found) < len(expected):
         raise UsageError(

@@ -134,24 +134,36 @@ class AVLetters(LipDataModule):
                         len(video),
                         partial(np.asarray, video),
                         LETTERS.index(letter),
-                        audio=self._audio(path, len(video)) if self.audio else None,
+                        audio=read_mfcc(path, len(video) / FRAME_RATE) if self.audio else None,
                     )
                 )
         skipped = problems.report()
         crop = {"method": "publisher", "size": [HEIGHT, WIDTH]}
         return Listing(clips, FRAME_RATE, LETTERS, crop, skipped=skipped)
 
-    def _audio(self, video: Path, frames: int) -> np.ndarray:
-        name = video.name.replace("-lips.mat", ".mfcc")
-        path = Path(self.root) / "Audio" / "mfcc" / "Clean" / name
-        features, period = read_htk(path)
-        gap = len(features) * period - frames / FRAME_RATE
-        if abs(gap) > MAX_GAP:
-            raise UsageError(
-                f"{path} lasts {len(features) * period:.2f} s and {video} "
-                f"{frames / FRAME_RATE:.2f} s; they may differ by {MAX_GAP} s"
-            )
-        return features
+
+def read_mfcc(video: Path, seconds: float) -> np.ndarray:
+    """The features of the sound that goes with a file of AVLetters.
+
+    Args:
+        video: ``Lips/A1_Anya-lips.mat``, whose sound is ``Audio/mfcc/Clean/A1_Anya.mfcc``.
+        seconds: How long it lasts.
+
+    Returns:
+        float32 (frames of 20 ms, 26).
+
+    Raises:
+        UsageError: it is unreadable, or of another length than the video.
+    """
+    name = video.name.replace("-lips.mat", ".mfcc")
+    path = video.parent.parent / "Audio" / "mfcc" / "Clean" / name
+    features, period = read_htk(path)
+    if abs(len(features) * period - seconds) > MAX_GAP:
+        raise UsageError(
+            f"{path} lasts {len(features) * period:.2f} s and {video} {seconds:.2f} s; they may "
+            f"differ by {MAX_GAP} s"
+        )
+    return features
 
 
 def read_lips(path: Path, size: Sequence[int] = (HEIGHT, WIDTH)) -> np.ndarray:

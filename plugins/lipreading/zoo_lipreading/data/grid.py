@@ -72,8 +72,8 @@ class Grid(LipDataModule):
         size: Height and width of the mouths.
         unit: ``word`` or ``sentence``.
         tokens: What a sentence is written in, ``characters`` or ``words``.
-        finder: What finds the mouth: ``haar``, or a function of yours as
-            ``package.module:function``.
+        finder: What finds the mouth: ``haar``; ``whole`` for pictures that are mouths already; or
+            a function of yours as ``package.module:function``.
         cache: Folder where mouths are kept; without, ``.zoo-cache`` under the root if that can
             be written to, otherwise the user's cache folder.
         skip_faulty: Leave files out that cannot be used, instead of refusing all.

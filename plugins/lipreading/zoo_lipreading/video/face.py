@@ -77,22 +77,32 @@ def find_by_haar(frames: np.ndarray, /) -> np.ndarray | None:
 find_by_haar.version = "1"  # type: ignore[attr-defined]
 
 
+def whole_picture(frames: np.ndarray, /) -> np.ndarray | None:
+    """The box of the whole picture, for clips that show nothing but a mouth."""
+    height, width = frames.shape[1:]
+    return np.array([0, 0, width, height])
+
+
+_FINDERS: dict[str, MouthFinder] = {"haar": find_by_haar, "whole": whole_picture}
+
+
 def mouth_finder(name: str) -> MouthFinder:
     """The finder of that name.
 
     Args:
-        name: ``haar``, or any function as ``package.module:function``.
+        name: ``haar``; ``whole`` for pictures that are mouths already; or any function as
+            ``package.module:function``.
 
     Raises:
         UsageError: there is none.
     """
-    if name == "haar":
-        return find_by_haar
+    if name in _FINDERS:
+        return _FINDERS[name]
     module, colon, function = name.partition(":")
     if not colon:
         raise UsageError(
-            f"there is no mouth finder {name!r}; it is haar, or a function of yours as "
-            "package.module:function"
+            f"there is no mouth finder {name!r}; it is {' or '.join(_FINDERS)}, or a function of "
+            "yours as package.module:function"
         )
     try:
         found = getattr(importlib.import_module(module), function)

@@ -51,8 +51,19 @@ class Mouths:
         return cached(self.cache, key, lambda: read_mouth(path, self.find, self.size))
 
 
-def read_mouth(path: Path, find: MouthFinder, size: Sequence[int] = SIZE) -> np.ndarray:
+def read_mouth(
+    path: Path,
+    find: MouthFinder,
+    size: Sequence[int] = SIZE,
+    frames: np.ndarray | None = None,
+) -> np.ndarray:
     """Decode a video and crop the mouth.
+
+    Args:
+        path: The video.
+        find: Says where the mouth is.
+        size: Height and width of the result.
+        frames: uint8 (T, H, W), where it is decoded already.
 
     Returns:
         uint8 (T, *size).
@@ -61,7 +72,7 @@ def read_mouth(path: Path, find: MouthFinder, size: Sequence[int] = SIZE) -> np.
         NoMouthError: the clip has no face or is all grey.
         UsageError: it is no video.
     """
-    frames = read_video(path).frames
+    frames = read_video(path).frames if frames is None else frames
     try:
         return crop_mouth(frames, find, size)
     except NoMouthError as error:

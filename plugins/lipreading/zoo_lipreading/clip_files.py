@@ -1,0 +1,146 @@
+"""A user's files as clips that a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.errors import UsageError
+from zoo_lipreading.data.align import UNITS_PER_FRAME, Segment, segments
+from zoo_lipreading.data.avletters import read_lips, read_mfcc, resize
+from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text
+from zoo_lipreading.video.decode import VIDEO_SUFFIXES, read_video
+from zoo_lipreading.video.face import mouth_finder
+from zoo_lipreading.video.mouths import SIZE, read_mouth
+
+SUFFIXES = (*VIDEO_SUFFIXES, ".mat", ".npy")
+_ALIGN_RATE = 25.0
+_SLACK = 0.02
+
+
+@dataclass(frozen=True)
+class ClipSample:
+    """A clip read from a user's file.
+
+    Attributes:
+        mouth: uint8 (T, H, W), to look at.
+        video: float32 (T, H, W), normalised, for the model.
+        frame_rate: Frames a second, of both.
+        segments: Where the words are, if an alignment lies beside the file.
+        audio: float32 (Ta, F), normalised, for models that hear.
+    """
+
+    mouth: np.ndarray
+    video: Tensor
+    frame_rate: float
+    segments: list[Segment] | None
+    audio: Tensor | None = None
+
+
+def read_clip(
+    path: Path, preprocessing: Mapping[str, Any], frame_rate: float, audio_size: int | None
+) -> ClipSample:
+    """Read a file and prepare it as the training data were.
+
+    A video's mouth is found and cropped; ``.mat`` (of AVLetters) and ``.npy`` (uint8, frames x
+    height x width) hold mouths already. A video of another frame rate has frames repeated or
+    left out. A model normalised by its training clips uses their mean and deviation; all others
+    use the file's own, all of it.
+
+    Args:
+        path: The file.
+        preprocessing: The fact of that name of the data that the model was trained on.
+        frame_rate: Frames a second that the model was trained on.
+        audio_size: Features of a frame of sound, for models that hear.
+
+    Raises:
+        UsageError: the file cannot be used, naming it.
+    """
+    size = preprocessing.get("size") or SIZE
+    if path.suffix.lower() == ".mat":
+        mouth = read_lips(path, size)
+    elif path.suffix.lower() == ".npy":
+        mouth = resize(_read_array(path), size)
+    else:
+        mouth = _read_video(path, preprocessing.get("crop") or {}, size, frame_rate)
+    normaliser = _normaliser(preprocessing)
+    audio = None
+    if audio_size is not None:
+        heard = _read_audio(path, len(mouth) / frame_rate)
+        if heard.shape[1] != audio_size:
+            raise UsageError(
+                f"{path}: its sound has {heard.shape[1]} features, and the model takes {audio_size}"
+            )
+        audio = torch.from_numpy(normaliser.audio(heard, 0))
+    return ClipSample(
+        mouth,
+        torch.from_numpy(normaliser.video(mouth, 0)),
+        frame_rate,
+        _segments(path, len(mouth), frame_rate),
+        audio,
+    )
+
+
+def _read_video(path: Path, crop: Mapping[str, Any], size: Any, frame_rate: float) -> np.ndarray:
+    video = read_video(path)
+    # Data whose publisher did the cropping say in what shape.
+    shape = crop.get("size") or size
+    mouth = read_mouth(path, mouth_finder(crop.get("finder", "haar")), shape, video.frames)
+    if abs(video.rate / frame_rate - 1) > _SLACK:
+        count = max(1, round(len(mouth) * frame_rate / video.rate))
+        mouth = mouth[np.arange(count) * len(mouth) // count]
+    return resize(mouth, size)
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} is no readable .npy file ({error})") from error
+    if array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape:
+        raise UsageError(
+            f"{path} is {array.dtype} of {' x '.join(map(str, array.shape))}; it takes mouths in "
+            "uint8 of frames x height x width"
+        )
+    return array
+
+
+def _read_audio(path: Path, seconds: float) -> np.ndarray:
+    if path.suffix.lower() != ".mat":
+        raise UsageError(
+            f"{path}: the model also hears, by features that come with AVLetters; give it the "
+            ".mat files of AVLetters in their folder"
+        )
+    return read_mfcc(path, seconds)
+
+
+def _normaliser(preprocessing: Mapping[str, Any]) -> Normaliser:
+    if preprocessing.get("normalisation") != "global":
+        return Normaliser("clip")
+    size = preprocessing["size"]
+    found: dict[str, dict[int | None, Statistics]] = {}
+    for kind, shape in (("video", size), ("audio", [-1])):
+        if f"{kind}_mean" in preprocessing:
+            mean = from_text(preprocessing[f"{kind}_mean"], shape)
+            found[kind] = {None: (mean, from_text(preprocessing[f"{kind}_std"], shape))}
+    return Normaliser("global", found.get("video"), found.get("audio"))
+
+
+def _segments(path: Path, frames: int, frame_rate: float) -> list[Segment] | None:
+    """The words' places in frames, of an alignment beside the file or in ``../align``."""
+    places = (path.with_suffix(".align"), path.parent.parent / "align" / f"{path.stem}.align")
+    align = next((place for place in places if place.is_file()), None)
+    if align is None:
+        return None
+    if frame_rate != _ALIGN_RATE:
+        raise UsageError(
+            f"{align} counts frames of 1/25 s ({UNITS_PER_FRAME} units), and the model takes "
+            f"{frame_rate:g} frames a second; remove it to read the clip as one word"
+        )
+    return segments(align, frames, any_word=True)

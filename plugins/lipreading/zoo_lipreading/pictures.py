@@ -1,0 +1,98 @@
+"""Mouths with the words that were read from them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+WIDTH = 320
+"""Of a moving picture, in pixels."""
+_BAR = 28
+_FRAMES = 7
+"""Pictures of each word on a page."""
+
+
+class Read(Protocol):
+    """A word with its times in seconds."""
+
+    @property
+    def word(self) -> str: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+def gif(mouth: np.ndarray, frame_rate: float, words: Sequence[Read]) -> bytes:
+    """A moving picture of the mouth, each word under it while it is said.
+
+    Args:
+        mouth: uint8 (T, H, W).
+        frame_rate: Frames a second; the picture moves as fast, to a hundredth of a second.
+        words: What was read.
+
+    Returns:
+        The content of a GIF file.
+    """
+    height = round(mouth.shape[1] * WIDTH / mouth.shape[2])
+    font = ImageFont.load_default(size=16)
+    pages = []
+    for index, frame in enumerate(mouth):
+        page = Image.new("L", (WIDTH, height + _BAR), 255)
+        page.paste(Image.fromarray(frame).resize((WIDTH, height), Image.Resampling.BICUBIC), (0, 0))
+        now = (index + 0.5) / frame_rate
+        text = "  ".join(
+            f"{word.word} {word.confidence:.0%}" for word in words if word.start <= now < word.end
+        )
+        ImageDraw.Draw(page).text(
+            (WIDTH // 2, height + _BAR // 2), text, fill=0, font=font, anchor="mm"
+        )
+        pages.append(page)
+    content = io.BytesIO()
+    # One page is no animation, and Pillow would leave out a page like the one before.
+    pages[0].save(
+        content,
+        "GIF",
+        save_all=True,
+        append_images=pages[1:],
+        duration=max(20, round(1000 / frame_rate)),
+        loop=0,
+    )
+    return content.getvalue()
+
+
+def word_sheet(
+    mouth: np.ndarray, frame_rate: float, words: Sequence[Read], heading: str = ""
+) -> Figure:
+    """A row of mouths for each word.
+
+    Args:
+        mouth: uint8 (T, H, W).
+        frame_rate: Frames a second.
+        words: What was read; of none, the clip is a row of its own.
+        heading: A line above.
+    """
+    length = len(mouth) / frame_rate
+    rows = [
+        (word.start, word.end, f"{word.word}\n{word.confidence:.0%}\n{word.start:.2f} s")
+        for word in words
+    ] or [(0.0, length, "nothing")]
+    figure = Figure(figsize=(10, 0.4 + 0.85 * len(rows)), layout="constrained")
+    for row, (start, end, title) in enumerate(rows):
+        places = np.linspace(start * frame_rate, max(start, end) * frame_rate - 1, _FRAMES)
+        for column, place in enumerate(places.round().astype(int).clip(0, len(mouth) - 1)):
+            axes = figure.add_subplot(len(rows), _FRAMES, row * _FRAMES + column + 1)
+            axes.imshow(mouth[place], cmap="gray", vmin=0, vmax=255)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if column == 0:
+                axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
+    figure.suptitle(heading)
+    return figure
