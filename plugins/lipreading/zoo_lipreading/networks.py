@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ class Representation(NamedTuple):
     segment: Tensor
 
 
-class Encoder(nn.Module):
-    """Clips of mouth images to sequences and to one vector a clip.
+class FrameEncoder(nn.Module):
+    """A vector for each mouth image.
 
     Args:
         image_size: (H, W) of a frame.
@@ -36,12 +36,8 @@ class Encoder(nn.Module):
         channels: Output channels of convolutions that each halve the image; none for the plain
             feed-forward net.
         feedforward: Units of the feed-forward layers on each frame.
-        lstm: Units of each LSTM layer.
-        bidirectional: Also read clips backwards.
-        activation: Of the feed-forward layers: ``tanh`` or ``relu``.
+        activation: Of these: ``tanh`` or ``relu``.
         dropout: Rate after each layer.
-        pooling: What stands for a clip: ``last`` is the LSTM's state after its last valid frame,
-            ``mean`` the mean over its frames.
     """
 
     def __init__(
@@ -50,11 +46,8 @@ class Encoder(nn.Module):
         deltas: int = 0,
         channels: Sequence[int] = (),
         feedforward: Sequence[int] = (128, 128),
-        lstm: Sequence[int] = (128,),
-        bidirectional: bool = False,
         activation: str = "tanh",
         dropout: float = 0.5,
-        pooling: str = "last",
     ) -> None:
         super().__init__()
         height, width = image_size
@@ -65,7 +58,48 @@ class Encoder(nn.Module):
             self.front = ConvolutionalFront(deltas + 1, (height, width), channels, dropout / 2)
             count = self.front.features
         self.feedforward = FrameLayers(count, feedforward, activation, dropout)
-        self.lstm = Recurrent(self.feedforward.features, lstm, bidirectional, dropout)
+        self.features = self.feedforward.features
+
+    def forward(self, video: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """The input of the feed-forward layers and the output of each, (N, T, size).
+
+        Args:
+            video: (N, T, H, W), normalised, padded after each clip's end.
+            lengths: int64 (N,), frames of each clip; None where all are T long.
+        """
+        images = self.deltas(video, lengths)
+        if self.front is None:
+            vectors = images.flatten(2)
+        else:
+            vectors = self.front(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        return [vectors, *self.feedforward(vectors)]
+
+
+class Encoder(nn.Module):
+    """Clips of mouth images to sequences and to one vector a clip.
+
+    Args:
+        image_size: (H, W) of a frame.
+        lstm: Units of each LSTM layer.
+        bidirectional: Also read clips backwards.
+        pooling: What stands for a clip: ``last`` is the LSTM's state after its last valid frame,
+            ``mean`` the mean over its frames.
+        dropout: Rate after each layer.
+        frames: The other arguments of ``FrameEncoder``.
+    """
+
+    def __init__(
+        self,
+        image_size: Sequence[int],
+        lstm: Sequence[int] = (128,),
+        bidirectional: bool = False,
+        pooling: str = "last",
+        dropout: float = 0.5,
+        **frames: Any,
+    ) -> None:
+        super().__init__()
+        self.frames = FrameEncoder(image_size, dropout=dropout, **frames)
+        self.lstm = Recurrent(self.frames.features, lstm, bidirectional, dropout)
         self.pooling = pooling
         self.features = self.lstm.features
 
@@ -76,13 +110,7 @@ class Encoder(nn.Module):
             video: (N, T, H, W), normalised, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
         """
-        count, frames = video.shape[:2]
-        images = self.deltas(video, lengths)
-        if self.front is None:
-            vectors = images.flatten(2)
-        else:
-            vectors = self.front(images.flatten(0, 1)).view(count, frames, -1)
-        layers = self.feedforward(vectors)
+        vectors, *layers = self.frames(video, lengths)
         sequence, last = self.lstm(layers[-1] if layers else vectors, lengths)
         segment = last if self.pooling == "last" else masked_mean(sequence, lengths)
         return Representation(layers, sequence, segment)

@@ -21,6 +21,20 @@ def zoo_models() -> list[Model]:
             "Words from clips of a mouth, and domain-adversarial adaptation to a new speaker",
             paper=_LIPREADER,
         ),
+        Model(
+            "lipreader-ctc",
+            "zoo_lipreading.lipreader_ctc:LipreaderCTC",
+            "Sentences from clips of a mouth by CTC, in characters or words",
+            paper="Graves, Fernandez, Gomez, Schmidhuber: Connectionist Temporal Classification, "
+            "ICML 2006; Assael et al.: LipNet, 2016 (arXiv:1611.01599)",
+        ),
+        Model(
+            "av-fusion",
+            "zoo_lipreading.av_fusion:AVFusion",
+            "Words from images and sound, joined early or late, in noise",
+            paper="Wand, Schmidhuber, Vu: Investigations on End-to-End Audiovisual Fusion, ICASSP "
+            "2018 (arXiv:1804.11127)",
+        ),
     ]
 
 
