@@ -10,9 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-WIDTH = 320
+WIDTH = 240
 """Of a moving picture, in pixels."""
 _BAR = 28
+_GREYS = 0xF8
+"""32 of them: more make the file several times larger."""
 _FRAMES = 7
 """Pictures of each word on a page."""
 
@@ -46,7 +48,8 @@ def gif(mouth: np.ndarray, frame_rate: float, words: Sequence[Read]) -> bytes:
     pages = []
     for index, frame in enumerate(mouth):
         page = Image.new("L", (WIDTH, height + _BAR), 255)
-        page.paste(Image.fromarray(frame).resize((WIDTH, height), Image.Resampling.BICUBIC), (0, 0))
+        picture = Image.fromarray(frame & _GREYS)
+        page.paste(picture.resize((WIDTH, height), Image.Resampling.NEAREST), (0, 0))
         now = (index + 0.5) / frame_rate
         text = "  ".join(
             f"{word.word} {word.confidence:.0%}" for word in words if word.start <= now < word.end
@@ -56,7 +59,6 @@ def gif(mouth: np.ndarray, frame_rate: float, words: Sequence[Read]) -> bytes:
         )
         pages.append(page)
     content = io.BytesIO()
-    # One page is no animation, and Pillow would leave out a page like the one before.
     pages[0].save(
         content,
         "GIF",

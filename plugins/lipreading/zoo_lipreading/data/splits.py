@@ -137,7 +137,8 @@ def divide(
         speakers: Names by index.
         split: Who is trained on and tested on.
         val_fraction: Share of the recordings of the labelled training clips held out for
-            validation, chosen by a constant seed; at least one if above 0.
+            validation, as many of each speaker and chosen by a constant seed; at least one in
+            all if above 0.
         adaptation: ``inductive`` adapts to the target's training clips and tests on its held-out
             ones; ``transductive`` adapts to, and tests on, all of its clips.
         all_of_source: Train on the source's held-out clips too, where there is a target.
@@ -148,12 +149,7 @@ def divide(
     if not split.sources:
         return Parts([], [], targets, [])
     training = [clip for clip in sources if not clip.held_out or (all_of_source and targets)]
-    recordings = list(dict.fromkeys(clip.recording or clip.name for clip in training))
-    chosen: set[str] = set()
-    if val_fraction and len(recordings) > 1:
-        count = min(max(1, round(len(recordings) * val_fraction)), len(recordings) - 1)
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(recordings))
-        chosen = {recordings[index] for index in order[:count]}
+    chosen = _validation(training, val_fraction)
     train = [clip for clip in training if (clip.recording or clip.name) not in chosen]
     val = [clip for clip in training if (clip.recording or clip.name) in chosen]
     everything = adaptation == "transductive"
@@ -163,6 +159,24 @@ def divide(
     else:
         test = [clip for clip in sources if clip.held_out and not (all_of_source and targets)]
     return Parts(train, val, test, adapt)
+
+
+def _validation(clips: Sequence[Clip], fraction: float) -> set[str]:
+    """Names of the recordings held out for validation."""
+    by_speaker: dict[int, dict[str, None]] = {}  # in their order
+    for clip in clips:
+        by_speaker.setdefault(clip.speaker, {})[clip.recording or clip.name] = None
+    total = sum(map(len, by_speaker.values()))
+    if not fraction or total < 2:
+        return set()
+    # One of each speaker, then the next of each, until there are enough.
+    ranked = []
+    for speaker, names in by_speaker.items():
+        recordings = list(names)
+        order = np.random.default_rng([SPLIT_SEED, speaker]).permutation(len(recordings))
+        ranked += [(rank, speaker, recordings[index]) for rank, index in enumerate(order)]
+    count = min(max(1, round(total * fraction)), total - 1)
+    return {name for _, _, name in sorted(ranked)[:count]}
 
 
 def first_seconds(
