@@ -17,6 +17,7 @@ from zoo_lipreading.figures import noise_curves
 from zoo_lipreading.networks import initialise
 from zoo_lipreading.noise import CLEAN, add_noise, name_of
 from zoo_lipreading.prediction import WordReading
+from zoo_lipreading.prediction import WordReading
 from zoo_lipreading.reader import Reader, check_units
 from zoo_lipreading.saliency import stream_saliency
 
@@ -126,6 +127,11 @@ class AVFusion(WordReading, Reader):
     @property
     def hears(self) -> int | None:
         """Features of a vector of sound that a file has to come with."""
+        return self.audio_size
+
+    @property
+    def hears(self) -> int | None:
+        """Features of a vector of sound."""
         return self.audio_size
 
     def forward(

@@ -7,7 +7,7 @@ the beam search sums over all paths of a beginning, as in Graves, Jaitly, ICML 2
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
+from itertools import groupby
 
 import numpy as np
 from torch import Tensor
@@ -17,49 +17,14 @@ from zoo_lipreading.grammar import END, Grammar
 BLANK = 0
 
 
-class Span(NamedTuple):
-    """A symbol that was read, and where.
-
-    Attributes:
-        symbol: Its number.
-        start: First frame.
-        end: Last frame, inclusive.
-        confidence: Mean probability of the symbol over these frames.
-    """
-
-    symbol: int
-    start: int
-    end: int
-    confidence: float
-
-
 def greedy(log_probabilities: Tensor) -> list[int]:
     """The likeliest symbol of every frame, repetitions merged and blanks left out.
 
     Args:
         log_probabilities: (T, symbols) of one clip.
     """
-    return [span.symbol for span in spans(log_probabilities)]
-
-
-def spans(log_probabilities: Tensor) -> list[Span]:
-    """What ``greedy`` reads, with the frames that say so.
-
-    Args:
-        log_probabilities: (T, symbols) of one clip.
-    """
-    best, path = log_probabilities.detach().cpu().max(dim=1)
-    found: list[Span] = []
-    start = 0
-    symbols = path.tolist()
-    for frame in range(1, len(symbols) + 1):
-        if frame < len(symbols) and symbols[frame] == symbols[start]:
-            continue
-        if symbols[start] != BLANK:
-            confidence = float(best[start:frame].exp().mean())
-            found.append(Span(symbols[start], start, frame - 1, confidence))
-        start = frame
-    return found
+    path = log_probabilities.argmax(dim=1).tolist()
+    return [symbol for symbol, _ in groupby(path) if symbol != BLANK]
 
 
 def beam_search(

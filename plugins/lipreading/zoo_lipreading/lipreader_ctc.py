@@ -17,6 +17,7 @@ from zoo_lipreading.grammar import Grammar
 from zoo_lipreading.layers.masking import valid_frames
 from zoo_lipreading.networks import Encoder, initialise
 from zoo_lipreading.prediction import SentenceReading
+from zoo_lipreading.prediction import SentenceReading
 from zoo_lipreading.reader import Reader
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class LipreaderCTC(SentenceReading, Reader):
         """What each clip of a batch says, from logits (N, T, num_classes)."""
         shares = logits.float().log_softmax(dim=2)
         pairs = zip(shares, lengths.tolist(), strict=True)
-        return [self.decode(clip[:length]) for clip, length in pairs]
+        return [self.text(self.decode_symbols(clip[:length])) for clip, length in pairs]
 
     def truth(self, batch: Any) -> list[str]:
         """What each clip of a labelled batch says in truth."""

@@ -14,7 +14,7 @@ class Deltas(nn.Module):
     """Adds each frame's change against its neighbours as further channels.
 
     The first difference is half of next minus previous frame, the second that of the first; at
-    the ends the clip is continued by its last frame.
+    the ends a clip is continued by its first and its last frame.
 
     Args:
         order: 0 keeps the images alone, 1 adds the first difference, 2 the second too.
@@ -24,26 +24,24 @@ class Deltas(nn.Module):
         super().__init__()
         self.order = order
 
-    def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, T, H, W) to (N, T, order + 1, H, W)."""
-        found = [video]
+    def forward(self, frames: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """Add differences.
+
+        Args:
+            frames: (M, H, W), frames of clips one after the other.
+            first: bool (M,), whether a frame begins its clip.
+            last: bool (M,), whether it ends it.
+
+        Returns:
+            (M, order + 1, H, W).
+        """
+        place = torch.arange(frames.shape[0], device=frames.device)
+        before = place - (~first).long()
+        after = place + (~last).long()
+        found = [frames]
         for _ in range(self.order):
-            found.append(_difference(found[-1], lengths))
-        return torch.stack(found, dim=2)
-
-
-def _difference(video: Tensor, lengths: Tensor | None) -> Tensor:
-    frames = video.shape[1]
-    index = torch.arange(frames, device=video.device)
-    if lengths is None:
-        after = (index + 1).clamp(max=frames - 1)
-        return (video[:, after] - video[:, (index - 1).clamp(min=0)]) / 2
-    # Beyond a clip's end there is padding, which would show as a change.
-    last = (lengths - 1)[:, None, None, None]
-    after = (index + 1)[None, :, None, None].minimum(last).expand(-1, -1, *video.shape[2:])
-    before = video[:, (index - 1).clamp(min=0)]
-    own = (index[None, :, None, None] <= last).to(video.dtype)
-    return (video.gather(1, after) - before) * own / 2
+            found.append((found[-1][after] - found[-1][before]) / 2)
+        return torch.stack(found, dim=1)
 
 
 class ConvolutionalFront(nn.Module):

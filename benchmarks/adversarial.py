@@ -1,0 +1,308 @@
+"""One speaker of AVLetters left out: does adversarial training help to read the new one?
+
+    ZOO_DATA=DIR python benchmarks/adversarial.py choose   # settings, on source speakers
+    ZOO_DATA=DIR python benchmarks/adversarial.py table    # all eight speakers, three seeds
+    python benchmarks/adversarial.py report                # the tables, from the rows so far
+
+Every run is a row of benchmarks/results/lipreading-adversarial.csv, written when it ends; what
+is there is not run again. The runs of a stage can be shared out: ``--part 0/2``, ``--part 1/2``.
+
+The rule, written down before any target was read:
+
+- Net, optimiser, number of epochs and batch size are those of the recipe
+  lipreading/lipreader-avletters-adversarial, for every condition. They are not tuned here.
+- The speakers are put aside in pairs (1st and 2nd of the sorted names, 3rd and 4th, ...). The
+  adversary's settings for both speakers of a pair are chosen on the other six alone: two of
+  these stand in for a target (the first and the fourth of them), each with the other five as its
+  sources, one seed. The candidate of ``CANDIDATES`` with the highest mean accuracy on them is
+  taken; the first one of equals. Pseudo-targets are adapted to and tested on all three
+  repetitions, as there are only 26 letters in one.
+- Then each speaker is left out in turn, with the settings of its pair and the seeds 1, 2, 3.
+  Adaptation sees repetitions 1 and 2 of the target without labels; repetition 3 is tested, once,
+  after the last epoch. Nothing is stopped early.
+- Conditions: ``baseline`` (weight 0, one normalisation for all), ``speaker`` (weight 0, each
+  speaker's own normalisation, which needs unlabelled video of the target too), ``adversarial``
+  (the same normalisation, and the adversary), ``adversarial-global`` (the adversary with one
+  normalisation for all).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from machine import describe, today
+
+from zoo.metrics_log import figures_of
+from zoo.recipes import check, override, read_recipe
+from zoo.training import quiet_lightning
+from zoo_lipreading.data import avletters
+
+HERE = Path(__file__).parent
+ROWS = HERE / "results" / "lipreading-adversarial.csv"
+RECIPE = "lipreading/lipreader-avletters-adversarial"
+SPEAKERS = ["Anya", "Bill", "Faye", "John", "Kate", "Nicola", "Stephen", "Yi"]
+SEEDS = (1, 2, 3)
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "none": {"weight": 0.0},
+    "ff-segment-0.3": {"attach": "1", "level": "segment", "weight": 0.3},
+    "ff-frame-0.3": {"attach": "1", "level": "frame", "weight": 0.3},
+    "ff-segment-1": {"attach": "1", "level": "segment", "weight": 1.0},
+    "lstm-0.1": {"attach": "lstm", "level": "segment", "weight": 0.1},
+    "lstm-0.3": {"attach": "lstm", "level": "segment", "weight": 0.3},
+}
+CONDITIONS = {
+    "baseline": ("global", False),
+    "speaker": ("speaker", False),
+    "adversarial": ("speaker", True),
+    "adversarial-global": ("global", True),
+}
+COLUMNS = (
+    "stage", "group", "target", "condition", "candidate", "seed", "source_accuracy",
+    "target_accuracy", "adversary_accuracy", "train_accuracy", "seconds",
+)  # fmt: skip
+_KEY = COLUMNS[:6]
+
+_read_lips = functools.cache(avletters.read_lips)
+# Every run reads the same 624 files.
+avletters.read_lips = lambda path, size: _read_lips(path, tuple(size))
+
+
+def group_of(speaker: str) -> str:
+    """The pair that is put aside together."""
+    index = SPEAKERS.index(speaker) // 2 * 2
+    return "+".join(SPEAKERS[index : index + 2])
+
+
+def run(split: str, normalisation: str, candidate: str, seed: int, **data: Any) -> dict[str, float]:
+    """Train and test once; accuracies of source (validation), target and adversary."""
+    adversary = {f"model.adversary_{k}": v for k, v in CANDIDATES[candidate].items()}
+    changes = {
+        "seed": seed,
+        "data.split": split,
+        "data.normalisation": normalisation,
+        "data.target": bool(CANDIDATES[candidate]["weight"]),
+        **{f"data.{key}": value for key, value in data.items()},
+        **adversary,
+    }
+    experiment = check(override(read_recipe(RECIPE), changes))
+    seed_everything(seed, verbose=False)
+    start = time.process_time()
+    datamodule = experiment.build_data()
+    model = experiment.build_model(datamodule.facts)
+    trainer = Trainer(
+        max_epochs=experiment.recipe.trainer["max_epochs"],
+        gradient_clip_val=experiment.recipe.trainer["gradient_clip_val"],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=experiment.recipe.trainer["max_epochs"],
+    )
+    trainer.fit(model, datamodule=datamodule)
+    found = figures_of(trainer)
+    trainer.test(model, datamodule=datamodule, verbose=False)
+    found |= figures_of(trainer)
+    return {
+        "source_accuracy": found["val/accuracy"],
+        "target_accuracy": found["test/accuracy"],
+        "adversary_accuracy": found.get("train/adversary_accuracy", math.nan),
+        "train_accuracy": found["train/accuracy"],
+        "seconds": time.process_time() - start,
+    }
+
+
+def plan_choose() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Key of the row, and arguments of ``run``, of every run that chooses settings."""
+    for group in dict.fromkeys(map(group_of, SPEAKERS)):
+        rest = [speaker for speaker in SPEAKERS if group_of(speaker) != group]
+        for target in (rest[0], rest[3]):
+            sources = ",".join(speaker for speaker in rest if speaker != target)
+            for candidate in CANDIDATES:
+                key = {
+                    "stage": "choose", "group": group, "target": target,
+                    "condition": "adversarial", "candidate": candidate, "seed": 1,
+                }  # fmt: skip
+                yield key, {
+                    "split": f"{sources}->{target}", "normalisation": "speaker",
+                    "candidate": candidate, "seed": 1, "adaptation": "transductive",
+                }  # fmt: skip
+
+
+def plan_table(rows: list[dict[str, str]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The same of the table; its settings come from the rows of ``choose``."""
+    for seed in SEEDS:
+        for target in SPEAKERS:
+            group = group_of(target)
+            best = chosen(rows, group)
+            for condition, (normalisation, adversarial) in CONDITIONS.items():
+                candidate = best if adversarial else "none"
+                key = {
+                    "stage": "table", "group": group, "target": target,
+                    "condition": condition, "candidate": candidate, "seed": seed,
+                }  # fmt: skip
+                yield key, {
+                    "split": f"leave-out:{target}", "normalisation": normalisation,
+                    "candidate": candidate, "seed": seed,
+                }  # fmt: skip
+
+
+def scores(rows: list[dict[str, str]], group: str) -> dict[str, list[float]]:
+    """Candidate to its accuracies on the pseudo-targets of a pair."""
+    found: dict[str, list[float]] = {candidate: [] for candidate in CANDIDATES}
+    for row in rows:
+        if row["stage"] == "choose" and row["group"] == group:
+            found[row["candidate"]].append(float(row["target_accuracy"]))
+    return found
+
+
+def chosen(rows: list[dict[str, str]], group: str) -> str:
+    """The candidate with an adversary that the rule takes for a pair of speakers."""
+    found = scores(rows, group)
+    missing = [candidate for candidate, values in found.items() if len(values) < 2]
+    if missing:
+        raise SystemExit(f"{group}: {', '.join(missing)} not run yet; run `choose` first")
+    adversarial = [candidate for candidate in CANDIDATES if candidate != "none"]
+    return max(adversarial, key=lambda candidate: statistics.mean(found[candidate]))
+
+
+def read_rows() -> list[dict[str, str]]:
+    """Every run so far."""
+    if not ROWS.is_file():
+        return []
+    with ROWS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_row(row: dict[str, Any]) -> None:
+    """Add a run in one write, so that two processes may share the file."""
+    new = not ROWS.is_file()
+    with ROWS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def work(stage: str, part: int, parts: int) -> None:
+    """Run what is not there yet."""
+    quiet_lightning()
+    torch.set_num_threads(1)
+    rows = read_rows()
+    done = {tuple(row[name] for name in _KEY) for row in rows}
+    plan = list(plan_choose() if stage == "choose" else plan_table(rows))
+    for index, (key, arguments) in enumerate(plan):
+        if index % parts != part or tuple(str(key[name]) for name in _KEY) in done:
+            continue
+        found = run(**arguments)
+        write_row({**key, **{name: f"{value:.4f}" for name, value in found.items()}})
+        print(*key.values(), *(f"{value:.3f}" for value in found.values()), flush=True)
+
+
+def interval(values: list[float]) -> str:
+    """Mean and 95 % interval of the mean, by Student's t."""
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:.3f}"
+    quantile = _T[min(len(values) - 1, len(_T) - 1)]
+    half = quantile * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:.3f} ± {half:.3f}"
+
+
+_T = (math.nan, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306)
+"""Quantiles of Student's t by degrees of freedom."""
+
+
+def report() -> str:
+    """The tables, in Markdown."""
+    rows = read_rows()
+    seconds = sum(float(row["seconds"]) for row in rows)
+    lines = [
+        f"{today()}; {describe()}; {len(rows)} runs, {seconds / 60:.0f} minutes of one core.",
+        "",
+        "Choosing, on source speakers (mean accuracy on two pseudo-targets, 78 clips each):",
+        "",
+        "| put aside | " + " | ".join(CANDIDATES) + " | taken |",
+        "|---" * (len(CANDIDATES) + 2) + "|",
+    ]
+    groups = dict.fromkeys(map(group_of, SPEAKERS))
+    for group in groups:
+        means = [f"{statistics.mean(v):.3f}" if v else "" for v in scores(rows, group).values()]
+        lines.append(f"| {group} | " + " | ".join(means) + f" | {chosen(rows, group)} |")
+    table = [row for row in rows if row["stage"] == "table"]
+    lines += [
+        "",
+        "The table (each speaker's figure is the mean of its seeds; the mean and the 95 % interval "
+        "are over the eight speakers):",
+        "",
+        "| condition | target | source (validation) | adversary | relative to baseline |",
+        "|---|---|---|---|---|",
+    ]
+    base = 0.0
+    for condition in CONDITIONS:
+        own = [row for row in table if row["condition"] == condition]
+        if not own:
+            continue
+        means = {name: by_speaker(own, name) for name in COLUMNS[6:9]}
+        target = statistics.mean(means["target_accuracy"])
+        base = base or target
+        adversary = means["adversary_accuracy"]
+        told = interval(adversary) if not math.isnan(adversary[0]) else ""
+        lines.append(
+            f"| {condition} | {interval(means['target_accuracy'])} | "
+            f"{interval(means['source_accuracy'])} | {told} | {target / base - 1:+.0%} |"
+        )
+    lines += ["", "| target | " + " | ".join(CONDITIONS) + " |", "|---" * 5 + "|"]
+    for target in SPEAKERS:
+        cells = []
+        for condition in CONDITIONS:
+            values = [
+                float(row["target_accuracy"])
+                for row in table
+                if row["condition"] == condition and row["target"] == target
+            ]
+            cells.append(
+                f"{statistics.mean(values):.3f} ({', '.join(f'{v:.2f}' for v in values)})"
+                if values
+                else ""
+            )
+        lines.append(f"| {target} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def by_speaker(rows: list[dict[str, str]], name: str) -> list[float]:
+    """Each target's mean over its seeds."""
+    found = []
+    for target in SPEAKERS:
+        values = [float(row[name]) for row in rows if row["target"] == target]
+        if values:
+            found.append(statistics.mean(values))
+    return found
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stage", choices=["choose", "table", "report"])
+    parser.add_argument("--part", default="0/1", help="index/count of a share of the runs")
+    options = parser.parse_args()
+    if options.stage == "report":
+        print(report())
+        return
+    part, parts = map(int, options.part.split("/"))
+    work(options.stage, part, parts)
+
+
+if __name__ == "__main__":
+    main()
