@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -48,7 +49,8 @@ def moving(frames: int, height: int = 48, width: int = 64, seed: int = 0) -> np.
     """A bright spot that wanders, uint8 (T, H, W)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
-    path = np.cumsum(random.normal(0, 2, (frames, 2)), axis=0) + (height / 2, width / 2)
+    middle = np.array([height / 2, width / 2])
+    path = middle + np.cumsum(random.normal(0, 2, (frames, 2)), axis=0)
     spots = [np.exp(-((y - py) ** 2 + (x - px) ** 2) / 60) for py, px in path]
     return (40 + 180 * np.stack(spots)).astype(np.uint8)
 
@@ -112,7 +114,23 @@ def grid(tmp_path: Path) -> Path:
     return root
 
 
-def find_middle(frames: np.ndarray, /) -> np.ndarray | None:
-    """A mouth finder without a face: the middle of the picture."""
-    height, width = frames.shape[1:]
-    return np.array([width / 4, height / 4, width / 2, height / 2])
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """The writers of this file, for tests that write files of their own."""
+    return SimpleNamespace(
+        video=save_video, moving=moving, lips=save_lips, htk=save_htk, align=save_align
+    )
+
+
+@pytest.fixture
+def finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a mouth finder of a user's own: the middle of the picture, for which
+    generated clips need show no face."""
+    (tmp_path / "middle_finder.py").write_text(
+        "import numpy as np\n"
+        "def find(frames):\n"
+        "    height, width = frames.shape[1:]\n"
+        "    return np.array([width / 4, height / 4, width / 2, height / 2])\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "middle_finder:find"

@@ -83,7 +83,7 @@ def test_other_labels_of_the_target_change_nothing() -> None:
     for garbage in (0, 999):
         target = [clip(number, label=garbage + number) for number in (100, 101)]
         loader = ClipLoader(PairedClips(source, target, PLAIN, 0), 2, collate_fn=collate)
-        batches.append([batch for batch in loader])
+        batches.append(list(loader))
     for one, other in zip(*batches, strict=True):
         assert torch.equal(one["target"]["video"], other["target"]["video"])
         assert torch.equal(one["label"], other["label"])

@@ -43,9 +43,8 @@ def find_grid(root: Path) -> GridFiles:
     found = GridFiles()
     for folder, inside, names in os.walk(root):
         here = Path(folder)
-        speaker = _speaker(here.relative_to(root)) or (
-            here.name if _SPEAKER.fullmatch(here.name) else None
-        )
+        # The root itself may be a speaker's folder.
+        speaker = _speaker(Path(root.resolve().name) / here.relative_to(root))
         # A folder of pictures is a clip; nothing is looked for in it.
         clips = {name for name in inside if transcript(name)}
         inside[:] = sorted(name for name in inside if name not in clips and name != FOLDER)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from zoo.errors import UsageError
 from zoo_lipreading.video.face import MouthFinder, NoMouthError
 
 LEAST_CONTRAST = 4.0
@@ -26,6 +27,7 @@ def crop_mouth(frames: np.ndarray, finder: MouthFinder, size: Sequence[int]) -> 
 
     Raises:
         NoMouthError: the clip is all grey, or the finder finds nothing.
+        UsageError: the finder gives something else than boxes.
     """
     if max(float(frame.std()) for frame in frames[:: max(1, len(frames) // 8)]) < LEAST_CONTRAST:
         raise NoMouthError("the clip is all grey")
@@ -34,7 +36,7 @@ def crop_mouth(frames: np.ndarray, finder: MouthFinder, size: Sequence[int]) -> 
         raise NoMouthError("there is no face in the clip")
     boxes = np.asarray(boxes, dtype=np.float64)
     if boxes.shape not in ((4,), (len(frames), 4)) or not (boxes[..., 2:] > 0).all():
-        raise ValueError(
+        raise UsageError(
             f"the mouth finder gave {boxes.shape}; it takes left, top, width and height, once or "
             f"for each of {len(frames)} frames"
         )
