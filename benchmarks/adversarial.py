@@ -55,10 +55,8 @@ SEEDS = (1, 2, 3)
 CANDIDATES: dict[str, dict[str, Any]] = {
     "none": {"weight": 0.0},
     "ff-segment-0.3": {"attach": "1", "level": "segment", "weight": 0.3},
-    "ff-frame-0.3": {"attach": "1", "level": "frame", "weight": 0.3},
     "ff-segment-1": {"attach": "1", "level": "segment", "weight": 1.0},
     "lstm-0.1": {"attach": "lstm", "level": "segment", "weight": 0.1},
-    "lstm-0.3": {"attach": "lstm", "level": "segment", "weight": 0.3},
 }
 CONDITIONS = {
     "baseline": ("global", False),
