@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,21 @@ def test_frames_are_counted_by_decoding(tmp_path: Path, make: SimpleNamespace, s
     assert video.frames.shape == frames.shape
     assert video.rate == 25
     assert np.abs(video.frames.astype(int) - frames).mean() < 6  # lossy, but black is black
+
+
+def test_the_rate_of_the_shortest_clip(tmp_path: Path, make: SimpleNamespace) -> None:
+    # Of two frames the container knows no average rate.
+    video = read_video(make.video(tmp_path / "a.mpg", make.moving(2)))
+    assert (len(video.frames), video.rate) == (2, 25)
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(1600))
+    with pytest.raises(UsageError, match=r"a\.wav has no video, only audio"):
+        read_video(path)
 
 
 def test_odd_sizes_have_no_padding(tmp_path: Path, make: SimpleNamespace) -> None:

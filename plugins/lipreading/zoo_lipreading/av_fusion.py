@@ -126,11 +126,6 @@ class AVFusion(WordReading, Reader):
 
     @property
     def hears(self) -> int | None:
-        """Features of a vector of sound that a file has to come with."""
-        return self.audio_size
-
-    @property
-    def hears(self) -> int | None:
         """Features of a vector of sound."""
         return self.audio_size
 

@@ -52,8 +52,10 @@ def read_video(path: Path) -> Video:
             if not container.streams.video:
                 raise UsageError(f"{path} has no video, only {_kinds(container)}")
             stream = container.streams.video[0]
-            rate = float(stream.average_rate or stream.base_rate or DEFAULT_RATE)
             frames.extend(_grey(frame) for frame in container.decode(stream))
+            # An MPEG program stream has no average until enough of it is read.
+            said = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
+            rate = float(said or DEFAULT_RATE)
     except (av.FFmpegError, OSError, ValueError) as error:
         # A broken end is told from no video at all.
         after = f" after {len(frames)} frames" if frames else ""
