@@ -31,6 +31,7 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import itertools
 import math
 import statistics
 import time
@@ -140,12 +141,12 @@ def plan_choose() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 def plan_table(rows: list[dict[str, str]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The same of the table; its settings come from the rows of ``choose``."""
-    for seed in SEEDS:
-        for target in SPEAKERS:
+    for conditions in (("baseline", "speaker", "adversarial"), ("adversarial-global",)):
+        for seed, target in itertools.product(SEEDS, SPEAKERS):
             group = group_of(target)
-            best = chosen(rows, group)
-            for condition, (normalisation, adversarial) in CONDITIONS.items():
-                candidate = best if adversarial else "none"
+            for condition in conditions:
+                normalisation, adversarial = CONDITIONS[condition]
+                candidate = chosen(rows, group) if adversarial else "none"
                 key = {
                     "stage": "table", "group": group, "target": target,
                     "condition": condition, "candidate": candidate, "seed": seed,
