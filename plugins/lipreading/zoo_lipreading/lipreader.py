@@ -70,7 +70,7 @@ class Lipreader(WordReading, Reader):
         pooling: Literal["last", "mean"] = "last",
         label_smoothing: float = 0.0,
         adversary_weight: float = 0.0,
-        adversary_attach: str = "1",
+        adversary_attach: str = "lstm",
         adversary_level: Literal["segment", "frame"] = "segment",
         adversary_classes: Literal["domain", "speaker"] = "domain",
         adversary_hidden: list[int] | None = None,
