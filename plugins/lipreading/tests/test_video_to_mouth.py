@@ -188,6 +188,12 @@ def test_a_broken_file_of_the_cache_is_made_again(
     assert "broken" in caplog.text
 
 
+def test_a_cache_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match=r"file cannot be written to .*; name another by --data"):
+        cached(tmp_path / "file", "abcd", lambda: np.zeros(3))
+
+
 def test_nothing_is_kept_of_what_fails(tmp_path: Path, make: SimpleNamespace) -> None:
     path = make.video(tmp_path / "a.mpg", np.full((9, 48, 64), 90, np.uint8))
     with pytest.raises(NoMouthError, match=r"a\.mpg: the clip is all grey"):
@@ -195,13 +201,12 @@ def test_nothing_is_kept_of_what_fails(tmp_path: Path, make: SimpleNamespace) ->
     assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
-def test_data_that_cannot_be_written_to_are_cached_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert default_folder(tmp_path) == tmp_path / ".zoo-cache" / "mouths"
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    assert default_folder(tmp_path) == tmp_path / "home" / "zoo" / "mouths"
+def test_the_cache_is_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_folder() == tmp_path / "zoo" / "mouths"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_folder() == tmp_path / ".cache" / "zoo" / "mouths"
 
 
 def test_real_faces(real: Callable[[str], Path]) -> None:

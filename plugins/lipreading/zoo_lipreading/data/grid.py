@@ -74,8 +74,8 @@ class Grid(LipDataModule):
         tokens: What a sentence is written in, ``characters`` or ``words``.
         finder: What finds the mouth: ``haar``; ``whole`` for pictures that are mouths already; or
             a function of yours as ``package.module:function``.
-        cache: Folder where mouths are kept; without, ``.zoo-cache`` under the root if that can
-            be written to, otherwise the user's cache folder.
+        cache: Folder where mouths are kept, 3 kB a frame at the default size; without,
+            ``zoo/mouths`` in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``).
         skip_faulty: Leave files out that cannot be used, instead of refusing all.
     """
 
@@ -161,7 +161,7 @@ class Grid(LipDataModule):
 
     def _list(self, speakers: Sequence[str], used: Sequence[str]) -> Listing:
         assert self._files is not None
-        folder = default_folder(Path(self.root)) if self.cache is None else Path(self.cache)
+        folder = default_folder() if self.cache is None else Path(self.cache)
         mouths = Mouths(self.size, self.finder, cache=folder)
         problems = Problems(self.root, self.skip_faulty)
         skipped: dict[str, str] = {}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo_lipreading.data.align import transcript
-from zoo_lipreading.video.cache import FOLDER
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES
 
 _SPEAKER = re.compile(r"s\d+")
@@ -47,7 +46,7 @@ def find_grid(root: Path) -> GridFiles:
         speaker = _speaker(Path(root.resolve().name) / here.relative_to(root))
         # A folder of pictures is a clip; nothing is looked for in it.
         clips = {name for name in inside if transcript(name)}
-        inside[:] = sorted(name for name in inside if name not in clips and name != FOLDER)
+        inside[:] = sorted(name for name in inside if name not in clips)
         if speaker is None:
             continue
         for name in sorted(clips):

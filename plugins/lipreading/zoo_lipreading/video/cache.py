@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from zoo.errors import UsageError
 from zoo.files import write_atomically
 from zoo_lipreading.video.decode import pictures_in
 
 log = logging.getLogger(__name__)
 VERSION = 1
 """Of decoding and cropping: a change of either takes another number."""
-FOLDER = ".zoo-cache"
 
 
-def default_folder(root: Path) -> Path:
-    """Beside the data if they can be written to, otherwise under the user's cache folder."""
-    if os.access(root, os.W_OK):
-        return root / FOLDER / "mouths"
+def default_folder() -> Path:
+    """Under the user's cache folder: data are read in place, and nothing is written there."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "zoo" / "mouths"
 
@@ -54,7 +52,7 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray]) -> Path:
         make: Gives the array.
 
     Raises:
-        OSError: the cache cannot be written.
+        UsageError: the cache cannot be written to.
     """
     path = folder / key[:2] / f"{key}.npy"
     if path.is_file():
@@ -63,5 +61,12 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray]) -> Path:
             return path
         except (OSError, ValueError, EOFError) as error:
             log.warning("%s in the cache is broken (%s) and is made again", path, error)
-    write_atomically(path, partial(np.save, arr=make()), durable=False)
+    array = make()
+    try:
+        write_atomically(path, partial(np.save, arr=array), durable=False)
+    except OSError as error:
+        raise UsageError(
+            f"the cache {folder} cannot be written to ({error.strerror or error}); name another "
+            "by --data.cache"
+        ) from error
     return path
