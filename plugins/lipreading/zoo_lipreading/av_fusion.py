@@ -17,7 +17,6 @@ from zoo_lipreading.figures import noise_curves
 from zoo_lipreading.networks import initialise
 from zoo_lipreading.noise import CLEAN, add_noise, name_of
 from zoo_lipreading.prediction import WordReading
-from zoo_lipreading.prediction import WordReading
 from zoo_lipreading.reader import Reader, check_units
 from zoo_lipreading.saliency import stream_saliency
 

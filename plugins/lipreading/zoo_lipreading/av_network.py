@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,16 +77,15 @@ class FusionNet(nn.Module):
             self.front["video"] = FrameEncoder(**video)
         if fusion != "video":
             self.front["audio"] = FrameLayers(2 * audio_size, audio_layers, activation, dropout)
-        widths = {name: int(front.features) for name, front in self.front.items()}
-        if fusion != "early":
-            heard = dict(widths)
-        else:
-            heard = {"fused": sum(widths.values()), **(widths if single else {})}
-        self.lstm = nn.ModuleDict(
-            {name: Recurrent(width, lstm, bidirectional, dropout) for name, width in heard.items()}
-        )
+        widths = {name: cast("int", front.features) for name, front in self.front.items()}
+        if fusion == "early":
+            widths = {"fused": sum(widths.values()), **(widths if single else {})}
+        layers = {
+            name: Recurrent(width, lstm, bidirectional, dropout) for name, width in widths.items()
+        }
+        self.lstm = nn.ModuleDict(layers)
         self.head = nn.ModuleDict(
-            {name: nn.Linear(int(self.lstm[name].features), num_classes) for name in heard}
+            {name: nn.Linear(layer.features, num_classes) for name, layer in layers.items()}
         )
 
     def forward(
@@ -111,8 +110,7 @@ class FusionNet(nn.Module):
         if "fused" in self.lstm:
             found["fused"] = torch.cat([found["video"], found["audio"]], dim=2)
         logits = {
-            name: self.head[name](lstm(found[name], lengths)[1])
-            for name, lstm in self.lstm.items()
+            name: self.head[name](lstm(found[name], lengths)[1]) for name, lstm in self.lstm.items()
         }
         if "fused" not in logits:
             logits["fused"] = torch.stack(list(logits.values())).sum(dim=0)

@@ -16,7 +16,6 @@ from zoo_lipreading.adversary import Adversary, Schedule, read_attach
 from zoo_lipreading.figures import clip_sheet
 from zoo_lipreading.networks import Encoder, LipreaderNet, initialise
 from zoo_lipreading.prediction import WordReading
-from zoo_lipreading.prediction import WordReading
 from zoo_lipreading.reader import Reader, check_units
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from zoo_lipreading.grammar import Grammar
 from zoo_lipreading.layers.masking import valid_frames
 from zoo_lipreading.networks import Encoder, initialise
 from zoo_lipreading.prediction import SentenceReading
-from zoo_lipreading.prediction import SentenceReading
 from zoo_lipreading.reader import Reader
 
 if TYPE_CHECKING:
@@ -82,7 +81,9 @@ class LipreaderCTC(SentenceReading, Reader):
             raise UsageError(f"beam_size is {beam_size}; it has to be 1 or more")
         self.decoder = decoder
         self.beam_size = beam_size
-        self.grammar = Grammar(grammar, self.label_names) if decoder == "grammar" else None
+        self.grammar: Grammar | None = None
+        if decoder == "grammar" and grammar:
+            self.grammar = Grammar(grammar, self.label_names)
         self.network = SequenceNet(Encoder(**self.encoder_arguments), self.num_classes)
         if self.sizes["init_std"]:
             initialise(self, self.sizes["init_std"])
@@ -123,14 +124,6 @@ class LipreaderCTC(SentenceReading, Reader):
     def text(self, symbols: list[int]) -> str:
         """Symbols as text."""
         return self.separator.join(self.label_names[symbol] for symbol in symbols)
-
-    def decode(self, log_probabilities: Tensor) -> str:
-        """What one clip says.
-
-        Args:
-            log_probabilities: (T, num_classes), the clip's own frames.
-        """
-        return self.text(self.decode_symbols(log_probabilities))
 
     def decode_symbols(self, log_probabilities: Tensor) -> list[int]:
         """Symbols of one clip, without blanks, from (T, num_classes)."""
