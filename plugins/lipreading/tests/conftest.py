@@ -29,8 +29,11 @@ def real() -> Callable[[str], Path]:
     return find
 
 
-def save_video(path: Path, frames: np.ndarray, rate: int = 25) -> Path:
-    """Grey frames (T, H, W) as a video file of the kind that the suffix says."""
+def save_video(
+    path: Path, frames: np.ndarray, rate: int = 25, sound: np.ndarray | None = None
+) -> Path:
+    """Grey frames (T, H, W) as a video file of the kind that the suffix says, with sound from -1
+    to 1 at 44100 samples a second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = {".mpg": "mpeg1video", ".avi": "mjpeg", ".mp4": "mpeg4"}[path.suffix]
     with av.open(str(path), "w") as container:
@@ -38,10 +41,18 @@ def save_video(path: Path, frames: np.ndarray, rate: int = 25) -> Path:
         stream.height, stream.width = frames.shape[1:]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.bit_rate = 4_000_000
+        if sound is not None:
+            voice = container.add_stream("mp2", rate=44_100, layout="mono")
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.repeat(frame[..., None], 3, axis=2), "rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+        if sound is not None:
+            samples = (sound * 32_000).astype(np.int16)[None]
+            piece = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+            piece.sample_rate = 44_100
+            container.mux(voice.encode(piece))
+            container.mux(voice.encode())
     return path
 
 

@@ -162,12 +162,17 @@ def test_a_model_that_hears_needs_sound(
     tmp_path: Path, make: SimpleNamespace, avletters: Path
 ) -> None:
     path = make.video(tmp_path / "a.mpg", make.moving(5))
-    with pytest.raises(UsageError, match="the model also hears"):
-        read_clip(path, WHOLE, 25.0, 26)
+    published = {**WHOLE, "sound": "publisher"}
+    with pytest.raises(UsageError, match=r"also hears; it takes \.mat files of AVLetters"):
+        read_clip(path, published, 25.0, 26)
+    with pytest.raises(UsageError, match=r"a\.mpg has no sound"):
+        read_clip(path, {**WHOLE, "sound": "mfcc"}, 25.0, 26)
     lips = avletters / "Lips" / "A1_Ann-lips.mat"
     with pytest.raises(UsageError, match="its sound has 26 features, and the model takes 12"):
-        read_clip(lips, WHOLE, 25.0, 12)
-    model = Words(WHOLE, hears=26)
+        read_clip(lips, published, 25.0, 12)
+    with pytest.raises(UsageError, match="it takes videos with sound"):
+        read_clip(lips, {**WHOLE, "sound": "mfcc"}, 25.0, 26)
+    model = Words(published, hears=26)
     model.predict_sample(model.read_file(lips))
     frames = len(read_lips(lips))
     assert model.given[0]["audio_lengths"].tolist() == [2 * frames - 1]

@@ -56,7 +56,10 @@ def test_a_batch_is_padded_with_zeros_after_each_clip() -> None:
 def test_sentences_and_sound_are_padded_too() -> None:
     sound = np.ones((7, 3), np.float32).cumsum(axis=0)
     clips = Clips(
-        [clip(1, 3, targets=(4, 5, 6), audio=sound), clip(2, 5, targets=(7,), audio=sound[:4])],
+        [
+            clip(1, 3, targets=(4, 5, 6), audio=lambda: sound),
+            clip(2, 5, targets=(7,), audio=lambda: sound[:4]),
+        ],
         PLAIN,
     )
     batch = collate([clips[0], clips[1]])

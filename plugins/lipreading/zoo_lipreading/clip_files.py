@@ -18,6 +18,7 @@ from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES, read_video
 from zoo_lipreading.video.face import mouth_finder
 from zoo_lipreading.video.mouths import SIZE, read_mouth
+from zoo_lipreading.video.sound import mfcc, read_sound
 
 SUFFIXES = (*VIDEO_SUFFIXES, ".mat", ".npy")
 _ALIGN_RATE = 25.0
@@ -72,7 +73,7 @@ def read_clip(
     normaliser = _normaliser(preprocessing)
     audio = None
     if audio_size is not None:
-        heard = _read_audio(path, len(mouth) / frame_rate)
+        heard = _read_audio(path, len(mouth) / frame_rate, preprocessing.get("sound"))
         if heard.shape[1] != audio_size:
             raise UsageError(
                 f"{path}: its sound has {heard.shape[1]} features, and the model takes {audio_size}"
@@ -111,13 +112,15 @@ def _read_array(path: Path) -> np.ndarray:
     return array
 
 
-def _read_audio(path: Path, seconds: float) -> np.ndarray:
-    if path.suffix.lower() != ".mat":
-        raise UsageError(
-            f"{path}: the model also hears, by features that come with AVLetters; give it the "
-            ".mat files of AVLetters in their folder"
-        )
-    return read_mfcc(path, seconds)
+def _read_audio(path: Path, seconds: float, sound: str | None) -> np.ndarray:
+    """Features of the file's sound, of the kind that the model was trained on."""
+    kind = path.suffix.lower()
+    if sound == "mfcc" and kind in VIDEO_SUFFIXES:
+        return mfcc(read_sound(path))
+    if sound == "publisher" and kind == ".mat":
+        return read_mfcc(path, seconds)
+    takes = "videos with sound" if sound == "mfcc" else ".mat files of AVLetters, in their folder"
+    raise UsageError(f"{path}: the model also hears; it takes {takes}")
 
 
 def _normaliser(preprocessing: Mapping[str, Any]) -> Normaliser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,7 @@ HEIGHT, WIDTH = 60, 80
 FRAME_RATE = 25.0
 HELD_OUT = 3
 """The repetition that is tested on."""
+FEATURES = 26
 MAX_GAP = 0.2
 """By how many seconds sound and video may differ in length."""
 _NAME = re.compile(r"([A-Z])(\d+)_(\w+)-lips\.mat")
@@ -134,12 +135,24 @@ class AVLetters(LipDataModule):
                         len(video),
                         partial(np.asarray, video),
                         LETTERS.index(letter),
-                        audio=read_mfcc(path, len(video) / FRAME_RATE) if self.audio else None,
+                        audio=self._sound(path, len(video)) if self.audio else None,
                     )
                 )
         skipped = problems.report()
         crop = {"method": "publisher", "size": [HEIGHT, WIDTH]}
-        return Listing(clips, FRAME_RATE, LETTERS, crop, skipped=skipped)
+        return Listing(
+            clips,
+            FRAME_RATE,
+            LETTERS,
+            crop,
+            skipped=skipped,
+            audio_size=FEATURES if self.audio else None,
+            sound="publisher" if self.audio else None,
+        )
+
+    def _sound(self, video: Path, frames: int) -> Callable[[], np.ndarray]:
+        """Read, so that what is wrong is found now."""
+        return partial(np.asarray, read_mfcc(video, frames / FRAME_RATE))
 
 
 def read_mfcc(video: Path, seconds: float) -> np.ndarray:
@@ -153,11 +166,14 @@ def read_mfcc(video: Path, seconds: float) -> np.ndarray:
         float32 (frames of 20 ms, 26).
 
     Raises:
-        UsageError: it is unreadable, or of another length than the video.
+        UsageError: it is unreadable, has other than 26 features, or is of another length than
+            the video.
     """
     name = video.name.replace("-lips.mat", ".mfcc")
     path = video.parent.parent / "Audio" / "mfcc" / "Clean" / name
     features, period = read_htk(path)
+    if features.shape[1] != FEATURES:
+        raise UsageError(f"{path} has {features.shape[1]} features; AVLetters has {FEATURES}")
     if abs(len(features) * period - seconds) > MAX_GAP:
         raise UsageError(
             f"{path} lasts {len(features) * period:.2f} s and {video} {seconds:.2f} s; they may "

@@ -46,7 +46,7 @@ class Clip:
         read: Gives the video, uint8 (T, H, W) at the size of the model.
         label: Class of a word.
         targets: Symbols of a sentence, from 1 on; 0 is CTC's blank.
-        audio: float32 (Ta, F), features of the sound.
+        audio: Gives float32 (Ta, F), features of the sound; None without.
         recording: What it was cut from, if from something longer: validation and training never
             share a recording.
     """
@@ -58,7 +58,7 @@ class Clip:
     read: Callable[[], np.ndarray]
     label: int = 0
     targets: tuple[int, ...] | None = None
-    audio: np.ndarray | None = None
+    audio: Callable[[], np.ndarray] | None = None
     recording: str | None = None
 
 
@@ -91,7 +91,7 @@ class Clips(Dataset[Sample]):
         video = self.normaliser.video(clip.read(), clip.speaker)
         sample: Sample = {"video": torch.from_numpy(video), "speaker": torch.tensor(clip.speaker)}
         if clip.audio is not None:
-            audio = self.normaliser.audio(clip.audio, clip.speaker)
+            audio = self.normaliser.audio(clip.audio(), clip.speaker)
             sample["audio"] = torch.from_numpy(audio)
         return sample
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo_lipreading.data.align import GRAMMAR, WORDS, Segment, segments, transcript
+from zoo_lipreading.data.align import GRAMMAR, WORDS, segments, transcript
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.grid_files import GridFiles, find_grid
 from zoo_lipreading.data.module import LipDataModule, Listing
@@ -19,17 +19,80 @@ from zoo_lipreading.data.normalisation import Normalisation
 from zoo_lipreading.data.problems import Problems
 from zoo_lipreading.data.splits import SPLIT_SEED, Adaptation, Split, TestOn
 from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
+from zoo_lipreading.errors import LeftOutError
 from zoo_lipreading.video.cache import default_folder
-from zoo_lipreading.video.face import NoMouthError
-from zoo_lipreading.video.mouths import Mouths, stored
+from zoo_lipreading.video.mouths import Mouths, Sounds, stored
+from zoo_lipreading.video.sound import FEATURES
 
-log = logging.getLogger(__name__)
 FRAME_RATE = 25.0
+VECTORS = 2
+"""Of sound, for each frame."""
+MAX_GAP = 0.2
+"""By how many seconds sound and pictures may differ in length."""
 UNSEEN = ("s1", "s2", "s20", "s22")
 """LipNet's test speakers."""
 OVERLAPPED = 255
 """Clips of each speaker that LipNet's other split holds out."""
-SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sentence of a speaker, prepared.
+
+    Attributes:
+        name: The speaker's name.
+        code: The file's name.
+        speaker: Index of the speaker.
+        held_out: Whether it is a test clip.
+        mouth: The stored mouth.
+        sound: The stored features of its sound, two vectors for each frame.
+    """
+
+    name: str
+    code: str
+    speaker: int
+    held_out: bool
+    mouth: Path
+    sound: Path | None
+
+    def frames(self, video: Path) -> int:
+        """Length of the video.
+
+        Raises:
+            UsageError: the sound is of another length.
+        """
+        frames = len(np.load(self.mouth, mmap_mode="r"))
+        if self.sound is not None:
+            heard = len(np.load(self.sound, mmap_mode="r")) / (VECTORS * FRAME_RATE)
+            if abs(heard - frames / FRAME_RATE) > MAX_GAP:
+                raise UsageError(
+                    f"{video}: its sound lasts {heard:.2f} s and its pictures "
+                    f"{frames / FRAME_RATE:.2f} s; they may differ by {MAX_GAP} s"
+                )
+        return frames
+
+    def clip(self, start: int, stop: int, word: str = "", **said: Any) -> Clip:
+        """The frames from ``start`` to before ``stop``, with what is said in them.
+
+        Raises:
+            UsageError: the sound has ended by then.
+        """
+        whole = f"{self.name}/{self.code}"
+        sound = None
+        if self.sound is not None:
+            if VECTORS * start >= len(np.load(self.sound, mmap_mode="r")):
+                raise UsageError(f"{whole}: its sound ends before {word!r} at frame {start}")
+            sound = stored(self.sound, VECTORS * start, VECTORS * stop)
+        return Clip(
+            f"{whole} {word}".strip(),
+            self.speaker,
+            self.held_out,
+            stop - start,
+            stored(self.mouth, start, stop),
+            audio=sound,
+            recording=whole,
+            **said,
+        )
 
 
 class Grid(LipDataModule):
@@ -70,6 +133,8 @@ class Grid(LipDataModule):
             (``global``), of the same speaker's (``speaker``, an unsupervised adaptation) or of
             the clip (``clip``).
         size: Height and width of the mouths.
+        audio: Add mel-frequency cepstral coefficients of the sound and their slopes, 26 features
+            every 20 ms.
         unit: ``word`` or ``sentence``.
         tokens: What a sentence is written in, ``characters`` or ``words``.
         finder: What finds the mouth: ``haar``; ``whole`` for pictures that are mouths already; or
@@ -97,6 +162,7 @@ class Grid(LipDataModule):
         test_fraction: float = 0.2,
         normalisation: Normalisation = "global",
         size: list[int] | None = None,
+        audio: bool = False,
         unit: Unit = "word",
         tokens: Tokens = "characters",
         finder: str = "haar",
@@ -117,6 +183,7 @@ class Grid(LipDataModule):
             val_fraction=val_fraction,
             normalisation=normalisation,
             size=[40, 80] if size is None else size,
+            audio=audio,
         )
         check_units(unit, tokens)
         if not 0 <= test_fraction < 1:
@@ -163,89 +230,74 @@ class Grid(LipDataModule):
         assert self._files is not None
         folder = default_folder() if self.cache is None else Path(self.cache)
         mouths = Mouths(self.size, self.finder, cache=folder)
+        sounds = Sounds(cache=folder) if self.audio else None
         problems = Problems(self.root, self.skip_faulty)
-        skipped: dict[str, str] = {}
         vocabulary = Vocabulary(WORDS, self.tokens)
         clips: list[Clip] = []
-        for speaker in used:
-            videos = self._files.videos[speaker]
-            held_out = self._held_out(speaker, sorted(videos))
-            aligns = self._files.aligns.get(speaker, {})
-            files = self._crop(mouths, videos, problems, skipped)
-            for code, file in files.items():
-                words = transcript(code)
-                assert words is not None
-                video, index = videos[code], speakers.index(speaker)
-                with problems.of(video):
-                    frames = len(np.load(file, mmap_mode="r"))
-                    align = aligns.get(code)
-                    # A sentence needs no alignment, but a wrong one is wrong.
-                    parts = segments(align, frames, words) if align else []
-                    if self.unit == "sentence":
-                        targets = vocabulary.encode(words)
-                        name = f"{speaker}/{code}"
-                        read = stored(file)
-                        held = code in held_out
-                        clips.append(Clip(name, index, held, frames, read, targets=targets))
-                    elif align is None:
-                        skipped[str(video)] = (
-                            f"{video}: there is no {code}.align, without which its words cannot "
-                            "be told apart (--data.unit sentence needs none)"
-                        )
-                    clips += self._words(parts, speaker, code, index, code in held_out, file)
-        skipped |= problems.report()
-        if skipped:
-            shown = [*skipped.values()][:SHOWN]
-            if len(skipped) > SHOWN:
-                shown.append(f"and {len(skipped) - SHOWN} more")
-            log.warning("%d clips are left out:\n  %s", len(skipped), "\n  ".join(shown))
-        names = WORDS if self.unit == "word" else vocabulary.symbols
-        return Listing(clips, FRAME_RATE, names, mouths.parameters, GRAMMAR, skipped)
+        for name in used:
+            videos = self._files.videos[name]
+            aligns = self._files.aligns.get(name, {})
+            held_out = self._held_out(name, sorted(videos))
+            for code, files in self._prepare(videos, mouths, sounds, problems).items():
+                recording = Recording(name, code, speakers.index(name), code in held_out, *files)
+                with problems.of(videos[code]):
+                    clips += self._cut(recording, videos[code], aligns.get(code), vocabulary)
+        return Listing(
+            clips,
+            FRAME_RATE,
+            WORDS if self.unit == "word" else vocabulary.symbols,
+            mouths.parameters,
+            GRAMMAR,
+            problems.report(),
+            FEATURES if self.audio else None,
+            "mfcc" if self.audio else None,
+        )
 
-    def _words(
-        self, parts: Sequence[Segment], speaker: str, code: str, index: int, held: bool, file: Path
+    def _cut(
+        self, recording: Recording, video: Path, align: Path | None, vocabulary: Vocabulary
     ) -> list[Clip]:
-        """The words of a sentence, each a clip."""
+        """The clips of a sentence: itself, or its words.
+
+        Raises:
+            LeftOutError: words have no alignment.
+            UsageError: the alignment does not fit the clip, or the sound does not.
+        """
+        words = transcript(recording.code)
+        assert words is not None
+        frames = recording.frames(video)
+        # A sentence needs no alignment, but a wrong one is wrong.
+        parts = segments(align, frames, words) if align else []
         if self.unit == "sentence":
-            return []
-        return [
-            Clip(
-                f"{speaker}/{code} {part.word}",
-                index,
-                held,
-                part.last + 1 - part.first,
-                stored(file, part.first, part.last + 1),
-                WORDS.index(part.word),
-                recording=f"{speaker}/{code}",
+            return [recording.clip(0, frames, targets=vocabulary.encode(words))]
+        if align is None:
+            raise LeftOutError(
+                f"{video}: there is no {recording.code}.align, without which its words cannot be "
+                "told apart (--data.unit sentence needs none)"
             )
+        return [
+            recording.clip(part.first, part.last + 1, part.word, label=WORDS.index(part.word))
             for part in parts
         ]
 
-    def _crop(
+    def _prepare(
         self,
-        mouths: Mouths,
         videos: Mapping[str, Path],
+        mouths: Mouths,
+        sounds: Sounds | None,
         problems: Problems,
-        skipped: dict[str, str],
-    ) -> dict[str, Path]:
-        """The stored mouths of the clips that have one, by code."""
+    ) -> dict[str, tuple[Path, Path | None]]:
+        """The stored mouth and sound of every clip that has them, by code."""
 
-        def make(item: tuple[str, Path]) -> tuple[str, Path | UsageError]:
-            try:
-                return item[0], mouths.file(item[1])
-            except UsageError as error:
-                return item[0], error
+        def make(video: Path) -> tuple[Path, Path | None]:
+            return mouths.file(video), sounds.file(video) if sounds else None
 
         files = {}
         # Decoding and OpenCV let other threads run.
         with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
-            for code, found in pool.map(make, sorted(videos.items())):
-                if isinstance(found, NoMouthError):
-                    skipped[str(videos[code])] = str(found)
-                elif isinstance(found, UsageError):
-                    problems.reasons[str(videos[code])] = str(found)
-                else:
-                    files[code] = found
+            found = {code: pool.submit(make, videos[code]) for code in sorted(videos)}
+            for code, future in found.items():
+                with problems.of(videos[code]):
+                    files[code] = future.result()
         return files
 
     def _held_out(self, speaker: str, codes: Sequence[str]) -> set[str]:

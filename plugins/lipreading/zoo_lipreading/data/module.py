@@ -49,6 +49,8 @@ class Listing:
         crop: How a video became a mouth, for the bundle's readers.
         grammar: Of sentences, the words possible at each place.
         skipped: Clips left out, with the reasons.
+        audio_size: Features of a vector of sound, if the clips have any.
+        sound: Where these come from, for the bundle's readers: ``publisher`` or ``mfcc``.
     """
 
     clips: list[Clip]
@@ -57,6 +59,8 @@ class Listing:
     crop: dict[str, Any]
     grammar: list[list[str]] | None = None
     skipped: dict[str, str] = field(default_factory=dict)
+    audio_size: int | None = None
+    sound: str | None = None
 
 
 class LipDataModule(LightningDataModule):
@@ -220,8 +224,8 @@ class LipDataModule(LightningDataModule):
             if not clips:
                 continue
             video[key] = statistics((clip.read() for clip in clips), "video")
-            heard = [clip.audio for clip in clips if clip.audio is not None]
-            if heard:
+            heard = (clip.audio() for clip in clips if clip.audio is not None)
+            if clips[0].audio is not None:
                 audio[key] = statistics(heard, "audio")
         return Normaliser(self.normalisation, video, audio)
 
@@ -233,12 +237,13 @@ class LipDataModule(LightningDataModule):
             "normalisation": self.normalisation,
             "crop": listing.crop,
         }
+        if listing.sound is not None:
+            preprocessing["sound"] = listing.sound
         for kind, by_speaker in normaliser.statistics.items():
             if None in by_speaker:
                 mean, std = by_speaker[None]
                 preprocessing[f"{kind}_mean"] = to_text(mean)
                 preprocessing[f"{kind}_std"] = to_text(std)
-        sounds = [clip.audio for clip in listing.clips if clip.audio is not None]
         facts: Facts = {
             "num_classes": len(listing.label_names),
             "label_names": listing.label_names,
@@ -246,7 +251,7 @@ class LipDataModule(LightningDataModule):
             "num_speakers": len(speakers),
             "image_size": self.size,
             "frame_rate": listing.frame_rate,
-            "audio_size": sounds[0].shape[1] if sounds else None,
+            "audio_size": listing.audio_size,
             "train_size": len(parts.train),
             "skipped_clips": len(listing.skipped),
             "preprocessing": preprocessing,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.errors import UsageError
+from zoo_lipreading.errors import LeftOutError
 
 log = logging.getLogger(__name__)
 SHOWN = 20
@@ -18,44 +19,52 @@ class Problems:
 
     Args:
         where: The folder they are in.
-        skip: Leave such files out instead of refusing the folder.
+        skip: Leave faulty files out instead of refusing the folder.
 
     Attributes:
-        reasons: File to what is wrong with it.
+        faulty: File to what is wrong with it.
+        left_out: File to the reason why it has nothing to learn from.
     """
 
     def __init__(self, where: object, skip: bool) -> None:
         self.where = where
         self.skip = skip
-        self.reasons: dict[str, str] = {}
+        self.faulty: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
 
     @contextmanager
     def of(self, path: Path) -> Iterator[None]:
         """Note the UsageError that comes out of the block as a problem of the file."""
         try:
             yield
+        except LeftOutError as error:
+            self.left_out[str(path)] = str(error)
         except UsageError as error:
-            self.reasons[str(path)] = str(error)
+            self.faulty[str(path)] = str(error)
 
     def report(self) -> dict[str, str]:
-        """What is left out, after a warning.
+        """All that is left out and why, after a warning.
 
         Raises:
-            UsageError: there are problems and no leave to skip.
+            UsageError: there are faulty files and no leave to skip them.
         """
-        if not self.reasons:
-            return {}
-        count = len(self.reasons)
-        lines = list(self.reasons.values())[:SHOWN]
-        if count > SHOWN:
-            lines.append(f"and {count - SHOWN} more")
-        text = "\n  ".join(lines)
-        if not self.skip:
-            if count == 1:
-                raise UsageError(f"{lines[0]}; or leave it out with --data.skip_faulty true")
+        if self.faulty and not self.skip:
+            if len(self.faulty) == 1:
+                (reason,) = self.faulty.values()
+                raise UsageError(f"{reason}; or leave it out with --data.skip_faulty true")
             raise UsageError(
-                f"{count} files under {self.where} cannot be used; mend or remove them, or leave "
-                f"them out with --data.skip_faulty true:\n  {text}"
+                f"{len(self.faulty)} files under {self.where} cannot be used; mend or remove "
+                f"them, or leave them out with --data.skip_faulty true:{_listed(self.faulty)}"
             )
-        log.warning("%d files under %s are left out:\n  %s", count, self.where, text)
-        return self.reasons
+        skipped = {**self.faulty, **self.left_out}
+        if skipped:
+            count = "one file is" if len(skipped) == 1 else f"{len(skipped)} files are"
+            log.warning("%s: %s left out:%s", self.where, count, _listed(skipped))
+        return skipped
+
+
+def _listed(reasons: dict[str, str]) -> str:
+    lines = list(reasons.values())[:SHOWN]
+    if len(reasons) > SHOWN:
+        lines.append(f"and {len(reasons) - SHOWN} more")
+    return "".join(f"\n  {line}" for line in lines)

@@ -269,12 +269,22 @@ class TalkingMouths(LipDataModule):
                         partial(np.asarray, video),
                         words.index(text) if self.unit == "word" else 0,
                         None if self.unit == "word" else vocabulary.encode(text.split()),
-                        sound(letters, speaker, random) if self.audio else None,
+                        partial(np.asarray, sound(letters, speaker, random))
+                        if self.audio
+                        else None,
                     )
                 )
         named = words if self.unit == "word" else vocabulary.symbols
         grammar = None if self.unit == "word" else GRAMMAR
-        return Listing(clips, FRAME_RATE, named, {"method": "generated"}, grammar)
+        return Listing(
+            clips,
+            FRAME_RATE,
+            named,
+            {"method": "generated"},
+            grammar,
+            audio_size=FEATURES if self.audio else None,
+            sound="generated" if self.audio else None,
+        )
 
     def _texts(self, number: int, words: Sequence[str]) -> Iterator[str]:
         """What a speaker says: every word so often, or as many sentences as that are words."""

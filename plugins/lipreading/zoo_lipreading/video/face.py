@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo_lipreading.errors import LeftOutError
 
 FRAMES_LOOKED_AT = 8
 _SMALLEST_FACE = 0.2
@@ -21,7 +22,7 @@ _CENTRE_X, _CENTRE_Y, _WIDTH = 0.5, 0.79, 0.56
 _local = threading.local()
 
 
-class NoMouthError(UsageError):
+class NoMouthError(LeftOutError):
     """A clip has nothing to read: no face, or nothing but grey."""
 
 

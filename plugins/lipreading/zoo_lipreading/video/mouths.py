@@ -13,6 +13,7 @@ from zoo_lipreading.video.cache import cached, key_of
 from zoo_lipreading.video.crop import crop_mouth
 from zoo_lipreading.video.decode import read_video
 from zoo_lipreading.video.face import MouthFinder, NoMouthError, mouth_finder
+from zoo_lipreading.video.sound import mfcc, read_sound
 
 SIZE = (40, 80)
 """Height and width of a mouth."""
@@ -51,6 +52,25 @@ class Mouths:
         return cached(self.cache, key, lambda: read_mouth(path, self.find, self.size))
 
 
+class Sounds:
+    """Computes the features of the sound of video files, each once.
+
+    Args:
+        cache: Folder where features are kept.
+    """
+
+    def __init__(self, *, cache: Path) -> None:
+        self.cache = cache
+
+    def file(self, path: Path) -> Path:
+        """The .npy file, float32 (vectors, features), of a video's sound, made if need be.
+
+        Raises:
+            UsageError: it has no sound, or cannot be decoded.
+        """
+        return cached(self.cache, key_of(path, {"sound": "mfcc"}), lambda: mfcc(read_sound(path)))
+
+
 def read_mouth(
     path: Path,
     find: MouthFinder,
@@ -80,7 +100,7 @@ def read_mouth(
 
 
 def stored(path: Path, start: int = 0, stop: int | None = None) -> Callable[[], np.ndarray]:
-    """A function that reads frames ``start`` to ``stop`` of a stored mouth."""
+    """A function that reads rows ``start`` to ``stop`` of a stored mouth or sound."""
     return partial(_read_stored, path, start, stop)
 
 
