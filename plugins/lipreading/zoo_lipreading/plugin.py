@@ -1,6 +1,6 @@
 """What this plugin registers."""
 
-from zoo.entries import Dataset, Model, Recipes
+from zoo.entries import Checkpoint, Dataset, Model, Recipes
 from zoo.hooks import hookimpl
 
 ZOO_PLUGIN_API = 1
@@ -68,3 +68,14 @@ def zoo_datasets() -> list[Dataset]:
 @hookimpl
 def zoo_recipes() -> list[Recipes]:
     return [Recipes("lipreading", "zoo_lipreading:recipes")]
+
+
+@hookimpl
+def zoo_checkpoints() -> list[Checkpoint]:
+    return [
+        Checkpoint(
+            "lipreader-avletters",
+            "zoo_lipreading:checkpoints/lipreader-avletters",
+            "The letters A to Z from the lips of eight speakers of AVLetters",
+        )
+    ]
