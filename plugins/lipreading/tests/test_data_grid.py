@@ -17,6 +17,9 @@ from zoo_lipreading.data.grid import Grid
 from zoo_lipreading.data.grid_files import find_grid
 from zoo_lipreading.video.decode import read_video
 
+SENTENCES = ("bbaf2n", "lgiz3p", "prwa9s", "swbyza", "bran1n")
+"""Of each speaker in conftest's folder."""
+
 
 @pytest.fixture
 def data(tmp_path: Path, finder: str) -> Callable[..., Grid]:
@@ -86,6 +89,44 @@ def test_sentences_need_no_alignment_and_words_do(
     assert "there is no bbaf2n.align" in caplog.text
 
 
+def test_an_untranscribed_target_is_adapted_to_in_pieces_and_not_tested(
+    grid: Path, data: Callable[..., Grid], make: SimpleNamespace
+) -> None:
+    shutil.rmtree(grid / "s2" / "align")
+    align = grid / "s10" / "align"
+    for path in sorted(align.iterdir())[1:]:
+        path.unlink()
+    make.video(grid / "s10" / "video" / "anything.mp4", make.moving(14))
+    module = data(grid, split="s1->s10", target=True)
+    parts = module._read()[0]
+    assert {clip.recording for clip in parts.test} == {"s10/bbaf2n"}  # all that has an alignment
+    assert all(clip.transcribed for clip in (*parts.train, *parts.val, *parts.test))
+    pieces: dict[str, list[int]] = {}
+    for clip in parts.adapt:
+        assert not clip.transcribed
+        pieces.setdefault(clip.recording or "", []).append(clip.frames)
+    assert set(pieces) == {f"s10/{name}" for name in ("anything", *sorted(SENTENCES)[1:])}
+    assert all(lengths == [2] * 7 for lengths in pieces.values())  # words have two frames
+    # Of a source they are left out; nothing can be learnt from them.
+    with pytest.raises(UsageError, match="no clip is in the training part; 5 were left out"):
+        data(grid, split="s2->s1").setup()
+    # A speaker of whom nothing is transcribed cannot be tested, but can be adapted to.
+    with pytest.raises(UsageError, match="no clip is in the test part"):
+        data(grid, split="s1->s2", target=True).setup()
+    assert data(grid, split="s1->s2", target=True, test_on="source")._read()[0].adapt
+
+
+def test_an_untranscribed_sentence_is_adapted_to_whole(
+    grid: Path, data: Callable[..., Grid], make: SimpleNamespace
+) -> None:
+    make.video(grid / "s10" / "video" / "anything.mp4", make.moving(14))
+    module = data(grid, split="s1->s10", target=True, unit="sentence")
+    parts = module._read()[0]
+    assert {clip.frames for clip in parts.adapt} == {14}
+    assert sum(not clip.transcribed for clip in parts.adapt) == 1
+    assert "targets" not in next(iter(module.train_dataloader()))["target"]
+
+
 def test_layouts(tmp_path: Path, make: SimpleNamespace) -> None:
     root = tmp_path / "layouts"
     frames = make.moving(4)
@@ -104,11 +145,13 @@ def test_layouts(tmp_path: Path, make: SimpleNamespace) -> None:
     make.align(root / "alignments" / "s2" / "lgiz3p.align", transcript("lgiz3p"))
     make.align(root / "s1" / "align" / "bbaf2n.align", transcript("bbaf2n"))
     (root / "s1" / "video" / "notes.mpg").write_text("not a clip's name")
+    (root / "s1" / "notes.txt").write_text("no video")
     files = find_grid(root)
     assert files.speakers == ["s1", "s2", "s3", "s4", "s5"]
     found = [path for speaker in files.speakers for path in files.videos[speaker].values()]
     assert found == [*places, folder]
     assert set(files.aligns) == {"s1", "s2"}
+    assert files.untranscribed == {"s1": {"notes": root / "s1" / "video" / "notes.mpg"}}
     np.testing.assert_allclose(read_video(folder).frames.astype(int), frames, atol=12)
 
 
@@ -151,8 +194,8 @@ def test_clips_without_a_face_are_left_out_and_counted(
     assert len(clips(module)) == 14
     assert f"{path}: the clip is all grey" in caplog.text
     # The real detector finds no face in any.
-    with pytest.raises(UsageError, match="no clip is in the training part; 15 clips were left out"):
-        data(grid, unit="sentence", finder="haar").train_dataloader()
+    with pytest.raises(UsageError, match="no clip is in the training part; 15 were left out"):
+        data(grid, unit="sentence", finder="haar").setup()
 
 
 def test_what_is_wrong_comes_in_one_report(

@@ -124,3 +124,19 @@ def test_seconds_of_the_target() -> None:
     assert [c.name for c in chosen] == [c.name for c in again] != [c.name for c in other]
     longer = first_seconds(CLIPS, 9.0, 25.0, seed=1)
     assert {c.name for c in chosen} < {c.name for c in longer}
+
+
+def test_a_speaker_s_only_recording_is_trained_on() -> None:
+    few = [clip for clip in CLIPS if clip.speaker == 0 or clip.name == "Bob 0"]
+    parts = divide(few, SPEAKERS, parse("multi-speaker"), val_fraction=0.9)
+    assert names(parts.train) == {"Ann", "Bob"}
+    assert names(parts.val) == {"Ann"}
+
+
+def test_the_untranscribed_is_only_looked_at() -> None:
+    from dataclasses import replace
+
+    mixed = [replace(clip, transcribed=clip.speaker != 1) for clip in CLIPS]
+    parts = divide(mixed, SPEAKERS, parse("Ann->Bob,Cyd"), val_fraction=0.1)
+    assert names(parts.adapt) == {"Bob", "Cyd"}
+    assert names(parts.test) == {"Cyd"}

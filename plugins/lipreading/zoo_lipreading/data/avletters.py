@@ -18,7 +18,7 @@ from zoo_lipreading.data.htk import read_htk
 from zoo_lipreading.data.module import LipDataModule, Listing
 from zoo_lipreading.data.normalisation import Normalisation
 from zoo_lipreading.data.problems import Problems
-from zoo_lipreading.data.splits import Adaptation, TestOn
+from zoo_lipreading.data.splits import Adaptation, Split, TestOn
 
 LETTERS = [chr(ord("A") + index) for index in range(26)]
 HEIGHT, WIDTH = 60, 80
@@ -119,11 +119,11 @@ class AVLetters(LipDataModule):
     def _speakers(self) -> list[str]:
         return sorted({speaker for *_, speaker in self._files()})
 
-    def _list(self, speakers: Sequence[str], used: Sequence[str]) -> Listing:
+    def _list(self, speakers: Sequence[str], split: Split) -> Listing:
         problems = Problems(self.root, self.skip_faulty)
         clips = []
         for path, letter, repetition, speaker in self._files():
-            if speaker not in used:
+            if speaker not in split.speakers:
                 continue
             with problems.of(path):
                 video = read_lips(path, self.size)

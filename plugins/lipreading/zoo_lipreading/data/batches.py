@@ -49,6 +49,7 @@ class Clip:
         audio: Gives float32 (Ta, F), features of the sound; None without.
         recording: What it was cut from, if from something longer: validation and training never
             share a recording.
+        transcribed: Whether it is known what is said; what is not serves to adapt to.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Clip:
     targets: tuple[int, ...] | None = None
     audio: Callable[[], np.ndarray] | None = None
     recording: str | None = None
+    transcribed: bool = True
 
 
 class Clips(Dataset[Sample]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,9 @@ class Grid(LipDataModule):
     left out, listed in a warning and counted in the fact ``skipped_clips``.
 
     Of a target's clips to adapt to, ``unit: word`` takes the times of the words from the
-    alignments, but not the words.
+    alignments, but not the words. A target's clips without an alignment, and its videos that are
+    not named as GRID's (``s35/video/anything.mp4``), are adapted to all the same, cut into pieces
+    as long as the source's words; they are never tested.
 
     Source: Cooke, Barker, Cunningham, Shao: An audio-visual corpus for speech perception and
     automatic speech recognition, Journal of the Acoustical Society of America 120(5), 2006;
@@ -226,7 +228,7 @@ class Grid(LipDataModule):
                 named[f"{count}->next:{speakers[first]}"] = split
         return named
 
-    def _list(self, speakers: Sequence[str], used: Sequence[str]) -> Listing:
+    def _list(self, speakers: Sequence[str], split: Split) -> Listing:
         assert self._files is not None
         folder = default_folder() if self.cache is None else Path(self.cache)
         mouths = Mouths(self.size, self.finder, cache=folder)
@@ -234,18 +236,25 @@ class Grid(LipDataModule):
         problems = Problems(self.root, self.skip_faulty)
         vocabulary = Vocabulary(WORDS, self.tokens)
         clips: list[Clip] = []
-        for name in used:
-            videos = self._files.videos[name]
+        for name in split.speakers:
+            to_adapt_to = bool(split.sources) and name in split.targets
+            videos = dict(self._files.videos.get(name, {}))
             aligns = self._files.aligns.get(name, {})
-            held_out = self._held_out(name, sorted(videos))
+            held_out = self._held_out(name, sorted(videos), aligns)
+            if to_adapt_to:
+                videos |= self._files.untranscribed.get(name, {})
             for code, files in self._prepare(videos, mouths, sounds, problems).items():
                 recording = Recording(name, code, speakers.index(name), code in held_out, *files)
                 with problems.of(videos[code]):
-                    clips += self._cut(recording, videos[code], aligns.get(code), vocabulary)
+                    align = aligns.get(code)
+                    if to_adapt_to and (not transcript(code) or (self._words and align is None)):
+                        clips += self._windows(recording, videos[code], clips)
+                    else:
+                        clips += self._cut(recording, videos[code], align, vocabulary)
         return Listing(
             clips,
             FRAME_RATE,
-            WORDS if self.unit == "word" else vocabulary.symbols,
+            WORDS if self._words else vocabulary.symbols,
             mouths.parameters,
             GRAMMAR,
             problems.report(),
@@ -267,7 +276,7 @@ class Grid(LipDataModule):
         frames = recording.frames(video)
         # A sentence needs no alignment, but a wrong one is wrong.
         parts = segments(align, frames, words) if align else []
-        if self.unit == "sentence":
+        if not self._words:
             return [recording.clip(0, frames, targets=vocabulary.encode(words))]
         if align is None:
             raise LeftOutError(
@@ -278,6 +287,30 @@ class Grid(LipDataModule):
             recording.clip(part.first, part.last + 1, part.word, label=WORDS.index(part.word))
             for part in parts
         ]
+
+    def _windows(self, recording: Recording, video: Path, words: Sequence[Clip]) -> list[Clip]:
+        """An untranscribed clip: whole, or in pieces as long as words are.
+
+        Args:
+            recording: The clip.
+            video: Its file.
+            words: Those cut so far, of the source speakers.
+        """
+        frames = recording.frames(video)
+        lengths = [clip.frames for clip in words if clip.transcribed]
+        random = np.random.default_rng([SPLIT_SEED, *recording.code.encode()])
+        found: list[Clip] = []
+        start = 0
+        while start < frames:
+            length = int(random.choice(lengths)) if self._words and lengths else frames
+            stop = min(start + length, frames)
+            found.append(recording.clip(start, stop, str(start), transcribed=False))
+            start = stop
+        return found
+
+    @property
+    def _words(self) -> bool:
+        return self.unit == "word"
 
     def _prepare(
         self,
@@ -300,7 +333,9 @@ class Grid(LipDataModule):
                     files[code] = future.result()
         return files
 
-    def _held_out(self, speaker: str, codes: Sequence[str]) -> set[str]:
+    def _held_out(
+        self, speaker: str, codes: Sequence[str], aligns: Collection[str] = ()
+    ) -> set[str]:
         """Codes of the sentences that are a speaker's test clips."""
         count = round(len(codes) * self.test_fraction)
         if self.split == "overlapped":
@@ -313,4 +348,7 @@ class Grid(LipDataModule):
         elif self.test_fraction and len(codes) > 1:
             count = min(max(1, count), len(codes) - 1)
         order = np.random.default_rng([SPLIT_SEED, int(speaker[1:])]).permutation(len(codes))
-        return {codes[index] for index in order[:count]}
+        shuffled = [codes[index] for index in order]
+        if self._words:  # what has no alignment cannot be tested
+            shuffled.sort(key=lambda code: code not in aligns)
+        return set(shuffled[:count])

@@ -20,15 +20,17 @@ class GridFiles:
     Attributes:
         videos: By speaker and code: a video file or a folder of pictures.
         aligns: By speaker and code.
+        untranscribed: Videos named otherwise, by speaker and name: nothing says what is said.
     """
 
     videos: dict[str, dict[str, Path]] = field(default_factory=dict)
     aligns: dict[str, dict[str, Path]] = field(default_factory=dict)
+    untranscribed: dict[str, dict[str, Path]] = field(default_factory=dict)
 
     @property
     def speakers(self) -> list[str]:
         """Those of whom there are videos, s1, s2, ... s10."""
-        return sorted(self.videos, key=lambda name: int(name[1:]))
+        return sorted({*self.videos, *self.untranscribed}, key=lambda name: int(name[1:]))
 
 
 def find_grid(root: Path) -> GridFiles:
@@ -37,7 +39,7 @@ def find_grid(root: Path) -> GridFiles:
     A file belongs to the speaker whose name, ``s1`` to ``s34``, is the last such part of its
     path: ``s1/video/bbaf2n.mpg``, ``s1/bbaf2n.mpg``, ``video/s1/mpg_6000/bbaf2n.mpg`` and folders
     of pictures ``s1/bbaf2n/`` alike; so are ``s1/align/bbaf2n.align`` and
-    ``alignments/s1/bbaf2n.align``. What is not named as a clip of GRID is passed over.
+    ``alignments/s1/bbaf2n.align``. A video that is not named as a clip of GRID is untranscribed.
     """
     found = GridFiles()
     for folder, inside, names in os.walk(root):
@@ -53,11 +55,10 @@ def find_grid(root: Path) -> GridFiles:
             found.videos.setdefault(speaker, {}).setdefault(name, here / name)
         for name in sorted(names):
             code, suffix = os.path.splitext(name)
-            if not transcript(code):
-                continue
             if suffix.lower() in VIDEO_SUFFIXES:
-                found.videos.setdefault(speaker, {}).setdefault(code, here / name)
-            elif suffix.lower() == ".align":
+                kind = found.videos if transcript(code) else found.untranscribed
+                kind.setdefault(speaker, {}).setdefault(code, here / name)
+            elif suffix.lower() == ".align" and transcript(code):
                 found.aligns.setdefault(speaker, {}).setdefault(code, here / name)
     return found
 

@@ -159,12 +159,12 @@ class LipDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
-    def _list(self, speakers: Sequence[str], used: Sequence[str]) -> Listing:
+    def _list(self, speakers: Sequence[str], split: Split) -> Listing:
         """Find the clips; called once.
 
         Args:
             speakers: All names; a clip's speaker is an index of it.
-            used: Those whose clips are wanted.
+            split: Those whose clips are wanted.
 
         Raises:
             UsageError: something is missing or inconsistent.
@@ -184,7 +184,7 @@ class LipDataModule(LightningDataModule):
                     f"the split {self.split!r} has no target speaker to adapt to; use "
                     "leave-out:NAME or A,B->C, or set target to false"
                 )
-            listing = self._list(speakers, split.speakers)
+            listing = self._list(speakers, split)
             parts = divide(
                 listing.clips,
                 speakers,
@@ -196,9 +196,25 @@ class LipDataModule(LightningDataModule):
             )
             adapt = first_seconds(parts.adapt, self.target_seconds, listing.frame_rate, self.seed)
             parts = Parts(parts.train, parts.val, parts.test, adapt)
+            self._require_parts(listing, split, parts)
             normaliser = self._normaliser(parts, speakers)
             self._found = parts, normaliser, self._describe(listing, parts, normaliser, speakers)
         return self._found
+
+    def _require_parts(self, listing: Listing, split: Split, parts: Parts) -> None:
+        """Refuse an empty part now, rather than after the training."""
+        wanted = {"training": parts.train, "test": parts.test, "adaptation": parts.adapt}
+        if not split.sources:
+            del wanted["training"]
+        if not self.target or not split.sources:
+            del wanted["adaptation"]
+        for name, clips in wanted.items():
+            if not clips:
+                count = len(listing.skipped)
+                raise UsageError(
+                    f"{self.root}: with split={self.split!r} no clip is in the {name} part"
+                    + (f"; {count} were left out, see the warning" if count else "")
+                )
 
     def _normaliser(self, parts: Parts, speakers: Sequence[str]) -> Normaliser:
         """Statistics of the clips that may be looked at: training clips, and of the target
@@ -319,10 +335,8 @@ class LipDataModule(LightningDataModule):
 
     def _part(self, name: str, clips: list[Clip]) -> list[Clip]:
         if not clips:
-            left_out = self._read()[2]["skipped_clips"]
             raise UsageError(
                 f"{self.root}: with split={self.split!r} no clip is in the {name} part"
-                + (f"; {left_out} clips were left out, see the warning" if left_out else "")
             )
         return clips
 

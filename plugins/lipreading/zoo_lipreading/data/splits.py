@@ -133,7 +133,8 @@ def divide(
     """Sort clips by their use.
 
     Args:
-        clips: All clips; those of speakers outside the split are left out.
+        clips: All clips; those of speakers outside the split are left out. Of target speakers
+            some may be untranscribed: these are looked at and not tested on.
         speakers: Names by index.
         split: Who is trained on and tested on.
         val_fraction: Share of the recordings of the labelled training clips held out for
@@ -145,19 +146,20 @@ def divide(
         test_on: Test the ``target``, or the held-out clips of the ``source``.
     """
     sources = [clip for clip in clips if speakers[clip.speaker] in split.sources]
-    targets = [clip for clip in clips if speakers[clip.speaker] in split.targets]
+    seen = [clip for clip in clips if speakers[clip.speaker] in split.targets]
+    targets = [clip for clip in seen if clip.transcribed]
     if not split.sources:
         return Parts([], [], targets, [])
-    training = [clip for clip in sources if not clip.held_out or (all_of_source and targets)]
+    training = [clip for clip in sources if not clip.held_out or (all_of_source and seen)]
     chosen = _validation(training, val_fraction)
     train = [clip for clip in training if (clip.recording or clip.name) not in chosen]
     val = [clip for clip in training if (clip.recording or clip.name) in chosen]
     everything = adaptation == "transductive"
-    adapt = [clip for clip in targets if everything or not clip.held_out]
-    if targets and test_on == "target":
+    adapt = [clip for clip in seen if everything or not clip.held_out]
+    if seen and test_on == "target":
         test = [clip for clip in targets if everything or clip.held_out]
     else:
-        test = [clip for clip in sources if clip.held_out and not (all_of_source and targets)]
+        test = [clip for clip in sources if clip.held_out and not (all_of_source and seen)]
     return Parts(train, val, test, adapt)
 
 
@@ -169,13 +171,13 @@ def _validation(clips: Sequence[Clip], fraction: float) -> set[str]:
     total = sum(map(len, by_speaker.values()))
     if not fraction or total < 2:
         return set()
-    # One of each speaker, then the next of each, until there are enough.
+    # One of each speaker, then the next of each, until there are enough; one is left to train on.
     ranked = []
     for speaker, names in by_speaker.items():
         recordings = list(names)
-        order = np.random.default_rng([SPLIT_SEED, speaker]).permutation(len(recordings))
+        order = np.random.default_rng([SPLIT_SEED, speaker]).permutation(len(recordings))[:-1]
         ranked += [(rank, speaker, recordings[index]) for rank, index in enumerate(order)]
-    count = min(max(1, round(total * fraction)), total - 1)
+    count = max(1, round(total * fraction))
     return {name for _, _, name in sorted(ranked)[:count]}
 
 

@@ -14,7 +14,7 @@ from zoo.errors import UsageError
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.module import LipDataModule, Listing
 from zoo_lipreading.data.normalisation import Normalisation
-from zoo_lipreading.data.splits import Adaptation, TestOn
+from zoo_lipreading.data.splits import Adaptation, Split, TestOn
 from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
 
 GRAMMAR = [["bin", "lay", "set"], ["red", "blue", "gold"], ["one", "two", "nine"]]
@@ -248,12 +248,12 @@ class TalkingMouths(LipDataModule):
     def _speakers(self) -> list[str]:
         return [f"m{number + 1}" for number in range(self.num_speakers)]
 
-    def _list(self, speakers: Sequence[str], used: Sequence[str]) -> Listing:
+    def _list(self, speakers: Sequence[str], split: Split) -> Listing:
         words = [word for place in GRAMMAR for word in place]
         vocabulary = Vocabulary(words, self.tokens)
         clips = []
         for number, name in enumerate(speakers):
-            if name not in used:
+            if name not in split.speakers:
                 continue
             speaker = make_speaker(number)
             for index, text in enumerate(self._texts(number, words)):
