@@ -5,7 +5,7 @@
     python benchmarks/adversarial.py report                # the tables, from the rows so far
 
 Every run is a row of benchmarks/results/lipreading-adversarial.csv, written when it ends; what
-is there is not run again. The runs of a stage can be shared out: ``--part 0/2``, ``--part 1/2``.
+is there is not run again. A second process with ``--backwards`` meets the first in the middle.
 
 The rule, written down before any target was read:
 
@@ -194,19 +194,23 @@ def write_row(row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def work(stage: str, part: int, parts: int) -> None:
-    """Run what is not there yet."""
+def work(stage: str, backwards: bool) -> None:
+    """Run what is not there yet, looking again before each run."""
     quiet_lightning()
     torch.set_num_threads(1)
-    rows = read_rows()
-    done = {tuple(row[name] for name in _KEY) for row in rows}
-    plan = list(plan_choose() if stage == "choose" else plan_table(rows))
-    for index, (key, arguments) in enumerate(plan):
-        if index % parts != part or tuple(str(key[name]) for name in _KEY) in done:
+    plan = list(plan_choose() if stage == "choose" else plan_table(read_rows()))
+    for key, arguments in reversed(plan) if backwards else plan:
+        if is_done(key):
             continue
         found = run(**arguments)
-        write_row({**key, **{name: f"{value:.4f}" for name, value in found.items()}})
-        print(*key.values(), *(f"{value:.3f}" for value in found.values()), flush=True)
+        if not is_done(key):
+            write_row({**key, **{name: f"{value:.4f}" for name, value in found.items()}})
+            print(*key.values(), *(f"{value:.3f}" for value in found.values()), flush=True)
+
+
+def is_done(key: dict[str, Any]) -> bool:
+    """Whether a run has its row."""
+    return any(all(row[name] == str(key[name]) for name in _KEY) for row in read_rows())
 
 
 def interval(values: list[float]) -> str:
@@ -294,13 +298,12 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("stage", choices=["choose", "table", "report"])
-    parser.add_argument("--part", default="0/1", help="index/count of a share of the runs")
+    parser.add_argument("--backwards", action="store_true", help="from the last run to the first")
     options = parser.parse_args()
     if options.stage == "report":
         print(report())
         return
-    part, parts = map(int, options.part.split("/"))
-    work(options.stage, part, parts)
+    work(options.stage, options.backwards)
 
 
 if __name__ == "__main__":
