@@ -122,7 +122,9 @@ def test_the_bundle_s_statistics_prepare_a_file_as_training_did(avletters: Path)
     assert sample.mouth.dtype == np.uint8
 
 
-def test_a_grid_clip_is_prepared_as_training_did(grid: Path, tmp_path: Path, finder: str) -> None:
+def test_a_grid_clip_is_prepared_as_training_did(
+    grid: Path, tmp_path: Path, finder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = Grid(
         str(grid), size=[10, 20], finder=finder, cache=str(tmp_path / "c"), unit="sentence"
     )
@@ -131,10 +133,24 @@ def test_a_grid_clip_is_prepared_as_training_did(grid: Path, tmp_path: Path, fin
     trained = module.test_dataloader().dataset.unlabelled(clip)
     speaker, code = clip.name.split("/")
     path = grid / speaker / "video" / f"{code}.mpg"
+    # A bundle may not have any code run: the user's own finder needs leave.
+    with pytest.raises(UsageError, match=f"allow it by ZOO_MOUTH_FINDERS={finder}"):
+        read_clip(path, facts["preprocessing"], facts["frame_rate"], None)
+    monkeypatch.setenv("ZOO_MOUTH_FINDERS", f"other:one,{finder}")
     sample = read_clip(path, facts["preprocessing"], facts["frame_rate"], None)
     torch.testing.assert_close(sample.video, trained["video"], rtol=0, atol=0)
     assert sample.segments is not None
     assert len(sample.segments) == 6
+
+
+def test_another_version_of_the_finder_is_told(
+    tmp_path: Path, make: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make.video(tmp_path / "a.mpg", make.moving(5))
+    read_clip(path, {**WHOLE, "crop": {"finder": "whole", "finder_version": ""}}, 25.0, None)
+    assert not caplog.text
+    read_clip(path, {**WHOLE, "crop": {"finder": "whole", "finder_version": "7"}}, 25.0, None)
+    assert "was trained with version 7" in caplog.text
 
 
 def test_another_frame_rate_is_brought_to_the_model_s(

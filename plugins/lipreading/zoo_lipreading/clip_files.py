@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,13 @@ from zoo_lipreading.data.align import UNITS_PER_FRAME, Segment, segments
 from zoo_lipreading.data.avletters import read_lips, read_mfcc, resize
 from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES, read_video
-from zoo_lipreading.video.face import mouth_finder
+from zoo_lipreading.video.face import FINDERS, MouthFinder, mouth_finder
 from zoo_lipreading.video.mouths import SIZE, read_mouth
 from zoo_lipreading.video.sound import mfcc, read_sound
 
+log = logging.getLogger(__name__)
+ALLOWED = "ZOO_MOUTH_FINDERS"
+"""Environment variable: finders of one's own that a bundle may name, with commas between."""
 SUFFIXES = (*VIDEO_SUFFIXES, ".mat", ".npy")
 _ALIGN_RATE = 25.0
 _SLACK = 0.02
@@ -61,7 +66,7 @@ def read_clip(
         audio_size: Features of a frame of sound, for models that hear.
 
     Raises:
-        UsageError: the file cannot be used, naming it.
+        UsageError: the file cannot be used, naming it; or the mouth finder needs leave.
     """
     size = preprocessing.get("size") or SIZE
     if path.suffix.lower() == ".mat":
@@ -92,11 +97,35 @@ def _read_video(path: Path, crop: Mapping[str, Any], size: Any, frame_rate: floa
     video = read_video(path)
     # Data whose publisher did the cropping say in what shape.
     shape = crop.get("size") or size
-    mouth = read_mouth(path, mouth_finder(crop.get("finder", "haar")), shape, video.frames)
+    mouth = read_mouth(path, _finder(crop), shape, video.frames)
     if abs(video.rate / frame_rate - 1) > _SLACK:
         count = max(1, round(len(mouth) * frame_rate / video.rate))
         mouth = mouth[np.arange(count) * len(mouth) // count]
     return resize(mouth, size)
+
+
+def _finder(crop: Mapping[str, Any]) -> MouthFinder:
+    """The finder that the training data were cropped by.
+
+    A bundle comes from anywhere, and what it names must not run unasked: only a finder of this
+    plugin is used without leave.
+    """
+    name = str(crop.get("finder", "haar"))
+    if name not in FINDERS and name not in os.environ.get(ALLOWED, "").split(","):
+        raise UsageError(
+            f"the model was trained on mouths found by {name!r}, which is not of this plugin; if "
+            f"you trust that code, allow it by {ALLOWED}={name}"
+        )
+    found = mouth_finder(name)
+    version = str(getattr(found, "version", ""))
+    if version != str(crop.get("finder_version", version)):
+        log.warning(
+            "The mouth finder %s is of version %s, and the model was trained with version %s",
+            name,
+            version or "(none)",
+            crop["finder_version"],
+        )
+    return found
 
 
 def _read_array(path: Path) -> np.ndarray:

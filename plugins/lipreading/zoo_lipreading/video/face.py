@@ -84,7 +84,7 @@ def whole_picture(frames: np.ndarray, /) -> np.ndarray | None:
     return np.array([0, 0, width, height])
 
 
-_FINDERS: dict[str, MouthFinder] = {"haar": find_by_haar, "whole": whole_picture}
+FINDERS: dict[str, MouthFinder] = {"haar": find_by_haar, "whole": whole_picture}
 
 
 def mouth_finder(name: str) -> MouthFinder:
@@ -97,12 +97,12 @@ def mouth_finder(name: str) -> MouthFinder:
     Raises:
         UsageError: there is none.
     """
-    if name in _FINDERS:
-        return _FINDERS[name]
+    if name in FINDERS:
+        return FINDERS[name]
     module, colon, function = name.partition(":")
     if not colon:
         raise UsageError(
-            f"there is no mouth finder {name!r}; it is {' or '.join(_FINDERS)}, or a function of "
+            f"there is no mouth finder {name!r}; it is {' or '.join(FINDERS)}, or a function of "
             "yours as package.module:function"
         )
     try:
