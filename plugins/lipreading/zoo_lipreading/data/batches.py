@@ -148,7 +148,7 @@ class ClipLoader(ResumableLoader):
 
 def collate(samples: Sequence[Mapping[str, Any]]) -> Batch:
     """Pad what has a length, stack the rest; see the head of this module."""
-    batch: Batch = {"speaker": torch.stack([sample["speaker"] for sample in samples])}
+    batch: Batch = {}  # the video first: it is what `zoo export` compares on
     for key, lengths in (
         ("video", "lengths"),
         ("audio", "audio_lengths"),
@@ -158,6 +158,7 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> Batch:
             arrays: list[Tensor] = [sample[key] for sample in samples]
             batch[key] = pad_sequence(arrays, batch_first=True)
             batch[lengths] = torch.tensor([len(array) for array in arrays])
+    batch["speaker"] = torch.stack([sample["speaker"] for sample in samples])
     if "label" in samples[0]:
         batch["label"] = torch.stack([sample["label"] for sample in samples])
     if "target" in samples[0]:
