@@ -120,10 +120,11 @@ def test_an_untranscribed_sentence_is_adapted_to_whole(
     grid: Path, data: Callable[..., Grid], make: SimpleNamespace
 ) -> None:
     make.video(grid / "s10" / "video" / "anything.mp4", make.moving(14))
+    make.video(grid / "s10" / "video" / "faster.mp4", make.moving(28), rate=50)
     module = data(grid, split="s1->s10", target=True, unit="sentence")
     parts = module._read()[0]
     assert {clip.frames for clip in parts.adapt} == {14}
-    assert sum(not clip.transcribed for clip in parts.adapt) == 1
+    assert sum(not clip.transcribed for clip in parts.adapt) == 2
     assert "targets" not in next(iter(module.train_dataloader()))["target"]
 
 

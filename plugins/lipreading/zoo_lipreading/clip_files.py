@@ -17,7 +17,7 @@ from zoo.errors import UsageError
 from zoo_lipreading.data.align import UNITS_PER_FRAME, Segment, segments
 from zoo_lipreading.data.avletters import read_lips, read_mfcc, resize
 from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text
-from zoo_lipreading.video.decode import VIDEO_SUFFIXES, read_video
+from zoo_lipreading.video.decode import VIDEO_SUFFIXES
 from zoo_lipreading.video.face import FINDERS, MouthFinder, mouth_finder
 from zoo_lipreading.video.mouths import SIZE, read_mouth
 from zoo_lipreading.video.sound import mfcc, read_sound
@@ -27,7 +27,6 @@ ALLOWED = "ZOO_MOUTH_FINDERS"
 """Environment variable: finders of one's own that a bundle may name, with commas between."""
 SUFFIXES = (*VIDEO_SUFFIXES, ".mat", ".npy")
 _ALIGN_RATE = 25.0
-_SLACK = 0.02
 
 
 @dataclass(frozen=True)
@@ -94,14 +93,9 @@ def read_clip(
 
 
 def _read_video(path: Path, crop: Mapping[str, Any], size: Any, frame_rate: float) -> np.ndarray:
-    video = read_video(path)
     # Data whose publisher did the cropping say in what shape.
     shape = crop.get("size") or size
-    mouth = read_mouth(path, _finder(crop), shape, video.frames)
-    if abs(video.rate / frame_rate - 1) > _SLACK:
-        count = max(1, round(len(mouth) * frame_rate / video.rate))
-        mouth = mouth[np.arange(count) * len(mouth) // count]
-    return resize(mouth, size)
+    return resize(read_mouth(path, _finder(crop), shape, frame_rate), size)
 
 
 def _finder(crop: Mapping[str, Any]) -> MouthFinder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from zoo.errors import UsageError
 from zoo_lipreading.data.align import GRAMMAR, WORDS, segments, transcript
@@ -25,6 +28,8 @@ from zoo_lipreading.video.mouths import Mouths, Sounds, stored
 from zoo_lipreading.video.sound import FEATURES
 
 FRAME_RATE = 25.0
+MANY = 20
+"""Clips of a speaker from which on there is a progress bar."""
 VECTORS = 2
 """Of sound, for each frame."""
 MAX_GAP = 0.2
@@ -297,6 +302,8 @@ class Grid(LipDataModule):
             words: Those cut so far, of the source speakers.
         """
         frames = recording.frames(video)
+        if recording.sound is not None:  # which may end a little before the pictures
+            frames = min(frames, len(np.load(recording.sound, mmap_mode="r")) // VECTORS)
         lengths = [clip.frames for clip in words if clip.transcribed]
         random = np.random.default_rng([SPLIT_SEED, *recording.code.encode()])
         found: list[Clip] = []
@@ -328,7 +335,14 @@ class Grid(LipDataModule):
         # Decoding and OpenCV let other threads run.
         with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
             found = {code: pool.submit(make, videos[code]) for code in sorted(videos)}
-            for code, future in found.items():
+            shown = track(
+                found.items(),
+                "finding mouths",
+                console=Console(stderr=True),
+                transient=True,
+                disable=len(videos) < MANY or not sys.stderr.isatty(),
+            )
+            for code, future in shown:
                 with problems.of(videos[code]):
                     files[code] = future.result()
         return files

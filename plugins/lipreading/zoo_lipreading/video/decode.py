@@ -15,6 +15,7 @@ VIDEO_SUFFIXES = (".mpg", ".mpeg", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".gi
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEFAULT_RATE = 25.0
 """Frames a second, where nothing says."""
+_SLACK = 0.02
 _LUMA_FIRST = ("yuv", "gray", "nv12", "nv21")
 
 
@@ -29,6 +30,14 @@ class Video:
 
     frames: np.ndarray
     rate: float
+
+    def at(self, rate: float) -> Video:
+        """The same at another rate, frames repeated or left out; a difference of up to 2 % is
+        taken for none."""
+        if abs(self.rate / rate - 1) <= _SLACK:
+            return self
+        count = max(1, round(len(self.frames) * rate / self.rate))
+        return Video(self.frames[np.arange(count) * len(self.frames) // count], rate)
 
 
 def read_video(path: Path) -> Video:

@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo_lipreading.video.cache import cached, key_of
 from zoo_lipreading.video.crop import crop_mouth
-from zoo_lipreading.video.decode import read_video
+from zoo_lipreading.video.decode import DEFAULT_RATE, read_video
 from zoo_lipreading.video.face import MouthFinder, NoMouthError, mouth_finder
 from zoo_lipreading.video.sound import mfcc, read_sound
 
@@ -20,7 +20,7 @@ SIZE = (40, 80)
 
 
 class Mouths:
-    """Reads the mouths of video files, each once.
+    """Reads the mouths of video files at 25 frames a second, each once.
 
     Args:
         size: Height and width of a mouth, in pixels.
@@ -75,7 +75,7 @@ def read_mouth(
     path: Path,
     find: MouthFinder,
     size: Sequence[int] = SIZE,
-    frames: np.ndarray | None = None,
+    rate: float = DEFAULT_RATE,
 ) -> np.ndarray:
     """Decode a video and crop the mouth.
 
@@ -83,7 +83,7 @@ def read_mouth(
         path: The video.
         find: Says where the mouth is.
         size: Height and width of the result.
-        frames: uint8 (T, H, W), where it is decoded already.
+        rate: Frames a second of the result; frames are repeated or left out.
 
     Returns:
         uint8 (T, *size).
@@ -92,7 +92,7 @@ def read_mouth(
         NoMouthError: the clip has no face or is all grey.
         UsageError: it is no video.
     """
-    frames = read_video(path).frames if frames is None else frames
+    frames = read_video(path).at(rate).frames
     try:
         return crop_mouth(frames, find, size)
     except NoMouthError as error:
