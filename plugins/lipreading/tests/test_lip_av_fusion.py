@@ -66,7 +66,7 @@ def test_without_noise_the_sound_is_itself() -> None:
     assert [name_of(snr) for snr in (CLEAN, -10.0, 2.5)] == ["clean", "-10dB", "2.5dB"]
 
 
-@pytest.mark.parametrize("fusion", ["early", "late", "video", "audio"])
+@pytest.mark.parametrize("fusion", ["early", "late", "gated", "video", "audio"])
 def test_padding_changes_nothing(fusion: Any) -> None:
     data = TalkingMouths(**DATA)
     model, batch = build(data, fusion=fusion).eval(), batch_of(data)
@@ -88,6 +88,19 @@ def test_late_fusion_adds_logits_and_each_stream_sees_its_own() -> None:
     other = model.stream_logits(batch["video"] + 1, *rest)
     assert torch.equal(other["audio"], logits["audio"])
     assert not torch.equal(other["video"], logits["video"])
+
+
+def test_a_gate_weighs_the_streams() -> None:
+    data = TalkingMouths(**DATA)
+    model, batch = build(data, fusion="gated").eval(), batch_of(data)
+    rest = batch["lengths"], batch["audio"], batch["audio_lengths"]
+    logits = model.stream_logits(batch["video"], *rest)
+    torch.testing.assert_close(logits["fused"], logits["video"] + logits["audio"])
+    assert model.network.gate is not None
+    with torch.no_grad():
+        model.network.gate.bias[0] = 40.0
+    logits = model.stream_logits(batch["video"], *rest)
+    torch.testing.assert_close(logits["fused"], 2 * logits["video"])
 
 
 def test_streams_that_are_not_trained_do_not_exist() -> None:

@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.errors import UsageError
 from zoo.figures import confusion_matrix
-from zoo_lipreading.av_network import STREAMS, FusionNet, align
+from zoo_lipreading.av_network import FUSIONS, STREAMS, FusionNet, align
 from zoo_lipreading.figures import noise_curves
 from zoo_lipreading.networks import initialise
 from zoo_lipreading.noise import CLEAN, add_noise, name_of
@@ -40,7 +40,9 @@ class AVFusion(WordReading, Reader):
         audio_size: Features of a vector of sound. Filled in from the data.
         audio_feedforward: Units of the feed-forward layers on the sound beside each frame.
         fusion: ``early``: features are joined before the LSTM; ``late``: every stream has an
-            LSTM of its own and the logits are added; ``video`` or ``audio``: that stream alone.
+            LSTM of its own and the logits are added; ``gated``: added with weights, found from
+            the streams' states and the loudness of the features; ``video`` or ``audio``: that
+            stream alone.
         auxiliary: Weight of each single stream's own loss. With 0 and early fusion the streams
             do not classify by themselves.
         label_smoothing: Probability taken from the true word and spread over all.
@@ -61,7 +63,7 @@ class AVFusion(WordReading, Reader):
         self,
         audio_size: int | None = None,
         audio_feedforward: list[int] = [128],  # noqa: B006 (shown in the help)
-        fusion: Literal["early", "late", "video", "audio"] = "late",
+        fusion: Literal["early", "late", "gated", "video", "audio"] = "late",
         auxiliary: float = 0.5,
         label_smoothing: float = 0.0,
         noise: float = 0.75,
@@ -75,8 +77,9 @@ class AVFusion(WordReading, Reader):
             raise UsageError(
                 "the data has no sound (audio_size is missing): set data.audio to true"
             )
-        if fusion not in ("early", "late", *STREAMS):
-            raise UsageError(f"unknown fusion {fusion!r}; there are early, late, video, audio")
+        if fusion not in (*FUSIONS, *STREAMS):
+            known = ", ".join((*FUSIONS, *STREAMS))
+            raise UsageError(f"unknown fusion {fusion!r}; there are {known}")
         if len(noise_range) != 2 or noise_range[0] > noise_range[1]:
             raise UsageError(f"noise_range is {noise_range}; it takes a lower and an upper ratio")
         for name, number in (("auxiliary", auxiliary), ("label_smoothing", label_smoothing)):
@@ -104,7 +107,7 @@ class AVFusion(WordReading, Reader):
         if self.sizes["init_std"]:
             initialise(self, self.sizes["init_std"])
         self.audio_size = audio_size
-        self.auxiliary = auxiliary if fusion in ("early", "late") else 0.0
+        self.auxiliary = auxiliary if fusion in FUSIONS else 0.0
         self.label_smoothing = label_smoothing
         self.noise, self.noise_range = noise, noise_range
         self.snrs = [CLEAN, *snrs]

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from zoo_lipreading.layers.frames import FrameLayers
+from zoo_lipreading.layers.masking import masked_mean
 from zoo_lipreading.layers.recurrent import Recurrent
 from zoo_lipreading.networks import FrameEncoder
 
 STREAMS = ("video", "audio")
+FUSIONS = ("early", "late", "gated")
 
 
 def align(audio: Tensor, audio_lengths: Tensor, lengths: Tensor, frames: int) -> Tensor:
@@ -49,8 +51,8 @@ class FusionNet(nn.Module):
         lstm: Units of each LSTM layer, of every stream.
         num_classes: Number of words.
         fusion: ``early``: the streams' features are joined before the LSTM; ``late``: each
-            stream has an LSTM of its own and their logits are added; ``video`` or ``audio``:
-            that stream alone.
+            stream has an LSTM of its own and their logits are added; ``gated``: added with
+            weights that depend on the clip; ``video`` or ``audio``: that stream alone.
         single: Whether each stream also classifies by itself where they are joined early.
         bidirectional: Also read clips backwards.
         activation: ``tanh`` or ``relu``.
@@ -87,6 +89,11 @@ class FusionNet(nn.Module):
         self.head = nn.ModuleDict(
             {name: nn.Linear(layer.features, num_classes) for name, layer in layers.items()}
         )
+        self.gate: nn.Linear | None = None
+        if fusion == "gated":
+            self.gate = nn.Linear(sum(layer.features for layer in layers.values()) + 1, 2)
+            nn.init.zeros_(self.gate.weight)  # begins as late fusion
+            nn.init.zeros_(self.gate.bias)
 
     def forward(
         self, video: Tensor, audio: Tensor, lengths: Tensor | None = None
@@ -109,9 +116,14 @@ class FusionNet(nn.Module):
             found["audio"] = [audio, *self.front["audio"](audio)][-1]
         if "fused" in self.lstm:
             found["fused"] = torch.cat([found["video"], found["audio"]], dim=2)
-        logits = {
-            name: self.head[name](lstm(found[name], lengths)[1]) for name, lstm in self.lstm.items()
-        }
+        states = {name: lstm(found[name], lengths)[1] for name, lstm in self.lstm.items()}
+        logits = {name: self.head[name](state) for name, state in states.items()}
         if "fused" not in logits:
-            logits["fused"] = torch.stack(list(logits.values())).sum(dim=0)
+            each = torch.stack(list(logits.values()), dim=1)
+            if self.gate is not None:
+                # How loud the features are tells noise from speech at once.
+                power = masked_mean(audio.square().mean(dim=2, keepdim=True), lengths)
+                beside = [*states.values(), power.clamp_min(1e-6).log()]
+                each = each * 2 * self.gate(torch.cat(beside, dim=1)).softmax(dim=1)[..., None]
+            logits["fused"] = each.sum(dim=1)
         return logits
