@@ -143,6 +143,31 @@ def test_a_grid_clip_is_prepared_as_training_did(
     assert len(sample.segments) == 6
 
 
+@pytest.mark.parametrize("normalisation", ["global", "clip"])
+def test_words_are_prepared_as_training_did(
+    grid: Path,
+    tmp_path: Path,
+    finder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    normalisation: str,
+) -> None:
+    module = Grid(
+        str(grid),
+        size=[10, 20],
+        finder=finder,
+        cache=str(tmp_path / "c"),
+        normalisation=normalisation,
+    )
+    monkeypatch.setenv("ZOO_MOUTH_FINDERS", finder)
+    clips = module._read()[0].test
+    speaker, code = clips[0].name.split()[0].split("/")
+    data = module.test_dataloader().dataset
+    wanted = [data.unlabelled(c)["video"] for c in clips if c.recording == f"{speaker}/{code}"]
+    model = Words(module.facts["preprocessing"])
+    model.predict_sample(model.read_file(grid / speaker / "video" / f"{code}.mpg"))
+    torch.testing.assert_close(list(model.given[0]["video"]), wanted, rtol=0, atol=0)
+
+
 def test_another_version_of_the_finder_is_told(
     tmp_path: Path, make: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:

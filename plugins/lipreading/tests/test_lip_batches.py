@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zoo_lipreading.data.batches import Clip, ClipLoader, Clips, PairedClips, collate
-from zoo_lipreading.data.normalisation import Normaliser
+from zoo_lipreading.data.normalisation import Normaliser, Whole
 
 PLAIN = Normaliser("clip")
 
@@ -31,7 +31,7 @@ class Unnormalised(Normaliser):
     def __init__(self) -> None:
         super().__init__("clip")
 
-    def video(self, video: np.ndarray, speaker: int) -> np.ndarray:
+    def video(self, video: np.ndarray, speaker: int, whole: Whole = None) -> np.ndarray:
         return video.astype(np.float32)
 
 

@@ -50,6 +50,9 @@ class Clip:
         recording: What it was cut from, if from something longer: validation and training never
             share a recording.
         transcribed: Whether it is known what is said; what is not serves to adapt to.
+        whole: Gives the video of the recording, and
+        whole_audio: the features of its sound, if it was cut from one: the normalisation by
+            ``clip`` is by the recording, as it is of a user's file.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Clip:
     audio: Callable[[], np.ndarray] | None = None
     recording: str | None = None
     transcribed: bool = True
+    whole: Callable[[], np.ndarray] | None = None
+    whole_audio: Callable[[], np.ndarray] | None = None
 
 
 class Clips(Dataset[Sample]):
@@ -90,10 +95,10 @@ class Clips(Dataset[Sample]):
 
     def unlabelled(self, clip: Clip) -> Sample:
         """What is seen and heard of a clip, and who speaks; never what is said."""
-        video = self.normaliser.video(clip.read(), clip.speaker)
+        video = self.normaliser.video(clip.read(), clip.speaker, clip.whole)
         sample: Sample = {"video": torch.from_numpy(video), "speaker": torch.tensor(clip.speaker)}
         if clip.audio is not None:
-            audio = self.normaliser.audio(clip.audio(), clip.speaker)
+            audio = self.normaliser.audio(clip.audio(), clip.speaker, clip.whole_audio)
             sample["audio"] = torch.from_numpy(audio)
         return sample
 

@@ -96,6 +96,8 @@ class Recording:
             stored(self.mouth, start, stop),
             audio=sound,
             recording=whole,
+            whole=stored(self.mouth),
+            whole_audio=None if self.sound is None else stored(self.sound),
             **said,
         )
 
@@ -138,7 +140,7 @@ class Grid(LipDataModule):
             ones; ``overlapped`` holds out 255.
         normalisation: Pixel by pixel, with the mean and deviation of all training clips
             (``global``), of the same speaker's (``speaker``, an unsupervised adaptation) or of
-            the clip (``clip``).
+            the sentence (``clip``).
         size: Height and width of the mouths.
         audio: Add mel-frequency cepstral coefficients of the sound and their slopes, 26 features
             every 20 ms.

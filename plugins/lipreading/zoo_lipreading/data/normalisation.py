@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -41,6 +41,8 @@ class Moments:
 
 
 Statistics = tuple[np.ndarray, np.ndarray]
+Whole = Callable[[], np.ndarray] | None
+"""Gives the recording that a clip was cut from."""
 
 
 class Normaliser:
@@ -48,7 +50,7 @@ class Normaliser:
 
     ``global`` takes them from all training clips, ``speaker`` from the clips of the same speaker
     that may be looked at without labels, which is an unsupervised adaptation of its own, and
-    ``clip`` from the clip itself.
+    ``clip`` from the clip itself, or from the recording it was cut from.
 
     Args:
         mode: One of the three.
@@ -65,17 +67,17 @@ class Normaliser:
         self.mode = mode
         self.statistics = {"video": dict(video or {}), "audio": dict(audio or {})}
 
-    def video(self, video: np.ndarray, speaker: int) -> np.ndarray:
+    def video(self, video: np.ndarray, speaker: int, whole: Whole = None) -> np.ndarray:
         """uint8 (T, H, W) to float32 of mean 0 and deviation 1."""
-        return self._apply("video", video, speaker)
+        return self._apply("video", video, speaker, whole)
 
-    def audio(self, audio: np.ndarray, speaker: int) -> np.ndarray:
+    def audio(self, audio: np.ndarray, speaker: int, whole: Whole = None) -> np.ndarray:
         """float32 (Ta, F) to the same of mean 0 and deviation 1."""
-        return self._apply("audio", audio, speaker)
+        return self._apply("audio", audio, speaker, whole)
 
-    def _apply(self, kind: str, array: np.ndarray, speaker: int) -> np.ndarray:
+    def _apply(self, kind: str, array: np.ndarray, speaker: int, whole: Whole) -> np.ndarray:
         if self.mode == "clip":
-            mean, std = statistics([array], kind)
+            mean, std = statistics([whole() if whole else array], kind)
         else:
             mean, std = self.statistics[kind][speaker if self.mode == "speaker" else None]
         return (array.astype(np.float32) - mean) / std
