@@ -14,7 +14,7 @@ The rule, written down before any target was read:
 - The speakers are put aside in pairs (1st and 2nd of the sorted names, 3rd and 4th, ...). The
   adversary's settings for both speakers of a pair are chosen on the other six alone: two of
   these stand in for a target (the first and the fourth of them), each with the other five as its
-  sources, one seed. The candidate of ``CANDIDATES`` with the highest mean accuracy on them is
+  sources, one seed. The candidate of ``ADVERSARIAL`` with the highest mean accuracy on them is
   taken; the first one of equals. Pseudo-targets are adapted to and tested on all three
   repetitions, as there are only 26 letters in one.
 - Then each speaker is left out in turn, with the settings of its pair and the seeds 1, 2, 3.
@@ -59,6 +59,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "ff-segment-1": {"attach": "1", "level": "segment", "weight": 1.0},
     "lstm-0.1": {"attach": "lstm", "level": "segment", "weight": 0.1},
 }
+ADVERSARIAL = [name for name in CANDIDATES if name != "none"]
 CONDITIONS = {
     "baseline": ("global", False),
     "speaker": ("speaker", False),
@@ -128,7 +129,7 @@ def plan_choose() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         rest = [speaker for speaker in SPEAKERS if group_of(speaker) != group]
         for target in (rest[0], rest[3]):
             sources = ",".join(speaker for speaker in rest if speaker != target)
-            for candidate in CANDIDATES:
+            for candidate in ADVERSARIAL:
                 key = {
                     "stage": "choose", "group": group, "target": target,
                     "condition": "adversarial", "candidate": candidate, "seed": 1,
@@ -169,11 +170,10 @@ def scores(rows: list[dict[str, str]], group: str) -> dict[str, list[float]]:
 def chosen(rows: list[dict[str, str]], group: str) -> str:
     """The candidate with an adversary that the rule takes for a pair of speakers."""
     found = scores(rows, group)
-    missing = [candidate for candidate, values in found.items() if len(values) < 2]
+    missing = [candidate for candidate in ADVERSARIAL if len(found[candidate]) < 2]
     if missing:
         raise SystemExit(f"{group}: {', '.join(missing)} not run yet; run `choose` first")
-    adversarial = [candidate for candidate in CANDIDATES if candidate != "none"]
-    return max(adversarial, key=lambda candidate: statistics.mean(found[candidate]))
+    return max(ADVERSARIAL, key=lambda candidate: statistics.mean(found[candidate]))
 
 
 def read_rows() -> list[dict[str, str]]:
@@ -194,18 +194,21 @@ def write_row(row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def work(stage: str, backwards: bool) -> None:
-    """Run what is not there yet, looking again before each run."""
+def work(stage: str, backwards: bool, seconds: float) -> bool:
+    """Run what is not there yet, looking again before each run; False if time ran out."""
     quiet_lightning()
     torch.set_num_threads(1)
     plan = list(plan_choose() if stage == "choose" else plan_table(read_rows()))
     for key, arguments in reversed(plan) if backwards else plan:
         if is_done(key):
             continue
+        if time.process_time() > seconds:
+            return False
         found = run(**arguments)
         if not is_done(key):
             write_row({**key, **{name: f"{value:.4f}" for name, value in found.items()}})
             print(*key.values(), *(f"{value:.3f}" for value in found.values()), flush=True)
+    return True
 
 
 def is_done(key: dict[str, Any]) -> bool:
@@ -299,11 +302,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("stage", choices=["choose", "table", "report"])
     parser.add_argument("--backwards", action="store_true", help="from the last run to the first")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of processor time")
     options = parser.parse_args()
     if options.stage == "report":
         print(report())
         return
-    work(options.stage, options.backwards)
+    if not work(options.stage, options.backwards, options.seconds):
+        raise SystemExit(3)  # to be called again
 
 
 if __name__ == "__main__":
