@@ -19,7 +19,7 @@ from torch import Tensor
 from zoo.errors import UsageError
 from zoo.prediction import Predictions, _predict_each
 from zoo_lipreading import ctc_times
-from zoo_lipreading.clip_files import read_clip
+from zoo_lipreading.clip_files import clips_of_speaker, read_clip
 from zoo_lipreading.data.avletters import AVLetters, read_lips
 from zoo_lipreading.data.grid import Grid
 from zoo_lipreading.prediction import SentenceReading, WordReading
@@ -166,6 +166,36 @@ def test_words_are_prepared_as_training_did(
     model = Words(module.facts["preprocessing"])
     model.predict_sample(model.read_file(grid / speaker / "video" / f"{code}.mpg"))
     torch.testing.assert_close(list(model.given[0]["video"]), wanted, rtol=0, atol=0)
+
+
+def test_a_model_normalised_by_speaker_looks_at_the_speaker_s_other_clips(
+    avletters: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    preprocessing = {"size": [60, 80], "normalisation": "speaker"}
+    path = avletters / "Lips" / "A3_Ann-lips.mat"
+    own = [avletters / "Lips" / f"{a}{n}_Ann-lips.mat" for a in "ABCD" for n in (1, 2, 3)]
+    assert clips_of_speaker(path) == tuple(own)
+    frames = np.concatenate([read_lips(each) for each in own]).astype(np.float64)
+    sample = read_clip(path, preprocessing, 25.0, None)
+    expected = (read_lips(path) - frames.mean(axis=0)) / frames.std(axis=0)
+    np.testing.assert_allclose(sample.video.numpy(), expected, atol=5e-3)
+    assert not caplog.text
+    for each in own[4:8]:
+        each.write_text("broken")
+    for each in own[8:]:
+        each.unlink()
+    read_clip(path, preprocessing, 25.0, None)
+    assert "holds 4 clip(s) of the speaker; 10 or more" in caplog.text
+
+
+def test_of_many_clips_an_even_choice_is_looked_at(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"{number:03d}.mpg").touch()
+    (tmp_path / "a.mp4").touch()
+    found = clips_of_speaker(tmp_path / "007.mpg")
+    assert len(found) == 40
+    assert [found[0].stem, found[-1].stem] == ["000", "099"]
+    assert clips_of_speaker(tmp_path / "a.mp4") == (tmp_path / "a.mp4",)
 
 
 def test_another_version_of_the_finder_is_told(

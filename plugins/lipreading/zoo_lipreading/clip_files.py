@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo_lipreading.data.align import UNITS_PER_FRAME, Segment, segments
+from zoo_lipreading.data.avletters import NAME as AVLETTERS_NAME
 from zoo_lipreading.data.avletters import read_lips, read_mfcc, resize
-from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text
+from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text, statistics
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES
 from zoo_lipreading.video.face import FINDERS, MouthFinder, mouth_finder
 from zoo_lipreading.video.mouths import SIZE, read_mouth
@@ -26,6 +29,9 @@ log = logging.getLogger(__name__)
 ALLOWED = "ZOO_MOUTH_FINDERS"
 """Environment variable: finders of one's own that a bundle may name, with commas between."""
 SUFFIXES = (*VIDEO_SUFFIXES, ".mat", ".npy")
+CLIPS = 40
+"""Of a speaker, that statistics are taken from at most."""
+FEW = 10
 _ALIGN_RATE = 25.0
 
 
@@ -55,8 +61,9 @@ def read_clip(
 
     A video's mouth is found and cropped; ``.mat`` (of AVLetters) and ``.npy`` (uint8, frames x
     height x width) hold mouths already. A video of another frame rate has frames repeated or
-    left out. A model normalised by its training clips uses their mean and deviation; all others
-    use the file's own, all of it.
+    left out. A model normalised by its training clips uses their mean and deviation; one
+    normalised by speaker those of all clips of the speaker, see `clips_of_speaker`; one by clip
+    those of the whole file.
 
     Args:
         path: The file.
@@ -67,6 +74,67 @@ def read_clip(
     Raises:
         UsageError: the file cannot be used, naming it; or the mouth finder needs leave.
     """
+    mouth, heard = _read(path, preprocessing, frame_rate, audio_size)
+    mode = preprocessing.get("normalisation")
+    if mode == "global":
+        normaliser = _of_training(preprocessing)
+    elif mode == "speaker":
+        key = json.dumps(preprocessing, sort_keys=True)
+        normaliser = _of_speaker(clips_of_speaker(path), key, frame_rate, audio_size)
+    else:
+        normaliser = Normaliser("clip")
+    return ClipSample(
+        mouth,
+        torch.from_numpy(normaliser.video(mouth, 0)),
+        frame_rate,
+        _segments(path, len(mouth), frame_rate),
+        None if heard is None else torch.from_numpy(normaliser.audio(heard, 0)),
+    )
+
+
+def clips_of_speaker(path: Path) -> tuple[Path, ...]:
+    """The clips taken to be of the same speaker as a file: those of its kind in its folder, and
+    of AVLetters those with the same name at their end; of more than `CLIPS` an even choice."""
+    named = AVLETTERS_NAME.fullmatch(path.name)
+    ending = f"_{named[3]}-lips.mat" if named else path.suffix
+    found = sorted(each for each in path.parent.iterdir() if each.name.endswith(ending))
+    if len(found) <= CLIPS:
+        return tuple(found)
+    return tuple(found[round(at)] for at in np.linspace(0, len(found) - 1, CLIPS))
+
+
+@lru_cache(maxsize=16)
+def _of_speaker(
+    paths: tuple[Path, ...], preprocessing: str, frame_rate: float, audio_size: int | None
+) -> Normaliser:
+    """Statistics of all these clips; what cannot be read is left out, and told of where it is
+    itself to be predicted."""
+    mouths, sounds = [], []
+    for path in paths:
+        try:
+            mouth, heard = _read(path, json.loads(preprocessing), frame_rate, audio_size)
+        except UsageError as error:
+            log.debug("Not among the clips of the speaker: %s", error)
+            continue
+        mouths.append(mouth)
+        if heard is not None:
+            sounds.append(heard)
+    if len(mouths) < FEW:
+        log.warning(
+            "The model is normalised by speaker, and %s holds %d clip(s) of the speaker; %d or "
+            "more in one folder are read better",
+            paths[0].parent,
+            len(mouths),
+            FEW,
+        )
+    found: Mapping[int | None, Statistics] = {None: statistics(mouths, "video")}
+    return Normaliser("global", found, {None: statistics(sounds, "audio")} if sounds else None)
+
+
+def _read(
+    path: Path, preprocessing: Mapping[str, Any], frame_rate: float, audio_size: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mouth and features of the sound, not normalised."""
     size = preprocessing.get("size") or SIZE
     if path.suffix.lower() == ".mat":
         mouth = read_lips(path, size)
@@ -74,22 +142,14 @@ def read_clip(
         mouth = resize(_read_array(path), size)
     else:
         mouth = _read_video(path, preprocessing.get("crop") or {}, size, frame_rate)
-    normaliser = _normaliser(preprocessing)
-    audio = None
-    if audio_size is not None:
-        heard = _read_audio(path, len(mouth) / frame_rate, preprocessing.get("sound"))
-        if heard.shape[1] != audio_size:
-            raise UsageError(
-                f"{path}: its sound has {heard.shape[1]} features, and the model takes {audio_size}"
-            )
-        audio = torch.from_numpy(normaliser.audio(heard, 0))
-    return ClipSample(
-        mouth,
-        torch.from_numpy(normaliser.video(mouth, 0)),
-        frame_rate,
-        _segments(path, len(mouth), frame_rate),
-        audio,
-    )
+    if audio_size is None:
+        return mouth, None
+    heard = _read_audio(path, len(mouth) / frame_rate, preprocessing.get("sound"))
+    if heard.shape[1] != audio_size:
+        raise UsageError(
+            f"{path}: its sound has {heard.shape[1]} features, and the model takes {audio_size}"
+        )
+    return mouth, heard
 
 
 def _read_video(path: Path, crop: Mapping[str, Any], size: Any, frame_rate: float) -> np.ndarray:
@@ -146,12 +206,10 @@ def _read_audio(path: Path, seconds: float, sound: str | None) -> np.ndarray:
     raise UsageError(f"{path}: the model also hears; it takes {takes}")
 
 
-def _normaliser(preprocessing: Mapping[str, Any]) -> Normaliser:
-    if preprocessing.get("normalisation") != "global":
-        return Normaliser("clip")
-    size = preprocessing["size"]
+def _of_training(preprocessing: Mapping[str, Any]) -> Normaliser:
+    """The statistics that the bundle carries."""
     found: dict[str, dict[int | None, Statistics]] = {}
-    for kind, shape in (("video", size), ("audio", [-1])):
+    for kind, shape in (("video", preprocessing["size"]), ("audio", [-1])):
         if f"{kind}_mean" in preprocessing:
             mean = from_text(preprocessing[f"{kind}_mean"], shape)
             found[kind] = {None: (mean, from_text(preprocessing[f"{kind}_std"], shape))}

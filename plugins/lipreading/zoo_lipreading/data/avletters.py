@@ -28,7 +28,7 @@ HELD_OUT = 3
 FEATURES = 26
 MAX_GAP = 0.2
 """By how many seconds sound and video may differ in length."""
-_NAME = re.compile(r"([A-Z])(\d+)_(\w+)-lips\.mat")
+NAME = re.compile(r"([A-Z])(\d+)_(\w+)-lips\.mat")
 
 
 class AVLetters(LipDataModule):
@@ -108,7 +108,7 @@ class AVLetters(LipDataModule):
                 f"there is no {folder}; point --data.root at the folder of AVLetters that holds "
                 "Lips (and Audio)"
             )
-        matches = [(path, _NAME.fullmatch(path.name)) for path in sorted(folder.glob("*.mat"))]
+        matches = [(path, NAME.fullmatch(path.name)) for path in sorted(folder.glob("*.mat"))]
         found = [(path, m[1], int(m[2]), m[3]) for path, m in matches if m]
         if not found:
             raise UsageError(
