@@ -16,8 +16,6 @@ from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
 
-_POOLINGS = ("last", "mean")
-
 
 class Reader(L.LightningModule):
     """Base of the lipreaders: clips of mouth images in, something said about each out.
@@ -27,7 +25,8 @@ class Reader(L.LightningModule):
         label_names: Their names. Filled in from the data.
         image_size: Height and width of a frame. Filled in from the data; [40, 80] without.
         frame_rate: Frames a second. Filled in from the data; 25 without.
-        speakers: Names of the speakers. Filled in from the data.
+        speakers: Names of the speakers in the data. Filled in from the data; kept so that a
+            bundle says whom it knows.
         preprocessing: How the data prepares clips. Filled in from the data; kept so that a
             user's files are prepared alike.
         preset: Sizes of the net where the arguments below leave them out: ``small`` (of this
@@ -143,6 +142,7 @@ class Reader(L.LightningModule):
             raise UsageError(
                 f"label_names has {len(self.label_names)} names for {num_classes} classes"
             )
+        self.speakers = speakers or []
         self.preprocessing = preprocessing or {}
         self.augmentation = Augmentation(
             shift, scaling, rotation, flip, intensity, tempo, frame_mask
