@@ -17,6 +17,7 @@ _GREYS = 0xF8
 """32 of them: more make the file several times larger."""
 _FRAMES = 7
 """Pictures of each word on a page."""
+_GAP = 2
 
 
 class Read(Protocol):
@@ -87,14 +88,14 @@ def word_sheet(
         for word in words
     ] or [(0.0, length, "nothing")]
     figure = Figure(figsize=(10, 0.4 + 0.85 * len(rows)), layout="constrained")
+    gap = np.full((mouth.shape[1], _GAP), 255, np.uint8)
     for row, (start, end, title) in enumerate(rows):
         places = np.linspace(start * frame_rate, max(start, end) * frame_rate - 1, _FRAMES)
-        for column, place in enumerate(places.round().astype(int).clip(0, len(mouth) - 1)):
-            axes = figure.add_subplot(len(rows), _FRAMES, row * _FRAMES + column + 1)
-            axes.imshow(mouth[place], cmap="gray", vmin=0, vmax=255)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            if column == 0:
-                axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
+        chosen = places.round().astype(int).clip(0, len(mouth) - 1)
+        strip = np.hstack([part for place in chosen for part in (mouth[place], gap)])
+        axes = figure.add_subplot(len(rows), 1, row + 1)
+        axes.imshow(strip, cmap="gray", vmin=0, vmax=255)
+        axes.axis("off")
+        axes.text(-0.01, 0.5, title, ha="right", va="center", fontsize=9, transform=axes.transAxes)
     figure.suptitle(heading)
     return figure
