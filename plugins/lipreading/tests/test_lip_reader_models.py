@@ -112,7 +112,7 @@ def test_ctc_learns_sentences() -> None:
         **facts_for(LipreaderCTC, data), feedforward=[32], lstm=[48], bidirectional=True,
         dropout=0.0, lr=0.01, decoder="grammar",
     )  # fmt: skip
-    found = fit(model, data, 30)
+    found = fit(model, data, 45)
     assert found["train/loss"] < 0.5
     assert found["test/wer"] < 0.5
 
