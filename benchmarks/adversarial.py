@@ -248,10 +248,12 @@ def report() -> str:
         "The table (each speaker's figure is the mean of its seeds; the mean and the 95 % interval "
         "are over the eight speakers):",
         "",
-        "| condition | target | source (validation) | adversary | relative to baseline |",
-        "|---|---|---|---|---|",
+        "| condition | target | source (validation) | adversary | relative to baseline "
+        "| difference from speaker, paired |",
+        "|---|---|---|---|---|---|",
     ]
     base = 0.0
+    plain = by_speaker([row for row in table if row["condition"] == "speaker"], "target_accuracy")
     for condition in CONDITIONS:
         own = [row for row in table if row["condition"] == condition]
         if not own:
@@ -261,9 +263,13 @@ def report() -> str:
         base = base or target
         adversary = means["adversary_accuracy"]
         told = interval(adversary) if not math.isnan(adversary[0]) else ""
+        paired = ""
+        if condition != "speaker" and len(plain) == len(means["target_accuracy"]):
+            pairs = zip(means["target_accuracy"], plain, strict=True)
+            paired = interval([mine - theirs for mine, theirs in pairs])
         lines.append(
             f"| {condition} | {interval(means['target_accuracy'])} | "
-            f"{interval(means['source_accuracy'])} | {told} | {target / base - 1:+.0%} |"
+            f"{interval(means['source_accuracy'])} | {told} | {target / base - 1:+.0%} | {paired} |"
         )
     lines += [
         "",
