@@ -29,9 +29,11 @@ class ZooModule(Protocol):
     fractions under ``train/...``, ``val/...`` and ``test/...``.
 
     It may also have ``preprocessing`` (JSON values for the bundle's readers), ``weights_licence``
-    (text), and as class attributes ``task_arguments`` (the constructor arguments that fine-tuning
-    takes from the new data; ``num_classes`` and ``label_names`` without) and what
-    ``zoo.testing`` asks for.
+    (text), ``choose_accelerator(data)`` (``cpu`` or ``cuda``, asked where a recipe leaves the
+    choice to the Trainer), ``real_inputs()`` (inputs of ``forward`` to compare an exported file
+    on, where the batches of its data hold none), and as class attributes ``task_arguments`` (the
+    constructor arguments that fine-tuning takes from the new data; ``num_classes`` and
+    ``label_names`` without) and what ``zoo.testing`` asks for.
     """
 
     @property

@@ -157,6 +157,9 @@ def fit(
     first = is_first_process()
     quiet_lightning()
     settings = instantiate(Trainer, experiment.recipe.trainer)
+    choose: Any = getattr(model, "choose_accelerator", None)
+    if choose and settings.get("accelerator", "auto") == "auto":
+        settings["accelerator"] = choose(data)
     given = experiment.recipe.trainer.get("devices")
     if given in (None, "auto"):
         # One process unless asked for more: a recipe states the batch size of one.

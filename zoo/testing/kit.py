@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from zoo.errors import MissingPackage
 from zoo.registry import registry
 from zoo.testing.checks import CHECKS, Check
 from zoo.testing.outcomes import (
@@ -75,7 +76,7 @@ class Case:
         try:
             with _apart():
                 return PASSED, self.check.run(self.subject) or ""
-        except Skip as reason_:
+        except (Skip, MissingPackage) as reason_:
             return SKIPPED, str(reason_)
         except Exempt as reason_:
             return EXEMPT, str(reason_)

@@ -1,0 +1,76 @@
+"""The returns of runs of one recipe, seed by seed, and their learning curves.
+
+    python benchmarks/udrl_returns.py RECIPE RUN [RUN ...] --picture docs/pictures/NAME.png
+
+Prints a table for benchmarks/results/udrl-returns.md and draws the validation's returns over
+environment steps: mean over seeds with a 95 % bootstrap interval, the recipe's figure beside.
+A run that was cut has no test yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from zoo import figures
+from zoo.recipes import read_recipe
+from zoo.runs import Run, open_run
+from zoo_rl.figures import learning_curve
+from zoo_rl.statistics import bootstrap_interval
+
+
+def validations(run: Run) -> list[dict[str, float]]:
+    """The rows of the log that hold a validation."""
+    with run.metrics_log.open(newline="") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+            if row.get("val/return") and row.get("train/env_steps")
+        ]
+
+
+def shown(figures: Mapping[str, float], stage: str) -> str:
+    """A mean return with its interval; a dash where there is none."""
+    if f"{stage}/return" not in figures:
+        return "-"
+    mean, low, high = (figures[f"{stage}/return{end}"] for end in ("", "/low", "/high"))
+    return f"{mean:.1f} ({low:.1f} to {high:.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("recipe")
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--picture", type=Path, required=True)
+    arguments = parser.parse_args()
+    runs = [open_run(path) for path in arguments.runs]
+    value = read_recipe(arguments.recipe).about["figure"]["value"]
+    print("| seed | environment steps | last validation | `test/return` | minutes |")
+    print("|---|---|---|---|---|")
+    curves, tested = [], []
+    for run in runs:
+        rows = validations(run)
+        curves.append([(row["train/env_steps"], row["val/return"]) for row in rows])
+        figures_ = run.metrics if run.finished else {}
+        tested += [figures_["test/return"]] if run.finished else []
+        steps = rows[-1]["train/env_steps"]
+        print(
+            f"| {run.recipe.seed} | {steps:,.0f} | {shown(rows[-1], 'val')} "
+            f"| {shown(figures_, 'test')} | {run.environment['fit_seconds'] / 60:.1f} |"
+        )
+    if len(tested) == len(runs):
+        low, high = bootstrap_interval(tested)
+        mean = sum(tested) / len(tested)
+        print(f"| mean of {len(runs)} | | | {mean:.1f} ({low:.1f} to {high:.1f}) | |")
+    figure = learning_curve(
+        {arguments.recipe: curves},
+        {f"to reach: {value:g}": value},
+        ylabel="return of 100 validation episodes",
+    )
+    figures.save(figure, arguments.picture)
+
+
+if __name__ == "__main__":
+    main()

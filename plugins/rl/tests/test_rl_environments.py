@@ -1,0 +1,147 @@
+"""Environments by name, and what is said of those that cannot be served."""
+
+from __future__ import annotations
+
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from zoo.errors import UsageError
+from zoo_rl.environments import TAKE_COVER, describe, make, own_limit
+from zoo_rl.vector import make_vector
+from zoo_rl.wrappers import GreyScreen
+
+
+class Still(gym.Env):
+    """An environment of any spaces, in which nothing happens."""
+
+    def __init__(self, observed: gym.Space, acted: gym.Space) -> None:
+        self.observation_space, self.action_space = observed, acted
+
+
+def test_facts_of_discrete_actions() -> None:
+    assert describe(make("CartPole-v1"), "CartPole-v1") == {
+        "environment": "CartPole-v1",
+        "observation_shape": [4],
+        "max_episode_steps": 500,
+        "actions": "discrete",
+        "num_actions": 2,
+        "action_low": [],
+        "action_high": [],
+    }
+
+
+def test_facts_of_continuous_actions() -> None:
+    facts = describe(make("Pendulum-v1"), "Pendulum-v1")
+    assert (facts["actions"], facts["num_actions"]) == ("continuous", 1)
+    assert (facts["action_low"], facts["action_high"]) == ([-2.0], [2.0])
+
+
+def test_a_limit_of_steps_replaces_the_environments_own() -> None:
+    assert own_limit(make("CartPole-v1", 7)) == 7
+    assert own_limit(make("LunarLanderSparse-v3")) == 1000
+    assert describe(make("LunarLanderSparse-v3", 9), "x")["max_episode_steps"] == 9
+    assert describe(make("Script-v0"), "Script-v0")["max_episode_steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("CartPol-v1", "'CartPole-v1'"),
+        ("LunarLander-v7", "'LunarLander-v3'"),
+        ("LunarLanderSparse", "'LunarLanderSparse-v3'"),
+        ("Zzzzzz", "lists those there are"),
+    ],
+)
+def test_an_unknown_environment_is_answered_with_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(UsageError, match="there is no environment") as caught:
+        make(name)
+    assert near in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "extra"),
+    [
+        ("Box2D", "LunarLander-v3", "box2d"),
+        ("Box2D", "LunarLanderSparse-v3", "box2d"),
+        ("mujoco", "Swimmer-v5", "mujoco"),
+        ("vizdoom", "VizdoomTakeCover-v1", "vizdoom"),
+    ],
+)
+def test_a_missing_package_is_named_by_its_extra(
+    module: str, name: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for loaded in list(sys.modules):
+        part = loaded.split(".")[0] == module or ".mujoco" in loaded or ".box2d" in loaded
+        if part:
+            monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UsageError, match=rf'pip install "zoo-rl\[{extra}\]"'):
+        make(name)
+
+
+def test_a_missing_envpool_is_named_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "envpool", None)
+    with pytest.raises(UsageError, match=r'pip install "zoo-rl\[envpool\]"'):
+        make_vector("CartPole-v1", 2, "envpool")
+
+
+def test_what_envpool_lacks_is_refused() -> None:
+    pytest.importorskip("envpool")
+    with pytest.raises(UsageError, match=r"take --data\.backend sync"):
+        make_vector("Script-v0", 2, "envpool")
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(UsageError, match="there are sync, envpool"):
+        make_vector("CartPole-v1", 2, "async")
+
+
+@pytest.mark.parametrize(
+    ("observed", "acted", "what"),
+    [
+        (gym.spaces.Discrete(4), gym.spaces.Discrete(2), "observations of 'Still' are Discrete"),
+        (gym.spaces.Box(0, 1, (2, 2)), gym.spaces.Discrete(2), "FlattenObservation"),
+        (gym.spaces.Box(0, 1, (2,)), gym.spaces.MultiDiscrete([2, 2]), "actions of 'Still' are"),
+        (gym.spaces.Box(0, 1, (2,)), gym.spaces.Box(-np.inf, 1, (2,)), "bounded numbers"),
+        (gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(2, start=1), "counted from 0"),
+    ],
+)
+def test_spaces_that_are_not_served_are_refused(
+    observed: gym.Space, acted: gym.Space, what: str
+) -> None:
+    with pytest.raises(UsageError, match=what):
+        describe(Still(observed, acted), "Still")
+
+
+def test_a_limit_below_one_step_is_refused() -> None:
+    with pytest.raises(UsageError, match="max_episode_steps is 0"):
+        make("CartPole-v1", 0)
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (8, 12, 1), (8, 12, 3)])
+def test_pictures_become_grey_squares(shape: tuple[int, ...]) -> None:
+    env = GreyScreen(Still(gym.spaces.Box(0, 255, shape, np.uint8), gym.spaces.Discrete(2)), 4)
+    picture = np.zeros(shape, np.uint8)
+    picture[:2, :3] = 200  # what the first of 4 x 4 squares covers
+    grey = env.observation(picture)
+    assert (grey.shape, grey.dtype) == ((4, 4), np.uint8)
+    assert grey[0, 0] == 200
+    assert not grey[1:].any()
+    assert not grey[0, 1:].any()
+
+
+def test_take_cover_is_grey_small_and_ends_after_2100_tics() -> None:
+    pytest.importorskip("vizdoom")
+    env = make(TAKE_COVER)
+    facts = describe(env, TAKE_COVER)
+    assert facts["observation_shape"] == [1, 32, 32]
+    assert (facts["num_actions"], facts["max_episode_steps"]) == (3, 2100)
+    first, _ = env.reset(seed=1)
+    again, _ = env.reset(seed=1)
+    assert first.dtype == np.uint8
+    assert first.std() > 1
+    np.testing.assert_array_equal(first, again)
+    env.close()

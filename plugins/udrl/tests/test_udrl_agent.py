@@ -1,0 +1,254 @@
+"""Agents that train, are cut, go on, play and move to other environments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from zoo import evaluate, finetune, load, predict, train
+from zoo.errors import UsageError
+from zoo.recipes import Recipe, make_recipe
+from zoo_rl.errors import EnvironmentFailure
+from zoo_udrl.agent import UpsideDownAgent
+from zoo_udrl.data import CommandedEpisodes
+
+SMALL: dict[str, Any] = {
+    "batch_size": 16,
+    "warmup_episodes": 8,
+    "episodes_per_iteration": 4,
+    "updates_per_iteration": 5,
+    "iterations_per_epoch": 2,
+    "replay_size": 12,
+    "last_few": 4,
+    "eval_episodes": 6,
+    "places": 4,
+    "frames": 3,
+    "screen_size": 16,
+}
+
+
+def recipe(environment: str = "Corridor-v0", **data: Any) -> Recipe:
+    content = {
+        "about": {"summary": "a corridor"},
+        "seed": 3,
+        "model": {"name": "udrl", "hidden": [8, 8], "channels": [4, 4], "lr": 0.01},
+        "data": {"name": "udrl-episodes", "environment": environment, **SMALL, **data},
+        "trainer": {
+            "accelerator": "cpu",
+            "max_epochs": 3,
+            "num_sanity_val_steps": 0,
+            "enable_progress_bar": False,
+            "logger": False,
+        },
+    }
+    return make_recipe(content, "udrl/corridor")
+
+
+def weights(run: Any) -> dict[str, torch.Tensor]:
+    return torch.load(run.checkpoint, weights_only=True)["state_dict"]
+
+
+def assert_same_weights(first: Any, second: Any) -> None:
+    before, after = weights(first), weights(second)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_it_learns_to_do_what_it_is_commanded(tmp_path: Path) -> None:
+    changes = {
+        "data.warmup_episodes": 300,  # of random returns around 5
+        "data.replay_size": 300,
+        "data.updates_per_iteration": 150,
+        "data.batch_size": 128,
+        "trainer.max_epochs": 1,
+        "model.return_scale": 0.2,
+    }
+    train(recipe(), changes, out=tmp_path / "run")
+    agent = load(tmp_path / "run")
+    little, much = (
+        agent.play_episodes(list(range(1, 41)), torch.tensor([[wish, 10.0]]).expand(40, 2))
+        for wish in (2.0, 8.0)
+    )
+    assert little.returns.mean() < 4
+    assert much.returns.mean() > 6
+
+
+@pytest.mark.parametrize(
+    "environment", ["Corridor-v0", "CorridorContinuous-v0", "CorridorScreen-v0"]
+)
+def test_a_run_that_a_crash_cut_ends_as_if_never_cut(
+    environment: str, tmp_path: Path, corridor: Any
+) -> None:
+    whole = train(recipe(environment), out=tmp_path / "whole")
+    made, corridor.steps_made = corridor.steps_made, 0
+    corridor.failures = {made // 2}
+    with pytest.raises(EnvironmentFailure, match="raised RuntimeError: the simulator died"):
+        train(recipe(environment), out=tmp_path / "cut")
+    assert not (tmp_path / "cut/metrics.json").exists()
+    again = train(recipe(environment), out=tmp_path / "cut", resume="auto")
+    assert_same_weights(whole, again)
+    assert again.metrics == whole.metrics
+
+
+def test_the_state_between_two_batches_of_an_iteration_is_enough() -> None:
+    def batches(data: CommandedEpisodes, epoch: int, start: int) -> list[Any]:
+        loader = data.train_dataloader()
+        loader.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        loader.load_state_dict({"batches": start})  # type: ignore[attr-defined]
+        return list(loader)
+
+    whole = CommandedEpisodes("Corridor-v0", **SMALL)
+    expected = batches(whole, 0, 0) + batches(whole, 1, 0)
+    for cut in (3, 5, 7):
+        first = CommandedEpisodes("Corridor-v0", **SMALL)
+        loader = iter(first.train_dataloader())
+        for _ in range(cut):
+            next(loader)
+        second = CommandedEpisodes("Corridor-v0", **SMALL)
+        second.load_state_dict(first.state_dict())
+        rest = batches(second, 0, cut) + batches(second, 1, 0)
+        assert len(rest) == len(expected) - cut
+        for mine, true in zip(rest, expected[cut:], strict=True):
+            assert all(map(torch.equal, mine, true))
+        assert second.env_steps == whole.env_steps
+        assert second.figures == whole.figures
+
+
+def test_a_checkpoint_loads_without_running_code_from_it(tmp_path: Path) -> None:
+    run = train(recipe(), {"trainer.max_epochs": 1}, out=tmp_path / "run")
+    state = torch.load(run.checkpoint, weights_only=True)["CommandedEpisodes"]
+    assert state["replay"]["rewards"].shape == (12, 10)
+    assert state["env_steps"] == 10 * (8 + 4)
+
+
+def test_the_budget_ends_the_run_with_the_epoch_that_reaches_it(tmp_path: Path) -> None:
+    # An epoch is two iterations: 8 + 4 episodes of 10 steps, then 4 + 4.
+    changes = {"trainer.max_epochs": -1, "data.budget": 201}
+    run = train(recipe(), changes, out=tmp_path / "run")
+    assert run.metrics["train/env_steps"] == 280
+    assert run.environment["epochs"] == 3
+
+
+def test_evaluation_commands_the_lower_end_of_the_range(tmp_path: Path) -> None:
+    run = train(recipe(), out=tmp_path / "run")
+    data = torch.load(run.checkpoint, weights_only=True)["CommandedEpisodes"]
+    returns = data["replay"]["rewards"].sum(1)[:4]
+    assert run.metrics["test/commanded_return"] == pytest.approx(float(returns.mean()))
+    assert run.metrics["test/commanded_horizon"] == 10
+    assert run.metrics["test/return/low"] <= run.metrics["test/return"]
+    assert (run.figures / "commands.png").is_file()
+
+
+def test_the_same_episodes_are_evaluated_again(tmp_path: Path) -> None:
+    run = train(recipe(), out=tmp_path / "run")
+    again = evaluate(tmp_path / "run")
+    assert again["test/return"] == run.metrics["test/return"]
+    more = evaluate(tmp_path / "run", {"data.split": "all"})
+    assert more["test/return"] != again["test/return"]
+
+
+def test_predict_plays_by_a_command_and_films(tmp_path: Path) -> None:
+    train(recipe(), out=tmp_path / "run")
+    wish = {"episodes": 3, "command_return": 5.0, "command_horizon": 10}
+    found = predict(tmp_path / "run", options=wish, out=tmp_path / "films")
+    assert [row["commanded_return"] for row in found.rows] == [5, 5, 5]
+    assert [row["length"] for row in found.rows] == [10, 10, 10]
+    assert len({row["seed"] for row in found.rows}) == 3
+    assert (tmp_path / "films/predictions.csv").read_text().count("\n") == 4
+    for number in range(3):
+        with Image.open(tmp_path / f"films/episode-{number:02d}.gif") as gif:
+            # Frames alike are joined: the walker stands still where an action paid nothing.
+            assert gif.n_frames == found.rows[number]["achieved_return"] + 1  # type: ignore[attr-defined]
+    again = predict(tmp_path / "run", options=wish, out=tmp_path / "again")
+    assert again.rows == found.rows
+
+
+def test_an_environment_that_draws_nothing_plays_unfilmed(
+    tmp_path: Path, corridor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(recipe(), {"trainer.max_epochs": 1}, out=tmp_path / "run")
+    monkeypatch.setattr(corridor, "render", lambda self: None)
+    with pytest.raises(UsageError, match=r"Corridor-v0 draws no pictures here .*--film false"):
+        predict(tmp_path / "run", out=tmp_path / "films")
+    unseen = predict(tmp_path / "run", options={"film": False, "episodes": 5}, out=tmp_path / "no")
+    assert len(unseen.rows) == 5
+    assert not list((tmp_path / "no").glob("*.gif"))
+
+
+@pytest.mark.parametrize(
+    ("wish", "what"),
+    [
+        ({"command_return": 99.0}, r"--command-return 99 is out of the range .* [0-9] to [0-9]+;"),
+        ({"command_horizon": 0}, r"--command-horizon is 0; episodes of Corridor-v0 take 1 or more"),
+        ({"episodes": 0}, r"--episodes is 0"),
+        ({"command_return": float("nan")}, r"--command-return nan is out of the range"),
+    ],
+)
+def test_commands_out_of_range_are_refused(wish: dict[str, Any], what: str, tmp_path: Path) -> None:
+    train(recipe(), {"trainer.max_epochs": 1}, out=tmp_path / "run")
+    with pytest.raises(UsageError, match=what):
+        predict(tmp_path / "run", options=wish, out=tmp_path / "films")
+
+
+def test_an_agent_goes_on_in_another_environment_of_the_same_spaces(tmp_path: Path) -> None:
+    first = train(recipe(), out=tmp_path / "first")
+    import gymnasium as gym
+    from gymnasium.wrappers import TimeLimit
+
+    gym.register("Short-v0", entry_point=lambda: TimeLimit(gym.make("Corridor-v0"), 6))
+    changes = {"data.environment": "Short-v0", "trainer.max_epochs": 1, "model.lr": 1e-9}
+    second = finetune(tmp_path / "first", overrides=changes, out=tmp_path / "second")
+    before, after = weights(first), weights(second)
+    name = "network.head.weight"
+    torch.testing.assert_close(before[name], after[name], atol=1e-6, rtol=0)
+    assert load(tmp_path / "second").environment == "Short-v0"
+    assert second.metrics["test/length"] == 6
+    del gym.registry["Short-v0"]
+
+
+def test_an_environment_of_other_spaces_is_refused_by_a_trained_agent(tmp_path: Path) -> None:
+    train(recipe(), {"trainer.max_epochs": 1}, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="embedding"):
+        finetune(tmp_path / "run", overrides={"data.environment": "CartPole-v1"})
+    with pytest.raises(UsageError, match=r"'CartPole-v1'.*\[4\].*\[2\]"):
+        evaluate(tmp_path / "run", {"data.environment": "CartPole-v1"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"data.environment": "Coridor-v0"}, "did you mean 'Corridor-v0'"),
+        ({"data.last_few": 13}, "last_few is 13, of only 12"),
+        ({"data.budget": 0}, "budget is 0"),
+        ({"data.split": "half"}, "split 'half'"),
+        ({"data.backend": "async"}, "unknown backend 'async'"),
+        ({"model.conditioning": "film"}, "there are gated, bilinear"),
+        ({"model.hidden": []}, "one layer or more"),
+        ({"data.environment": "FrozenLake-v1"}, "observations of 'FrozenLake-v1' are Discrete"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_it_begins(
+    changes: dict[str, Any], what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=what):
+        train(recipe(), changes, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_refused() -> None:
+    data = CommandedEpisodes("Corridor-v0", **SMALL)
+    data.trainer = SimpleNamespace(world_size=2)  # type: ignore[assignment]
+    with pytest.raises(UsageError, match="in one process, not in 2"):
+        data.train_dataloader()
+
+
+def test_the_vector_of_the_trainer_is_used_for_evaluation(tmp_path: Path, corridor: Any) -> None:
+    run = train(recipe(), {"trainer.max_epochs": 1}, out=tmp_path / "run")
+    # Played: 8 + 4 for training, 6 in validation, 6 in the test, 4 in the figure.
+    assert corridor.steps_made == 10 * (12 + 6 + 6 + 4)
+    assert isinstance(load(run.path), UpsideDownAgent)

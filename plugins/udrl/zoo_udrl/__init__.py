@@ -1,0 +1,1 @@
+"""Upside-Down Reinforcement Learning for the zoo."""

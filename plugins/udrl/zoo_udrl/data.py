@@ -1,0 +1,303 @@
+"""Experience: the best episodes so far, to which every iteration adds new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from zoo.errors import UsageError
+from zoo_rl.environments import describe, make
+from zoo_rl.episodes import Episodes
+from zoo_rl.evaluation import episode_loader
+from zoo_rl.loading import IterationLoader
+from zoo_rl.playing import Act, play
+from zoo_rl.seeding import episode_seeds, generator
+from zoo_rl.vector import BACKENDS, Vector, make_vector
+from zoo_udrl.actions import Actions, Choice, Normal
+from zoo_udrl.commands import (
+    CommandRange,
+    command_range,
+    evaluation_command,
+    exploratory_commands,
+)
+from zoo_udrl.replay import add_episodes, training_pairs
+
+_COMMANDS, _ACTIONS, _BATCHES = 0, 1, 2
+"""What is drawn in an iteration, each by a generator of its own."""
+
+
+class CommandedEpisodes(LightningDataModule):
+    """The replay of the best episodes, in any environment of gymnasium.
+
+    An iteration plays episodes by exploratory commands and keeps the best of all so far; batches
+    are then drawn from what is kept. The first iteration plays random episodes instead, to warm
+    up. A batch of training is ``(observations, commands, actions)``: float32 (N, O), or uint8
+    (N, frames, H, W) for pictures; float32 (N, 2), the desired return and horizon; int64 (N,) or
+    float32 (N, A). One of validation or test is ``(seeds,)``, int64 (N,): episodes that the model
+    plays itself. Without a model in training, episodes are played at random.
+
+    All that a run gathers is part of this module's state, so that checkpoints hold it.
+
+    Args:
+        environment: gymnasium's id, such as ``CartPole-v1``; ``LunarLanderSparse-v3`` is
+            LunarLander with its whole return paid at the end.
+        batch_size: Training pairs in a batch.
+        num_workers: Kept for the common interface; episodes are played in the process of the
+            model.
+        seed: Seed of the training's episodes and batches. Those of validation and test are always
+            the same.
+        split: ``standard``, or ``all`` to test on the episodes of validation too.
+        budget: Environment steps of the training's episodes; it ends with the first epoch that
+            reaches them. None for no limit.
+        warmup_episodes: Random episodes at the beginning.
+        episodes_per_iteration: Episodes played in every further iteration.
+        updates_per_iteration: Batches drawn in an iteration.
+        iterations_per_epoch: Iterations between two validations.
+        replay_size: Episodes kept.
+        last_few: How many of the best give the range of commands.
+        horizon_is_return: Desired returns, rounded down, serve as horizons too, for environments
+            that pay 1 a step.
+        eval_episodes: Episodes of a validation, and of the test.
+        max_episode_steps: Where episodes are cut; the environment's own limit without.
+        places: Episodes that run at once.
+        backend: ``sync``, or ``envpool``, if it is installed and has the environment.
+        frames: Pictures in an observation, where the environment observes pictures.
+        screen_size: Side of these pictures, in pixels.
+
+    Raises:
+        UsageError: an argument is out of its range, the environment is unknown or its package
+            missing, or its observations or actions are of a kind that is not served.
+    """
+
+    conformance_arguments = {  # noqa: RUF012  # read, never changed
+        "environment": "CartPole-v1",
+        "warmup_episodes": 6,
+        "episodes_per_iteration": 3,
+        "updates_per_iteration": 2,
+        "iterations_per_epoch": 2,
+        "replay_size": 8,
+        "last_few": 3,
+        "eval_episodes": 5,
+        "max_episode_steps": 60,
+    }
+
+    def __init__(
+        self,
+        environment: str = "CartPole-v1",
+        batch_size: int = 256,
+        num_workers: int = 0,
+        seed: int = 0,
+        split: str = "standard",
+        budget: int | None = None,
+        warmup_episodes: int = 50,
+        episodes_per_iteration: int = 20,
+        updates_per_iteration: int = 100,
+        iterations_per_epoch: int = 5,
+        replay_size: int = 500,
+        last_few: int = 50,
+        horizon_is_return: bool = False,
+        eval_episodes: int = 100,
+        max_episode_steps: int | None = None,
+        places: int = 20,
+        backend: str = "sync",
+        frames: int = 8,
+        screen_size: int = 32,
+    ) -> None:
+        super().__init__()
+        counts = {
+            "batch_size": batch_size,
+            "warmup_episodes": warmup_episodes,
+            "episodes_per_iteration": episodes_per_iteration,
+            "updates_per_iteration": updates_per_iteration,
+            "iterations_per_epoch": iterations_per_epoch,
+            "replay_size": replay_size,
+            "last_few": last_few,
+            "eval_episodes": eval_episodes,
+            "places": places,
+            "frames": frames,
+            "screen_size": screen_size,
+            "budget": 1 if budget is None else budget,
+        }
+        for name, value in counts.items():
+            if value < 1:
+                raise UsageError(f"{name} is {value}; it has to be 1 or more")
+        if last_few > replay_size:
+            raise UsageError(f"last_few is {last_few}, of only {replay_size} episodes kept")
+        if split not in ("standard", "all"):
+            raise UsageError(f"split {split!r} is neither 'standard' nor 'all'")
+        if backend not in BACKENDS:
+            raise UsageError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
+        self.environment, self.batch_size, self.seed = environment, batch_size, seed
+        self.split, self.budget, self.replay_size = split, budget, replay_size
+        self.warmup_episodes, self.last_few = warmup_episodes, last_few
+        self.episodes_per_iteration = episodes_per_iteration
+        self.updates_per_iteration = updates_per_iteration
+        self.iterations_per_epoch = iterations_per_epoch
+        self.horizon_is_return, self.eval_episodes = horizon_is_return, eval_episodes
+        self.places, self.backend, self.frames = places, backend, frames
+        self._options = {"max_episode_steps": max_episode_steps, "screen_size": screen_size}
+        self._facts: dict[str, Any] | None = None
+        self._vector: Vector | None = None
+        self._rewards_to_go = torch.empty(0)
+        self.replay: Episodes | None = None
+        """The best episodes, by falling return; None before the first."""
+        self.env_steps = 0
+        """Steps of all training episodes so far."""
+        self.iterations = 0
+        """Iterations whose episodes are played."""
+        self.figures: dict[str, float] = {}
+        """Of the latest iteration, by the names that a model logs them under."""
+        self.extremes = (float("inf"), float("-inf"))
+        """The lowest and the highest return of all training episodes so far."""
+        self.beginning = (0.0, 1.0)
+        """Mean return and length of the random episodes at the beginning."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the environment knows: see ``zoo_rl.environments.describe``; of pictures the
+        observation's first length is the number of frames."""
+        if self._facts is None:
+            env = make(self.environment, **self._options)  # type: ignore[arg-type]
+            found = describe(env, self.environment)
+            env.close()
+            if len(found["observation_shape"]) == 3:
+                found["observation_shape"][0] = self.frames
+            self._facts = found
+        return dict(self._facts)
+
+    @property
+    def vector(self) -> Vector:
+        """The environments that episodes are played in."""
+        if self._vector is None:
+            self._vector = make_vector(self.environment, self.places, self.backend, **self._options)
+        return self._vector
+
+    @property
+    def actions(self) -> Actions:
+        """The kind of the environment's actions."""
+        found = self.facts
+        if found["actions"] == "discrete":
+            return Choice(found["num_actions"])
+        return Normal(found["action_low"], found["action_high"])
+
+    @property
+    def commands(self) -> CommandRange:
+        """The range of exploratory commands that the replay gives now."""
+        assert self.replay is not None
+        return command_range(self.replay, self.last_few)
+
+    def setup(self, stage: str) -> None:
+        """Refuse what cannot be played before anything is trained."""
+        _ = self.facts
+        if self.backend != "sync":
+            _ = self.vector
+
+    def teardown(self, stage: str) -> None:
+        """Close the environments; they are made again when they are needed."""
+        if self._vector is not None:
+            self._vector.close()
+            self._vector = None
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        if self.trainer and self.trainer.world_size > 1:
+            raise UsageError(
+                f"an agent trains in one process, not in {self.trainer.world_size}: set "
+                "--trainer.devices 1, and train several seeds side by side instead"
+            )
+        return IterationLoader(
+            self.gather, self.draw, self.iterations_per_epoch, self.updates_per_iteration
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return episode_loader("val", self.eval_episodes, self.places)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        more = ["val"] if self.split == "all" else []
+        return episode_loader("test", self.eval_episodes, self.places, *more)
+
+    def gather(self, iteration: int) -> None:
+        """Play the episodes of an iteration, unless they are played already.
+
+        Raises:
+            EnvironmentFailure: the environment failed; nothing of the iteration is kept.
+        """
+        if iteration < self.iterations:
+            return
+        agent: Any = self.trainer.lightning_module if self.trainer else None
+        count = self.episodes_per_iteration if self.replay else self.warmup_episodes
+        seeds = episode_seeds("train", count, self.seed, iteration)
+        random = generator(self.seed, iteration, _ACTIONS)
+        figures: dict[str, float] = {}
+        if self.replay is None or agent is None:
+            new = play(self.vector, self._at_random(random), seeds)
+        else:
+            drawn = generator(self.seed, iteration, _COMMANDS)
+            commands = exploratory_commands(self.commands, count, drawn, self.horizon_is_return)
+            new = play(self.vector, agent.actor(commands, random), seeds)
+            figures["train/commanded_return"] = float(commands[:, 0].mean())
+            figures["train/commanded_horizon"] = float(commands[:, 1].mean())
+            gaps = (commands[:, 0] - new.returns).abs()
+            figures["train/return_gap"] = float(gaps.mean())
+        self._keep(new)
+        self.iterations += 1
+        self.figures = {
+            **figures,
+            "train/return": float(new.returns.mean()),
+            "train/length": float(new.lengths.double().mean()),
+            "train/env_steps": float(self.env_steps),
+        }
+
+    def _keep(self, new: Episodes) -> None:
+        if self.replay is None:
+            lengths = new.lengths.double().mean()
+            self.beginning = (float(new.returns.mean()), float(lengths))
+        self.replay = add_episodes(self.replay, new, self.replay_size)
+        self._rewards_to_go = self.replay.rewards_to_go()
+        self.env_steps += new.steps
+        low, high = self.extremes
+        returns = new.returns
+        self.extremes = (min(low, float(returns.min())), max(high, float(returns.max())))
+
+    def _at_random(self, random: torch.Generator) -> Act:
+        actions = self.actions
+        return lambda observations, *_: actions.evenly(len(observations), random).numpy()
+
+    def draw(self, iteration: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch of an iteration, by its number in it."""
+        assert self.replay is not None
+        random = generator(self.seed, iteration, _BATCHES, number)
+        return training_pairs(
+            self.replay, self._rewards_to_go, self.batch_size, random, self.frames
+        )
+
+    def evaluation_command(self) -> Tensor:
+        """The command to evaluate with: float32 (2,)."""
+        return evaluation_command(self.commands, self.horizon_is_return)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the run has gathered, as tensors and numbers in plain containers."""
+        return {
+            "replay": self.replay.state() if self.replay else {},
+            "env_steps": self.env_steps,
+            "iterations": self.iterations,
+            "figures": self.figures,
+            "extremes": list(self.extremes),
+            "beginning": list(self.beginning),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with what another run, or this one before it was cut, had gathered."""
+        kept = state_dict["replay"]
+        self.replay = Episodes.of_state(kept) if kept else None
+        if self.replay:
+            self._rewards_to_go = self.replay.rewards_to_go()
+        self.env_steps, self.iterations = state_dict["env_steps"], state_dict["iterations"]
+        self.figures = dict(state_dict["figures"])
+        low, high = state_dict["extremes"]
+        self.extremes = (low, high)
+        mean, length = state_dict["beginning"]
+        self.beginning = (mean, length)
