@@ -1,14 +1,15 @@
 """The PyraMiD-LSTM layer against the limit of the machine, the obvious loop, and MONAI's nets.
 
     python benchmarks/pyramid.py [--device cpu] [--size 36 50 36] [--channels 16] [--hidden 16]
-                                 [--kernel 5] [--repeats 5] [--threads N]
+                                 [--kernel 5] [--repeats 5] [--threads N] [--checkpointing]
 
 Forward and backward of one layer. The limit is one plain convolution with the same number of
 multiplications, over all slabs at once, in the layout and precision that is fastest here. The
 obvious loop is ``strategy="loop"``: a convolution of the input and one of the state at every
 step, by autograd, in float32. The repeats alternate, so that a busy machine slows all; printed
 are medians. Memory is the peak of a process of its own above what it held before the step. The
-result is written to benchmarks/results/pyramid-DEVICE.md.
+result is written to benchmarks/results/pyramid-DEVICE.md; with ``--checkpointing`` only what that
+costs is measured, and printed.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kernel", type=int, default=5, help="side of its windows")
     parser.add_argument("--repeats", type=int, default=5, help="timings of each")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--checkpointing", action="store_true", help="measure nothing else")
     parser.add_argument("--peak", choices=["all", "checkpoint"], help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -137,6 +139,11 @@ def main() -> None:
     if arguments.peak:
         peak(arguments)
         return
+    chosen = "dense" if arguments.device == "cpu" else "grouped"
+    if arguments.checkpointing:
+        medians = times(checkpointing_rows(arguments, chosen), arguments)
+        print(checkpointing(medians, peaks(), chosen))
+        return
     rows: dict[str, Callable[[], None]] = {}
     for name, dtype in PRECISIONS.items():
         rows[f"limit, {name}"] = limit_step(arguments, dtype, last=False)
@@ -144,8 +151,7 @@ def main() -> None:
         rows[f"loop, {name}"] = layer_step(arguments, dtype, strategy="loop")
         for strategy in STRATEGIES:
             rows[f"{strategy}, {name}"] = layer_step(arguments, dtype, strategy=strategy)
-    chosen = "dense" if arguments.device == "cpu" else "grouped"
-    rows[f"{chosen}, bfloat16, checkpoint"] = layer_step(arguments, torch.bfloat16, checkpoint=True)
+    rows |= checkpointing_rows(arguments, chosen)
     cube = [64, 64, 64]
     nets_of = {
         "MONAI UNet, bfloat16": nets.UNet(3, 1, 3, [16, 32, 64, 128], [2, 2, 2], num_res_units=2),
@@ -153,6 +159,20 @@ def main() -> None:
     }
     for name, net in nets_of.items():
         rows[name] = net_step(net, cube, arguments.device)
+    write(arguments, times(rows, arguments), peaks(), chosen, cube)
+
+
+def checkpointing_rows(arguments: argparse.Namespace, chosen: str) -> dict[str, Callable[[], None]]:
+    return {
+        f"{chosen}, bfloat16": layer_step(arguments, torch.bfloat16, strategy=chosen),
+        f"{chosen}, bfloat16, checkpoint": layer_step(
+            arguments, torch.bfloat16, strategy=chosen, checkpoint=True
+        ),
+    }
+
+
+def times(rows: dict[str, Callable[[], None]], arguments: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of each."""
     taken: dict[str, list[float]] = {name: [] for name in rows}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -161,13 +181,26 @@ def main() -> None:
                 elapsed = seconds(step, arguments.device)
                 if repeat:  # the first is for warming up
                     taken[name].append(elapsed)
-    medians = {name: statistics.median(times) for name, times in taken.items()}
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def peaks() -> dict[str, float]:
+    """Peak memory of a step without and with checkpointing, in MB."""
     memory = {}
     for kind in ("all", "checkpoint"):
         command = [sys.executable, *sys.argv, "--peak", kind]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         memory[kind] = float(done.stdout.split()[-1])
-    write(arguments, medians, memory, chosen, cube)
+    return memory
+
+
+def checkpointing(medians: dict[str, float], memory: dict[str, float], chosen: str) -> str:
+    slower = medians[f"{chosen}, bfloat16, checkpoint"] / medians[f"{chosen}, bfloat16"]
+    share = memory["checkpoint"] / memory["all"]
+    return (
+        f"- Checkpointing: {memory['checkpoint']:.0f} MB instead of {memory['all']:.0f} MB "
+        f"({share:.2f}), {slower:.2f} times as long."
+    )
 
 
 def write(
@@ -199,8 +232,6 @@ def write(
             table.append(f"| {name}, {'x'.join(map(str, cube))} | {cube[0] ** 3 / value:,.0f} |")
     ours = medians[f"{chosen}, bfloat16"]
     table.append(f"| this layer, {chosen}, bfloat16 | {voxels / ours:,.0f} |")
-    slower = medians[f"{chosen}, bfloat16, checkpoint"] / ours
-    share = memory["checkpoint"] / memory["all"]
     text = "\n".join(
         [
             "# PyraMiD-LSTM: speed and memory",
@@ -212,8 +243,7 @@ def write(
             "",
             *table,
             "",
-            f"- Checkpointing: {memory['checkpoint']:.0f} MB instead of {memory['all']:.0f} MB "
-            f"({share:.2f}), {slower:.2f} times as long.",
+            checkpointing(medians, memory, chosen),
             ""
             if arguments.device != "cpu"
             else f"- On a GPU (`{' '.join(PAPER)}`): not measured.\n",

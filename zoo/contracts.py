@@ -62,7 +62,9 @@ class Predictor(Protocol):
     ``predict_step(batch, 0)`` is Lightning's; it gets the stacked samples and returns one output
     for each. A model whose samples cannot be stacked, or that writes a file of its own for each,
     also has ``predict_sample(sample)`` and ``write_prediction(name, sample, output, folder,
-    probabilities)``; see ``zoo.prediction``.
+    probabilities)``; see ``zoo.prediction``. One whose inputs may be several files each, such as
+    one for every channel, has ``group_files(files)``: of all files found, the one for each input
+    that ``read_file`` is to be called with.
     """
 
     @property

@@ -114,6 +114,8 @@ def predict(
             "predictions.json: leave --probabilities away"
         )
     files = find_files(paths, model.input_suffixes)
+    if hasattr(model, "group_files"):
+        files = model.group_files(files)
     model.to(place)
     if out is None and writes:
         out = timed_folder(FOLDER)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from zoo_segmentation.em_metrics import pixel_error, score, segments, v_info, v_rand
+from zoo_segmentation.em_metrics import MembraneScores, pixel_error, segments, v_info, v_rand
 
 # Two cells of four pixels.
 TRUTH = np.array([1, 1, 1, 1, 2, 2, 2, 2])
@@ -83,27 +83,44 @@ def wall(gap: bool = False, thickness: int = 3) -> np.ndarray:
     return membrane
 
 
+def score(membrane: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    scores = MembraneScores()
+    scores.update(membrane, truth)
+    return scores.compute()
+
+
 def test_thickness_of_the_membrane_does_not_matter_but_a_gap_does():
     truth = wall() == 1
     perfect = score(wall(), truth)
-    assert (perfect.v_rand, perfect.v_info, perfect.pixel_error) == (1, 1, 0)
+    assert (perfect["v_rand"], perfect["v_info"], perfect["pixel_error"]) == (1, 1, 0)
     thick = score(wall(thickness=5), truth)
-    assert thick.pixel_error == pytest.approx(2 / 31)
-    assert thick.v_rand > 0.97
-    assert score(wall(gap=True), truth).v_rand < 0.75
-    assert score(wall(gap=True), truth).v_info < 0.4
+    assert thick["pixel_error"] == pytest.approx(2 / 31)
+    assert thick["v_rand"] > 0.97
+    assert score(wall(gap=True), truth)["v_rand"] < 0.75
+    assert score(wall(gap=True), truth)["v_info"] < 0.4
 
 
-def test_each_measure_takes_the_threshold_that_suits_it():
+def test_each_measure_takes_the_threshold_that_suits_it_and_says_so():
     # Membrane and its gap are told apart above 0.3 alone; below, all is membrane.
     membrane = np.where(wall() == 1, np.where(wall(gap=True) == 1, 0.75, 0.45), 0.25)
     found = score(membrane, wall() == 1)
-    assert found.v_rand == 1
-    assert found.v_info == 1
-    assert 0.25 < found.rand_threshold <= 0.45
-    assert 0.25 < found.info_threshold <= 0.45
-    assert found.best_pixel_error == 0
-    assert found.pixel_error == pytest.approx(3 * 7 / 31**2)
-    only = score(membrane, wall() == 1, [0.6])
-    assert only.v_rand < 0.75
-    assert only.rand_threshold == 0.6
+    assert found["v_rand"] == 1
+    assert found["v_info"] == 1
+    assert 0.25 < found["v_rand/threshold"] <= 0.45
+    assert 0.25 < found["v_info/threshold"] <= 0.45
+    assert found["v_rand/0.5"] < 0.75
+    assert found["v_info/0.5"] < 0.4
+    assert found["pixel_error"] == pytest.approx(3 * 7 / 31**2)
+
+
+def test_one_threshold_is_chosen_for_all_slices_however_they_come():
+    truth = wall() == 1
+    faint, strong = 0.3 * wall()[:1], np.where(wall()[:1] == 1, 0.9, 0.5)
+    # No threshold finds both walls: at or below 0.3 the second slice is all membrane.
+    together = score(np.concatenate((faint, strong)), truth)
+    scores = MembraneScores()
+    scores.update(faint, truth[:1])
+    scores.update(strong, truth[1:])
+    assert scores.compute() == together
+    assert together["v_rand"] < 0.9
+    assert score(faint, truth[:1])["v_rand"] == score(strong, truth[1:])["v_rand"] == 1

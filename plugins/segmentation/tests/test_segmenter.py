@@ -13,7 +13,7 @@ from zoo_segmentation.losses import loss, softmax_squared
 from zoo_segmentation.md_lstm import MDLSTMNet, MDLSTMSegmenter
 from zoo_segmentation.metrics import Scores, measure
 from zoo_segmentation.monai_nets import MonaiSegmenter
-from zoo_segmentation.networks import PyramidLSTMNet, from_blocks, to_blocks
+from zoo_segmentation.networks import PyramidLSTMNet, from_blocks, sides, to_blocks
 from zoo_segmentation.pyramid_lstm import PyramidLSTMSegmenter, SmallPyramidLSTMSegmenter
 
 MONAI = ("UNet", "SegResNet", "DynUNet", "BasicUNet", "AttentionUnet", "SegResNetDS")
@@ -77,13 +77,23 @@ def test_the_papers_net_has_the_papers_weights():
 def test_blocks_come_apart_as_they_were_put_together(dims, side):
     x = torch.arange(2 * 3 * 5 * 4 * 7.0).view(2, 3, 5, 4, 7)[..., : 7 if dims == 3 else 1]
     x = x if dims == 3 else x.squeeze(-1)
-    blocks = to_blocks(x, side)
+    blocks = to_blocks(x, sides(side, dims))
     assert blocks.shape[2:] == tuple(math.ceil(length / side) for length in x.shape[2:])
     if side == 2:
         first = blocks[0, :, 0, 0] if dims == 2 else blocks[0, :, 0, 0, 0]
         expected = x[0, :, :2, :2] if dims == 2 else x[0, :, :2, :2, :2]
         torch.testing.assert_close(first, expected.flatten())
-    torch.testing.assert_close(from_blocks(blocks, side, x.shape[2:]), x)
+    torch.testing.assert_close(from_blocks(blocks, sides(side, dims), x.shape[2:]), x)
+
+
+def test_blocks_may_have_another_side_along_every_axis():
+    x = torch.arange(3 * 5 * 4.0).view(1, 1, 3, 5, 4)
+    blocks = to_blocks(x, [1, 3, 2])
+    assert blocks.shape == (1, 6, 3, 2, 2)
+    torch.testing.assert_close(blocks[0, :, 2, 0, 1], x[0, 0, 2, :3, 2:].flatten())
+    torch.testing.assert_close(from_blocks(blocks, [1, 3, 2], x.shape[2:]), x)
+    net = PyramidLSTMNet(1, 2, [3], [], 3, block=[1, 3, 2], skip=True)
+    assert net(x).shape == (1, 2, 3, 5, 4)
 
 
 @pytest.mark.parametrize("options", [{}, {"block": 2}, {"skip": True, "block": 2, "dropout": 0.1}])
@@ -305,6 +315,11 @@ def test_finding_the_head_draws_no_numbers():
         (lambda: small(spatial_dims=1), "spatial_dims"),
         (lambda: small(patch_size=[8, 8]), "3 lengths"),
         (lambda: small(overlap=1.0), "overlap"),
+        (lambda: small(lr=0), "lr is 0; it has to be above 0"),
+        (lambda: small(half_life=0), "half_life"),
+        (lambda: small(lr_backbone=-1), "lr_backbone"),
+        (lambda: small(lr_floor=-1), "lr_floor"),
+        (lambda: small(block=[1, 2]), "block"),
         (lambda: small(flips=[3]), "flips"),
         (lambda: small(label_names=["one"]), "1 names for 2 classes"),
         (lambda: MDLSTMSegmenter(hidden=[4], fully_connected=[3]), "there are 0"),

@@ -242,6 +242,52 @@ def test_channels_are_found_beside_the_first(tmp_path, nifti, use):
     assert model.seen[0].shape == (1, 2, 8, 8, 8)
 
 
+def test_a_folder_of_channels_is_predicted_image_by_image(tmp_path, nifti, use, capsys):
+    model = use(Thresholds(in_channels=2))
+    folder = tmp_path / "imagesTs"
+    for name in ("a", "b"):
+        for channel in range(2):
+            nifti(folder / f"{name}_{channel:04}.nii.gz", blob(8, 8, 8) + channel)
+    nifti(folder / "four.nii.gz", np.stack([blob(8, 8, 8)] * 2, axis=-1))
+    nifti(folder / "c_0001.nii.gz", blob(8, 8, 8))
+    nifti(folder / "d_0000.nii.gz", blob(8, 8, 8))
+    assert main(["predict", "ref", str(folder), "--out", "out"]) == 1
+    assert len(model.seen) == 3
+    found = json.loads(Path("out/predictions.json").read_text())
+    assert [Path(row["file"]).name for row in found["predictions"]] == [
+        "a_0000.nii.gz",
+        "b_0000.nii.gz",
+        "four.nii.gz",
+    ]
+    reasons = {Path(file).name: reason for file, reason in found["failures"].items()}
+    assert set(reasons) == {"c_0001.nii.gz", "d_0000.nii.gz"}
+    assert "imagesTs lacks c_0000.nii.gz beside c_0001.nii.gz" in reasons["c_0001.nii.gz"]
+    assert (
+        "lacks d_0001.nii.gz beside d_0000.nii.gz; every image has to have 2 channels"
+        in (reasons["d_0000.nii.gz"])
+    )
+    capsys.readouterr()
+
+
+def test_with_one_channel_every_file_is_an_image(tmp_path, nifti, use):
+    model = use(Thresholds())
+    for name in ("a_0000", "a_0001"):
+        nifti(tmp_path / f"{name}.nii.gz", blob(8, 8, 8))
+    assert len(prediction.predict("ref", [tmp_path], out="out").rows) == len(model.seen) == 2
+
+
+def test_a_folder_of_subjects_is_predicted_subject_by_subject(tmp_path, nifti, use):
+    model = use(Thresholds(in_channels=3, preprocessing={"derived": "mrbrains-three"}))
+    for subject in ("1", "2"):
+        for name in ("T1", "T1_1mm", "T1_IR", "T2_FLAIR", "LabelsForTesting"):
+            nifti(tmp_path / "all" / subject / f"{name}.nii", blob(8, 8, 8))
+    nifti(tmp_path / "all" / "3" / "T1.nii", blob(8, 8, 8))
+    found = prediction.predict("ref", [tmp_path / "all"], out="out")
+    assert len(found.rows) == len(model.seen) == 2
+    (reason,) = found.failures.values()
+    assert "lacks T1_IR.nii(.gz), T2_FLAIR.nii(.gz)" in reason
+
+
 def test_a_model_of_mrbrains_takes_a_subject_or_its_three_contrasts(tmp_path, nifti, use):
     model = use(Thresholds(in_channels=5, preprocessing={"derived": "mrbrains-five"}))
     images = {name: blob(20, 24, 4) + n for n, name in enumerate(("T1", "T1_IR", "T2_FLAIR"))}

@@ -97,6 +97,7 @@ def test_batches_are_what_models_expect():
         "train_size": 2,
         "train_volumes": 2,
         "preprocessing": {"normalise_by": "volume"},
+        "restarts": [],
     }
 
 

@@ -10,37 +10,18 @@ counted, so that their thickness does not matter; the true border's pixels are l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+import torch
 from skimage.measure import label as components
 from skimage.metrics import adapted_rand_error, variation_of_information
 from skimage.morphology import skeletonize
+from torch import Tensor
+from torchmetrics import Metric
 
 RIM = 32
 """Pixels by which a slice is continued before thinning; membranes are thinner than twice that."""
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
-
-
-@dataclass(frozen=True)
-class EMScore:
-    """Measures of a membrane map, each at the threshold that suits it best.
-
-    Attributes:
-        v_rand: V_Rand after border thinning, 0 to 1; 1 is a perfect segmentation.
-        v_info: V_Info after border thinning, likewise.
-        pixel_error: Share of pixels on the wrong side of the threshold 0.5.
-        best_pixel_error: The smallest over the thresholds.
-        rand_threshold: Where v_rand was reached.
-        info_threshold: Where v_info was reached.
-    """
-
-    v_rand: float
-    v_info: float
-    pixel_error: float
-    best_pixel_error: float
-    rand_threshold: float
-    info_threshold: float
 
 
 def pixel_error(membrane: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> float:
@@ -112,33 +93,63 @@ def v_info(truth: np.ndarray, proposal: np.ndarray) -> float:
     return 1.0 if total == 0 else max(0.0, (total - conditional) / total)
 
 
-def score(
-    membrane: np.ndarray, truth: np.ndarray, thresholds: Sequence[float] = THRESHOLDS
-) -> EMScore:
-    """Measure a membrane map slice by slice; V_Rand and V_Info are means over the slices.
+class MembraneScores(Metric):
+    """Measures of membrane maps over all slices of a test part.
+
+    V_Rand and V_Info are means over the slices, at every threshold; as in the challenge, each
+    takes the threshold that suits it best, the same one for all slices. That choice is made on
+    the test part itself and flatters a little, so the figures at 0.5 are given too. The pixel
+    error knows no choice: its threshold is 0.5.
 
     Args:
-        membrane: Probability of membrane, (D, H, W).
-        truth: True where there is membrane, (D, H, W).
-        thresholds: Where the map is cut; each measure takes the best for the whole map.
+        thresholds: Where maps are cut; 0.5 has to be one.
     """
-    true = [segments(slice_) for slice_ in np.asarray(truth, dtype=bool)]
-    rand, info = {}, {}
-    for threshold in thresholds:
-        proposed = [segments(slice_ >= threshold) for slice_ in membrane]
-        pairs = list(zip(true, proposed, strict=True))
-        rand[threshold] = float(np.mean([v_rand(*pair) for pair in pairs]))
-        info[threshold] = float(np.mean([v_info(*pair) for pair in pairs]))
-    at_rand = max(rand, key=rand.__getitem__)
-    at_info = max(info, key=info.__getitem__)
-    return EMScore(
-        v_rand=rand[at_rand],
-        v_info=info[at_info],
-        pixel_error=pixel_error(membrane, truth),
-        best_pixel_error=min(pixel_error(membrane, truth, threshold) for threshold in thresholds),
-        rand_threshold=at_rand,
-        info_threshold=at_info,
-    )
+
+    full_state_update = False
+    rand: Tensor
+    info: Tensor
+    slices: Tensor
+    wrong: Tensor
+    pixels: Tensor
+
+    def __init__(self, thresholds: Sequence[float] = THRESHOLDS) -> None:
+        super().__init__()
+        self.thresholds = tuple(thresholds)
+        zeros = torch.zeros(len(self.thresholds))
+        for name in ("rand", "info"):
+            self.add_state(name, zeros.clone(), dist_reduce_fx="sum")
+        for name in ("slices", "wrong", "pixels"):
+            self.add_state(name, torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, membrane: np.ndarray, truth: np.ndarray) -> None:
+        """Add slices.
+
+        Args:
+            membrane: Probability of membrane, (D, H, W).
+            truth: True where there is membrane, (D, H, W).
+        """
+        truth = np.asarray(truth, dtype=bool)
+        self.wrong += round(pixel_error(membrane, truth) * truth.size)
+        self.pixels += truth.size
+        for probability, true in zip(membrane, truth, strict=True):
+            cells = segments(true)
+            self.slices += 1
+            for place, threshold in enumerate(self.thresholds):
+                proposed = segments(probability >= threshold)
+                self.rand[place] += v_rand(cells, proposed)
+                self.info[place] += v_info(cells, proposed)
+
+    def compute(self) -> dict[str, float]:
+        """``pixel_error``; ``v_rand`` and ``v_info`` at their best thresholds, which are
+        ``v_rand/threshold`` and ``v_info/threshold``; ``v_rand/0.5`` and ``v_info/0.5``."""
+        found = {"pixel_error": float(self.wrong / self.pixels.clamp(min=1))}
+        for name, sums in (("v_rand", self.rand), ("v_info", self.info)):
+            means = (sums / self.slices.clamp(min=1)).tolist()
+            best = max(range(len(means)), key=means.__getitem__)
+            found[name] = means[best]
+            found[f"{name}/threshold"] = self.thresholds[best]
+            found[f"{name}/0.5"] = means[self.thresholds.index(0.5)]
+        return found
 
 
 def _foreground(truth: np.ndarray, proposal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -64,12 +64,12 @@ class MDLSTMNet(nn.Module):
             result = self(x.transpose(1, 2).flatten(0, 1))
             return result.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
         size = x.shape[2:]
-        x = to_blocks(x, self.block)
+        x = to_blocks(x, [self.block] * 2)
         for index, lstm in enumerate(self.lstms):
             x = lstm(x)
             if index < len(self.between):
                 x = self.between[index](x).tanh()
-        return from_blocks(self.head(x), self.block, size)
+        return from_blocks(self.head(x), [self.block] * 2, size)
 
 
 class MDLSTMSegmenter(Segmenter):

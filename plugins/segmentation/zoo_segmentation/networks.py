@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,8 @@ class PyramidLSTMNet(nn.Module):
 
     With ``block`` 1 and the sizes 16, 25, 32, 45, 64 the network of the paper. A larger
     ``block`` makes the voxels of every block of that side the channels of one position, and the
-    last layer gives back logits for each of them: at side 2 a scan costs an eighth.
+    last layer gives back logits for each of them: at side 2 a scan costs an eighth. Where voxels
+    are longer along one axis than along the others, ``block`` takes a side for each axis.
 
     Args:
         in_channels: Channels of the volumes.
@@ -25,7 +27,7 @@ class PyramidLSTMNet(nn.Module):
         fully_connected: Units of the layers between them (tanh), one fewer.
         kernel_size: Side of the LSTMs' windows, odd.
         spatial_dims: 3, or 2 for images.
-        block: Side of the blocks that are scanned as one position.
+        block: Side of the blocks that are scanned as one position, or one side for each axis.
         skip: The last layer sees the input and all LSTM layers, and not only the last.
         dropout: Probability of zeroing a channel before a fully connected layer.
         init: ``paper``: U(-0.1, 0.1) and biases 0. ``scaled``: U within the inverse square root
@@ -42,7 +44,7 @@ class PyramidLSTMNet(nn.Module):
         fully_connected: Sequence[int] = (25, 45),
         kernel_size: int = 7,
         spatial_dims: int = 3,
-        block: int = 1,
+        block: int | Sequence[int] = 1,
         skip: bool = False,
         dropout: float = 0.0,
         init: str = "paper",
@@ -52,9 +54,9 @@ class PyramidLSTMNet(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.spatial_dims = spatial_dims
-        self.block = block
+        self.block = sides(block, spatial_dims)
         self.skip = skip
-        positions = block**spatial_dims
+        positions = math.prod(self.block)
         first = width = in_channels * positions
         self.lstms = nn.ModuleList()
         self.between = nn.ModuleList()
@@ -112,31 +114,35 @@ def pointwise(inputs: int, outputs: int, spatial_dims: int) -> nn.Conv2d | nn.Co
     return (nn.Conv3d if spatial_dims == 3 else nn.Conv2d)(inputs, outputs, 1)
 
 
-def to_blocks(x: Tensor, side: int) -> Tensor:
-    """Make the voxels of every block of that side channels; zeros fill up the last blocks."""
-    if side == 1:
+def sides(block: int | Sequence[int], spatial_dims: int) -> list[int]:
+    """The side of a block along each axis."""
+    return [block] * spatial_dims if isinstance(block, int) else list(block)
+
+
+def to_blocks(x: Tensor, block: Sequence[int]) -> Tensor:
+    """Make the voxels of every block of those sides channels; zeros fill up the last blocks."""
+    if set(block) == {1}:
         return x
-    pads = [edge for length in reversed(x.shape[2:]) for edge in (0, -length % side)]
-    x = F.pad(x, pads)
+    pairs = list(zip(x.shape[2:], block, strict=True))
+    x = F.pad(x, [edge for length, side in reversed(pairs) for edge in (0, -length % side)])
     batch, channels, *size = x.shape
+    counts = [length // side for length, side in zip(size, block, strict=True)]
+    x = x.reshape(batch, channels, *(n for pair in zip(counts, block, strict=True) for n in pair))
     dims = len(size)
-    split = [part for length in size for part in (length // side, side)]
-    x = x.reshape(batch, channels, *split)
     order = [0, 1, *range(3, 3 + 2 * dims, 2), *range(2, 2 + 2 * dims, 2)]
-    return x.permute(order).reshape(
-        batch, channels * side**dims, *(length // side for length in size)
-    )
+    return x.permute(order).reshape(batch, channels * math.prod(block), *counts)
 
 
-def from_blocks(x: Tensor, side: int, size: Sequence[int]) -> Tensor:
+def from_blocks(x: Tensor, block: Sequence[int], size: Sequence[int]) -> Tensor:
     """Undo ``to_blocks``, down to the given size."""
-    if side == 1:
+    if set(block) == {1}:
         return x
-    batch, channels, *blocks = x.shape
-    dims = len(blocks)
-    x = x.reshape(batch, channels // side**dims, *[side] * dims, *blocks)
+    batch, channels, *counts = x.shape
+    dims = len(counts)
+    x = x.reshape(batch, channels // math.prod(block), *block, *counts)
     order = [0, 1, *(axis for d in range(dims) for axis in (2 + dims + d, 2 + d))]
-    x = x.permute(order).reshape(batch, -1, *(length * side for length in blocks))
+    whole = [count * side for count, side in zip(counts, block, strict=True)]
+    x = x.permute(order).reshape(batch, -1, *whole)
     for axis, length in enumerate(size):
         x = x.narrow(2 + axis, 0, length)
     return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -172,3 +173,23 @@ def schedule(
     if name not in SCHEDULES:
         raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
     return optimisation.schedule(name, total_steps, warmup)
+
+
+def restarted(make: Callable[[float], Factor], starts: Sequence[int], total_steps: float) -> Factor:
+    """A schedule that begins anew at the stages of a curriculum, as in Stollenga et al. 2015.
+
+    Args:
+        make: The schedule of a stage, from its number of steps.
+        starts: The steps at which the stages after the first begin, ascending; those that the
+            training does not come to are left out.
+        total_steps: Optimiser steps of the whole training.
+    """
+    begins = [0, *(start for start in starts if start < total_steps)]
+    ends = [*begins[1:], total_steps]
+    factors = [make(end - begin) for begin, end in zip(begins, ends, strict=True)]
+
+    def factor(step: int) -> float:
+        stage = bisect_right(begins, step) - 1
+        return factors[stage](step - begins[stage])
+
+    return factor

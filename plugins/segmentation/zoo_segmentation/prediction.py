@@ -19,7 +19,7 @@ from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_sub
 from zoo_segmentation.data.nifti import Scan, write_nifti
 from zoo_segmentation.data.preprocessing import Normalise, normalise, resample, resampled_size
 from zoo_segmentation.data.stacks import read_stack, write_stack
-from zoo_segmentation.data.volume_folder import channel_files, read_channels
+from zoo_segmentation.data.volume_folder import channel_files, channel_of, read_channels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,6 +104,28 @@ class VolumePrediction:
     def input_suffixes(self) -> tuple[str, ...]:
         """NIfTI volumes and TIFF stacks."""
         return (*nifti.SUFFIXES, *stacks.SUFFIXES)
+
+    def group_files(self, files: Sequence[Path]) -> list[Path]:
+        """Of files that are the channels of one image, the first."""
+        first: dict[tuple[Path, str], Path] = {}
+        for path in sorted(files):
+            first.setdefault(self._image_of(path), path)
+        chosen = set(first.values())
+        return [path for path in files if path in chosen]
+
+    def _image_of(self, path: Path) -> tuple[Path, str]:
+        if self._of_mrbrains():
+            try:
+                subject = find_subject(path)
+            except UsageError:  # said by read_file, with the others' predictions
+                return path.parent, ""
+            if subject:
+                return subject.folder, ""
+        name = channel_of(path) if self.in_channels > 1 else None
+        return path.parent, name or path.name
+
+    def _of_mrbrains(self) -> bool:
+        return str(self._learned().get("derived", "")).startswith("mrbrains")
 
     def read_file(self, path: Path) -> FileSample:
         """Read a NIfTI volume or a TIFF stack and prepare it as the training data were.
@@ -233,12 +255,11 @@ class VolumePrediction:
         return (first, edges[-2], edges[-1])
 
     def _read_nifti(self, path: Path) -> Scan:
-        recipe = str(self._learned().get("derived", ""))
-        if not recipe.startswith("mrbrains"):
+        if not self._of_mrbrains():
             files = channel_files(path) if self.in_channels > 1 else [path]
             return read_channels(files, self.in_channels)
         subject = find_subject(path)
         scan = read_subject(subject) if subject else read_channels(channel_files(path), 3)
-        if recipe == "mrbrains-five":
+        if self._learned()["derived"] == "mrbrains-five":
             scan = replace(scan, array=five_channels(scan.array))
         return scan

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from zoo.errors import UsageError
 from zoo_segmentation.layers.pyramid import StrategyName
-from zoo_segmentation.networks import PyramidLSTMNet
+from zoo_segmentation.networks import PyramidLSTMNet, sides
 from zoo_segmentation.segmenter import Segmenter
 
 
@@ -22,13 +22,14 @@ class PyramidLSTMSegmenter(Segmenter):
         hidden: Channels of each LSTM layer.
         fully_connected: Units of the layers between them, one fewer.
         kernel_size: Side of the LSTMs' windows, odd.
-        block: Side of the blocks of voxels that are scanned as one position.
+        block: Side of the blocks of voxels that are scanned as one position, or one side for
+            each axis.
         skip: The last layer sees the input and all LSTM layers, and not only the last.
         dropout: Probability of zeroing a channel after an LSTM layer, while training.
         init: ``paper``: U(-0.1, 0.1), biases 0; ``scaled``: by the layers' sizes, with forget
             gates that begin open.
-        checkpoint: Recompute scans in the backward pass: a sixth of the memory for a third more
-            work.
+        checkpoint: Recompute scans in the backward pass: less than a third of the memory for a
+            third more work.
         strategy: How scans are computed: ``auto``, ``measured``, ``loop``, ``dense``,
             ``hoisted``, ``paired`` or ``grouped``; results are equal up to rounding.
         training: The arguments of ``Segmenter``.
@@ -50,7 +51,7 @@ class PyramidLSTMSegmenter(Segmenter):
         hidden: list[int] | None = None,
         fully_connected: list[int] | None = None,
         kernel_size: int = 7,
-        block: int = 1,
+        block: int | list[int] = 1,
         skip: bool = False,
         dropout: float = 0.0,
         init: str = "paper",
@@ -69,8 +70,11 @@ class PyramidLSTMSegmenter(Segmenter):
                 f"fully_connected is {fully_connected}; between {len(hidden)} LSTM layers there "
                 f"are {len(hidden) - 1}"
             )
-        if block < 1:
-            raise UsageError(f"block is {block}; it has to be 1 or more")
+        edges = sides(block, self.spatial_dims)
+        if len(edges) != self.spatial_dims or min(edges) < 1:
+            raise UsageError(
+                f"block is {block}; it takes a side of 1 or more, or {self.spatial_dims} of them"
+            )
         if not 0 <= dropout < 1:
             raise UsageError(f"dropout is {dropout}; it has to be 0 or more and below 1")
         if init not in ("paper", "scaled"):
@@ -105,7 +109,8 @@ class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):
         fully_connected: Units of the layers between them, one fewer; as many as the LSTM layer
             before each without.
         kernel_size: Side of the LSTMs' windows, odd.
-        block: Side of the blocks of voxels that are scanned as one position.
+        block: Side of the blocks of voxels that are scanned as one position, or one side for
+            each axis.
         skip: The last layer sees the input and all LSTM layers, and not only the last.
         init: ``paper`` or ``scaled``.
         net: The other arguments of ``PyramidLSTMSegmenter``.
@@ -118,7 +123,7 @@ class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):
         hidden: list[int] | None = None,
         fully_connected: list[int] | None = None,
         kernel_size: int = 3,
-        block: int = 2,
+        block: int | list[int] = 2,
         skip: bool = True,
         init: str = "scaled",
         **net: Any,

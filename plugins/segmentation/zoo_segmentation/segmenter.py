@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
@@ -14,8 +16,10 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo.errors import UsageError
-from zoo_segmentation import em_metrics, figures, losses, optimisation
+from zoo.errors import UsageError, ZooError
+from zoo_segmentation import figures, losses, optimisation
+from zoo_segmentation.em_metrics import MembraneScores
+from zoo_segmentation.memory import by, first_that_fits, is_out_of_memory
 from zoo_segmentation.metrics import NAMES, Scores, measure
 from zoo_segmentation.prediction import VolumePrediction
 
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
 
 MEMBRANE = "membrane"
 """A class of this name is measured as the ISBI 2012 challenge measures it."""
-
-EM_FIGURES = ("pixel_error", "v_rand", "v_info")
 
 
 class Segmenter(VolumePrediction, L.LightningModule):
@@ -60,6 +62,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
+        restarts: Epochs, ascending, at which the schedule begins anew. Filled in from the data,
+            whose curriculum's stages begin there; none without.
         distances: Measure the Hausdorff distance in tests; it takes longest.
 
     Raises:
@@ -67,6 +71,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
     """
 
     network: nn.Module
+    task_arguments: ClassVar[tuple[str, ...]] = ("num_classes", "label_names", "restarts")
 
     def __init__(
         self,
@@ -90,6 +95,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: float = 0.1,
         half_life: float = 100.0,
         lr_floor: float = 1e-6,
+        restarts: list[int] | None = None,
         distances: bool = True,
     ) -> None:
         super().__init__()
@@ -120,6 +126,15 @@ class Segmenter(VolumePrediction, L.LightningModule):
         _sizes("patch_size", patch_size, spatial_dims, 1)
         if window is not None:
             _sizes("window", window, spatial_dims, 0)
+        for name, rate in (("lr", lr), ("half_life", half_life)):
+            if not rate > 0:
+                raise UsageError(f"{name} is {rate:g}; it has to be above 0")
+        for name, rate in (("lr_backbone", lr_backbone or 0.0), ("lr_floor", lr_floor)):
+            if rate < 0:
+                raise UsageError(f"{name} is {rate:g}; it has to be 0 or more")
+        restarts = restarts or []
+        if restarts != sorted({epoch for epoch in restarts if epoch > 0}):
+            raise UsageError(f"restarts is {restarts}; it takes epochs above 0, ascending")
         if not 0 <= overlap < 1:
             raise UsageError(f"overlap is {overlap}; it has to be 0 or more and below 1")
         flips = flips or []
@@ -133,6 +148,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.overlap = overlap
         self.flips = flips
         self.distances = distances
+        self.restarts = restarts
         numbered = ["background", *(f"label {index}" for index in range(1, num_classes))]
         self.label_names = label_names or numbered
         if len(self.label_names) != num_classes:
@@ -142,7 +158,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.loss = losses.loss(loss)
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
-        self.membrane_means = nn.ModuleList(MeanMetric() for _ in EM_FIGURES)
+        self.membrane_scores = MembraneScores()
+        self._training_shape: torch.Size | None = None
         self._tested: dict[str, Tensor] | None = None
 
     # What a model is
@@ -175,6 +192,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         image, label = batch["image"], batch["label"]
+        self._training_shape = image.shape
         loss = self.loss(self(image).float(), label)
         self.train_loss.update(loss.detach(), len(image))
         return loss
@@ -182,6 +200,46 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def on_train_epoch_end(self) -> None:
         self.log("train/loss", self.train_loss.compute(), prog_bar=True, sync_dist=True)
         self.train_loss.reset()
+
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        """Lightning's: forward, backward and the step itself.
+
+        Raises:
+            ZooError: memory ran out; names a batch size and a sub-volume that fit.
+        """
+        try:
+            super().optimizer_step(*arguments, **named)
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside of the handler, whose error holds on to what filled the memory.
+        raise ZooError(self._what_fits_in_training())
+
+    def _what_fits_in_training(self) -> str:
+        assert self._training_shape is not None
+        batch, _, *size = self._training_shape
+        self.zero_grad()
+        fits = first_that_fits(self._try_training, batch, size)
+        said = f"memory ran out in training on sub-volumes of {by(size)}, {batch} at a time; "
+        if self.hparams.get("checkpoint") is False:
+            said += "--model.checkpoint true needs less, or "
+        if fits is None:
+            return said + "no smaller ones fit either: take a smaller network or another device"
+        return said + (
+            f"{by(fits[1])}, {fits[0]} at a time, fit: --data.patch_size "
+            f"'{fits[1]}' --data.batch_size {fits[0]}"
+        )
+
+    def _try_training(self, batch: int, size: list[int]) -> None:
+        image = torch.zeros(batch, self.in_channels, *size, device=self.device)
+        label = torch.zeros(batch, 1, *size, dtype=torch.int64, device=self.device)
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        states = [torch.empty_like(p) for p in parameters for _ in range(2)]  # the optimiser's
+        with self.trainer.precision_plugin.train_step_context():
+            loss = self.loss(self(image).float(), label)
+        torch.autograd.grad(loss, parameters, allow_unused=True)
+        del states
 
     def configure_optimizers(self) -> Any:
         values = self.hparams
@@ -193,18 +251,30 @@ class Segmenter(VolumePrediction, L.LightningModule):
             head=self.head,
             lr_backbone=values["lr_backbone"],
         )
-        factor = optimisation.schedule(
-            values["schedule"],
+        factor = optimisation.restarted(
+            lambda steps: optimisation.schedule(
+                values["schedule"],
+                steps,
+                warmup=values["warmup"],
+                half_life=values["half_life"],
+                floor=values["lr_floor"] / values["lr"],
+            ),
+            self._restart_steps(),
             self.trainer.estimated_stepping_batches,
-            warmup=values["warmup"],
-            half_life=values["half_life"],
-            floor=values["lr_floor"] / values["lr"],
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _restart_steps(self) -> list[int]:
+        if not self.restarts:
+            return []
+        self.trainer.fit_loop.setup_data()  # counts the batches of an epoch
+        batches = float(self.trainer.num_training_batches)
+        an_epoch = math.ceil(batches / self.trainer.accumulate_grad_batches)
+        return [epoch * an_epoch for epoch in self.restarts]
 
     # Whole volumes
 
@@ -216,6 +286,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
         Returns:
             float32 (N, num_classes, *spatial).
+
+        Raises:
+            ZooError: memory ran out; names a window that fits.
         """
         total: Tensor | None = None
         count = 0
@@ -229,12 +302,40 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return total / count
 
     def _windows(self, image: Tensor) -> Tensor:
-        sizes = zip(self.window, image.shape[2:], strict=True)
+        try:
+            return self._blended(image, self.window)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        raise ZooError(self._what_fits_in_prediction(image))
+
+    def _what_fits_in_prediction(self, image: Tensor) -> str:
+        whole = image.shape[2:]
+        window = [size or length for size, length in zip(self.window, whole, strict=True)]
+        fits = first_that_fits(partial(self._try_window, whole), 1, window)
+        said = f"memory ran out in predicting {by(whole)} voxels by windows of {by(window)}; "
+        if fits is None:
+            return said + "no smaller ones fit either: take smaller volumes or another device"
+        return said + (
+            f"windows of {by(fits[1])} fit: set model.window to {fits[1]}, in the recipe or on "
+            "the model that zoo.load gives, or predict on another device"
+        )
+
+    def _try_window(self, whole: Sequence[int], batch: int, window: list[int]) -> None:
+        # The blended result and its weights, of the whole volume.
+        kept = torch.empty(self.num_classes + 1, *whole, device=self.device)
+        part = torch.zeros(batch, self.in_channels, *window, device=self.device)
+        with torch.no_grad():
+            self(part).float().softmax(dim=1)
+        del kept
+
+    def _blended(self, image: Tensor, window: Sequence[int]) -> Tensor:
+        sizes = zip(window, image.shape[2:], strict=True)
         if all(size in (0, length) for size, length in sizes):
             return self(image).float().softmax(dim=1)
         result = sliding_window_inference(
             image,
-            self.window,
+            window,
             sw_batch_size=1,
             predictor=lambda part: self(part).float().softmax(dim=1),
             overlap=self.overlap,
@@ -258,14 +359,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
         number = self.label_names.index(MEMBRANE)
         for probability, truth in zip(shares[:, number].cpu(), label[:, 0].cpu(), strict=True):
             stack = (-1, *truth.shape[-2:])
-            score = em_metrics.score(
+            self.membrane_scores.update(
                 probability.reshape(stack).numpy(), (truth.reshape(stack) == number).numpy()
             )
-            for name, mean in self._membrane_means():
-                mean.update(getattr(score, name))
-
-    def _membrane_means(self) -> list[tuple[str, MeanMetric]]:
-        return list(zip(EM_FIGURES, cast("list[MeanMetric]", self.membrane_means), strict=True))
 
     def _measure(self, batch: Any, scores: Scores, distances: bool) -> Tensor:
         label = batch["label"]
@@ -303,9 +399,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
                 self._log_figure(f"test/{name}/{label}", value)
         self.log("test/error", values["error"], sync_dist=True)
         if MEMBRANE in self.label_names:
-            for name, mean in self._membrane_means():
-                self.log(f"test/{name}", mean.compute(), sync_dist=True)
-                mean.reset()
+            for name, value in self.membrane_scores.compute().items():
+                self.log(f"test/{name}", value, sync_dist=True)
+            self.membrane_scores.reset()
         for name, shares in zip(NAMES, values["left_out"], strict=True):
             if name in names and shares.any():
                 parts = zip(self.label_names[1:], shares.tolist(), strict=True)

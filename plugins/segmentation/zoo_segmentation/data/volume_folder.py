@@ -184,12 +184,20 @@ def channel_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
+def channel_of(path: Path) -> str | None:
+    """NAME of a file called ``NAME_0000.nii.gz``, that of one channel; None of another."""
+    match = _CHANNEL.fullmatch(stem(path))
+    return match[1] if match else None
+
+
 def read_channels(paths: Sequence[Path], channels: int | None) -> Scan:
     """Read an image from one file, or from one file a channel.
 
     Raises:
         UsageError: a file cannot be used, one is missing, or they do not lie on one grid.
     """
+    if channels is not None and channels > 1:
+        _require_channels(paths, channels)
     if len(paths) == 1:
         return read_image(paths[0], channels)
     if channels is not None and len(paths) != channels:
@@ -207,6 +215,23 @@ def read_channels(paths: Sequence[Path], channels: int | None) -> Scan:
             )
     array = np.concatenate([scan.array for scan in scans])
     return Scan(array, first.spacing, first.affine, first.shape, first.header)
+
+
+def _require_channels(paths: Sequence[Path], channels: int) -> None:
+    """Name the channels' files that are missing beside those that are there."""
+    first = paths[0]
+    name = channel_of(first)
+    if name is None or (len(paths) == 1 and count_channels(first) > 1):
+        return
+    suffix = first.name[len(stem(first)) :]
+    there = {stem(path) for path in paths}
+    wanted = [f"{name}_{number:04d}" for number in range(channels)]
+    missing = [f"{file}{suffix}" for file in wanted if file not in there]
+    if missing:
+        raise UsageError(
+            f"{first.parent} lacks {', '.join(missing)} beside {first.name}; every image has to "
+            f"have {channels} channels, here a file each"
+        )
 
 
 def _read(images: Sequence[Path], label_path: Path, channels: int, classes: int) -> Volume:

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,7 @@ class VolumeDataModule(LightningDataModule):
                 "train_size": len(volumes[TRAIN]) * self.patches_per_volume,
                 "train_volumes": len(volumes[TRAIN]),
                 "preprocessing": self._describe_preprocessing(),
+                "restarts": list(accumulate(stage[0] for stage in self.curriculum)),
             }
             self._found = volumes, facts
         return self._found
@@ -290,7 +292,8 @@ class VolumeDataModule(LightningDataModule):
         """``num_classes`` (background included), ``in_channels``, ``spatial_dims``,
         ``label_names`` (background first), ``channel_names``, ``spacing`` (of training, mm),
         ``image_size`` (median, voxels), ``patch_size``, ``train_size`` (sub-volumes in an
-        epoch), ``train_volumes`` and ``preprocessing``.
+        epoch), ``train_volumes``, ``preprocessing`` and ``restarts`` (the epochs at which the
+        curriculum's later stages begin).
         """
         return dict(self._read()[1])
 

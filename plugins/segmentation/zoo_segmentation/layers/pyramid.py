@@ -6,6 +6,7 @@ Biomedical Volumetric Image Segmentation, NIPS 2015 (arXiv:1506.07452), section 
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Literal
 
@@ -17,7 +18,14 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from zoo_segmentation.layers.geometry import Direction, along, directions, images, steps
 from zoo_segmentation.layers.side_by_side import each
-from zoo_segmentation.layers.strategies import STRATEGIES, Strategy, Weights, state_dtype
+from zoo_segmentation.layers.strategies import (
+    STRATEGIES,
+    Span,
+    State,
+    Strategy,
+    Weights,
+    state_dtype,
+)
 
 StrategyName = Literal["auto", "measured", "loop", "dense", "hoisted", "paired", "grouped"]
 
@@ -48,9 +56,9 @@ class PyramidLSTM(nn.Module):
         hidden: Channels of the states and of the output.
         kernel_size: Side of the convolutions' windows, odd.
         spatial_dims: 3 for volumes, 2 for images.
-        checkpoint: Recompute every direction in the backward pass instead of keeping its states:
-            a forward pass more, for the memory of one direction (on a CPU: of as many as torch
-            has threads) instead of all.
+        checkpoint: Recompute the scans in the backward pass, a quarter of their length at a
+            time, instead of keeping all states: a forward pass more, for the memory of one
+            quarter (on a CPU: of as many as torch has threads) and the states between them.
         strategy: How the scans are computed. ``auto``: ``dense`` on a CPU and ``grouped`` on
             other devices. ``measured``:
             whichever is fastest on this machine at the sizes of the first input; then rounding,
@@ -216,6 +224,16 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+SPANS = 4
+"""More of them save little more memory, as the weights' gradients need some too, and cost time."""
+
+
+def _spans(length: int, short: bool) -> list[Span]:
+    """A scan's steps, in one span or in `SPANS` short ones."""
+    size = math.ceil(length / SPANS) if short else length
+    return [Span(first, min(first + size, length), length) for first in range(0, length, size)]
+
+
 class _Scans(torch.autograd.Function):
     """The sum of all scans, rows to rows, by a strategy, with its own backward pass."""
 
@@ -239,14 +257,24 @@ class _Scans(torch.autograd.Function):
         kept = []
 
         def scan(bundle: Any) -> Any:
-            hidden, saved = strategy.forward(rows, bundle, weights)
-            return bundle, hidden, saved if keep else None
+            outputs, saved = [], []
+            states: list[State | None] = []
+            state = None
+            # Nothing is kept to go backward either: then spans bound the memory of prediction.
+            for span in _spans(rows.shape[1 + bundle[0].axis], not keep):
+                states.append(state)
+                hidden, parts, state = strategy.forward(rows, bundle, weights, span, state)
+                outputs.append((span, hidden))
+                saved.append(parts if keep else None)
+                del parts  # before the next span's
+            return bundle, outputs, states, saved
 
-        for bundle, hidden, saved in each(scan, bundles, rows.device):
-            for direction, states in zip(bundle, hidden, strict=True):
-                along(total, direction.axis).add_(states)
-            kept.append(saved)
-        ctx.strategy, ctx.bundles, ctx.kept = strategy, bundles, kept if keep else None
+        for bundle, outputs, states, saved in each(scan, bundles, rows.device):
+            for span, hidden in outputs:
+                for direction, part in zip(bundle, hidden, strict=True):
+                    along(total, direction.axis)[span.slabs(direction.reverse)].add_(part)
+            kept.append((bundle, states, saved))
+        ctx.strategy, ctx.kept, ctx.short = strategy, kept, not keep
         ctx.dtypes = [weight.dtype for weight in narrow]
         ctx.save_for_backward(rows, *weights)
         return total
@@ -263,25 +291,37 @@ class _Scans(torch.autograd.Function):
             torch.zeros_like(weight, dtype=dtype)
             for weight, dtype in zip(weights, ctx.dtypes, strict=True)
         ]
-        kept = ctx.kept if ctx.kept is not None else [None] * len(ctx.bundles)
-        ctx.kept = None  # a second backward pass recomputes
+        strategy, kept = ctx.strategy, ctx.kept
 
         def scan(item: Any) -> Any:
-            bundle, saved = item
-            if saved is None:
-                saved = ctx.strategy.forward(rows, bundle, weights)[1]
-            return bundle, ctx.strategy.backward(rows, bundle, weights, saved, grad, needs)
+            bundle, states, saved = item
+            total: list[list[Tensor]] = []
+            inputs = []
+            later = None
+            spans = _spans(rows.shape[1 + bundle[0].axis], ctx.short)
+            for number, span in reversed(list(enumerate(spans))):
+                state, parts, saved[number] = states[number], saved[number], None
+                if parts is None:  # by checkpointing, or in a second backward pass
+                    parts = strategy.forward(rows, bundle, weights, span, state)[1]
+                gradients, later = strategy.backward(
+                    rows, bundle, weights, span, state, parts, grad, later, needs
+                )
+                inputs.append((span, gradients.inputs))
+                if not total:
+                    total = [list(parts) for parts in gradients.weights]
+                    continue
+                for sums, more in zip(total, gradients.weights, strict=True):
+                    for place, part in enumerate(more):
+                        sums[place] = sums[place].to(state_dtype(part.dtype)) + part
+            return bundle, total, inputs
 
-        def items() -> Any:
-            while kept:
-                yield ctx.bundles[len(ctx.bundles) - len(kept)], kept.pop(0)
-
-        for bundle, gradients in each(scan, items(), rows.device):
-            for direction, parts in zip(bundle, gradients.weights, strict=True):
-                for total, part in zip(result, parts, strict=True):
-                    total[direction.number] = part
+        for bundle, gradients, inputs in each(scan, kept, rows.device):
+            for direction, parts in zip(bundle, gradients, strict=True):
+                for stacked_total, part in zip(result, parts, strict=True):
+                    stacked_total[direction.number] = part
             if d_rows is not None:
-                for direction, part in zip(bundle, gradients.inputs, strict=True):
-                    along(d_rows, direction.axis).add_(part)
+                for span, parts in inputs:
+                    for direction, part in zip(bundle, parts, strict=True):
+                        along(d_rows, direction.axis)[span.slabs(direction.reverse)].add_(part)
         d_input = None if d_rows is None else d_rows.to(rows.dtype)
         return d_input, *result, None, None, None

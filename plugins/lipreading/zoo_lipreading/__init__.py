@@ -1,0 +1,1 @@
+"""Lipreading for the zoo. The submodules import torch; this does not."""

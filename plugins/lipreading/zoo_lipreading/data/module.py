@@ -1,0 +1,350 @@
+"""What all lipreading datasets share: checks, splits, normalisation, loaders, facts."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from zoo.contracts import Facts
+from zoo.errors import UsageError
+from zoo_lipreading.data.batches import Batch, Clip, ClipLoader, Clips, PairedClips, collate
+from zoo_lipreading.data.normalisation import (
+    MODES,
+    Normalisation,
+    Normaliser,
+    Statistics,
+    statistics,
+    to_text,
+)
+from zoo_lipreading.data.splits import (
+    ADAPTATIONS,
+    TEST_ON,
+    Adaptation,
+    Parts,
+    Split,
+    TestOn,
+    divide,
+    first_seconds,
+    parse_split,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found under a root.
+
+    Attributes:
+        clips: In the publisher's order; of sentences all have ``targets``.
+        frame_rate: Frames a second.
+        label_names: The words to tell apart; of sentences what their symbols mean, first that of
+            CTC's blank.
+        crop: How a video became a mouth, for the bundle's readers.
+        grammar: Of sentences, the words possible at each place.
+        skipped: Clips left out, with the reasons.
+        audio_size: Features of a vector of sound, if the clips have any.
+        sound: Where these come from, for the bundle's readers: ``publisher`` or ``mfcc``.
+    """
+
+    clips: list[Clip]
+    frame_rate: float
+    label_names: list[str]
+    crop: dict[str, Any]
+    grammar: list[list[str]] | None = None
+    skipped: dict[str, str] = field(default_factory=dict)
+    audio_size: int | None = None
+    sound: str | None = None
+
+
+class LipDataModule(LightningDataModule):
+    """Base of the lipreading datasets: a subclass says who speaks and which clips there are.
+
+    For the batches see ``zoo_lipreading.data.batches``, for the splits
+    ``zoo_lipreading.data.splits``.
+
+    Args:
+        root: Where the files are.
+        batch_size: Clips in a batch, on each device; with a target, so many of each half.
+        num_workers: Processes that prepare training batches.
+        seed: Seed of the order, and of which target clips are taken; the split does not depend
+            on it.
+        split: Who is trained on and who is tested.
+        target: Let training batches carry unlabelled clips of the target speakers.
+        target_seconds: How much video of the target may be looked at; without, all there is.
+        adaptation: ``inductive``: the target's clips that may be looked at are not tested on;
+            ``transductive``: all of them are both.
+        all_of_source: Where there is a target, train on the held-out clips of the source too.
+        test_on: ``target``, or ``source`` to test the held-out clips of the source.
+        val_fraction: Share of the training clips held out for validation.
+        normalisation: ``global``, ``speaker`` or ``clip``.
+        size: Height and width of the frames.
+        audio: Add the features of the sound.
+
+    Raises:
+        UsageError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        batch_size: int,
+        num_workers: int = 0,
+        seed: int = 0,
+        split: str = "multi-speaker",
+        *,
+        target: bool = False,
+        target_seconds: float | None = None,
+        adaptation: Adaptation = "inductive",
+        all_of_source: bool = False,
+        test_on: TestOn = "target",
+        val_fraction: float = 0.1,
+        normalisation: Normalisation = "global",
+        size: Sequence[int] = (40, 80),
+        audio: bool = False,
+    ) -> None:
+        super().__init__()
+        _require(batch_size >= 1, f"batch_size is {batch_size}; it must be 1 or more")
+        _require(num_workers >= 0, f"num_workers is {num_workers}; it must be 0 or more")
+        _require(
+            target_seconds is None or target_seconds > 0,
+            f"target_seconds is {target_seconds}; it must be above 0, or null for all there is",
+        )
+        _require(
+            0 <= val_fraction < 1,
+            f"val_fraction is {val_fraction:g}; it must be at least 0 and below 1",
+        )
+        for name, value, known in (
+            ("adaptation", adaptation, ADAPTATIONS),
+            ("test_on", test_on, TEST_ON),
+            ("normalisation", normalisation, MODES),
+        ):
+            _require(value in known, f"{name} {value!r} is none of {', '.join(known)}")
+        _require(
+            len(size) == 2 and min(size) >= 1,
+            f"size is {list(size)}; it takes height and width in pixels",
+        )
+        _require(
+            not (all_of_source and test_on == "source"),
+            "with all_of_source no clip of the source is left to test on; leave one of "
+            "all_of_source and test_on=source away",
+        )
+        self.root = root
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.split = split
+        self.target = target
+        self.target_seconds = target_seconds
+        self.adaptation: Adaptation = adaptation
+        self.all_of_source = all_of_source
+        self.test_on: TestOn = test_on
+        self.val_fraction = val_fraction
+        self.normalisation: Normalisation = normalisation
+        self.size = [int(length) for length in size]
+        self.audio = audio
+        self._found: tuple[Parts, Normaliser, Facts] | None = None
+
+    def _speakers(self) -> list[str]:
+        """Names of all speakers; called first.
+
+        Raises:
+            UsageError: there is none, with the path and the remedy.
+        """
+        raise NotImplementedError
+
+    def _list(self, speakers: Sequence[str], split: Split) -> Listing:
+        """Find the clips; called once.
+
+        Args:
+            speakers: All names; a clip's speaker is an index of it.
+            split: Those whose clips are wanted.
+
+        Raises:
+            UsageError: something is missing or inconsistent.
+        """
+        raise NotImplementedError
+
+    def _named_splits(self, speakers: Sequence[str]) -> Mapping[str, Split]:
+        """Further splits, by name."""
+        return {}
+
+    def _read(self) -> tuple[Parts, Normaliser, Facts]:
+        if self._found is None:
+            speakers = self._speakers()
+            split = parse_split(self.split, speakers, self._named_splits(speakers), self.root)
+            if self.target and split.sources and not split.targets:
+                raise UsageError(
+                    f"the split {self.split!r} has no target speaker to adapt to; use "
+                    "leave-out:NAME or A,B->C, or set target to false"
+                )
+            listing = self._list(speakers, split)
+            parts = divide(
+                listing.clips,
+                speakers,
+                split,
+                val_fraction=self.val_fraction,
+                adaptation=self.adaptation,
+                all_of_source=self.all_of_source,
+                test_on=self.test_on,
+            )
+            adapt = first_seconds(parts.adapt, self.target_seconds, listing.frame_rate, self.seed)
+            parts = Parts(parts.train, parts.val, parts.test, adapt)
+            self._require_parts(listing, split, parts)
+            normaliser = self._normaliser(parts, speakers)
+            self._found = parts, normaliser, self._describe(listing, parts, normaliser, speakers)
+        return self._found
+
+    def _require_parts(self, listing: Listing, split: Split, parts: Parts) -> None:
+        """Refuse an empty part now, rather than after the training."""
+        wanted = {"training": parts.train, "test": parts.test, "adaptation": parts.adapt}
+        if not split.sources:
+            del wanted["training"]
+        if not self.target or not split.sources:
+            del wanted["adaptation"]
+        for name, clips in wanted.items():
+            if not clips:
+                count = len(listing.skipped)
+                raise UsageError(
+                    f"{self.root}: with split={self.split!r} no clip is in the {name} part"
+                    + (f"; {count} were left out, see the warning" if count else "")
+                )
+
+    def _normaliser(self, parts: Parts, speakers: Sequence[str]) -> Normaliser:
+        """Statistics of the clips that may be looked at: training clips, and of the target
+        those to adapt to; where there are no training clips, of all that are tested."""
+        seen = parts.train or parts.test
+        groups: dict[int | None, list[Clip]] = {}
+        if self.normalisation == "global":
+            groups[None] = seen
+        elif self.normalisation == "speaker":
+            for clip in (*seen, *parts.adapt):
+                groups.setdefault(clip.speaker, []).append(clip)
+            unseen = {clip.speaker for clip in (*parts.val, *parts.test)} - groups.keys()
+            if unseen:
+                names = ", ".join(speakers[each] for each in sorted(unseen))
+                raise UsageError(
+                    f"{self.root}: with split={self.split!r} there is no clip that may be "
+                    f"looked at to normalise those of {names}; allow more target_seconds, or take "
+                    "another normalisation"
+                )
+        video: dict[int | None, Statistics] = {}
+        audio: dict[int | None, Statistics] = {}
+        for key, clips in groups.items():
+            if not clips:
+                continue
+            video[key] = statistics((clip.read() for clip in clips), "video")
+            heard = (clip.audio() for clip in clips if clip.audio is not None)
+            if clips[0].audio is not None:
+                audio[key] = statistics(heard, "audio")
+        return Normaliser(self.normalisation, video, audio)
+
+    def _describe(
+        self, listing: Listing, parts: Parts, normaliser: Normaliser, speakers: Sequence[str]
+    ) -> Facts:
+        preprocessing: dict[str, Any] = {
+            "size": self.size,
+            "normalisation": self.normalisation,
+            "crop": listing.crop,
+        }
+        if listing.sound is not None:
+            preprocessing["sound"] = listing.sound
+        for kind, by_speaker in normaliser.statistics.items():
+            if None in by_speaker:
+                mean, std = by_speaker[None]
+                preprocessing[f"{kind}_mean"] = to_text(mean)
+                preprocessing[f"{kind}_std"] = to_text(std)
+        facts: Facts = {
+            "num_classes": len(listing.label_names),
+            "label_names": listing.label_names,
+            "speakers": list(speakers),
+            "num_speakers": len(speakers),
+            "image_size": self.size,
+            "frame_rate": listing.frame_rate,
+            "audio_size": listing.audio_size,
+            "train_size": len(parts.train),
+            "skipped_clips": len(listing.skipped),
+            "preprocessing": preprocessing,
+        }
+        if listing.grammar is not None:
+            facts["grammar"] = listing.grammar
+        return facts
+
+    @property
+    def facts(self) -> Facts:
+        """``num_classes``, ``label_names`` (of sentences those of the symbols, CTC's blank
+        first), ``speakers`` (names), ``num_speakers``, ``image_size`` [H, W], ``frame_rate`` (a
+        second), ``audio_size`` (features, or None), ``train_size`` (clips), ``skipped_clips``
+        and ``preprocessing``; of sentences also ``grammar``, the words possible at each place.
+        """
+        return dict(self._read()[2])
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and check everything, unless that has been done."""
+        self._read()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Labelled clips; with ``target`` each batch has as many unlabelled ones of the target."""
+        parts, normaliser, _ = self._read()
+        clips = self._part("training", parts.train)
+        data = Clips(clips, normaliser)
+        if self.target:
+            data = PairedClips(clips, self._part("adaptation", parts.adapt), normaliser, self.seed)
+        return ClipLoader(
+            data,
+            self.batch_size,
+            seed=self.seed,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self._on_gpu(),
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Labelled clips of source speakers; with no validation part, an empty list: Lightning
+        then skips it."""
+        clips = self._read()[0].val
+        if clips:
+            return self._in_order(clips)
+        # Lightning warns of an empty list, in case it came about by accident.
+        warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
+        return []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Labelled clips of the test part."""
+        return self._in_order(self._part("test", self._read()[0].test))
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The test part."""
+        return self.test_dataloader()
+
+    def _in_order(self, clips: Sequence[Clip]) -> DataLoader[Batch]:
+        return ClipLoader(
+            Clips(clips, self._read()[1]),
+            self.batch_size,
+            shuffle=False,
+            collate_fn=collate,
+            pin_memory=self._on_gpu(),
+        )
+
+    def _part(self, name: str, clips: list[Clip]) -> list[Clip]:
+        if not clips:
+            raise UsageError(
+                f"{self.root}: with split={self.split!r} no clip is in the {name} part"
+            )
+        return clips
+
+    def _on_gpu(self) -> bool:
+        trainer = self.trainer
+        return trainer is not None and trainer.strategy.root_device.type == "cuda"
+
+
+def _require(held: bool, otherwise: str) -> None:
+    if not held:
+        raise UsageError(otherwise)

@@ -1,0 +1,1 @@
+"""What the plugin's networks are made of."""

@@ -1,0 +1,285 @@
+"""Words from clips of a mouth, and adaptation to a new speaker by domain-adversarial training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from zoo.errors import UsageError
+from zoo.figures import confusion_matrix
+from zoo_lipreading.adversary import Adversary, Schedule, read_attach
+from zoo_lipreading.figures import clip_sheet
+from zoo_lipreading.networks import Encoder, LipreaderNet, initialise
+from zoo_lipreading.prediction import WordReading
+from zoo_lipreading.reader import Reader, check_units
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Lipreader(WordReading, Reader):
+    """Feed-forward layers and an LSTM over mouth images; the word is read off after the clip's
+    last valid frame.
+
+    With ``adversary_weight`` above 0 the net is trained domain-adversarially: beside the word,
+    a second classifier tells the speakers apart, and its reversed gradient makes the layers
+    below forget who speaks. Batches then carry unlabelled clips of the target speaker
+    (``data.target true``); words are learnt from the source speakers alone. With weight 0 the
+    target's clips are not looked at, and the model is the plain one.
+
+    Source: Wand, Koutnik, Schmidhuber: Lipreading with Long Short-Term Memory, ICASSP 2016
+    (arXiv:1601.08188); Wand, Schmidhuber: Improving Speaker-Independent Lipreading with
+    Domain-Adversarial Training, Interspeech 2017 (arXiv:1708.01565).
+
+    Args:
+        num_speakers: Number of speakers in the data. Filled in from the data; 2 without.
+        classifier: Units of layers between the LSTM and the words.
+        pooling: What the word is read off: ``last`` is the LSTM's state after the clip's last
+            valid frame, ``mean`` the mean over its valid frames.
+        label_smoothing: Probability taken from the true word and spread over all.
+        adversary_weight: Largest weight of the reversed gradient; 0 is plain training.
+        adversary_attach: Where it is attached: ``lstm``, or the index of a feed-forward layer,
+            from 0.
+        adversary_level: ``segment``: one decision a clip, from the LSTM's state at its end or
+            from a feed-forward layer's mean; ``frame``: one for each frame.
+        adversary_classes: ``domain`` tells source from target, ``speaker`` every speaker apart.
+        adversary_hidden: Units of the adversary's own layers.
+        adversary_dropout: Dropout rate before them.
+        adversary_gamma: Steepness of the weight's growth, 2 / (1 + exp(-gamma t)) - 1; 0 holds
+            it constant.
+        adversary_unit: What t counts: ``step`` or ``epoch``.
+        adversary_length: Steps or epochs in which t comes to 1; the whole training without.
+        reading: The arguments of ``Reader``.
+
+    Raises:
+        UsageError: an argument is out of its range, or two do not fit together.
+    """
+
+    task_arguments = ("num_classes", "label_names", "num_speakers", "speakers")
+
+    def __init__(
+        self,
+        num_speakers: int | None = None,
+        classifier: list[int] | None = None,
+        pooling: Literal["last", "mean"] = "last",
+        label_smoothing: float = 0.0,
+        adversary_weight: float = 0.0,
+        adversary_attach: str = "lstm",
+        adversary_level: Literal["segment", "frame"] = "segment",
+        adversary_classes: Literal["domain", "speaker"] = "domain",
+        adversary_hidden: list[int] | None = None,
+        adversary_dropout: float = 0.0,
+        adversary_gamma: float = 10.0,
+        adversary_unit: Literal["step", "epoch"] = "epoch",
+        adversary_length: float | None = None,
+        **reading: Any,
+    ) -> None:
+        super().__init__(**reading)
+        for name, known, value in (
+            ("pooling", ("last", "mean"), pooling),
+            ("adversary_level", ("segment", "frame"), adversary_level),
+            ("adversary_classes", ("domain", "speaker"), adversary_classes),
+            ("adversary_unit", ("step", "epoch"), adversary_unit),
+        ):
+            if value not in known:
+                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+        for name, number in (
+            ("adversary_weight", adversary_weight),
+            ("adversary_gamma", adversary_gamma),
+            ("label_smoothing", label_smoothing),
+        ):
+            if not number >= 0:
+                raise UsageError(f"{name} is {number}; it has to be 0 or more")
+        if adversary_length is not None and not adversary_length > 0:
+            raise UsageError(f"adversary_length is {adversary_length}; it has to be above 0")
+        num_speakers = 2 if num_speakers is None else num_speakers
+        units = self.sizes["classifier"] if classifier is None else classifier
+        hidden = self.sizes["adversary_hidden"] if adversary_hidden is None else adversary_hidden
+        check_units("classifier", units)
+        check_units("adversary_hidden", hidden)
+        attach = read_attach(adversary_attach, len(self.sizes["feedforward"]))
+        encoder = Encoder(**self.encoder_arguments, pooling=pooling)
+        self.network = LipreaderNet(encoder, self.num_classes, units, self.sizes["activation"])
+        self.label_smoothing = label_smoothing
+        self.adversary: Adversary | None = None
+        self.schedule: Schedule | None = None
+        if adversary_weight:
+            self.adversary = Adversary(
+                encoder.features if attach == "lstm" else self.sizes["feedforward"][int(attach)],
+                2 if adversary_classes == "domain" else max(num_speakers, 2),
+                hidden,
+                adversary_dropout,
+                attach,
+                adversary_level,
+            )
+        if self.sizes["init_std"]:
+            initialise(self, self.sizes["init_std"])
+        self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()
+        self.train_adversary = nn.ModuleDict()
+        if self.adversary is not None:
+            self.train_adversary = nn.ModuleDict({"accuracy": MeanMetric(), "loss": MeanMetric()})
+        self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
+        self.test_loss, self.test_accuracy = MeanMetric(), MeanMetric()
+        self.confusion = MulticlassConfusionMatrix(self.num_classes, validate_args=False)
+        self._counts: Tensor | None = None
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The submodules a new task replaces."""
+        return ("network.head",) if self.adversary is None else ("network.head", "adversary")
+
+    def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Classify clips.
+
+        Args:
+            video: float (N, T, H, W), normalised, padded after each clip's end.
+            lengths: int64 (N,), frames of each clip; None where all are T long.
+
+        Returns:
+            Logits (N, num_classes).
+        """
+        # Under "bf16-true" the weights are bfloat16 and the clips are not.
+        return self.network(video.to(next(self.network.parameters()).dtype), lengths)
+
+    # Training
+
+    def on_fit_start(self) -> None:
+        values = self.hparams
+        length = values["adversary_length"]
+        if length is None:
+            steps = self.trainer.estimated_stepping_batches
+            length = steps if values["adversary_unit"] == "step" else self.trainer.max_epochs or 1
+        if length <= 0 or length == float("inf"):
+            raise UsageError(
+                "the adversary's schedule has to know how long it is; set model.adversary_length, "
+                "or trainer.max_epochs"
+            )
+        self.schedule = Schedule(
+            values["adversary_weight"], values["adversary_gamma"], values["adversary_unit"], length
+        )
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        label = batch["label"]
+        if self.adversary is None:
+            video, lengths = self.augmentation(batch["video"], batch["lengths"])
+            logits = self(video, lengths)
+        else:
+            logits, adversary_loss = self._step_against(self.adversary, batch)
+        loss = F.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
+        self.train_loss.update(loss.detach(), len(label))
+        self.train_accuracy.update(_correct(logits, label))
+        return loss if self.adversary is None else loss + adversary_loss
+
+    def _step_against(self, adversary: Adversary, batch: Any) -> tuple[Tensor, Tensor]:
+        """Logits of the source's clips, and the adversary's loss on source and target."""
+        assert self.schedule is not None
+        video, lengths, classes = _with_target(batch, self.hparams["adversary_classes"])
+        video, lengths = self.augmentation(video, lengths)
+        found = self.network.encoder(video, lengths)
+        weight = self.schedule(self.global_step, self.current_epoch)
+        loss, accuracy = adversary(found, lengths, classes, weight)
+        for name, value in (("accuracy", accuracy), ("loss", loss)):
+            self._adversary_mean(name).update(value.detach(), len(classes))
+        count = len(batch["label"])
+        return self.network.classify(found._replace(segment=found.segment[:count])), loss
+
+    def _adversary_mean(self, name: str) -> MeanMetric:
+        return cast("MeanMetric", self.train_adversary[name])
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        logits = self(batch["video"], batch["lengths"])
+        label = batch["label"]
+        self.val_loss.update(F.cross_entropy(logits, label), len(label))
+        self.val_accuracy.update(_correct(logits, label))
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        logits = self(batch["video"], batch["lengths"])
+        label = batch["label"]
+        self.test_loss.update(F.cross_entropy(logits, label), len(label))
+        self.test_accuracy.update(_correct(logits, label))
+        self.confusion.update(logits, label)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Probabilities (N, num_classes) of clips, labelled or not."""
+        if isinstance(batch, Tensor):
+            return self(batch).softmax(dim=1)
+        return self(batch["video"], batch["lengths"]).softmax(dim=1)
+
+    def on_train_epoch_end(self) -> None:
+        self.log_means("train", loss=self.train_loss, accuracy=self.train_accuracy)
+        if self.adversary is not None and self.schedule is not None:
+            self.log_means(
+                "train",
+                adversary_accuracy=self._adversary_mean("accuracy"),
+                adversary_loss=self._adversary_mean("loss"),
+            )
+            weight = self.schedule(self.global_step, self.current_epoch)
+            self.log("train/adversary_weight", weight, sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_means("val", loss=self.val_loss, accuracy=self.val_accuracy)
+
+    def on_test_epoch_end(self) -> None:
+        self.log_means("test", loss=self.test_loss, accuracy=self.test_accuracy)
+        self._counts = self.confusion.compute().cpu()
+        self.confusion.reset()
+
+    # Figures
+
+    @torch.no_grad()
+    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+        """The confusion matrix of the test, or of this batch, and the batch's mouths under what
+        was read from them.
+
+        Args:
+            batch: As of the test loader.
+        """
+        shares = self.predict_step(batch, 0)
+        counts = self._counts
+        if counts is None:
+            confusion = MulticlassConfusionMatrix(self.num_classes).to(shares.device)
+            counts = confusion(shares, batch["label"]).cpu()
+        names = self.label_names
+        titles = [
+            f"{names[true]} -> {names[int(share.argmax())]}\n{float(share.max()):.0%}"
+            for true, share in zip(batch["label"].tolist(), shares, strict=True)
+        ]
+        return {
+            "confusion": confusion_matrix(counts.numpy(), names),
+            "clips": clip_sheet(batch["video"], batch["lengths"], titles),
+        }
+
+
+def _correct(logits: Tensor, label: Tensor) -> Tensor:
+    return (logits.detach().argmax(dim=1) == label).float()
+
+
+def _with_target(batch: Any, classes: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Source and target clips together: video, lengths and the adversary's classes.
+
+    Raises:
+        UsageError: source is to be told from target, and there is no target.
+    """
+    halves = [batch]
+    if "target" in batch:
+        halves.append(batch["target"])
+    elif classes == "domain":
+        raise UsageError(
+            "adversary_weight is above 0 and the batches have no clips of a target speaker: set "
+            "data.target to true, with a split that has a target such as leave-out:NAME, or set "
+            "adversary_classes to speaker"
+        )
+    frames = max(half["video"].shape[1] for half in halves)
+    video = torch.cat(
+        [F.pad(half["video"], (0, 0, 0, 0, 0, frames - half["video"].shape[1])) for half in halves]
+    )
+    lengths = torch.cat([half["lengths"] for half in halves])
+    if classes == "speaker":
+        return video, lengths, torch.cat([half["speaker"] for half in halves])
+    numbers = [torch.full_like(half["lengths"], index) for index, half in enumerate(halves)]
+    return video, lengths, torch.cat(numbers)

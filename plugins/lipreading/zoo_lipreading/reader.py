@@ -1,0 +1,213 @@
+"""What all lipreaders share: arguments of the encoder, augmentation, optimiser, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from zoo import optimisation
+from zoo.errors import UsageError
+from zoo_lipreading.augmentation import Augmentation
+from zoo_lipreading.layers.frames import ACTIVATIONS
+from zoo_lipreading.presets import PRESETS
+
+
+class Reader(L.LightningModule):
+    """Base of the lipreaders: clips of mouth images in, something said about each out.
+
+    Args:
+        num_classes: Number of words or symbols. Filled in from the data; 2 without.
+        label_names: Their names. Filled in from the data.
+        image_size: Height and width of a frame. Filled in from the data; [40, 80] without.
+        frame_rate: Frames a second. Filled in from the data; 25 without.
+        speakers: Names of the speakers in the data. Filled in from the data; kept so that a
+            bundle says whom it knows.
+        preprocessing: How the data prepares clips. Filled in from the data; kept so that a
+            user's files are prepared alike.
+        preset: Sizes of the net where the arguments below leave them out: ``small`` (of this
+            project), ``2016`` and ``2017`` (of the papers, unverified), ``lab`` and
+            ``lab-baseline`` (of the lab's later program).
+        deltas: Order of the frame differences given beside the images: 0, 1 or 2.
+        channels: Output channels of convolutions over each frame, every one halving it; none
+            for the plain feed-forward net.
+        feedforward: Units of the feed-forward layers on each frame.
+        lstm: Units of the LSTM layers.
+        bidirectional: Read clips backwards too.
+        activation: Of the feed-forward layers: ``tanh`` or ``relu``.
+        dropout: Rate after each layer.
+        init_std: Draw weights from a cut normal distribution of this deviation; 0 keeps torch's
+            own initialisation.
+        shift: Augmentation: largest move, as a fraction of height and of width.
+        scaling: Augmentation: largest change of size, as a fraction.
+        rotation: Augmentation: largest rotation, degrees.
+        flip: Augmentation: probability of a mirror image.
+        intensity: Augmentation: deviation of a random offset, and of the logarithm of a random
+            gain, of normalised grey values.
+        tempo: Augmentation: largest change of speed, as a fraction.
+        frame_mask: Augmentation: longest run of frames that is blanked.
+        optimizer: ``adamw``, ``sgd`` or ``nesterov``.
+        lr: Largest learning rate.
+        lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
+        momentum: Of ``sgd`` and ``nesterov``.
+        weight_decay: Weight decay of the weights, not of biases.
+        schedule: Learning rate over training: ``constant``, ``onecycle`` or ``cosine``.
+        warmup: Part of the training in which ``onecycle`` goes up.
+
+    Raises:
+        UsageError: an argument is out of its range, or two do not fit together.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        label_names: list[str] | None = None,
+        image_size: list[int] | None = None,
+        frame_rate: float | None = None,
+        speakers: list[str] | None = None,
+        preprocessing: dict[str, Any] | None = None,
+        preset: Literal["small", "2016", "2017", "lab", "lab-baseline"] = "small",
+        deltas: int = 0,
+        channels: list[int] | None = None,
+        feedforward: list[int] | None = None,
+        lstm: list[int] | None = None,
+        bidirectional: bool = False,
+        activation: Literal["tanh", "relu"] | None = None,
+        dropout: float | None = None,
+        init_std: float | None = None,
+        shift: float = 0.0,
+        scaling: float = 0.0,
+        rotation: float = 0.0,
+        flip: float = 0.0,
+        intensity: float = 0.0,
+        tempo: float = 0.0,
+        frame_mask: int = 0,
+        optimizer: Literal["adamw", "sgd", "nesterov"] = "adamw",
+        lr: float = 0.002,
+        lr_backbone: float | None = None,
+        momentum: float = 0.9,
+        weight_decay: float = 0.01,
+        schedule: Literal["constant", "onecycle", "cosine"] = "onecycle",
+        warmup: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        num_classes = 2 if num_classes is None else num_classes
+        image_size = [40, 80] if image_size is None else list(image_size)
+        self.hparams.update(num_classes=num_classes, image_size=image_size)
+        if num_classes < 2:
+            raise UsageError(f"num_classes is {num_classes}; 2 or more are needed")
+        if len(image_size) != 2 or min(image_size) < 1:
+            raise UsageError(f"image_size is {image_size}; it takes a height and a width in pixels")
+        for name, known, value in (
+            ("preset", tuple(PRESETS), preset),
+            ("optimizer", optimisation.OPTIMIZERS, optimizer),
+            ("schedule", optimisation.SCHEDULES, schedule),
+        ):
+            if value not in known:
+                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+        if deltas not in (0, 1, 2):
+            raise UsageError(f"deltas is {deltas}; it takes 0, 1 or 2")
+        self.sizes = _settle(
+            preset,
+            feedforward=feedforward,
+            lstm=lstm,
+            activation=activation,
+            dropout=dropout,
+            init_std=init_std,
+        )
+        if activation is not None and activation not in ACTIVATIONS:
+            raise UsageError(f"activation is {activation!r}; there are {', '.join(ACTIVATIONS)}")
+        for name, rate in (("dropout", self.sizes["dropout"]), ("tempo", tempo)):
+            if not 0 <= rate < 1:
+                raise UsageError(f"{name} is {rate}; it has to be 0 or more and below 1")
+        for name, units in (
+            ("channels", channels or []),
+            ("feedforward", self.sizes["feedforward"]),
+            ("lstm", self.sizes["lstm"]),
+        ):
+            check_units(name, units)
+        if not self.sizes["lstm"]:
+            raise UsageError("lstm is empty; one layer is needed")
+        self.num_classes = num_classes
+        self.image_size = image_size
+        self.frame_rate = 25.0 if frame_rate is None else frame_rate
+        self.label_names = label_names or [str(index) for index in range(num_classes)]
+        if len(self.label_names) != num_classes:
+            raise UsageError(
+                f"label_names has {len(self.label_names)} names for {num_classes} classes"
+            )
+        self.speakers = speakers or []
+        self.preprocessing = preprocessing or {}
+        self.augmentation = Augmentation(
+            shift, scaling, rotation, flip, intensity, tempo, frame_mask
+        )
+
+    @property
+    def encoder_arguments(self) -> dict[str, Any]:
+        """Arguments of ``zoo_lipreading.networks.Encoder``, but for ``pooling``."""
+        values = self.hparams
+        return {
+            "image_size": self.image_size,
+            "deltas": values["deltas"],
+            "channels": values["channels"] or (),
+            "bidirectional": values["bidirectional"],
+            **{key: self.sizes[key] for key in ("feedforward", "lstm", "activation", "dropout")},
+        }
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The submodules a new task replaces."""
+        return ("network.head",)
+
+    @property
+    def example_input(self) -> Tensor:
+        """Two clips of twelve frames in which something moves, float32 (2, 12, H, W)."""
+        height, width = self.image_size
+        count = 2 * 12 * height * width
+        return (torch.arange(count) * 7 % 41 / 20 - 1).view(2, 12, height, width)
+
+    def configure_optimizers(self) -> Any:
+        values = self.hparams
+        optimizer = optimisation.optimizer(
+            values["optimizer"],
+            self.named_parameters(),
+            values["lr"],
+            values["momentum"],
+            values["weight_decay"],
+            head=self.head,
+            lr_backbone=values["lr_backbone"],
+        )
+        total = self.trainer.estimated_stepping_batches
+        factor = optimisation.schedule(values["schedule"], total, values["warmup"])
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def log_means(self, stage: str, **means: MeanMetric) -> None:
+        """Log the means gathered over an epoch as ``stage/name``, and begin anew."""
+        for name, mean in means.items():
+            self.log(f"{stage}/{name}", mean.compute(), prog_bar=True, sync_dist=True)
+            mean.reset()
+
+
+def check_units(name: str, units: Sequence[int]) -> None:
+    """Refuse layers without units.
+
+    Raises:
+        UsageError: a number is below 1.
+    """
+    if any(count < 1 for count in units):
+        raise UsageError(f"{name} is {list(units)}; every layer needs 1 or more")
+
+
+def _settle(preset: str, **given: Any) -> dict[str, Any]:
+    """A preset's values, but those that were given."""
+    return {**PRESETS[preset], **{key: value for key, value in given.items() if value is not None}}
