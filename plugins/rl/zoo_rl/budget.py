@@ -16,6 +16,10 @@ class EnvironmentSteps(Callback):
     far, and ``budget``, how many there may be, or None.
     """
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A run that was cut after its last epoch has nothing left to train."""
+        self.on_train_epoch_end(trainer, pl_module)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop if the budget is used up."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]

@@ -132,6 +132,13 @@ def test_the_budget_ends_the_run_with_the_epoch_that_reaches_it(tmp_path: Path) 
     run = train(recipe(), changes, out=tmp_path / "run")
     assert run.metrics["train/env_steps"] == 280
     assert run.environment["epochs"] == 3
+    # Cut after the last epoch, before the test: nothing is trained any more.
+    before = weights(run)
+    environment = {k: v for k, v in run.environment.items() if k != "finished"}
+    run.write_json("environment.json", environment)
+    again = train(recipe(), changes, out=tmp_path / "run", resume="auto")
+    assert again.metrics == run.metrics
+    assert all(torch.equal(value, weights(again)[name]) for name, value in before.items())
 
 
 def test_evaluation_commands_the_lower_end_of_the_range(tmp_path: Path) -> None:
