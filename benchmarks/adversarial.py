@@ -26,7 +26,7 @@ The rule, written down before any target was read:
   (the same normalisation, and the adversary).
 
 Added after the table had been seen, because the baseline had hardly learnt its source speakers:
-``longer`` trains it for four times as many epochs.
+``longer`` trains it for four times as many epochs, with the first seed.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def plan_table(rows: list[dict[str, str]]) -> Iterator[tuple[dict[str, Any], dic
 
 def plan_longer() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The same of the baseline with four times the epochs."""
-    for seed, target in itertools.product(SEEDS, SPEAKERS):
+    for seed, target in itertools.product(SEEDS[:1], SPEAKERS):
         key = {
             "stage": "table", "group": group_of(target), "target": target,
             "condition": "baseline-longer", "candidate": "none", "seed": seed,
