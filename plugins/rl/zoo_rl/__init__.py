@@ -1,0 +1,1 @@
+"""Environments, episodes and evaluation for the zoo's plugins of reinforcement learning."""

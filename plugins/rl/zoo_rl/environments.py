@@ -1,0 +1,191 @@
+"""Environments by gymnasium id: made, named when unknown, and their spaces as facts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from zoo.errors import UsageError
+from zoo.registry import nearest
+from zoo_rl.wrappers import GreyScreen, ReturnAtTheEnd
+
+# Without a display pygame would look for one, also where nothing is drawn.
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+SPARSE = {"LunarLanderSparse-v3": "LunarLander-v3"}
+"""Environments whose whole return is paid at the last step, and what they are made of."""
+
+TAKE_COVER = "VizdoomTakeCover-v1"
+TAKE_COVER_TICS = 2100
+"""Its configuration ends no episode; the paper's do after 2100 tics, that is 60 seconds."""
+
+_EXTRAS = {
+    "Box2D": "box2d",
+    "box2d": "box2d",
+    "envpool": "envpool",
+    "mujoco": "mujoco",
+    "vizdoom": "vizdoom",
+}
+_VIZDOOM = {"screen_resolution": "RES_160X120", "screen_format": "GRAY8"}
+
+
+def _sparse(base: str, **options: Any) -> gym.Env[Any, Any]:
+    return ReturnAtTheEnd(gym.make(base, **options))
+
+
+for _name, _base in SPARSE.items():
+    gym.register(_name, entry_point=_sparse, kwargs={"base": _base}, disable_env_checker=True)
+
+
+def make(
+    name: str,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+    screen_size: int = 32,
+) -> gym.Env[Any, Any]:
+    """An environment by its gymnasium id.
+
+    Observations that are pictures become grey and square. ``LunarLanderSparse-v3`` is
+    LunarLander with its whole return paid at the end, ``VizdoomTakeCover-v1`` ends after 2100
+    tics.
+
+    Args:
+        name: Such as ``CartPole-v1``, or ``package.module:Mine-v0`` for one that a module of
+            yours registers.
+        max_episode_steps: Where its episodes are cut; the environment's own limit without.
+        render_mode: ``rgb_array`` for one whose ``render()`` gives pictures.
+        screen_size: Side of the pictures that observations are made, in pixels.
+
+    Raises:
+        UsageError: there is none of that id, or its package is not installed.
+    """
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise UsageError(f"max_episode_steps is {max_episode_steps}; it has to be 1 or more")
+    options: dict[str, Any] = {}
+    if name.startswith("Vizdoom"):
+        _import_vizdoom(name)
+        options |= _VIZDOOM
+    if name == TAKE_COVER and max_episode_steps is None:
+        max_episode_steps = TAKE_COVER_TICS
+    if render_mode is not None:
+        options["render_mode"] = render_mode
+    if name in SPARSE and max_episode_steps is not None:
+        # Inside, so that the return is paid where the episode is cut.
+        options["max_episode_steps"], max_episode_steps = max_episode_steps, None
+    _require_registered(name)
+    try:
+        env = gym.make(
+            name, max_episode_steps=max_episode_steps, disable_env_checker=True, **options
+        )
+    except (gym.error.DependencyNotInstalled, ImportError) as error:
+        raise _missing_package(name, error) from error
+    except gym.error.Error as error:
+        raise UsageError(f"gymnasium does not make the environment {name!r}: {error}") from error
+    return _with_pictures(env, screen_size)
+
+
+def _require_registered(name: str) -> None:
+    """Refuse an id that is not registered, with the nearest that are."""
+    module, _, rest = name.rpartition(":")
+    if module:  # gymnasium imports the module, which registers it
+        return
+    if rest in gym.registry:
+        return
+    known = [each for each in gym.registry if "/" not in each]
+    newer = [each for each in known if each.rpartition("-v")[0] == rest.rpartition("-v")[0]]
+    near = " or ".join(map(repr, newer)) or nearest(name, known)
+    hint = f"did you mean {near}?" if near else "`python -m gymnasium.envs` lists those there are"
+    raise UsageError(
+        f"there is no environment {name!r}; {hint} One of your own is named "
+        "'package.module:Name-v0', where the module registers it with gymnasium"
+    )
+
+
+def _import_vizdoom(name: str) -> None:
+    try:
+        import vizdoom.gymnasium_wrapper  # noqa: F401
+    except ImportError as error:
+        raise _missing_package(name, error) from error
+
+
+def _missing_package(name: str, error: Exception) -> UsageError:
+    entry = str(getattr(gym.registry.get(name), "entry_point", "")) + str(
+        getattr(gym.registry.get(SPARSE.get(name, "")), "entry_point", "")
+    )
+    text = f"{entry} {error}"
+    extra = next((extra for word, extra in _EXTRAS.items() if word in text), None)
+    install = f'pip install "zoo-rl[{extra}]"' if extra else "install the package it asks for"
+    reason = " ".join(str(error).split())
+    return UsageError(f"the environment {name!r} needs a package: {install} ({reason})")
+
+
+def _with_pictures(env: gym.Env[Any, Any], size: int) -> gym.Env[Any, Any]:
+    space = env.observation_space
+    if isinstance(space, spaces.Dict) and "screen" in space.spaces:
+        return GreyScreen(env, size, key="screen")
+    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3):
+        return GreyScreen(env, size)
+    return env
+
+
+def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
+    """The facts of an environment, under the names that models take them by.
+
+    Returns:
+        ``observation_shape`` (list of lengths; three of them, frames first, are a grey picture),
+        ``actions`` (``discrete`` or ``continuous``), ``num_actions`` (how many there are to choose
+        from, or numbers in one), ``action_low`` and ``action_high`` (lists, empty for discrete
+        ones), ``max_episode_steps`` (0 where there is no limit) and ``environment``.
+
+    Raises:
+        UsageError: observations or actions are of a kind that is not served.
+    """
+    observed, acted = env.observation_space, env.action_space
+    if not isinstance(observed, spaces.Box) or len(observed.shape) not in (1, 2):
+        raise UsageError(
+            f"observations of {name!r} are {observed}; vectors of numbers (a Box of one axis) and "
+            "pictures in uint8 are served: wrap the environment, for example in gymnasium's "
+            "FlattenObservation, and register that"
+        )
+    if len(observed.shape) == 2 and observed.dtype != np.uint8:
+        raise UsageError(
+            f"observations of {name!r} are {observed}, of two axes and not uint8 pictures: "
+            "register it within gymnasium's FlattenObservation"
+        )
+    shape = list(observed.shape)
+    facts: dict[str, Any] = {
+        "environment": name,
+        "observation_shape": shape if len(shape) == 1 else [1, *shape],
+        "max_episode_steps": getattr(env.spec, "max_episode_steps", None) or own_limit(env) or 0,
+    }
+    if isinstance(acted, spaces.Discrete) and acted.start == 0:
+        return facts | {
+            "actions": "discrete",
+            "num_actions": int(acted.n),
+            "action_low": [],
+            "action_high": [],
+        }
+    if isinstance(acted, spaces.Box) and len(acted.shape) == 1 and acted.is_bounded():
+        return facts | {
+            "actions": "continuous",
+            "num_actions": int(acted.shape[0]),
+            "action_low": [float(value) for value in acted.low],
+            "action_high": [float(value) for value in acted.high],
+        }
+    raise UsageError(
+        f"actions of {name!r} are {acted}; one choice (Discrete, counted from 0) or a vector of "
+        "bounded numbers (Box) are served"
+    )
+
+
+def own_limit(env: gym.Env[Any, Any]) -> int | None:
+    """Steps after which a TimeLimit anywhere inside cuts the episodes; None if there is none."""
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.wrappers.TimeLimit):
+            return env._max_episode_steps
+        env = env.env
+    return None

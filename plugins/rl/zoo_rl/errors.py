@@ -1,0 +1,22 @@
+"""What environments do wrong while they are played."""
+
+from __future__ import annotations
+
+from zoo.errors import ZooError
+
+
+class EnvironmentFailure(ZooError):
+    """An environment raised an error, returned something that is no number, or never ended.
+
+    Args:
+        name: The environment's id.
+        what: What it did, such as ``raised ValueError: ...``.
+        seed: Seed of the episode.
+        step: Steps of the episode before, counted from 0.
+    """
+
+    def __init__(self, name: str, what: str, seed: int, step: int) -> None:
+        super().__init__(
+            f"the environment {name!r} {what} (episode of seed {seed}, step {step}); a training "
+            "run goes on from its last checkpoint with --resume, once the environment is mended"
+        )

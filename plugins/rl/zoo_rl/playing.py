@@ -1,0 +1,160 @@
+"""Play seeded episodes in vectorised environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from zoo_rl.episodes import Episodes
+from zoo_rl.errors import EnvironmentFailure
+from zoo_rl.vector import Vector
+
+Act = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""From observations (n, ...), the numbers int64 (n,) of the episodes they are of, and the rewards
+float64 (n,) of the step before (0 before the first), to actions: int64 (n,) or float32 (n, A)."""
+
+STEP_LIMIT = 10_000
+"""Steps after which an episode without a limit of its own is held to never end."""
+
+
+def play(
+    vector: Vector,
+    act: Act,
+    seeds: Sequence[int],
+    watch: Callable[[Vector, np.ndarray, np.ndarray], None] | None = None,
+    step_limit: int = STEP_LIMIT,
+) -> Episodes:
+    """Play one episode of every seed, from its first observation to its end.
+
+    As many run at once as the vector has places; the next begins in the place of one that ended.
+    The same seeds and actions give the same episodes, in the order of the seeds.
+
+    Args:
+        vector: The environments.
+        act: Chooses the actions of all running episodes at once.
+        seeds: What the environment is reset with for each episode.
+        watch: Called before every choice and after the last step with the vector, the places and
+            the episodes in them, for example to take pictures.
+        step_limit: Steps after which an environment without a limit of its own is given up.
+
+    Raises:
+        EnvironmentFailure: an environment raised an error, returned an observation or a reward
+            that is not finite, or did not end.
+    """
+    limit = vector.facts["max_episode_steps"] or step_limit
+    store = _Store(len(seeds))
+    check = _Watch(vector, seeds, store)
+    episode_of = np.full(vector.places, -1)  # the episode in each place
+    latest = np.zeros(0)
+    waiting, running = 0, np.zeros(0, np.int64)
+    while waiting < len(seeds) or len(running):
+        free = np.flatnonzero(episode_of < 0)
+        if len(free) and waiting < len(seeds) and (vector.refills or not len(running)):
+            new = free[: len(seeds) - waiting]
+            numbers = np.arange(waiting, waiting + len(new))
+            first = vector.start(new, [seeds[number] for number in numbers])
+            store.start(numbers, check.finite(first, "an observation", numbers))
+            observations = first if not len(running) else np.concatenate([observations, first])
+            latest = np.concatenate([latest, np.zeros(len(new))])
+            episode_of[new] = numbers
+            running, waiting = np.concatenate([running, new]), waiting + len(new)
+        numbers = episode_of[running]
+        if watch:
+            watch(vector, running, numbers)
+        actions = act(observations, numbers, latest)
+        observations, latest, terminated, truncated = vector.advance(running, actions)
+        check.finite(latest, "a reward", numbers)
+        check.finite(observations, "an observation", numbers)
+        store.add(numbers, actions, latest, terminated, observations)
+        over = terminated | truncated
+        if over.any():
+            if watch:
+                watch(vector, running[over], numbers[over])
+            episode_of[running[over]] = -1
+            running, observations, latest = running[~over], observations[~over], latest[~over]
+        if len(running) and (lengths := store.lengths[episode_of[running]]).max() > limit:
+            check.fail(
+                f"did not end an episode within {limit} steps: set --data.max_episode_steps, "
+                "where episodes are cut",
+                int(episode_of[running[lengths.argmax()]]),
+            )
+    return store.episodes()
+
+
+class _Watch:
+    """Refuses what is no number, with the seed and step of its episode."""
+
+    def __init__(self, vector: Vector, seeds: Sequence[int], store: _Store) -> None:
+        self._name, self._seeds, self._store = vector.name, seeds, store
+
+    def finite(self, values: np.ndarray, what: str, numbers: np.ndarray) -> np.ndarray:
+        """The values of some episodes, if all of them are finite."""
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            return values
+        rows = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        bad = int(np.flatnonzero(~rows)[0])
+        self.fail(f"returned {what} that is not finite: {values[bad]}", int(numbers[bad]))
+        raise AssertionError
+
+    def fail(self, what: str, number: int) -> None:
+        """Raise EnvironmentFailure of an episode."""
+        step = int(self._store.lengths[number])
+        raise EnvironmentFailure(self._name, what, self._seeds[number], step)
+
+
+class _Store:
+    """Episodes as they come, in arrays that double when they are full."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.lengths = np.zeros(count, np.int64)
+        self._terminated = np.zeros(count, np.bool_)
+        self._columns: dict[str, np.ndarray] = {}
+
+    def start(self, numbers: np.ndarray, observations: np.ndarray) -> None:
+        """The first observations of some episodes."""
+        self._put("observations", numbers, 0, observations)
+
+    def add(
+        self,
+        numbers: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        terminated: np.ndarray,
+        observations: np.ndarray,
+    ) -> None:
+        """A step of some episodes, and the observations after it."""
+        steps = self.lengths[numbers]
+        self._put("actions", numbers, steps, actions)
+        self._put("rewards", numbers, steps, rewards)
+        self._put("observations", numbers, steps + 1, observations)
+        self.lengths[numbers] += 1
+        self._terminated[numbers] = terminated
+
+    def episodes(self) -> Episodes:
+        """All of them, padded to the longest."""
+        longest = int(self.lengths.max(initial=0))
+        return Episodes(
+            torch.from_numpy(self._columns["observations"][:, : longest + 1].copy()),
+            torch.from_numpy(self._columns["actions"][:, :longest].copy()),
+            torch.from_numpy(self._columns["rewards"][:, :longest].copy()),
+            torch.from_numpy(self.lengths),
+            torch.from_numpy(self._terminated),
+        )
+
+    def _put(
+        self, name: str, numbers: np.ndarray, steps: np.ndarray | int, new: np.ndarray
+    ) -> None:
+        column = self._columns.get(name)
+        if column is None:
+            # Kept as float32, whatever the environment counts in.
+            kind = np.float32 if new.dtype.kind == "f" else new.dtype
+            column = np.zeros((self.count, 129, *new.shape[1:]), kind)
+        if (last := int(np.max(steps))) >= column.shape[1]:
+            longer = np.zeros((self.count, 2 * last + 1, *column.shape[2:]), column.dtype)
+            longer[:, : column.shape[1]] = column
+            column = longer
+        column[numbers, steps] = new
+        self._columns[name] = column
