@@ -161,6 +161,11 @@ class GoalEpisodes(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Any]:
         return self._loader("test", 1, self.eval_episodes)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        """Episodes are played on the model's device; to look through them again takes longer than
+        a small step."""
+        return batch if batch[0].device == device else Episodes(*(x.to(device) for x in batch))
+
     def _loader(self, stage: str, batches: int, size: int) -> EpisodeLoader:
         def begin(goals: Tensor, random: torch.Generator) -> Chooser:
             module = self._module

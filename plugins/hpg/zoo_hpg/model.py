@@ -176,7 +176,7 @@ class HindsightPolicyGradient(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         episodes = Episodes(*batch)
         gain = self._hindsight(episodes) if self.estimator != "gcpg" else self._gcpg(episodes)
-        values = {"train/return": episodes.returns.mean(), "train/loss": -gain.detach()}
+        values = {"train/return": episodes.returns.mean()}
         loss = -gain
         if self.baseline is not None:
             error = self._baseline_error(episodes)
