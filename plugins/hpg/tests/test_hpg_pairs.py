@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-
 from zoo_hpg import pairs
 from zoo_hpg.inference import Inference
 from zoo_hpg.networks import GoalNet

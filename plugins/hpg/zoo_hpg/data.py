@@ -48,8 +48,7 @@ class EpisodeLoader(ResumableLoader):
         environment: Where to play.
         begin: What chooses the actions.
         device: Where episodes live.
-        batches: Batches an epoch, in each process.
-        batch_size: Episodes a batch.
+        sizes: Episodes of each batch of an epoch, in each process; the last may be smaller.
         seed: Seed of everything random.
         stage: ``train``, ``val`` or ``test``: each has random numbers of its own.
     """
@@ -59,31 +58,27 @@ class EpisodeLoader(ResumableLoader):
         environment: Environment,
         begin: Begin,
         device: Callable[[], torch.device],
-        batches: int,
-        batch_size: int,
+        sizes: list[int],
         seed: int,
         stage: str,
     ) -> None:
-        super().__init__(Numbers(batches * batch_size), batch_size, seed, shuffle=False)
+        super().__init__(Numbers(sum(sizes)), sizes[0], seed, shuffle=False)
         self._environment, self._begin, self._device = environment, begin, device
-        self._count, self._stage = batches, STAGES[stage]
-
-    def __len__(self) -> int:
-        return self._count
+        self._sizes, self._stage = sizes, STAGES[stage]
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         sampler = self.sampler
         assert isinstance(sampler, EpochSampler)
-        size = self.batch_size or 1
-        first, sampler.start = sampler.start // size, 0
-        for number in range(first, self._count):
+        first, sampler.start = sampler.start // self._sizes[0], 0
+        for number, size in list(enumerate(self._sizes))[first:]:
             self._batches = number + 1
-            epoch = 0 if self._stage == STAGES["test"] else sampler.epoch
-            position = (self._seed, self._stage, epoch, number, sampler.rank)
-            random = generator(*position, device=str(self._device()))
-            yield play(
-                self._environment, lambda goals: self._begin(goals, random), size, random  # noqa: B023
-            )
+            yield self._play(sampler, number, size)
+
+    def _play(self, sampler: EpochSampler, number: int, size: int) -> Episodes:
+        epoch = 0 if self._stage == STAGES["test"] else sampler.epoch
+        position = (self._seed, self._stage, epoch, number, sampler.rank)
+        random = generator(*position, device=str(self._device()))
+        return play(self._environment, lambda goals: self._begin(goals, random), size, random)
 
 
 class GoalEpisodes(LightningDataModule):
@@ -106,6 +101,9 @@ class GoalEpisodes(LightningDataModule):
         UsageError: an argument is out of its range, or a package is missing.
     """
 
+    side_by_side = 256
+    """Episodes of an evaluation that are played at once."""
+
     def __init__(
         self,
         environment: dict[str, Any],
@@ -125,7 +123,7 @@ class GoalEpisodes(LightningDataModule):
             ("eval_episodes", eval_episodes),
         ):
             if value < 1:
-                raise UsageError(f"data.{name} is {value}; it counts episodes or batches: 1 or more")
+                raise UsageError(f"data.{name} is {value}; it has to be 1 or more")
         self.description = environment
         self.batch_size, self.seed, self.split = batch_size, seed, split
         self.batches_per_epoch, self.eval_episodes = batches_per_epoch, eval_episodes
@@ -153,27 +151,32 @@ class GoalEpisodes(LightningDataModule):
         }
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return self._loader("train", self.batches_per_epoch, self.batch_size)
+        return self._loader("train", [self.batch_size] * self.batches_per_epoch)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._loader("val", 1, self.eval_episodes)
+        return self._loader("val", self._eval_sizes)
 
     def test_dataloader(self) -> DataLoader[Any]:
-        return self._loader("test", 1, self.eval_episodes)
+        return self._loader("test", self._eval_sizes)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         """Episodes are played on the model's device; to look through them again takes longer than
         a small step."""
         return batch if batch[0].device == device else Episodes(*(x.to(device) for x in batch))
 
-    def _loader(self, stage: str, batches: int, size: int) -> EpisodeLoader:
+    @property
+    def _eval_sizes(self) -> list[int]:
+        whole, rest = divmod(self.eval_episodes, self.side_by_side)
+        return [self.side_by_side] * whole + [rest] * (rest > 0)
+
+    def _loader(self, stage: str, sizes: list[int]) -> EpisodeLoader:
         def begin(goals: Tensor, random: torch.Generator) -> Chooser:
             module = self._module
             if module is not None:
                 return module.begin(goals, random, greedy=stage != "train")
             return _evenly(len(self.environment.action_names), random)
 
-        return EpisodeLoader(self.environment, begin, self._place, batches, size, self.seed, stage)
+        return EpisodeLoader(self.environment, begin, self._place, sizes, self.seed, stage)
 
     @property
     def _module(self) -> Any:

@@ -71,6 +71,8 @@ def draw_learning(evaluations: list[float], optimal_return: float | None) -> Fig
         evaluations: From the one before training on.
         optimal_return: None where it is not known.
     """
-    best = {} if optimal_return is None else {f"best possible: {optimal_return:.2f}": optimal_return}
+    best = {}
+    if optimal_return is not None:
+        best[f"best possible: {optimal_return:.2f}"] = optimal_return
     points = [(float(number), value) for number, value in enumerate(evaluations)]
     return learning_curve({"greedy": [points]}, best, "evaluation", "mean return")

@@ -14,7 +14,7 @@ def active_goals(
     """The different goals that episodes achieved in any of their states, the first included.
 
     Args:
-        episodes: N of them.
+        episodes: N of them; states whose goal is not a number achieved none.
         per_episode: Goals drawn of each episode, without repetition; 0 takes all.
         random: Drawn from.
 
@@ -24,6 +24,7 @@ def active_goals(
     count, steps = episodes.mask.shape
     started = torch.ones_like(episodes.mask[:, :1])
     seen = torch.cat([started, episodes.mask], 1)
+    seen &= episodes.achieved.isfinite().all(2)
     goals = episodes.achieved[seen]
     if not per_episode:
         return torch.unique(goals, dim=0)

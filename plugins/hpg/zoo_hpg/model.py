@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,16 +89,14 @@ class HindsightPolicyGradient(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        if goal_size < 1:
-            raise UsageError(
-                f"the environment {environment.get('name')!r} has no goals; this model needs one "
-                "whose episodes pursue some, such as bit-flipping"
-            )
+        self.environment = environment
+        made = make_environment(environment)
+        self._require_fit(made.observation_shape, made.goal_size, made.action_names)
         for name, value in (("goals_per_episode", goals_per_episode), ("max_pairs", max_pairs - 1)):
             if value < 0:
                 raise UsageError(f"{name} is {getattr(self.hparams, name)}, which is too few")
-        self.environment, self.action_names = environment, action_names
-        self.horizon, self.tolerance, self.optimal_return = horizon, tolerance, optimal_return
+        self.action_names, self.horizon, self.tolerance = action_names, horizon, tolerance
+        self.optimal_return = optimal_return
         self.estimator, self.goals_per_episode = estimator, goals_per_episode
         self.lr, self.baseline_lr, self.max_pairs = lr, baseline_lr or lr, max_pairs
         self.observation_shape, self.goal_size = tuple(observation_shape), goal_size
@@ -112,6 +112,25 @@ class HindsightPolicyGradient(LightningModule):
             self.baseline = GoalNet(inputs, goal_size, 1, hidden, 0.001 if normal else None)
         self.evaluations: list[float] = []
         """Mean returns of all evaluations so far, the one before training first."""
+
+    def setup(self, stage: str) -> None:
+        """Refuse data whose environment is another than the net was made for.
+
+        Raises:
+            UsageError: observations, goals or actions differ.
+        """
+        facts = self.trainer.datamodule.facts  # type: ignore[attr-defined]
+        self._require_fit(facts["observation_shape"], facts["goal_size"], facts["action_names"])
+
+    def _require_fit(self, shape: Sequence[int], goal_size: int, actions: list[str]) -> None:
+        own = (tuple(self.hparams.observation_shape), self.hparams.goal_size)
+        if (own, len(self.hparams.action_names)) != ((tuple(shape), goal_size), len(actions)):
+            raise UsageError(
+                f"the policy net is made for observations of {own[0]}, goals of {own[1]} numbers "
+                f"and {len(self.hparams.action_names)} actions, which does not fit the "
+                f"environment's {tuple(shape)}, {goal_size} and {len(actions)}: leave these "
+                "arguments of the model to the data, and train one for each environment"
+            )
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -134,9 +153,7 @@ class HindsightPolicyGradient(LightningModule):
 
     # Acting
 
-    def begin(
-        self, goals: Tensor, random: torch.Generator | None, greedy: bool = False
-    ) -> Chooser:
+    def begin(self, goals: Tensor, random: torch.Generator | None, greedy: bool = False) -> Chooser:
         """What chooses the actions of episodes, by the policy as it is now.
 
         Args:
@@ -193,7 +210,7 @@ class HindsightPolicyGradient(LightningModule):
                 expected = self._expected(episodes)
         coefficients = estimators.gcpg(episodes.rewards, episodes.mask, expected)
         mask = episodes.mask
-        states, state_of = pairs.distinct(episodes.observations[mask].float())
+        states, state_of = pairs.distinct(episodes.observations[mask])
         own = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
         return pairs.surrogate(
             self.policy.joined,
@@ -211,7 +228,7 @@ class HindsightPolicyGradient(LightningModule):
         goals = active_goals(episodes, self.goals_per_episode)
         rewards, before = hindsight_rewards(episodes, goals, self.horizon, self.tolerance)
         expected = self._hindsight_baselines(episodes, goals, before) if self.baseline else None
-        states, state_of = pairs.distinct(episodes.observations[mask].float())
+        states, state_of = pairs.distinct(episodes.observations[mask])
         actions = episodes.actions[mask]
         state_parts, goal_parts = self.policy.state_part(states), self.policy.goal_part(goals)
         # Weights count up to the last reward of a goal, of any episode; all with a baseline.
@@ -295,7 +312,9 @@ class HindsightPolicyGradient(LightningModule):
         if self.evaluations or self.trainer.limit_val_batches == 0:
             return
         loader = self.trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
-        returns = torch.cat([Episodes(*batch).returns for batch in loader])
+        limit = self.trainer.limit_val_batches
+        batches = islice(loader, limit if isinstance(limit, int) else None)
+        returns = torch.cat([Episodes(*batch).returns for batch in batches])
         self.evaluations.append(float(returns.mean()))
         for logger in self.loggers:
             logger.log_metrics({"val/return": self.evaluations[0]}, 0)

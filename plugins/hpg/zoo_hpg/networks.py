@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class GoalNet(nn.Module):
         self.from_state = nn.Linear(features, hidden[0])
         self.from_goal = nn.Linear(goal_size, hidden[0], bias=False)
         layers: list[nn.Module] = []
-        for inputs, units in zip(hidden[:-1], hidden[1:], strict=True):
+        for inputs, units in pairwise(hidden):
             layers += [nn.Linear(inputs, units), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(hidden[-1], outputs)
@@ -119,6 +120,5 @@ class PictureTrunk(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features (N, 3136) of pictures (N, height, width, channels)."""
-        channels_first = pictures.movedim(-1, 1) / 255
-        small = F.interpolate(channels_first, (IMAGE, IMAGE), mode="nearest")
-        return self.convolutions(small).flatten(1)
+        small = F.interpolate(pictures.movedim(-1, 1), (IMAGE, IMAGE), mode="nearest")
+        return self.convolutions(small / 255).flatten(1)
