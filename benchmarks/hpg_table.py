@@ -96,9 +96,10 @@ def main() -> None:
                         run_once(options.out, (problem, episodes, method, rate, seed))
     elif options.command == "table":
         rates = chosen_rates(read(options.rates))
-        for wanted in options.only:
-            problem, episodes, method = wanted.split("/")
-            for seed in range(1, options.seeds + 1):
+        everything = [f"{p}/{n}/{method}" for method in METHODS for p, n in BATCHES]
+        for seed in range(1, options.seeds + 1):
+            for wanted in options.only or everything:
+                problem, episodes, method = wanted.split("/")
                 rate = rates[method.removesuffix("+b")]
                 run_once(options.out, (problem, int(episodes), method, rate, seed))
     else:

@@ -7,13 +7,13 @@ import itertools
 import pytest
 import torch
 from torch import Tensor
+
+from zoo.errors import UsageError
 from zoo_hpg.environments import make_environment
 from zoo_hpg.environments.bit_flipping import BitFlipping
 from zoo_hpg.environments.rooms import EmptyRoom, FourRooms
 from zoo_hpg.episodes import play
 from zoo_hpg.optimal import optimal_return
-
-from zoo.errors import UsageError
 
 RANDOM = torch.Generator()
 

@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
+
 from zoo_hpg.episodes import Episodes
 from zoo_hpg.estimators import EPSILON, gcpg, hpg, weighted_hpg
 from zoo_hpg.hindsight import hindsight_rewards

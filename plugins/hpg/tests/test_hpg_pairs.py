@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+
 from zoo_hpg import pairs
 from zoo_hpg.inference import Inference
 from zoo_hpg.networks import GoalNet
@@ -100,11 +101,11 @@ def test_inference_is_the_net(rows: int, hidden: list[int]) -> None:
     net = GoalNet((5,), 3, 4, hidden, None)
     observations, goals = torch.randn(rows, 5) * 3, torch.randn(rows, 3)
     policy = Inference(net)
-    found = policy.outputs(policy.state_part(observations) + policy.goal_part(goals))
-    torch.testing.assert_close(found, net(observations, goals), rtol=1e-5, atol=2e-6)
     with torch.no_grad():
+        found = policy.outputs(policy.state_part(observations) + policy.goal_part(goals))
+        torch.testing.assert_close(found, net(observations, goals), rtol=1e-5, atol=2e-6)
         net.head.weight.zero_()
-    again = policy.outputs(policy.state_part(observations) + policy.goal_part(goals))
+        again = policy.outputs(policy.state_part(observations) + policy.goal_part(goals))
     assert torch.equal(found, again)
 
 
@@ -116,7 +117,8 @@ def test_state_and_goal_are_one_layer() -> None:
     with torch.no_grad():
         first.weight.copy_(torch.cat([net.from_state.weight, net.from_goal.weight], 1))
         first.bias.copy_(net.from_state.bias)
-    plain = torch.nn.Sequential(first, torch.nn.Tanh(), net.layers, net.head)
+    second = net.layers[1]
+    plain = torch.nn.Sequential(first, torch.nn.Tanh(), second, torch.nn.Tanh(), net.head)
     wanted = plain(torch.cat([observations, goals], 1))
     torch.testing.assert_close(net(observations, goals), wanted)
     assert first.weight.abs().max() <= 0.02
@@ -127,6 +129,7 @@ def test_pictures() -> None:
     torch.manual_seed(0)
     net = GoalNet((168, 156, 4), 2, 4, [32, 16], None)
     assert net.from_state.in_features == 3136
-    assert net(torch.randint(256, (2, 168, 156, 4)), torch.zeros(2, 2)).shape == (2, 4)
+    pictures = torch.randint(256, (2, 168, 156, 4), dtype=torch.uint8)
+    assert net(pictures, torch.zeros(2, 2)).shape == (2, 4)
     bound = (6 / (3136 + 2 + 32)) ** 0.5
     assert 0.9 * bound < net.from_goal.weight.abs().max() <= bound

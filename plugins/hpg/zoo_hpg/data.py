@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from math import log
 from typing import Any
 
 import torch
@@ -14,10 +16,12 @@ from zoo.errors import UsageError
 from zoo.loading import EpochSampler, ResumableLoader
 from zoo_hpg.environments import Environment, make_environment
 from zoo_hpg.episodes import Chooser, Episodes, play
+from zoo_hpg.inference import exactly
 from zoo_hpg.optimal import optimal_return
 from zoo_rl.seeding import generator
 
-Begin = Callable[[Tensor, torch.Generator], Chooser]
+Begin = Callable[..., Chooser]
+"""From goals (N, D), and ``random`` to draw from."""
 STAGES = {"train": 0, "val": 1, "test": 2}
 
 
@@ -74,18 +78,25 @@ class EpisodeLoader(ResumableLoader):
             self._batches = number + 1
             yield self._play(sampler, number, size)
 
-    def _play(self, sampler: EpochSampler, number: int, size: int) -> Episodes:
+    def _play(self, sampler: EpochSampler, number: int, size: int) -> tuple[Tensor, ...]:
         epoch = 0 if self._stage == STAGES["test"] else sampler.epoch
         position = (self._seed, self._stage, epoch, number, sampler.rank)
         random = generator(*position, device=str(self._device()))
-        return play(self._environment, lambda goals: self._begin(goals, random), size, random)
+        with exactly(random.device):
+            begin = partial(self._begin, random=random)
+            played = play(self._environment, begin, size, random)
+        if self._stage == STAGES["train"]:
+            return played
+        return torch.cat([played.observations[:, 0].flatten(1), played.goals], 1), *played
 
 
 class GoalEpisodes(LightningDataModule):
     """Episodes of one environment; what the environments' datamodules share.
 
-    A batch is ``Episodes``. In training, actions are drawn from the model's policy; in validation
-    and test its likeliest ones are taken. Without a model, actions are drawn evenly.
+    A batch of training is ``Episodes``. One of validation or test has before that what the
+    model's ``forward`` takes: each episode's first observation, flattened, and its goal. In
+    training, actions are drawn from the model's policy; in validation and test its likeliest ones
+    are taken. Without a model, actions are drawn evenly.
 
     Args:
         environment: Its description, for ``make_environment``.
@@ -162,7 +173,10 @@ class GoalEpisodes(LightningDataModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         """Episodes are played on the model's device; to look through them again takes longer than
         a small step."""
-        return batch if batch[0].device == device else Episodes(*(x.to(device) for x in batch))
+        if batch[0].device == device:
+            return batch
+        moved = [each.to(device) for each in batch]
+        return Episodes(*moved) if isinstance(batch, Episodes) else tuple(moved)
 
     @property
     def _eval_sizes(self) -> list[int]:
@@ -190,6 +204,6 @@ def _evenly(choices: int, random: torch.Generator) -> Chooser:
     def choose(observations: Tensor) -> tuple[Tensor, Tensor]:
         shape = (len(observations),)
         actions = torch.randint(choices, shape, generator=random, device=random.device)
-        return actions, torch.full(shape, -torch.tensor(float(choices)).log(), device=random.device)
+        return actions, torch.full(shape, -log(choices), device=random.device)
 
     return choose

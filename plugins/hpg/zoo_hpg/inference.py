@@ -20,8 +20,9 @@ class Inference:
     ``tanh(x) = 2 * sigmoid(2 * x) - 1``, and torch's sigmoid takes a tenth of the time of its
     tanh there. The constants are folded into the weights of the layers around: with
     ``s = sigmoid(2 * x)``, ``W tanh(x) + b = 2 W s + (b - W 1)``. Equal up to rounding, which is
-    why nothing here is computed in less than the net's own precision. Matrices are multiplied by
-    oneDNN where it is there, which beats the library that torch takes otherwise on some CPUs.
+    why nothing of it should be computed in less than the net's own precision. Matrices are
+    multiplied by oneDNN where it is there, which beats the library that torch takes otherwise on
+    some CPUs. To be called under ``torch.no_grad``.
 
     Args:
         net: The net; later changes of it are not seen.
@@ -29,7 +30,9 @@ class Inference:
 
     @torch.no_grad()
     def __init__(self, net: GoalNet) -> None:
-        self._net = net
+        self._trunk = net.trunk
+        self._state = 2 * net.from_state.weight, 2 * net.from_state.bias
+        self._goal = 2 * net.from_goal.weight
         self._layers = []
         for layer in [*(each for each in net.layers if isinstance(each, nn.Linear)), net.head]:
             doubled = 1 if layer is net.head else 2  # of the sum that goes into a sigmoid
@@ -40,28 +43,22 @@ class Inference:
         self._onednn = plain and torch.backends.mkldnn.is_available()
         self._handed: list[tuple[Tensor, Tensor]] = []
 
-    @torch.no_grad()
     def state_part(self, observations: Tensor) -> Tensor:
         """What states (N, ...) add to the first layer (N, units), for ``outputs``."""
-        with torch.autocast(observations.device.type, enabled=False):
-            return 2 * self._net.state_part(observations)
+        return F.linear(self._trunk(observations), *self._state)
 
-    @torch.no_grad()
     def goal_part(self, goals: Tensor) -> Tensor:
         """What goals (N, D) add to the first layer (N, units), for ``outputs``."""
-        with torch.autocast(goals.device.type, enabled=False):
-            return 2 * self._net.goal_part(goals)
+        return F.linear(goals, self._goal)
 
-    @torch.no_grad()
     def outputs(self, sums: Tensor) -> Tensor:
         """The net's outputs (N, outputs) for sums of the two parts (N, units)."""
-        with torch.autocast(sums.device.type, enabled=False):
-            if not self._onednn or len(sums) < FEW:
-                return _through(self._layers, sums)
-            self._handed = self._handed or [
-                (weight.to_mkldnn(), bias.to_mkldnn()) for weight, bias in self._layers
-            ]
-            return torch.cat([_through(self._handed, part) for part in sums.split(ROWS)])
+        if not self._onednn or len(sums) < FEW:
+            return _through(self._layers, sums)
+        self._handed = self._handed or [
+            (weight.to_mkldnn(), bias.to_mkldnn()) for weight, bias in self._layers
+        ]
+        return torch.cat([_through(self._handed, part) for part in sums.split(ROWS)])
 
 
 def _through(layers: list[tuple[Tensor, Tensor]], sums: Tensor) -> Tensor:
@@ -71,3 +68,8 @@ def _through(layers: list[tuple[Tensor, Tensor]], sums: Tensor) -> Tensor:
     for place, (weight, bias) in enumerate(layers):
         values = F.linear(values.sigmoid() if place else values, weight, bias)
     return values.to_dense() if values.is_mkldnn else values
+
+
+def exactly(device: torch.device) -> torch.autocast:
+    """A context in which nothing is computed in half precision."""
+    return torch.autocast(device.type, enabled=False)

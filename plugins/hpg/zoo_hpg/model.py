@@ -11,13 +11,14 @@ import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from zoo.errors import UsageError
 from zoo_hpg import drawing, estimators, pairs, playing
 from zoo_hpg.environments import make_environment
 from zoo_hpg.episodes import Chooser, Episodes
 from zoo_hpg.hindsight import active_goals, hindsight_rewards
-from zoo_hpg.inference import Inference
+from zoo_hpg.inference import Inference, exactly
 from zoo_hpg.networks import GoalNet
 
 ESTIMATORS = {"hpg": estimators.hpg, "weighted-hpg": estimators.weighted_hpg}
@@ -89,17 +90,17 @@ class HindsightPolicyGradient(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.environment = environment
+        self.environment, self.action_names = environment, action_names
+        self.observation_shape, self.goal_size = tuple(observation_shape), goal_size
         made = make_environment(environment)
         self._require_fit(made.observation_shape, made.goal_size, made.action_names)
         for name, value in (("goals_per_episode", goals_per_episode), ("max_pairs", max_pairs - 1)):
             if value < 0:
                 raise UsageError(f"{name} is {getattr(self.hparams, name)}, which is too few")
-        self.action_names, self.horizon, self.tolerance = action_names, horizon, tolerance
+        self.horizon, self.tolerance = horizon, tolerance
         self.optimal_return = optimal_return
         self.estimator, self.goals_per_episode = estimator, goals_per_episode
         self.lr, self.baseline_lr, self.max_pairs = lr, baseline_lr or lr, max_pairs
-        self.observation_shape, self.goal_size = tuple(observation_shape), goal_size
         normal = initialisation == "normal"
         self.policy = GoalNet(
             self.observation_shape, goal_size, len(action_names), hidden, 0.01 if normal else None
@@ -110,6 +111,7 @@ class HindsightPolicyGradient(LightningModule):
                 raise UsageError("the baseline net takes no pictures; leave model.baseline false")
             inputs = (self.observation_shape[0] + 1,)
             self.baseline = GoalNet(inputs, goal_size, 1, hidden, 0.001 if normal else None)
+        self.train_return = MeanMetric()
         self.evaluations: list[float] = []
         """Mean returns of all evaluations so far, the one before training first."""
 
@@ -123,13 +125,13 @@ class HindsightPolicyGradient(LightningModule):
         self._require_fit(facts["observation_shape"], facts["goal_size"], facts["action_names"])
 
     def _require_fit(self, shape: Sequence[int], goal_size: int, actions: list[str]) -> None:
-        own = (tuple(self.hparams.observation_shape), self.hparams.goal_size)
-        if (own, len(self.hparams.action_names)) != ((tuple(shape), goal_size), len(actions)):
+        own = self.observation_shape, self.goal_size, len(self.action_names)
+        if own != (tuple(shape), goal_size, len(actions)):
             raise UsageError(
                 f"the policy net is made for observations of {own[0]}, goals of {own[1]} numbers "
-                f"and {len(self.hparams.action_names)} actions, which does not fit the "
-                f"environment's {tuple(shape)}, {goal_size} and {len(actions)}: leave these "
-                "arguments of the model to the data, and train one for each environment"
+                f"and {own[2]} actions, which does not fit the environment's {tuple(shape)}, "
+                f"{goal_size} and {len(actions)}: leave these arguments of the model to the data, "
+                "and train one for each environment"
             )
 
     @property
@@ -162,7 +164,8 @@ class HindsightPolicyGradient(LightningModule):
             greedy: Take the likeliest action instead.
         """
         policy = Inference(self.policy)
-        goal_parts = policy.goal_part(goals)
+        with torch.no_grad():
+            goal_parts = policy.goal_part(goals)
 
         def choose(observations: Tensor) -> tuple[Tensor, Tensor]:
             scores = policy.outputs(policy.state_part(observations) + goal_parts).log_softmax(1)
@@ -192,16 +195,21 @@ class HindsightPolicyGradient(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         episodes = Episodes(*batch)
-        gain = self._hindsight(episodes) if self.estimator != "gcpg" else self._gcpg(episodes)
-        values = {"train/return": episodes.returns.mean()}
+        if self.estimator == "gcpg":
+            gain = self._gcpg(episodes)
+        else:
+            goals = active_goals(episodes, self.goals_per_episode)
+            gain = self.hindsight_gain(episodes, goals)
+        self.train_return.update(episodes.returns.mean())
         loss = -gain
         if self.baseline is not None:
             error = self._baseline_error(episodes)
-            values["train/baseline_error"] = error.detach()
             loss = loss + error
-        count = len(episodes.mask)
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        # Logged once an epoch: self.log takes as long as a small step.
+        self.log("train/return", self.train_return)
 
     def _gcpg(self, episodes: Episodes) -> Tensor:
         expected = None
@@ -223,9 +231,14 @@ class HindsightPolicyGradient(LightningModule):
             self.max_pairs,
         )
 
-    def _hindsight(self, episodes: Episodes) -> Tensor:
+    def hindsight_gain(self, episodes: Episodes, goals: Tensor) -> Tensor:
+        """What to climb: its gradient is the estimator's, for all goals at once.
+
+        Args:
+            episodes: N of them.
+            goals: Hindsight goals (G, D).
+        """
         mask = episodes.mask
-        goals = active_goals(episodes, self.goals_per_episode)
         rewards, before = hindsight_rewards(episodes, goals, self.horizon, self.tolerance)
         expected = self._hindsight_baselines(episodes, goals, before) if self.baseline else None
         states, state_of = pairs.distinct(episodes.observations[mask])
@@ -238,15 +251,16 @@ class HindsightPolicyGradient(LightningModule):
             needed = needed & rewarded.flip(0).cummax(0).values.flip(0)
         likely = torch.zeros_like(rewards)
         policy = Inference(self.policy)
-        likely[mask] = pairs.evaluate(
-            policy.outputs,
-            2 * state_parts.detach().to(likely.dtype),
-            2 * goal_parts.detach().to(likely.dtype),
-            state_of,
-            needed[mask],
-            self.max_pairs,
-            actions,
-        )
+        with torch.no_grad(), exactly(mask.device):
+            likely[mask] = pairs.evaluate(
+                policy.outputs,
+                policy.state_part(states),
+                policy.goal_part(goals),
+                state_of,
+                needed[mask],
+                self.max_pairs,
+                actions,
+            )
         estimate = ESTIMATORS[self.estimator]
         found = estimate(likely, episodes.log_probabilities, rewards, mask, expected)[mask]
         steps, of_goals = found.nonzero(as_tuple=True)
@@ -268,14 +282,15 @@ class HindsightPolicyGradient(LightningModule):
         timed, state_of = pairs.distinct(self._timed(episodes)[mask])
         net = Inference(self.baseline)
         expected = before.new_zeros(before.shape, dtype=goals.dtype)
-        expected[mask] = pairs.evaluate(
-            net.outputs,
-            net.state_part(timed),
-            net.goal_part(goals),
-            state_of,
-            before[mask],
-            self.max_pairs,
-        )
+        with torch.no_grad(), exactly(mask.device):
+            expected[mask] = pairs.evaluate(
+                net.outputs,
+                net.state_part(timed),
+                net.goal_part(goals),
+                state_of,
+                before[mask],
+                self.max_pairs,
+            )
         return expected
 
     def _baseline_error(self, episodes: Episodes) -> Tensor:
@@ -314,13 +329,13 @@ class HindsightPolicyGradient(LightningModule):
         loader = self.trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
         limit = self.trainer.limit_val_batches
         batches = islice(loader, limit if isinstance(limit, int) else None)
-        returns = torch.cat([Episodes(*batch).returns for batch in batches])
+        returns = torch.cat([Episodes(*batch[1:]).returns for batch in batches])
         self.evaluations.append(float(returns.mean()))
         for logger in self.loggers:
             logger.log_metrics({"val/return": self.evaluations[0]}, 0)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        returns = Episodes(*batch).returns
+        returns = Episodes(*batch[1:]).returns
         self._evaluated.append(returns)
         self.log("val/return", returns.mean(), batch_size=len(returns), prog_bar=True)
 
@@ -336,7 +351,7 @@ class HindsightPolicyGradient(LightningModule):
         self.log("val/average_return", average, batch_size=1)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        returns = Episodes(*batch).returns
+        returns = Episodes(*batch[1:]).returns
         values = {"test/return": returns.mean(), "test/success": (returns > 0).float().mean()}
         self.log_dict(values, batch_size=len(returns), sync_dist=True)
 
@@ -348,7 +363,7 @@ class HindsightPolicyGradient(LightningModule):
 
     def draw_figures(self, batch: Any) -> dict[str, Figure]:
         """The learning curve, if this module was trained, and episodes of a test batch."""
-        episodes = Episodes(*(each.cpu() for each in batch))
+        episodes = Episodes(*(each.cpu() for each in batch[1:]))
         environment = make_environment(self.environment)
         figures = {"episodes": drawing.draw_episodes(environment, episodes)}
         if self.evaluations:

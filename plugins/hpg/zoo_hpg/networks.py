@@ -62,8 +62,8 @@ class GoalNet(nn.Module):
         self.from_goal = nn.Linear(goal_size, hidden[0], bias=False)
         layers: list[nn.Module] = []
         for inputs, units in pairwise(hidden):
-            layers += [nn.Linear(inputs, units), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+            layers += [Tanh(), nn.Linear(inputs, units)]
+        self.layers = nn.Sequential(*layers, Tanh())
         self.head = nn.Linear(hidden[-1], outputs)
         self._initialise(initial, features + goal_size)
 
@@ -77,7 +77,7 @@ class GoalNet(nn.Module):
 
     def joined(self, sums: Tensor) -> Tensor:
         """Outputs (N, outputs) from sums (N, units) of a state's and a goal's part."""
-        return self.head(self.layers(sums.tanh()))
+        return self.head(self.layers(sums))
 
     def forward(self, observations: Tensor, goals: Tensor) -> Tensor:
         """Outputs (N, outputs) for observations (N, ...) and goals (N, D)."""
@@ -95,6 +95,14 @@ class GoalNet(nn.Module):
                 parameter.uniform_(-bound, bound)
             else:
                 nn.init.xavier_uniform_(parameter)
+
+
+class Tanh(nn.Module):
+    """The hyperbolic tangent to within 1e-7, by torch's sigmoid, which on a CPU takes a tenth of
+    the time of its tanh."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.sigmoid(2 * values) * 2 - 1
 
 
 class PictureTrunk(nn.Module):

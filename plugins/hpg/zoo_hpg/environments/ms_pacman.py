@@ -124,7 +124,7 @@ class _Game:
         self._ale: Any = ale_py.ALEInterface()
         self._ale.setInt("random_seed", 123)
         self._ale.setFloat("repeat_action_probability", 0.0)
-        self._ale.loadROM(get_rom_path("ms_pacman"))
+        self._ale.loadROM(str(get_rom_path("ms_pacman")))
         self._before = self._crop()
         for _ in range(240):  # the game plays its tune
             self._ale.act(2)
