@@ -94,7 +94,7 @@ def compare(
 
     def at_once() -> list[Tensor]:
         model.zero_grad()
-        (-model.hindsight_gain(episodes, goals)).backward()
+        (-model.gain(episodes, goals)).backward()
         return [
             p.grad for p in (*model.policy.layers.parameters(), *model.policy.head.parameters())
         ]
@@ -190,9 +190,9 @@ def peak_memory(count: int) -> float:
     episodes = play(data.environment, lambda goals: model.begin(goals, random), 16, random)
     goals = torch.unique(torch.randint(2, (4 * count, 16)).float(), dim=0)
     goals = torch.cat([active_goals(episodes), goals])[:count]
-    model.hindsight_gain(episodes, goals[:2]).backward()  # what is loaded once
+    model.gain(episodes, goals[:2]).backward()  # what is loaded once
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model.hindsight_gain(episodes, goals).backward()
+    model.gain(episodes, goals).backward()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 

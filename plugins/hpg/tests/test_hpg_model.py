@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import zoo
 from zoo.errors import UsageError
 from zoo_hpg import estimators
+from zoo_hpg.baselines import baseline_error
 from zoo_hpg.datasets import (
     BitFlippingEpisodes,
     EmptyRoomEpisodes,
@@ -85,7 +86,7 @@ def test_all_goals_at_once_are_goal_after_goal(data: Any, estimator: str, baseli
     reference = [each.clone() for each in gradient(model.policy)]
     assert max(float(each.abs().max()) for each in reference) > 1e-3
     model.zero_grad()
-    found = model.hindsight_gain(episodes, active_goals(episodes))
+    found = model.gain(episodes)
     found.backward()
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
     for one, other in zip(gradient(model.policy), reference, strict=True):
@@ -113,7 +114,7 @@ def test_gcpg_step_after_step(baseline: bool) -> None:
     wanted.backward()
     reference = [each.clone() for each in gradient(model.policy)]
     model.zero_grad()
-    found = model._gcpg(episodes)
+    found = model.gain(episodes)
     found.backward()
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
     for one, other in zip(gradient(model.policy), reference, strict=True):
@@ -140,7 +141,7 @@ def test_the_baseline_learns_the_reward_and_its_value_a_step_later() -> None:
             total += (values[t] - float(episodes.rewards[i, t]) - later) ** 2
             count += 1
     torch.testing.assert_close(
-        model._baseline_error(episodes).item(), total / count, rtol=1e-4, atol=1e-5
+        baseline_error(model.baseline, episodes).item(), total / count, rtol=1e-4, atol=1e-5
     )
 
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from zoo.errors import UsageError
-from zoo_hpg import drawing, estimators, pairs, playing
+from zoo_hpg import drawing, playing
+from zoo_hpg.baselines import baseline_error
 from zoo_hpg.environments import make_environment
 from zoo_hpg.episodes import Chooser, Episodes
-from zoo_hpg.hindsight import active_goals, hindsight_rewards
-from zoo_hpg.inference import Inference, exactly
+from zoo_hpg.gains import hindsight_gain, own_gain
+from zoo_hpg.hindsight import active_goals
+from zoo_hpg.inference import Inference
 from zoo_hpg.networks import GoalNet
-
-ESTIMATORS = {"hpg": estimators.hpg, "weighted-hpg": estimators.weighted_hpg}
 
 
 class HindsightPolicyGradient(LightningModule):
@@ -195,123 +195,37 @@ class HindsightPolicyGradient(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         episodes = Episodes(*batch)
-        if self.estimator == "gcpg":
-            gain = self._gcpg(episodes)
-        else:
-            goals = active_goals(episodes, self.goals_per_episode)
-            gain = self.hindsight_gain(episodes, goals)
+        loss = -self.gain(episodes)
         self.train_return.update(episodes.returns.mean())
-        loss = -gain
         if self.baseline is not None:
-            error = self._baseline_error(episodes)
-            loss = loss + error
+            loss = loss + baseline_error(self.baseline, episodes)
         return loss
+
+    def gain(self, episodes: Episodes, goals: Tensor | None = None) -> Tensor:
+        """What the policy climbs, by the estimator of this model.
+
+        Args:
+            episodes: Played by the policy as it is.
+            goals: Hindsight goals (G, D); the active ones, or a draw of them, if None.
+        """
+        if self.estimator == "gcpg":
+            return own_gain(self.policy, episodes, self.baseline, self.max_pairs)
+        if goals is None:
+            goals = active_goals(episodes, self.goals_per_episode)
+        return hindsight_gain(
+            self.policy,
+            episodes,
+            goals,
+            self.estimator,
+            self.horizon,
+            self.tolerance,
+            self.baseline,
+            self.max_pairs,
+        )
 
     def on_train_epoch_end(self) -> None:
         # Logged once an epoch: self.log takes as long as a small step.
         self.log("train/return", self.train_return)
-
-    def _gcpg(self, episodes: Episodes) -> Tensor:
-        expected = None
-        if self.baseline is not None:
-            with torch.no_grad():
-                expected = self._expected(episodes)
-        coefficients = estimators.gcpg(episodes.rewards, episodes.mask, expected)
-        mask = episodes.mask
-        states, state_of = pairs.distinct(episodes.observations[mask])
-        own = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
-        return pairs.surrogate(
-            self.policy.joined,
-            self.policy.state_part(states),
-            self.policy.goal_part(episodes.goals),
-            state_of,
-            episodes.actions[mask],
-            (torch.arange(len(own), device=own.device), own, coefficients[mask]),
-            len(self.action_names),
-            self.max_pairs,
-        )
-
-    def hindsight_gain(self, episodes: Episodes, goals: Tensor) -> Tensor:
-        """What to climb: its gradient is the estimator's, for all goals at once.
-
-        Args:
-            episodes: N of them.
-            goals: Hindsight goals (G, D).
-        """
-        mask = episodes.mask
-        rewards, before = hindsight_rewards(episodes, goals, self.horizon, self.tolerance)
-        expected = self._hindsight_baselines(episodes, goals, before) if self.baseline else None
-        states, state_of = pairs.distinct(episodes.observations[mask])
-        actions = episodes.actions[mask]
-        state_parts, goal_parts = self.policy.state_part(states), self.policy.goal_part(goals)
-        # Weights count up to the last reward of a goal, of any episode; all with a baseline.
-        needed = mask[..., None].expand_as(before)
-        if expected is None:
-            rewarded = (rewards > 0).any(0)
-            needed = needed & rewarded.flip(0).cummax(0).values.flip(0)
-        likely = torch.zeros_like(rewards)
-        policy = Inference(self.policy)
-        with torch.no_grad(), exactly(mask.device):
-            likely[mask] = pairs.evaluate(
-                policy.outputs,
-                policy.state_part(states),
-                policy.goal_part(goals),
-                state_of,
-                needed[mask],
-                self.max_pairs,
-                actions,
-            )
-        estimate = ESTIMATORS[self.estimator]
-        found = estimate(likely, episodes.log_probabilities, rewards, mask, expected)[mask]
-        steps, of_goals = found.nonzero(as_tuple=True)
-        return pairs.surrogate(
-            self.policy.joined,
-            state_parts,
-            goal_parts,
-            state_of,
-            actions,
-            (steps, of_goals, found[steps, of_goals]),
-            len(self.action_names),
-            self.max_pairs,
-        )
-
-    def _hindsight_baselines(self, episodes: Episodes, goals: Tensor, before: Tensor) -> Tensor:
-        """What the baseline expects (N, T, G), 0 once the goal was reached."""
-        assert self.baseline is not None
-        mask = episodes.mask
-        timed, state_of = pairs.distinct(self._timed(episodes)[mask])
-        net = Inference(self.baseline)
-        expected = before.new_zeros(before.shape, dtype=goals.dtype)
-        with torch.no_grad(), exactly(mask.device):
-            expected[mask] = pairs.evaluate(
-                net.outputs,
-                net.state_part(timed),
-                net.goal_part(goals),
-                state_of,
-                before[mask],
-                self.max_pairs,
-            )
-        return expected
-
-    def _baseline_error(self, episodes: Episodes) -> Tensor:
-        """Mean squared difference to the reward and the value a step later."""
-        expected = self._expected(episodes)
-        later = torch.cat([expected[:, 1:] * episodes.mask[:, 1:], expected[:, :1] * 0], 1)
-        errors = (expected - episodes.rewards - later.detach()) ** 2
-        return errors[episodes.mask].mean()
-
-    def _expected(self, episodes: Episodes) -> Tensor:
-        """What the baseline expects (N, T) of the goals pursued."""
-        assert self.baseline is not None
-        timed = self._timed(episodes)
-        parts = self.baseline.state_part(timed) + self.baseline.goal_part(episodes.goals)[:, None]
-        return self.baseline.joined(parts)[..., 0]
-
-    def _timed(self, episodes: Episodes) -> Tensor:
-        """Observations (N, T, ...) with the number of the step, from 1, behind."""
-        count, steps = episodes.mask.shape
-        time = torch.arange(1, steps + 1, device=episodes.mask.device, dtype=torch.float32)
-        return torch.cat([episodes.observations, time[:, None].expand(count, steps, 1)], 2)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         groups = [{"params": list(self.policy.parameters()), "lr": self.lr}]
@@ -330,14 +244,15 @@ class HindsightPolicyGradient(LightningModule):
         limit = self.trainer.limit_val_batches
         batches = islice(loader, limit if isinstance(limit, int) else None)
         returns = torch.cat([Episodes(*batch[1:]).returns for batch in batches])
-        self.evaluations.append(float(returns.mean()))
+        self._note(returns)
         for logger in self.loggers:
             logger.log_metrics({"val/return": self.evaluations[0]}, 0)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         returns = Episodes(*batch[1:]).returns
         self._evaluated.append(returns)
-        self.log("val/return", returns.mean(), batch_size=len(returns), prog_bar=True)
+        count = len(returns)
+        self.log("val/return", returns.mean(), batch_size=count, prog_bar=True, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         self._evaluated: list[Tensor] = []
@@ -346,9 +261,14 @@ class HindsightPolicyGradient(LightningModule):
         """The average performance: the mean of all evaluations so far."""
         if self.trainer.sanity_checking or not self._evaluated:
             return
-        self.evaluations.append(float(torch.cat(self._evaluated).mean()))
+        self._note(torch.cat(self._evaluated))
         average = sum(self.evaluations) / len(self.evaluations)
         self.log("val/average_return", average, batch_size=1)
+
+    def _note(self, returns: Tensor) -> None:
+        """Add the mean over all processes to the evaluations."""
+        gathered = self.all_gather(returns.mean())
+        self.evaluations.append(float(torch.as_tensor(gathered).mean()))
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         returns = Episodes(*batch[1:]).returns
