@@ -84,7 +84,7 @@ class HindsightPolicyGradient(LightningModule):
         goals_per_episode: int = 0,
         hidden: list[int] = [256, 256],  # noqa: B006  # read, never written
         initialisation: Literal["normal", "glorot"] = "normal",
-        lr: float = 0.0005,
+        lr: float = 0.001,
         baseline_lr: float | None = None,
         max_pairs: int = 4096,
     ) -> None:
