@@ -226,6 +226,8 @@ def test_plays_to_a_goal(tmp_path: Path) -> None:
     assert all(row["return"] == (32 - row["steps"]) * row["reached"] for row in rows)
     assert (tmp_path / "episodes.png").stat().st_size > 1000
     assert rows == model.play(None, goal="0,1", episodes=3)
+    drawn = [model.play(None, goal="9,9", episodes=8, greedy=False, seed=s) for s in (0, 0, 1)]
+    assert drawn[0] == drawn[1]
     assert len({row["goal"] for row in model.play(None, episodes=6)}) > 1
 
 

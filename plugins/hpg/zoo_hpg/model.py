@@ -178,18 +178,25 @@ class HindsightPolicyGradient(LightningModule):
         return choose
 
     def play(
-        self, folder: Path | None, *, goal: str | None = None, episodes: int = 5, seed: int = 0
+        self,
+        folder: Path | None,
+        *,
+        goal: str | None = None,
+        episodes: int = 5,
+        greedy: bool = True,
+        seed: int = 0,
     ) -> list[dict[str, Any]]:
-        """Play episodes, always with the likeliest action.
+        """Play episodes.
 
         Args:
             folder: Where the picture or animation is written.
             goal: The goal to reach, numbers with commas between, such as 3,7; drawn anew for each
                 episode without.
             episodes: How many.
+            greedy: Always take the likeliest action; false draws actions, as in training.
             seed: Seed of starts, drawn goals and chance.
         """
-        return playing.play_to_goal(self, folder, goal, episodes, seed)
+        return playing.play_to_goal(self, folder, goal, episodes, greedy, seed)
 
     # Learning
 

@@ -24,9 +24,10 @@ def play_to_goal(
     folder: Path | None,
     goal: str | None,
     episodes: int,
+    greedy: bool,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Play with the likeliest actions, and draw it.
+    """Play, and draw it.
 
     Args:
         model: The policy.
@@ -34,6 +35,7 @@ def play_to_goal(
             that has frames; None: nothing is.
         goal: Numbers with commas between; None draws goals.
         episodes: How many.
+        greedy: Take the likeliest actions instead of drawing them.
         seed: Seed of starts, drawn goals and chance.
 
     Returns:
@@ -55,7 +57,7 @@ def play_to_goal(
         environment.frames = frames
     random = generator(seed, device=str(model.device))
     played = play(
-        environment, lambda goals: model.begin(goals, random, greedy=True), episodes, random, goals
+        environment, lambda goals: model.begin(goals, random, greedy), episodes, random, goals
     )
     played = type(played)(*(each.cpu() for each in played))
     reached = played.returns > 0
@@ -72,7 +74,7 @@ def play_to_goal(
             "reached": bool(reached[index]),
             "steps": int(played.mask[index].sum()),
             "return": float(played.returns[index]),
-            "success_rate": float(reached.float().mean()),
+            "success_rate": float(reached.double().mean()),
         }
         for index in range(episodes)
     ]

@@ -69,4 +69,15 @@ def zoo_recipes() -> list[Recipes]:
 
 @hookimpl
 def zoo_checkpoints() -> list[Checkpoint]:
-    return []
+    return [
+        Checkpoint(
+            "hpg-bitflip8",
+            "zoo_hpg:checkpoints/hpg-bitflip8",
+            "Flips 8 bits to any pattern; trained by hpg/bitflip8",
+        ),
+        Checkpoint(
+            "hpg-four-rooms",
+            "zoo_hpg:checkpoints/hpg-four-rooms",
+            "Goes to any cell of the four rooms; trained by hpg/four-rooms",
+        ),
+    ]

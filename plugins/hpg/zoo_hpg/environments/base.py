@@ -106,4 +106,5 @@ def require_numbers(numbers: list[float], count: int, what: str) -> None:
         UsageError: there are more or fewer numbers than ``count``.
     """
     if len(numbers) != count:
-        raise UsageError(f"the goal has {len(numbers)} numbers; {what}")
+        given = f"{len(numbers)} number" + "s" * (len(numbers) != 1)
+        raise UsageError(f"the goal is of {given}; {what}")
