@@ -54,10 +54,11 @@ def main() -> None:
         "",
         f"- {today()}, `python {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`",
         f"- {describe()}",
-        "- Untrained policies 256-256, weighted-hpg, float32. Seconds of an update, the least of several taken in turns, from the"
-        " episodes to the gradient. The loop calls a plain `nn.Sequential` on all steps for one"
-        " goal after the other, forward and backward, as the published code does; both give the"
-        " same gradient (last column: relative difference).",
+        "- Untrained policies 256-256, weighted-hpg, float32. Seconds of an update, from the"
+        " episodes to the gradient, the least of several taken in turns. The loop"
+        " calls a plain `nn.Sequential` on all steps for one goal after the other, forward and"
+        " backward, as the published code does; both give the same gradient (last column: relative"
+        " difference).",
         "",
         "| environment | episodes | goals | loop | at once | times | difference |",
         "|---|---|---|---|---|---|---|",

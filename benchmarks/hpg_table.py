@@ -5,6 +5,7 @@ again. A run of seed 101 or above is one of the search for the learning rate.
 
     python hpg_table.py search --out results/hpg-rates.csv
     python hpg_table.py table --out results/hpg-runs.csv [--seeds 5] [--only bitflip8/2/gcpg ...]
+    python hpg_table.py add --out results/hpg-runs.csv --run RUN   # made by zoo train
     python hpg_table.py show --out results/hpg-runs.csv --curves ../docs/pictures
 """
 
@@ -15,12 +16,12 @@ import csv
 import logging
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from zoo.runs import Run, open_run
 from zoo.training import train
 from zoo_rl.figures import learning_curve
 from zoo_rl.statistics import bootstrap_interval
@@ -79,13 +80,14 @@ Key = tuple[str, int, str, float, int]
 def main() -> None:
     """Read the command line and do what it asks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=("search", "table", "show"))
+    parser.add_argument("command", choices=("search", "table", "add", "show"))
     parser.add_argument("--out", type=Path, required=True, help="the CSV file")
     parser.add_argument(
         "--rates", type=Path, default=Path(__file__).parent / "results/hpg-rates.csv"
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[], help="PROBLEM/EPISODES/METHOD")
+    parser.add_argument("--run", type=Path, help="for add: a run folder")
     parser.add_argument("--curves", type=Path, help="a folder for pictures")
     options = parser.parse_args()
     if options.command == "search":
@@ -102,6 +104,8 @@ def main() -> None:
                 problem, episodes, method = wanted.split("/")
                 rate = rates[method.removesuffix("+b")]
                 run_once(options.out, (problem, int(episodes), method, rate, seed))
+    elif options.command == "add":
+        add(options.out, open_run(options.run))
     else:
         show(read(options.out), chosen_rates(read(options.rates)), options.curves)
 
@@ -124,14 +128,25 @@ def run_once(path: Path, key: Key) -> None:
         "trainer.enable_progress_bar": False,
         "trainer.logger": False,
     }
-    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        run = train("hpg/bitflip8", changes, out=Path(folder) / "run")
-        checkpoint = torch.load(run.checkpoint, weights_only=True)
-    curve = checkpoint["evaluations"]
-    assert len(curve) == 101, "the protocol has 101 evaluations"
+        add(path, train("hpg/bitflip8", changes, out=Path(folder) / "run"))
+
+
+def add(path: Path, run: Run) -> None:
+    """Add the row of a finished run, also of one by ``zoo train``."""
+    data, model = run.recipe.data, run.recipe.model
+    (problem,) = (
+        name
+        for name, (dataset, arguments, _) in PROBLEMS.items()
+        if dataset == run.recipe.data_name and arguments.items() <= data.items()
+    )
+    method = str(model["estimator"]) + "+b" * bool(model.get("baseline"))
+    key = (problem, int(data["batch_size"]), method, float(model["lr"]), run.recipe.seed)
+    curve = torch.load(run.checkpoint, weights_only=True)["evaluations"]
+    batches = 100 * int(data["batches_per_epoch"])
+    assert (len(curve), batches) == (101, BATCHES[key[:2]]), "that is not the protocol"
     row = dict(zip(FIELDS, (*key, statistics.mean(curve), curve[-1]), strict=False))
-    row["seconds"] = round(time.monotonic() - started)
+    row["seconds"] = round(run.environment["fit_seconds"])
     row["curve"] = " ".join(f"{value:.3f}" for value in curve)
     new = not path.exists()
     with path.open("a", newline="") as file:
