@@ -114,7 +114,7 @@ class MsPacmanEpisodes(GoalEpisodes):
     """
 
     conformance_exempt = _without("ale_py", "atari")
-    conformance_arguments = {"batch_size": 2, "eval_episodes": 2}  # noqa: RUF012
+    conformance_arguments = {"batch_size": 2, "eval_episodes": 2, "batches_per_epoch": 2}  # noqa: RUF012
     side_by_side = 8  # each has an emulator
 
     def __init__(
@@ -148,7 +148,7 @@ class FetchPushEpisodes(GoalEpisodes):
     """
 
     conformance_exempt = _without("gymnasium_robotics", "robotics")
-    conformance_arguments = {"batch_size": 2, "eval_episodes": 2}  # noqa: RUF012
+    conformance_arguments = {"batch_size": 2, "eval_episodes": 2, "batches_per_epoch": 2}  # noqa: RUF012
     side_by_side = 8  # each has a simulation
 
     def __init__(
