@@ -16,6 +16,7 @@ from torchmetrics import MeanMetric
 from zoo.errors import UsageError
 from zoo_hpg import drawing, playing
 from zoo_hpg.baselines import baseline_error
+from zoo_hpg.data import GoalEpisodes
 from zoo_hpg.environments import make_environment
 from zoo_hpg.episodes import Chooser, Episodes
 from zoo_hpg.gains import hindsight_gain, own_gain
@@ -121,10 +122,12 @@ class HindsightPolicyGradient(LightningModule):
         Raises:
             UsageError: observations, goals or actions differ.
         """
-        facts = self.trainer.datamodule.facts  # type: ignore[attr-defined]
-        self._require_fit(facts["observation_shape"], facts["goal_size"], facts["action_names"])
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, GoalEpisodes):
+            made = data.environment
+            self._require_fit(made.observation_shape, made.goal_size, made.action_names)
 
-    def _require_fit(self, shape: Sequence[int], goal_size: int, actions: list[str]) -> None:
+    def _require_fit(self, shape: Sequence[int], goal_size: int, actions: Sequence[str]) -> None:
         own = self.observation_shape, self.goal_size, len(self.action_names)
         if own != (tuple(shape), goal_size, len(actions)):
             raise UsageError(
@@ -245,11 +248,10 @@ class HindsightPolicyGradient(LightningModule):
 
     def on_train_start(self) -> None:
         """The evaluation before the first step."""
-        if self.evaluations or self.trainer.limit_val_batches == 0:
+        data, limit = getattr(self.trainer, "datamodule", None), self.trainer.limit_val_batches
+        if self.evaluations or limit == 0 or not isinstance(data, GoalEpisodes):
             return
-        loader = self.trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
-        limit = self.trainer.limit_val_batches
-        batches = islice(loader, limit if isinstance(limit, int) else None)
+        batches = islice(data.val_dataloader(), limit if isinstance(limit, int) else None)
         returns = torch.cat([Episodes(*batch[1:]).returns for batch in batches])
         self._note(returns)
         for logger in self.loggers:
