@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import describe, today
 
 from zoo.runs import Run, open_run
 from zoo.training import train
@@ -107,7 +108,20 @@ def main() -> None:
     elif options.command == "add":
         add(options.out, open_run(options.run))
     else:
-        show(read(options.out), chosen_rates(read(options.rates)), options.curves)
+        print(
+            "# Hindsight policy gradients: the published protocol\n\n"
+            f"- {today()}; {describe()}; several runs and other work at a time\n"
+            "- `python hpg_table.py search`, `table`, `show`; every run: hpg-runs.csv and "
+            "hpg-rates.csv\n"
+            "- Average performance: the mean of 101 greedy evaluations of 256 episodes, the one "
+            "before training included; std over seeds (population), 95 % bootstrap interval of "
+            "the mean. The paper's figures are remembered, not verified.\n"
+            "- Learning rates, by the rule in hpg_table.py, on seeds that the table does not use, "
+            "with the scores of the rates searched:"
+        )
+        chosen_rates(read(options.rates))
+        print()
+        show(read(options.out), options.curves)
 
 
 def run_once(path: Path, key: Key) -> None:
@@ -192,11 +206,12 @@ def chosen_rates(rows: list[dict[str, str]]) -> dict[str, float]:
                 scores[rate] = statistics.mean(parts)
         if scores:
             chosen[method] = max(scores, key=scores.__getitem__)
-            print(f"{method}: {chosen[method]:g} of", {k: round(v, 3) for k, v in scores.items()})
+            found = ", ".join(f"{rate:g}: {score:.3f}" for rate, score in scores.items())
+            print(f"    - {method}: {chosen[method]:g} ({found})")
     return chosen
 
 
-def show(rows: list[dict[str, str]], rates: dict[str, float], curves: Path | None) -> None:
+def show(rows: list[dict[str, str]], curves: Path | None) -> None:
     """Print the table, and draw the learning curves."""
     head = ("problem", "N", "estimator", "learning rate", "seeds", "average performance", "std")
     head += ("95 % interval", "final", "paper (unverified)", "seconds a run")
