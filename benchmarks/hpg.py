@@ -190,7 +190,9 @@ def peak_memory(count: int) -> float:
     episodes = play(data.environment, lambda goals: model.begin(goals, random), 16, random)
     goals = torch.unique(torch.randint(2, (4 * count, 16)).float(), dim=0)
     goals = torch.cat([active_goals(episodes), goals])[:count]
+    model.max_pairs, usual = 64, model.max_pairs
     model.gain(episodes, goals[:2]).backward()  # what is loaded once
+    model.max_pairs = usual
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model.gain(episodes, goals).backward()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

@@ -58,8 +58,8 @@ def test_the_surrogate_and_its_gradient(
     distinct, state_of = pairs.distinct(states)
     steps, of_goals = values.nonzero(as_tuple=True)
     found = pairs.surrogate(
-        net.joined, net.state_part(distinct), net.goal_part(goals), state_of, actions,
-        (steps, of_goals, values[steps, of_goals]), ACTIONS, max_pairs,
+        net, net.state_part(distinct), net.goal_part(goals), state_of, actions,
+        (steps, of_goals, values[steps, of_goals]), max_pairs,
     )  # fmt: skip
     torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
     for one, other in zip(torch.autograd.grad(found, parameters), gradients, strict=True):
@@ -70,21 +70,18 @@ def test_no_more_pairs_at_once_than_allowed(net: GoalNet, problem: tuple) -> Non
     states, actions, goals, _ = problem
     distinct, state_of = pairs.distinct(states)
     rows: list[int] = []
-
-    def outputs(sums: Tensor) -> Tensor:
-        rows.append(len(sums))
-        return net.joined(sums)
-
-    arguments = outputs, net.state_part(distinct), net.goal_part(goals), state_of
-    pairs.evaluate(*arguments, torch.ones(STEPS, GOALS, dtype=torch.bool), 20, actions)
+    net.head.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+    states, ends = net.state_part(distinct), net.goal_part(goals)
+    everything = torch.ones(STEPS, GOALS, dtype=torch.bool)
+    pairs.evaluate(net.joined, states, ends, state_of, everything, 20, actions)
     assert max(rows) <= 20
-    assert len(rows) >= len(distinct) * GOALS / 20
-    steps, of_goals = torch.ones(STEPS, GOALS).nonzero(as_tuple=True)
+    assert sum(rows) == len(distinct) * GOALS
     rows.clear()
+    steps, of_goals = everything.nonzero(as_tuple=True)
     coefficients = steps, of_goals, torch.ones(len(steps), dtype=torch.float64)
-    pairs.surrogate(*arguments, actions, coefficients, ACTIONS, 20).backward()
+    pairs.surrogate(net, states, ends, state_of, actions, coefficients, 20).backward()
     assert max(rows) <= 20
-    assert sum(rows) == 2 * len(distinct) * GOALS  # computed again in the backward pass
+    assert sum(rows) == len(distinct) * GOALS
 
 
 def test_pictures_are_not_compared() -> None:

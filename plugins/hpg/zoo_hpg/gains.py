@@ -33,13 +33,12 @@ def own_gain(
     states, state_of = pairs.distinct(episodes.observations[mask])
     own = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
     return pairs.surrogate(
-        policy.joined,
+        policy,
         policy.state_part(states),
         policy.goal_part(episodes.goals),
         state_of,
         episodes.actions[mask],
         (torch.arange(len(own), device=own.device), own, found),
-        policy.head.out_features,
         max_pairs,
     )
 
@@ -86,12 +85,11 @@ def hindsight_gain(
     found = estimate(likely, episodes.log_probabilities, rewards, mask, expected)[mask]
     steps, of_goals = found.nonzero(as_tuple=True)
     return pairs.surrogate(
-        policy.joined,
+        policy,
         policy.state_part(states),
         policy.goal_part(goals),
         state_of,
         actions,
         (steps, of_goals, found[steps, of_goals]),
-        policy.head.out_features,
         max_pairs,
     )

@@ -7,10 +7,12 @@ that are asked for. Nothing here knows of episodes: a step is a state and an act
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+
+from zoo_hpg.networks import GoalNet
 
 Outputs = Callable[[Tensor], Tensor]
 """From sums (P, units) of a state's and a goal's part of a net's first layer to its outputs."""
@@ -71,58 +73,69 @@ def evaluate(
 
 
 def surrogate(
-    outputs: Outputs,
+    net: GoalNet,
     state_parts: Tensor,
     goal_parts: Tensor,
     state_of: Tensor,
     actions: Tensor,
     coefficients: tuple[Tensor, Tensor, Tensor],
-    num_actions: int,
     max_pairs: int,
 ) -> Tensor:
     """The sum of coefficients times log-probabilities, whose gradient is the policy's.
 
-    Where it takes more than one chunk, activations are computed again in the backward pass, so
-    that only one chunk of them is held at a time.
+    Where it takes more than one chunk, each chunk's gradient is computed at once and added up, so
+    that the activations of one chunk are held at a time.
 
     Args:
-        outputs: As for ``evaluate``, with gradient.
-        state_parts: As there, with gradient.
+        net: The policy.
+        state_parts: As for ``evaluate``, with gradient.
         goal_parts: As there, with gradient.
         state_of: As there.
         actions: int64 (M,).
         coefficients: Steps int64 (K,), goals int64 (K,) and values (K,).
-        num_actions: Number of actions.
         max_pairs: As there.
 
     Returns:
         A scalar.
     """
     steps, goals, values = coefficients
+    choices = net.head.out_features
     pairs, pair_of = _pairs(state_of[steps], goals, len(state_parts), len(goal_parts))
-    sums = values.new_zeros(len(pairs) * num_actions)
-    sums.index_add_(0, pair_of * num_actions + actions[steps], values)
+    sums = values.new_zeros(len(pairs) * choices)
+    sums.index_add_(0, pair_of * choices + actions[steps], values)
+    chunks, shares = pairs.split(max_pairs), sums.view(-1, choices).split(max_pairs)
 
     def weighted(states: Tensor, goals: Tensor, part: Tensor, weights: Tensor) -> Tensor:
-        scores = outputs(_sums(states, goals, part)).to(values.dtype)  # from half precision
+        scores = net.joined(_sums(states, goals, part)).to(weights.dtype)  # from half precision
         return (scores.log_softmax(1) * weights).sum()
 
-    chunks = pairs.split(max_pairs)
-    shares = sums.view(-1, num_actions).split(max_pairs)
     if len(chunks) == 1:
         return weighted(state_parts, goal_parts, chunks[0], shares[0])
+    behind = [*net.layers.parameters(), *net.head.parameters()]
+    parts = [each.detach().requires_grad_() for each in (state_parts, goal_parts)]
+    gradients = [torch.zeros_like(each) for each in (*parts, *behind)]
     total = values.new_zeros(())
     for chunk, share in zip(chunks, shares, strict=True):
-        total = total + checkpoint(
-            weighted,
-            state_parts,
-            goal_parts,
-            chunk,
-            share,
-            use_reentrant=False,
-            preserve_rng_state=False,
-        )
-    return total
+        with torch.enable_grad():
+            value = weighted(parts[0], parts[1], chunk, share)
+        found = torch.autograd.grad(value, [*parts, *behind])
+        for gradient, more in zip(gradients, found, strict=True):
+            gradient += more
+        total += value.detach()
+    return _WithGradients.apply(total, gradients, state_parts, goal_parts, *behind)
+
+
+class _WithGradients(torch.autograd.Function):
+    """A value of inputs whose gradients are known already."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *inputs: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        return None, None, *(gradient * outer[0] for gradient in ctx.gradients)
 
 
 def _pairs(states: Tensor, goals: Tensor, count: int, width: int) -> tuple[Tensor, Tensor]:
