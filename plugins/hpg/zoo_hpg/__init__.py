@@ -1,0 +1,1 @@
+"""Hindsight policy gradients for the zoo."""

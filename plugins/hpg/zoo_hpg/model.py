@@ -1,0 +1,300 @@
+"""A goal-conditional policy trained by policy gradients with and without hindsight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from zoo.errors import UsageError
+from zoo_hpg import drawing, playing
+from zoo_hpg.baselines import baseline_error
+from zoo_hpg.data import GoalEpisodes
+from zoo_hpg.environments import make_environment
+from zoo_hpg.episodes import Chooser, Episodes
+from zoo_hpg.gains import hindsight_gain, own_gain
+from zoo_hpg.hindsight import active_goals
+from zoo_hpg.inference import Inference
+from zoo_hpg.networks import GoalNet
+
+
+class HindsightPolicyGradient(LightningModule):
+    """A policy over discrete actions, of a state and a goal.
+
+    Rauber, Ummadisingu, Mutz, Schmidhuber: Hindsight Policy Gradients, ICLR 2019. An optimiser
+    step takes a batch of episodes played by the policy as it is. The estimators with hindsight
+    learn from it for every goal that any of its episodes reached. The baseline is a net of state,
+    goal and time, trained on the goals pursued, towards the reward and its own value a step later.
+
+    Args:
+        environment: The environment's name and arguments. Filled in from the data.
+        observation_shape: Of one observation. Filled in from the data.
+        goal_size: Numbers in a goal. Filled in from the data.
+        action_names: The actions' names. Filled in from the data.
+        horizon: T; reaching a goal by the t-th action pays T - t. Filled in from the data.
+        tolerance: A goal is reached where the achieved one is nearer. Filled in from the data.
+        optimal_return: Mean return of the best policy, for pictures. Filled in from the data.
+        estimator: ``gcpg`` without hindsight, ``hpg`` with importance weights per decision,
+            ``weighted-hpg`` with these normalised over the batch's episodes.
+        baseline: Subtract what the baseline net expects.
+        goals_per_episode: Hindsight goals drawn of each episode; 0 takes all.
+        hidden: Units of the hidden layers, of the baseline net too.
+        initialisation: ``normal`` draws the policy's weights with standard deviation 0.01 and
+            the baseline's with 0.001, ``glorot`` from Glorot's uniform distribution.
+        lr: Learning rate of Adam.
+        baseline_lr: That of the baseline net; ``lr`` if None.
+        max_pairs: Pairs of a state and a goal that go through a net at once, which bounds the
+            memory that a step takes.
+
+    Raises:
+        UsageError: the environment has no goals, the net does not fit its observations, or an
+            argument is out of its range.
+    """
+
+    conformance_exempt = {  # noqa: RUF012
+        "overfits-one-batch": "its loss has the policy gradient; the value itself says nothing",
+    }
+    task_arguments = (
+        "environment",
+        "observation_shape",
+        "goal_size",
+        "action_names",
+        "horizon",
+        "tolerance",
+        "optimal_return",
+    )
+
+    def __init__(
+        self,
+        environment: dict[str, Any],
+        observation_shape: list[int],
+        goal_size: int,
+        action_names: list[str],
+        horizon: int,
+        tolerance: float,
+        optimal_return: float | None = None,
+        estimator: Literal["gcpg", "hpg", "weighted-hpg"] = "weighted-hpg",
+        baseline: bool = False,
+        goals_per_episode: int = 0,
+        hidden: list[int] = [256, 256],  # noqa: B006  # read, never written
+        initialisation: Literal["normal", "glorot"] = "normal",
+        lr: float = 0.001,
+        baseline_lr: float | None = None,
+        max_pairs: int = 4096,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.environment, self.action_names = environment, action_names
+        self.observation_shape, self.goal_size = tuple(observation_shape), goal_size
+        made = make_environment(environment)
+        self._require_fit(made.observation_shape, made.goal_size, made.action_names)
+        for name, value in (("goals_per_episode", goals_per_episode), ("max_pairs", max_pairs - 1)):
+            if value < 0:
+                raise UsageError(f"{name} is {getattr(self.hparams, name)}, which is too few")
+        self.horizon, self.tolerance = horizon, tolerance
+        self.optimal_return = optimal_return
+        self.estimator, self.goals_per_episode = estimator, goals_per_episode
+        self.lr, self.baseline_lr, self.max_pairs = lr, baseline_lr or lr, max_pairs
+        normal = initialisation == "normal"
+        self.policy = GoalNet(
+            self.observation_shape, goal_size, len(action_names), hidden, 0.01 if normal else None
+        )
+        self.baseline: GoalNet | None = None
+        if baseline:
+            if len(self.observation_shape) > 1:
+                raise UsageError("the baseline net takes no pictures; leave model.baseline false")
+            inputs = (self.observation_shape[0] + 1,)
+            self.baseline = GoalNet(inputs, goal_size, 1, hidden, 0.001 if normal else None)
+        self.train_return = MeanMetric()
+        self.evaluations: list[float] = []
+        """Mean returns of all evaluations so far, the one before training first."""
+
+    def setup(self, stage: str) -> None:
+        """Refuse data whose environment is another than the net was made for.
+
+        Raises:
+            UsageError: observations, goals or actions differ.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, GoalEpisodes):
+            made = data.environment
+            self._require_fit(made.observation_shape, made.goal_size, made.action_names)
+
+    def _require_fit(self, shape: Sequence[int], goal_size: int, actions: Sequence[str]) -> None:
+        own = self.observation_shape, self.goal_size, len(self.action_names)
+        if own != (tuple(shape), goal_size, len(actions)):
+            raise UsageError(
+                f"the policy net is made for observations of {own[0]}, goals of {own[1]} numbers "
+                f"and {own[2]} actions, which does not fit the environment's {tuple(shape)}, "
+                f"{goal_size} and {len(actions)}: leave these arguments of the model to the data, "
+                "and train one for each environment"
+            )
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """What other actions replace."""
+        return ("policy.head",)
+
+    @property
+    def example_input(self) -> Tensor:
+        return torch.zeros(2, self._observation_size + self.goal_size)
+
+    @property
+    def _observation_size(self) -> int:
+        return int(torch.tensor(self.observation_shape).prod())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits (N, actions) for observations, flattened, each followed by its goal (N, ...)."""
+        observations = inputs[:, : self._observation_size]
+        shaped = observations.reshape(len(inputs), *self.observation_shape)
+        return self.policy(shaped, inputs[:, self._observation_size :])
+
+    # Acting
+
+    def begin(self, goals: Tensor, random: torch.Generator | None, greedy: bool = False) -> Chooser:
+        """What chooses the actions of episodes, by the policy as it is now.
+
+        Args:
+            goals: (N, D), of the episodes.
+            random: Actions are drawn from it.
+            greedy: Take the likeliest action instead.
+        """
+        policy = Inference(self.policy)
+        with torch.no_grad():
+            goal_parts = policy.goal_part(goals)
+
+        def choose(observations: Tensor) -> tuple[Tensor, Tensor]:
+            scores = policy.outputs(policy.state_part(observations) + goal_parts).log_softmax(1)
+            if greedy:
+                actions = scores.argmax(1, keepdim=True)
+            else:
+                actions = torch.multinomial(scores.exp(), 1, generator=random)
+            return actions[:, 0], scores.gather(1, actions)[:, 0]
+
+        return choose
+
+    def play(
+        self,
+        folder: Path | None,
+        *,
+        goal: str | None = None,
+        episodes: int = 5,
+        greedy: bool = True,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Play episodes.
+
+        Args:
+            folder: Where the picture or animation is written.
+            goal: The goal to reach, numbers with commas between, such as 3,7; drawn anew for each
+                episode without.
+            episodes: How many.
+            greedy: Always take the likeliest action; false draws actions, as in training.
+            seed: Seed of starts, drawn goals and chance.
+        """
+        return playing.play_to_goal(self, folder, goal, episodes, greedy, seed)
+
+    # Learning
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        episodes = Episodes(*batch)
+        loss = -self.gain(episodes)
+        self.train_return.update(episodes.returns.mean())
+        if self.baseline is not None:
+            loss = loss + baseline_error(self.baseline, episodes)
+        return loss
+
+    def gain(self, episodes: Episodes, goals: Tensor | None = None) -> Tensor:
+        """What the policy climbs, by the estimator of this model.
+
+        Args:
+            episodes: Played by the policy as it is.
+            goals: Hindsight goals (G, D); the active ones, or a draw of them, if None.
+        """
+        if self.estimator == "gcpg":
+            return own_gain(self.policy, episodes, self.baseline, self.max_pairs)
+        if goals is None:
+            goals = active_goals(episodes, self.goals_per_episode)
+        return hindsight_gain(
+            self.policy,
+            episodes,
+            goals,
+            self.estimator,
+            self.horizon,
+            self.tolerance,
+            self.baseline,
+            self.max_pairs,
+        )
+
+    def on_train_epoch_end(self) -> None:
+        # Logged once an epoch: self.log takes as long as a small step.
+        self.log("train/return", self.train_return)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        groups = [{"params": list(self.policy.parameters()), "lr": self.lr}]
+        if self.baseline is not None:
+            groups.append({"params": list(self.baseline.parameters()), "lr": self.baseline_lr})
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.Adam(groups, lr=self.lr, fused=fused)
+
+    # Measuring
+
+    def on_train_start(self) -> None:
+        """The evaluation before the first step."""
+        data, limit = getattr(self.trainer, "datamodule", None), self.trainer.limit_val_batches
+        if self.evaluations or limit == 0 or not isinstance(data, GoalEpisodes):
+            return
+        batches = islice(data.val_dataloader(), limit if isinstance(limit, int) else None)
+        returns = torch.cat([Episodes(*batch[1:]).returns for batch in batches])
+        self._note(returns)
+        for logger in self.loggers:
+            logger.log_metrics({"val/return": self.evaluations[0]}, 0)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        returns = Episodes(*batch[1:]).returns
+        self._evaluated.append(returns)
+        count = len(returns)
+        self.log("val/return", returns.mean(), batch_size=count, prog_bar=True, sync_dist=True)
+
+    def on_validation_epoch_start(self) -> None:
+        self._evaluated: list[Tensor] = []
+
+    def on_validation_epoch_end(self) -> None:
+        """The average performance: the mean of all evaluations so far."""
+        if self.trainer.sanity_checking or not self._evaluated:
+            return
+        self._note(torch.cat(self._evaluated))
+        average = sum(self.evaluations) / len(self.evaluations)
+        self.log("val/average_return", average, batch_size=1)
+
+    def _note(self, returns: Tensor) -> None:
+        """Add the mean over all processes to the evaluations."""
+        gathered = self.all_gather(returns.mean())
+        self.evaluations.append(float(torch.as_tensor(gathered).mean()))
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        returns = Episodes(*batch[1:]).returns
+        values = {"test/return": returns.mean(), "test/success": (returns > 0).float().mean()}
+        self.log_dict(values, batch_size=len(returns), sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["evaluations"] = self.evaluations
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.evaluations = list(checkpoint["evaluations"])
+
+    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+        """The learning curve, if this module was trained, and episodes of a test batch."""
+        episodes = Episodes(*(each.cpu() for each in batch[1:]))
+        environment = make_environment(self.environment)
+        figures = {"episodes": drawing.draw_episodes(environment, episodes)}
+        if self.evaluations:
+            figures["learning"] = drawing.draw_learning(self.evaluations, self.optimal_return)
+        return figures
