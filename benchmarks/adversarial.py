@@ -11,7 +11,8 @@ is there is not run again. A second process with ``--backwards`` meets the first
 The rule, written down before any target was read:
 
 - Net, optimiser, number of epochs and batch size are those of the recipe
-  lipreading/lipreader-avletters-adversarial, for every condition. They are not tuned here.
+  lipreading/lipreader-avletters-adversarial, for every condition. They are not tuned here; the
+  net's sizes come from trials on repetitions 1 and 2 of all speakers.
 - The speakers are put aside in pairs (1st and 2nd of the sorted names, 3rd and 4th, ...). The
   adversary's settings for both speakers of a pair are chosen on the other six alone: two of
   these stand in for a target (the first and the fourth of them), each with the other five as its
