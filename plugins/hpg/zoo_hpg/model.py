@@ -153,7 +153,7 @@ class HindsightPolicyGradient(LightningModule):
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (N, actions) for observations, flattened, each followed by its goal (N, ...)."""
         observations = inputs[:, : self._observation_size]
-        shaped = observations.reshape(len(inputs), *self.observation_shape)
+        shaped = observations.unflatten(1, self.observation_shape)
         return self.policy(shaped, inputs[:, self._observation_size :])
 
     # Acting
