@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 
 import zoo as package
+from zoo.commands.train_ import next_commands
 from zoo.errors import UsageError
+from zoo.runs import Run
 from zoo.training import train
 
 SHORT = {"trainer.logger": False, "trainer.enable_progress_bar": False, "trainer.max_epochs": 1}
@@ -232,3 +234,17 @@ def test_an_option_or_no_file_for_a_model_that_reads_files(
     done = zoo("predict", model)
     assert done.status == 2
     assert "name the files or folders" in done.err
+
+
+def test_what_to_try_next_fits_the_model(
+    player: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    from zoo_toy.model import ToyNet
+
+    use, finetune, export = next_commands(Run(player))
+    assert use == f"zoo predict {player} --out predictions"
+    assert "YOUR-DATA" not in finetune
+    assert export.startswith("zoo export")
+    monkeypatch.setattr(ToyNet, "not_exportable", "it only plays", raising=False)
+    assert next_commands(Run(player)) == [use, finetune]
+    assert f"zoo predict {model} YOUR-FILES" in next_commands(Run(model))[0]

@@ -144,9 +144,9 @@ def read_options(cls: type, method: str, values: Mapping[str, Any]) -> dict[str,
         option = "--" + key.replace("_", "-")
         if key not in known:
             near = nearest(key, known, 1).strip("'")
-            hint = f"did you mean --{near.replace('_', '-')}" if near else "there are "
-            there = ", ".join("--" + name.replace("_", "-") for name in known)
-            problems.append(f"there is no option {option}; {hint if near else hint + there}?")
+            there = ", ".join("--" + name.replace("_", "-") for name in known) or "none"
+            hint = f"did you mean --{near.replace('_', '-')}?" if near else f"there are: {there}"
+            problems.append(f"there is no option {option}; {hint}")
             continue
         parser = _parser()
         _add_options(parser, cls, method, set(known) - {key})

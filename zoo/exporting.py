@@ -118,7 +118,7 @@ def _real_inputs(model: Any, bundle: Any, files: Sequence[str | Path]) -> tuple[
         found = find_files(files, model.input_suffixes)
         return torch.stack([model.read_file(path) for path in found]), "the files given"
     if hasattr(model, "real_inputs"):
-        return model.real_inputs(), "states of an episode that the model played"
+        return model.real_inputs(), "inputs that the model gives itself"
     try:
         data = experiment_of(bundle, {"data.batch_size": 16}).build_data()
         data.prepare_data()

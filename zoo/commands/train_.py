@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from zoo.runs import Run
 
 
+_OTHER_DATA = "--data NAME --data.root YOUR-DATA   (zoo list datasets)"
+
+
 def add_to(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
@@ -96,13 +99,17 @@ def report(run: Run, as_json: bool) -> None:
 
 
 def next_commands(run: Run) -> list[str]:
-    """Three commands worth trying after a training."""
+    """Commands worth trying after a training: those that its model can be given to."""
     from zoo.registry import registry
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
-    first = f"zoo predict {run.path} YOUR-FILES --out predictions"
-    return [
-        first if hasattr(model, "read_file") else f"zoo test {run.path}",
-        f"zoo finetune {run.path} --data NAME --data.root YOUR-DATA   (zoo list datasets)",
-        f"zoo export {run.path} --format onnx --out model.onnx",
-    ]
+    if hasattr(model, "play"):
+        use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
+    elif hasattr(model, "read_file"):
+        use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
+    else:
+        use, data = f"zoo test {run.path}", _OTHER_DATA
+    found = [use, f"zoo finetune {run.path} {data}"]
+    if not getattr(model, "not_exportable", None):
+        found.append(f"zoo export {run.path} --format onnx --out model.onnx")
+    return found

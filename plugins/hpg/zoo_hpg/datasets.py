@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from zoo_hpg.data import GoalEpisodes
 
 
@@ -91,14 +89,6 @@ class FourRoomsEpisodes(GoalEpisodes):
         )
 
 
-def _without(package: str, extra: str) -> dict[str, str]:
-    """Checks of the kit that need an optional package."""
-    if find_spec(package):
-        return {}
-    reason = f'needs the package {package}: pip install "zoo-hpg[{extra}]"'
-    return dict.fromkeys(("facts-true", "seed-decides-order", "recipe-trains"), reason)
-
-
 class MsPacmanEpisodes(GoalEpisodes):
     """Episodes of Ms. Pac-man with cells of a 14x19 grid as goals; horizon 28.
 
@@ -113,7 +103,6 @@ class MsPacmanEpisodes(GoalEpisodes):
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 
-    conformance_exempt = _without("ale_py", "atari")
     conformance_arguments = {"batch_size": 2, "eval_episodes": 2, "batches_per_epoch": 2}  # noqa: RUF012
     side_by_side = 8  # each has an emulator
 
@@ -147,7 +136,6 @@ class FetchPushEpisodes(GoalEpisodes):
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 
-    conformance_exempt = _without("gymnasium_robotics", "robotics")
     conformance_arguments = {"batch_size": 2, "eval_episodes": 2, "batches_per_epoch": 2}  # noqa: RUF012
     side_by_side = 8  # each has a simulation
 

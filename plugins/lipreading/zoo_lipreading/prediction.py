@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class ClipPrediction:
     probabilities: np.ndarray
 
 
-class ClipReading:
+class ClipReading(ABC):
     """Mixin of a lipreading LightningModule: what ``zoo.prediction`` asks for.
 
     The module has ``label_names``, ``frame_rate`` and ``preprocessing``, the latter two facts of
@@ -87,9 +88,9 @@ class ClipReading:
         """
         return read_clip(Path(path), self.preprocessing, self.frame_rate, self.hears)
 
+    @abstractmethod
     def predict_sample(self, sample: ClipSample) -> ClipPrediction:
         """Read one clip."""
-        raise NotImplementedError
 
     def describe_prediction(self, output: ClipPrediction) -> dict[str, Any]:
         """The text, the least confidence of its words, and the words with times in seconds."""
@@ -177,9 +178,9 @@ class SentenceReading(ClipReading):
     """Mixin of models trained by CTC: ``predict_step`` gives probabilities (N, T, symbols), and
     ``decode_symbols`` what they spell."""
 
+    @abstractmethod
     def decode_symbols(self, log_probabilities: Tensor) -> list[int]:
         """Symbols of one clip, without blanks, from (T, symbols); the model's part."""
-        raise NotImplementedError
 
     def predict_sample(self, sample: ClipSample) -> ClipPrediction:
         video = sample.video[None].to(self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,7 +62,7 @@ class FilePrediction:
     voxel_ml: float | None
 
 
-class VolumePrediction:
+class VolumePrediction(ABC):
     """Mixin of a segmenting LightningModule: what ``zoo.prediction`` asks for.
 
     The module has ``in_channels``, ``num_classes``, ``label_names`` (background first),
@@ -76,6 +77,7 @@ class VolumePrediction:
     hparams: Any
     device: Any
 
+    @abstractmethod
     def probabilities(self, images: Tensor) -> Tensor:
         """Class probabilities of whole images; the model's part.
 
@@ -85,7 +87,6 @@ class VolumePrediction:
         Returns:
             (N, num_classes, *spatial).
         """
-        raise NotImplementedError
 
     @property
     def preprocessing(self) -> dict[str, Any]:

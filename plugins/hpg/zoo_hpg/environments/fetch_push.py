@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.errors import MissingPackage, UsageError
 from zoo_hpg.environments.base import require_numbers
 
 
@@ -103,7 +103,7 @@ class FetchPush:
 
 def _simulation() -> Any:
     if not find_spec("gymnasium_robotics"):
-        raise UsageError('FetchPush needs gymnasium-robotics: pip install "zoo-hpg[robotics]"')
+        raise MissingPackage('FetchPush needs gymnasium-robotics: pip install "zoo-hpg[robotics]"')
     import gymnasium
     import gymnasium_robotics
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.errors import MissingPackage, UsageError
 from zoo_hpg.environments.base import require_numbers
 
 FREE = """\
@@ -114,7 +114,7 @@ class _Game:
 
     def __init__(self) -> None:
         if not find_spec("ale_py"):
-            raise UsageError(
+            raise MissingPackage(
                 'Ms. Pac-man needs ale-py, which is under the GPL: pip install "zoo-hpg[atari]"'
             )
         import ale_py

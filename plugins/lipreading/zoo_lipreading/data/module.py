@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,7 +64,7 @@ class Listing:
     sound: str | None = None
 
 
-class LipDataModule(LightningDataModule):
+class LipDataModule(LightningDataModule, ABC):
     """Base of the lipreading datasets: a subclass says who speaks and which clips there are.
 
     For the batches see ``zoo_lipreading.data.batches``, for the splits
@@ -151,14 +152,15 @@ class LipDataModule(LightningDataModule):
         self.audio = audio
         self._found: tuple[Parts, Normaliser, Facts] | None = None
 
+    @abstractmethod
     def _speakers(self) -> list[str]:
         """Names of all speakers; called first.
 
         Raises:
             UsageError: there is none, with the path and the remedy.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _list(self, speakers: Sequence[str], split: Split) -> Listing:
         """Find the clips; called once.
 
@@ -169,7 +171,6 @@ class LipDataModule(LightningDataModule):
         Raises:
             UsageError: something is missing or inconsistent.
         """
-        raise NotImplementedError
 
     def _named_splits(self, speakers: Sequence[str]) -> Mapping[str, Split]:
         """Further splits, by name."""

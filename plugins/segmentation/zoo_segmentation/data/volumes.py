@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -92,7 +93,7 @@ def parts_of(count: int, test_fraction: float, val_fraction: float) -> list[int]
     return [int(part) for part in parts]
 
 
-class VolumeDataModule(LightningDataModule):
+class VolumeDataModule(LightningDataModule, ABC):
     """Base of the volume datasets: a subclass says in `_list` what there is and how to read it.
 
     A training batch is ``{"image": float32 (N, C, *spatial), "label": int64 (N, 1, *spatial)}``;
@@ -210,13 +211,13 @@ class VolumeDataModule(LightningDataModule):
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._found: tuple[dict[int, list[Volume]], Facts] | None = None
 
+    @abstractmethod
     def _list(self) -> Listing:
         """Find the cases under ``root``; called once.
 
         Raises:
             UsageError: something is missing or inconsistent.
         """
-        raise NotImplementedError
 
     def _preprocess(self, image: np.ndarray) -> np.ndarray:
         """From a file's (C, *spatial) values to the model's, at the training spacing."""

@@ -158,7 +158,7 @@ def _as_is(batch: T) -> T:
     return batch
 
 
-class ImageDataModule(LightningDataModule):
+class ImageDataModule(LightningDataModule, ABC):
     """Base of the image datasets: a subclass says in `_load` what was found, and that is all.
 
     Batches are ``(images, labels)``: uint8 (N, C, H, W) and int64 (N,).
@@ -205,13 +205,13 @@ class ImageDataModule(LightningDataModule):
         self.split = split
         self._found: tuple[dict[int, LabelledImages], Facts] | None = None
 
+    @abstractmethod
     def _load(self) -> Found:
         """Read the data under ``root``; called once.
 
         Raises:
             UsageError: something is missing, unreadable or inconsistent.
         """
-        raise NotImplementedError
 
     def _read(self) -> tuple[dict[int, LabelledImages], Facts]:
         if self._found is None:
