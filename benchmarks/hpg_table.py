@@ -65,17 +65,20 @@ PAPER = {  # HPG, GCPG, HPG+B, GCPG+B; remembered from the paper and not verifie
 # published grid, the one rate of an estimator is that with the greatest score. The score of a
 # rate is the mean over the two problems of SEARCHED, each as a fraction of the best possible
 # return, of (mean - standard deviation) of the average performance over the seeds of
-# SEARCH_SEEDS, which the table does not use. With a baseline, both nets take the rate of the
-# estimator without.
+# SEARCH_SEEDS, which the table does not use. With a baseline, the policy takes the rate of the
+# estimator without, and the baseline net that of BASELINE_RATES with the greatest score.
 RATES = (0.005, 0.001, 0.0005)
+BASELINE_RATES = (0.001, 0.0001, 0.00005)
 SEARCHED = (("empty-room", 16), ("bitflip8", 2))
 SEARCH_SEEDS = (101, 102)
 
 FIELDS = (
-    "problem", "episodes", "method", "lr", "seed", "average_return", "final_return", "seconds",
-    "curve",
+    "problem", "episodes", "method", "lr", "baseline_lr", "seed", "average_return", "final_return",
+    "seconds", "curve",
 )  # fmt: skip
-Key = tuple[str, int, str, float, int]
+Rates = tuple[float, float | None]
+"""Of the policy and of the baseline net, if there is one."""
+Key = tuple[str, int, str, float, float | None, int]
 
 
 def main() -> None:
@@ -92,19 +95,14 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, help="a folder for pictures")
     options = parser.parse_args()
     if options.command == "search":
-        for rate in RATES:
-            for problem, episodes in SEARCHED:
-                for method in ("weighted-hpg", "gcpg"):
-                    for seed in SEARCH_SEEDS:
-                        run_once(options.out, (problem, episodes, method, rate, seed))
+        search(options.out)
     elif options.command == "table":
         rates = chosen_rates(read(options.rates))
         everything = [f"{p}/{n}/{method}" for method in METHODS for p, n in BATCHES]
         for seed in range(1, options.seeds + 1):
             for wanted in options.only or everything:
                 problem, episodes, method = wanted.split("/")
-                rate = rates[method.removesuffix("+b")]
-                run_once(options.out, (problem, int(episodes), method, rate, seed))
+                run_once(options.out, (problem, int(episodes), method, *rates[method], seed))
     elif options.command == "add":
         add(options.out, open_run(options.run))
     else:
@@ -124,11 +122,28 @@ def main() -> None:
         show(read(options.out), options.curves)
 
 
+def search(path: Path) -> None:
+    """Try the rates, first of the policy, then of the baseline nets."""
+    for plain in ("weighted-hpg", "gcpg"):
+        for rate in RATES:
+            _try(path, plain, (rate, None))
+    chosen = chosen_rates(read(path))
+    for plain in ("weighted-hpg", "gcpg"):
+        for baseline_rate in BASELINE_RATES:
+            _try(path, f"{plain}+b", (chosen[plain][0], baseline_rate))
+
+
+def _try(path: Path, method: str, rates: Rates) -> None:
+    for problem, episodes in SEARCHED:
+        for seed in SEARCH_SEEDS:
+            run_once(path, (problem, episodes, method, *rates, seed))
+
+
 def run_once(path: Path, key: Key) -> None:
     """Train by that key and add a row, unless there is one."""
     if key in {key_of(row) for row in read(path)}:
         return
-    problem, episodes, method, rate, seed = key
+    problem, episodes, method, rate, baseline_rate, seed = key
     dataset, arguments, _ = PROBLEMS[problem]
     changes: dict[str, Any] = {
         "data.name": dataset,
@@ -137,6 +152,7 @@ def run_once(path: Path, key: Key) -> None:
         **{f"data.{name}": value for name, value in arguments.items()},
         **{f"model.{name}": value for name, value in METHODS[method].items()},
         "model.lr": rate,
+        "model.baseline_lr": baseline_rate,
         "seed": seed,
         "trainer.max_epochs": 100,
         "trainer.enable_progress_bar": False,
@@ -154,8 +170,11 @@ def add(path: Path, run: Run) -> None:
         for name, (dataset, arguments, _) in PROBLEMS.items()
         if dataset == run.recipe.data_name and arguments.items() <= data.items()
     )
-    method = str(model["estimator"]) + "+b" * bool(model.get("baseline"))
-    key = (problem, int(data["batch_size"]), method, float(model["lr"]), run.recipe.seed)
+    with_baseline = bool(model.get("baseline"))
+    method = str(model["estimator"]) + "+b" * with_baseline
+    lr = float(model["lr"])
+    baseline_lr = float(model.get("baseline_lr") or lr) if with_baseline else None
+    key = (problem, int(data["batch_size"]), method, lr, baseline_lr, run.recipe.seed)
     curve = torch.load(run.checkpoint, weights_only=True)["evaluations"]
     batches = 100 * int(data["batches_per_epoch"])
     assert (len(curve), batches) == (101, BATCHES[key[:2]]), "that is not the protocol"
@@ -181,34 +200,43 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def key_of(row: dict[str, str]) -> Key:
     """What a row is of."""
-    numbers = int(row["episodes"]), row["method"], float(row["lr"]), int(row["seed"])
-    return row["problem"], *numbers
+    rates = float(row["lr"]), float(row["baseline_lr"]) if row["baseline_lr"] else None
+    return row["problem"], int(row["episodes"]), row["method"], *rates, int(row["seed"])
 
 
-def chosen_rates(rows: list[dict[str, str]]) -> dict[str, float]:
-    """The rate of each estimator by the rule above; only rates with all their runs count."""
-    chosen: dict[str, float] = {}
-    for method in ("weighted-hpg", "gcpg"):
-        scores = {}
-        for rate in RATES:
-            parts = []
-            for problem, episodes in SEARCHED:
-                found = {
-                    int(row["seed"]): float(row["average_return"])
-                    for row in rows
-                    if key_of(row)[:4] == (problem, episodes, method, rate)
-                }
-                if set(SEARCH_SEEDS) <= found.keys():
-                    values = [found[seed] for seed in SEARCH_SEEDS]
-                    low = statistics.mean(values) - statistics.pstdev(values)
-                    parts.append(low / PROBLEMS[problem][2])
-            if len(parts) == len(SEARCHED):
-                scores[rate] = statistics.mean(parts)
+def chosen_rates(rows: list[dict[str, str]]) -> dict[str, Rates]:
+    """The rates of each method by the rule above; only rates with all their runs count."""
+    chosen: dict[str, Rates] = {}
+    for method in METHODS:
+        tried = {key_of(row)[3:5] for row in rows if row["method"] == method}
+        found = {rates: score_of(rows, method, rates) for rates in tried}
+        scores = {rates: score for rates, score in found.items() if score is not None}
         if scores:
             chosen[method] = max(scores, key=scores.__getitem__)
-            found = ", ".join(f"{rate:g}: {score:.3f}" for rate, score in scores.items())
-            print(f"    - {method}: {chosen[method]:g} ({found})")
+            told = sorted(scores.items(), key=lambda each: -each[1])
+            print(f"    - {method}: " + "; ".join(f"{named(r)} ({s:.3f})" for r, s in told))
     return chosen
+
+
+def score_of(rows: list[dict[str, str]], method: str, rates: Rates) -> float | None:
+    """The score of rates; None unless all their runs are there."""
+    parts = []
+    for problem, episodes in SEARCHED:
+        found = {
+            int(row["seed"]): float(row["average_return"])
+            for row in rows
+            if key_of(row)[:5] == (problem, episodes, method, *rates)
+        }
+        if not set(SEARCH_SEEDS) <= found.keys():
+            return None
+        values = [found[seed] for seed in SEARCH_SEEDS]
+        parts.append((statistics.mean(values) - statistics.pstdev(values)) / PROBLEMS[problem][2])
+    return statistics.mean(parts)
+
+
+def named(rates: Rates) -> str:
+    """Rates as a text: of the policy, and of the baseline net if there is one."""
+    return " / ".join(f"{rate:g}" for rate in rates if rate is not None)
 
 
 def show(rows: list[dict[str, str]], curves: Path | None) -> None:
@@ -228,8 +256,9 @@ def show(rows: list[dict[str, str]], curves: Path | None) -> None:
             low, high = bootstrap_interval(values)
             final = statistics.mean(float(row["final_return"]) for row in own)
             seconds = statistics.mean(float(row["seconds"]) for row in own)
+            rates = named(key_of(own[0])[3:5])
             print(
-                f"{start} {own[0]['lr']} | {len(own)} | {statistics.mean(values):.2f} | "
+                f"{start} {rates} | {len(own)} | {statistics.mean(values):.2f} | "
                 f"{statistics.pstdev(values):.2f} | {low:.2f} to {high:.2f} | {final:.2f} | "
                 f"{paper} | {seconds:.0f} |"
             )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo_hpg import pairs
 from zoo_hpg.inference import Inference
-from zoo_hpg.networks import GoalNet
+from zoo_hpg.networks import GoalNet, log_probabilities
 
 STEPS, GOALS, ACTIONS = 50, 7, 4
 
@@ -130,3 +130,12 @@ def test_pictures() -> None:
     assert net(pictures, torch.zeros(2, 2)).shape == (2, 4)
     bound = (6 / (3136 + 2 + 32)) ** 0.5
     assert 0.9 * bound < net.from_goal.weight.abs().max() <= bound
+
+
+def test_probabilities_have_a_lower_bound() -> None:
+    scores = torch.tensor([[0.0, -40.0, -5.0]], requires_grad=True)
+    logs = log_probabilities(scores)
+    wanted = torch.log(torch.softmax(scores.detach().double(), 1) + 1e-12)
+    torch.testing.assert_close(logs.double(), wanted, rtol=1e-6, atol=1e-6)
+    (gradient,) = torch.autograd.grad(logs[0, 1], scores)  # nothing pushes it further away
+    assert gradient.abs().max() < 1e-4

@@ -22,7 +22,7 @@ from zoo_hpg.episodes import Chooser, Episodes
 from zoo_hpg.gains import hindsight_gain, own_gain
 from zoo_hpg.hindsight import active_goals
 from zoo_hpg.inference import Inference
-from zoo_hpg.networks import GoalNet
+from zoo_hpg.networks import GoalNet, log_probabilities
 
 
 class HindsightPolicyGradient(LightningModule):
@@ -171,7 +171,8 @@ class HindsightPolicyGradient(LightningModule):
             goal_parts = policy.goal_part(goals)
 
         def choose(observations: Tensor) -> tuple[Tensor, Tensor]:
-            scores = policy.outputs(policy.state_part(observations) + goal_parts).log_softmax(1)
+            outputs = policy.outputs(policy.state_part(observations) + goal_parts)
+            scores = log_probabilities(outputs)
             if greedy:
                 actions = scores.argmax(1, keepdim=True)
             else:

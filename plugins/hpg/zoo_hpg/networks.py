@@ -13,6 +13,18 @@ from zoo.errors import UsageError
 
 IMAGE = 84
 """Side that pictures are brought to, in pixels."""
+LEAST = 1e-12
+"""Added to the probability of each action, as the authors' code does."""
+
+
+def log_probabilities(scores: Tensor) -> Tensor:
+    """Logarithms of the softmax over the last axis, of which none is below that of ``LEAST``.
+
+    With a baseline, the hindsight estimators also push actions away that the policy would never
+    take for a goal. Without the bound nothing ends that: their scores run off and spoil the net
+    for all others.
+    """
+    return (scores.softmax(-1) + LEAST).log()
 
 
 class GoalNet(nn.Module):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo_hpg.networks import GoalNet
+from zoo_hpg.networks import GoalNet, log_probabilities
 
 Outputs = Callable[[Tensor], Tensor]
 """From sums (P, units) of a state's and a goal's part of a net's first layer to its outputs."""
@@ -67,7 +67,7 @@ def evaluate(
         if choice is None:
             found[steps, goals] = torch.cat(said)[pair_of, 0]
         else:
-            table = torch.cat([each.log_softmax(1) for each in said])
+            table = torch.cat([log_probabilities(each) for each in said])
             found[steps, goals] = table[pair_of, choice[steps]]
     return found
 
@@ -107,7 +107,7 @@ def surrogate(
 
     def weighted(states: Tensor, goals: Tensor, part: Tensor, weights: Tensor) -> Tensor:
         scores = net.joined(_sums(states, goals, part)).to(weights.dtype)  # from half precision
-        return (scores.log_softmax(1) * weights).sum()
+        return (log_probabilities(scores) * weights).sum()
 
     if len(chunks) == 1:
         return weighted(state_parts, goal_parts, chunks[0], shares[0])
