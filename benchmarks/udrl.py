@@ -2,14 +2,14 @@
 
     python benchmarks/udrl.py [--agent udrl-lunarlander] [--epochs 1] [--repeats 3] [--threads 1]
 
-One repeat is an epoch of the recipe udrl/lunarlander: iterations of 20 episodes and 100 batches
-of 768, then a validation of 100 episodes, by a trained agent (a run, bundle or checkpoint) whose
-episodes also fill the replay at the beginning, so that they are as long as in the midst of a
-training. The straightforward loop does the same with the same net: one environment, one
-observation at a time, the replay a sorted list of Python lists, a batch gathered by a loop. The
-repeats alternate, so that a busy machine slows both; printed are medians, in seconds of the
-clock and of the processor. On a machine that does other things the latter are those to look at.
-Ten million steps are projected from them. The result is written to benchmarks/results/udrl.md.
+One repeat is an epoch of the recipe udrl/lunarlander: iterations of episodes and batches, then a
+validation of 100 episodes, by a trained agent (a run, bundle or checkpoint) whose episodes also
+fill the replay at the beginning, so that they are as long as in the midst of a training. The
+straightforward loop does the same with the same net: one environment, one observation at a time,
+the replay a sorted list of Python lists, a batch gathered by a loop. The repeats alternate, so
+that a busy machine slows both; printed are medians, in seconds of the clock and of the processor.
+On a machine that does other things the latter are those to look at. Ten million steps are
+projected from them. The result is written to benchmarks/results/udrl.md.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/udrl_returns.py RECIPE RUN [RUN ...] --picture docs/pictures/NAME.png
 
-Prints a table for benchmarks/results/udrl-returns.md and draws the validation's returns over
-environment steps: mean over seeds with a 95 % bootstrap interval, the recipe's figure beside.
+Prints a table for benchmarks/results/udrl-returns.md, with the mean of the last LAST validations
+beside that of the tested agent, as a single validation is noisy. Draws the validation's returns
+over environment steps: mean over seeds with a 95 % bootstrap interval, the recipe's figure beside.
 A run that was cut has no test yet.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from zoo.recipes import read_recipe
 from zoo.runs import Run, open_run
 from zoo_rl.figures import learning_curve
 from zoo_rl.statistics import bootstrap_interval
+
+LAST = 10
 
 
 def validations(run: Run) -> list[dict[str, float]]:
@@ -47,23 +51,27 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = [open_run(path) for path in arguments.runs]
     value = read_recipe(arguments.recipe).about["figure"]["value"]
-    print("| seed | environment steps | last validation | `test/return` | minutes |")
-    print("|---|---|---|---|---|")
-    curves, tested = [], []
+    head = ("seed", "environment steps", "last validation", f"mean of the last {LAST}")
+    print("| " + " | ".join([*head, "`test/return`", "minutes"]) + " |")
+    print("|---" * 6 + "|")
+    curves, tested, ends = [], [], []
     for run in runs:
         rows = validations(run)
         curves.append([(row["train/env_steps"], row["val/return"]) for row in rows])
         figures_ = run.metrics if run.finished else {}
         tested += [figures_["test/return"]] if run.finished else []
+        ends.append(statistics.mean(row["val/return"] for row in rows[-LAST:]))
         steps = rows[-1]["train/env_steps"]
         print(
-            f"| {run.recipe.seed} | {steps:,.0f} | {shown(rows[-1], 'val')} "
+            f"| {run.recipe.seed} | {steps:,.0f} | {shown(rows[-1], 'val')} | {ends[-1]:.1f} "
             f"| {shown(figures_, 'test')} | {run.environment['fit_seconds'] / 60:.1f} |"
         )
     if len(tested) == len(runs):
-        low, high = bootstrap_interval(tested)
-        mean = sum(tested) / len(tested)
-        print(f"| mean of {len(runs)} | | | {mean:.1f} ({low:.1f} to {high:.1f}) | |")
+        means = []
+        for values in (ends, tested):
+            low, high = bootstrap_interval(values)
+            means.append(f"{statistics.mean(values):.1f} ({low:.1f} to {high:.1f})")
+        print(f"| mean of {len(runs)} | | | {means[0]} | {means[1]} | |")
     figure = learning_curve(
         {arguments.recipe: curves},
         {f"to reach: {value:g}": value},

@@ -53,6 +53,6 @@ def zoo_checkpoints() -> list[Checkpoint]:
         Checkpoint(
             "udrl-lunarlander",
             "zoo_udrl:checkpoints/udrl-lunarlander",
-            "A beginner at LunarLander: 0.7 of ten million steps, test return 10",
+            "Lands on the moon, with the return commanded",
         ),
     ]
