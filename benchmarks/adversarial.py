@@ -33,7 +33,6 @@ Added after the table had been seen, because the baseline had hardly learnt its 
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
 import itertools
 import math
@@ -46,6 +45,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from machine import describe, today
+from rows import add_row, read_rows
 
 from zoo.metrics_log import figures_of
 from zoo.recipes import check, override, read_recipe
@@ -194,30 +194,12 @@ def chosen(rows: list[dict[str, str]], group: str) -> str:
     return max(ADVERSARIAL, key=lambda candidate: statistics.mean(found[candidate]))
 
 
-def read_rows() -> list[dict[str, str]]:
-    """Every run so far."""
-    if not ROWS.is_file():
-        return []
-    with ROWS.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_row(row: dict[str, Any]) -> None:
-    """Add a run in one write, so that two processes may share the file."""
-    new = not ROWS.is_file()
-    with ROWS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def work(stage: str, backwards: bool, seconds: float) -> bool:
     """Run what is not there yet, looking again before each run; False if time ran out."""
     quiet_lightning()
     torch.set_num_threads(1)
     if stage == "table":
-        plan = list(plan_table(read_rows()))
+        plan = list(plan_table(read_rows(ROWS)))
     else:
         plan = list(plan_choose() if stage == "choose" else plan_longer())
     for key, arguments in reversed(plan) if backwards else plan:
@@ -227,14 +209,16 @@ def work(stage: str, backwards: bool, seconds: float) -> bool:
             return False
         found = run(**arguments)
         if not is_done(key):
-            write_row({**key, **{name: f"{value:.4f}" for name, value in found.items()}})
+            add_row(
+                ROWS, COLUMNS, {**key, **{name: f"{value:.4f}" for name, value in found.items()}}
+            )
             print(*key.values(), *(f"{value:.3f}" for value in found.values()), flush=True)
     return True
 
 
 def is_done(key: dict[str, Any]) -> bool:
     """Whether a run has its row."""
-    return any(all(row[name] == str(key[name]) for name in _KEY) for row in read_rows())
+    return any(all(row[name] == str(key[name]) for name in _KEY) for row in read_rows(ROWS))
 
 
 def interval(values: list[float]) -> str:
@@ -253,7 +237,7 @@ _T = (math.nan, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306)
 
 def report() -> str:
     """The tables, in Markdown."""
-    rows = read_rows()
+    rows = read_rows(ROWS)
     seconds = sum(float(row["seconds"]) for row in rows)
     lines = [
         f"{today()}; {describe()}; {len(rows)} runs, {seconds / 60:.0f} minutes of one core.",

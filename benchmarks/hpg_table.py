@@ -12,7 +12,6 @@ again. A run of seed 101 or above is one of the search for the learning rate.
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import torch
 from machine import describe, today
+from rows import add_row, read_rows
 
 from zoo.runs import Run, open_run
 from zoo.training import train
@@ -97,7 +97,7 @@ def main() -> None:
     if options.command == "search":
         search(options.out)
     elif options.command == "table":
-        rates = chosen_rates(read(options.rates))
+        rates = chosen_rates(read_rows(options.rates))
         everything = [f"{p}/{n}/{method}" for method in METHODS for p, n in BATCHES]
         for seed in range(1, options.seeds + 1):
             for wanted in options.only or everything:
@@ -117,9 +117,9 @@ def main() -> None:
             "- Learning rates, by the rule in hpg_table.py, on seeds that the table does not use, "
             "with the scores of the rates searched:"
         )
-        chosen_rates(read(options.rates))
+        chosen_rates(read_rows(options.rates))
         print()
-        show(read(options.out), options.curves)
+        show(read_rows(options.out), options.curves)
 
 
 def search(path: Path) -> None:
@@ -127,7 +127,7 @@ def search(path: Path) -> None:
     for plain in ("weighted-hpg", "gcpg"):
         for rate in RATES:
             _try(path, plain, (rate, None))
-    chosen = chosen_rates(read(path))
+    chosen = chosen_rates(read_rows(path))
     for plain in ("weighted-hpg", "gcpg"):
         for baseline_rate in BASELINE_RATES:
             _try(path, f"{plain}+b", (chosen[plain][0], baseline_rate))
@@ -141,7 +141,7 @@ def _try(path: Path, method: str, rates: Rates) -> None:
 
 def run_once(path: Path, key: Key) -> None:
     """Train by that key and add a row, unless there is one."""
-    if key in {key_of(row) for row in read(path)}:
+    if key in {key_of(row) for row in read_rows(path)}:
         return
     problem, episodes, method, rate, baseline_rate, seed = key
     dataset, arguments, _ = PROBLEMS[problem]
@@ -181,21 +181,8 @@ def add(path: Path, run: Run) -> None:
     row = dict(zip(FIELDS, (*key, statistics.mean(curve), curve[-1]), strict=False))
     row["seconds"] = round(run.environment["fit_seconds"])
     row["curve"] = " ".join(f"{value:.3f}" for value in curve)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow({**row, "average_return": f"{row['average_return']:.4f}"})
+    add_row(path, FIELDS, {**row, "average_return": f"{row['average_return']:.4f}"})
     print({k: v for k, v in row.items() if k != "curve"}, flush=True)
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def key_of(row: dict[str, str]) -> Key:

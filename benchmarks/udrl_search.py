@@ -20,6 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rows import add_row, read_rows
+
 from zoo.training import train
 
 # The rule. Candidates are the settings of a public implementation, which the recipes had before,
@@ -90,19 +92,11 @@ def candidates(recipe: str) -> list[dict[str, Any]]:
     return [{**PUBLIC[recipe], **PUBLIC_OF_BOTH}, *others]
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def scores(path: Path, recipe: str, seed: int) -> dict[int, float]:
     """Of the candidates tried in a round."""
     return {
         int(row["candidate"]): float(row["score"])
-        for row in read(path)
+        for row in read_rows(path)
         if (row["recipe"], int(row["seed"])) == (recipe, seed)
     }
 
@@ -154,12 +148,7 @@ def attempt(
         "seconds": round(seconds),
         "settings": json.dumps(settings),
     }
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    add_row(path, FIELDS, row)
     print(row, flush=True)
 
 
@@ -167,7 +156,7 @@ def show(path: Path) -> None:
     """Print a table of both searches."""
     print("| recipe | candidate | seed | steps | score | last validation | settings |")
     print("|---|---|---|---|---|---|---|")
-    rows = read(path)
+    rows = read_rows(path)
     for row in sorted(rows, key=lambda r: (r["recipe"], int(r["seed"]), -float(r["score"]))):
         settings = {k.partition(".")[2]: v for k, v in json.loads(row["settings"]).items()}
         told = ", ".join(f"{name} {value}" for name, value in settings.items())
