@@ -32,8 +32,8 @@ from zoo.training import train
 # with another seed and from the beginning. The best of the second round is the recipe's. A score is
 # the mean return of the later half of a trial's validations; neither their episodes nor these seeds
 # are in the tables of results. The dense recipe is spared a first round: its second takes the
-# public settings and the best of the sparse recipe's first. What is left out or spared was decided while the
-# first round ran.
+# public settings and the best of the sparse recipe's first. What is left out or spared was
+# decided while the first round ran.
 CANDIDATES, KEPT = 16, 3
 """Of the first round and the second."""
 ROUNDS = ((11, 1_000_000), (12, 3_000_000))
