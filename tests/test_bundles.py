@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -129,6 +130,10 @@ def test_figures_that_are_no_numbers_can_be_kept(toy: Any) -> None:
     run = train("toy/points", {**SHORT, "model.learning_rate": 1e30}, out="run")
     assert run.metrics["test/loss"] != run.metrics["test/loss"]
     assert read_bundle("run").metrics.keys() == run.metrics.keys()
+    assert math.isnan(read_bundle("run").metrics["test/loss"])
+    for file in ("metrics.json", "bundle/bundle.json"):
+        json.loads((run.path / file).read_text(), parse_constant=pytest.fail)
+    assert "| `test/loss` | not a number |" in (run.path / "bundle/README.md").read_text()
 
 
 # Loading

@@ -13,6 +13,7 @@ from zoo.cards import model_card
 from zoo.errors import UsageError, ZooError
 from zoo.files import replace_folder
 from zoo.hub import DESCRIPTION, file_hash, is_file_name, locate
+from zoo.plain_json import figures_from, without_nan
 from zoo.recipes import Experiment, build_model
 from zoo.registry import extras, registry
 from zoo.runs import Run, now
@@ -51,7 +52,7 @@ class Bundle:
     @property
     def metrics(self) -> dict[str, float]:
         """The final figures."""
-        return self.content["metrics"]["values"]
+        return figures_from(self.content["metrics"]["values"])
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def write_bundle(
         "facts": dict(facts),
         "recipe": recipe,
         "metrics": {
-            "values": dict(metrics),
+            "values": without_nan(metrics),
             "command": environment["command"],
             "seed": environment["seed"],
         },

@@ -38,6 +38,7 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
                         "metrics": [
                             {"type": key.removeprefix("test/"), "value": value}
                             for key, value in tests.items()
+                            if value is not None
                         ],
                     }
                 ],
@@ -69,7 +70,7 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
     if content["origin"]:
         lines.append(f"- **Fine-tuned from:** {content['origin'].get('reference')}")
     lines += ["", "## Figures", "", "| figure | value |", "|---|---|"]
-    lines += [f"| `{key}` | {value:.6g} |" for key, value in sorted(tests.items())]
+    lines += [f"| `{key}` | {_text(value)} |" for key, value in sorted(tests.items())]
     if goal:
         lines += [
             "",
@@ -91,3 +92,7 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _text(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.6g}"

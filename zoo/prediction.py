@@ -17,6 +17,7 @@ from zoo.arguments import read_options
 from zoo.bundles import load
 from zoo.errors import UsageError, ZooError
 from zoo.files import write_atomically
+from zoo.plain_json import to_json
 from zoo.runs import require_empty, timed_folder
 
 PAGE = 32
@@ -259,8 +260,7 @@ def _draw(model: Any, page: Sequence[tuple[str, Any, Any]], found: Predictions, 
 
 def _write(folder: Path, found: Predictions) -> None:
     content = {"predictions": found.rows, "failures": found.failures}
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    write_atomically(folder / "predictions.json", (text + "\n").encode())
+    write_atomically(folder / "predictions.json", (to_json(content) + "\n").encode())
     columns = list(dict.fromkeys(key for row in found.rows for key in row)) or ["file"]
     table = io.StringIO()
     writer = csv.DictWriter(table, columns, lineterminator="\n")

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from zoo.errors import UsageError
 from zoo.files import leftovers, write_atomically
+from zoo.plain_json import figures_from, to_json
 from zoo.recipes import Recipe, read_recipe
 
 RUNS = Path("runs")
@@ -74,7 +75,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """The final figures, flat; empty before there are any."""
-        return _read_json(self.path / "metrics.json")
+        return figures_from(_read_json(self.path / "metrics.json"))
 
     @property
     def recipe(self) -> Recipe:
@@ -84,7 +85,7 @@ class Run:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write ``name`` in the folder; what was there before survives a failure."""
-        text = json.dumps(content, indent=2, sort_keys=name == "metrics.json")
+        text = to_json(content, sort_keys=name == "metrics.json")
         write_atomically(self.path / name, (text + "\n").encode())
 
     def note(self, **facts: Any) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 from typing import Any
 
-from zoo.commands.output import console
+from zoo.commands.output import console, show
 from zoo.entries import Recipes
 from zoo.hooks import PLUGIN_API
 from zoo.hub import cache_folder
@@ -28,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     findings = [*versions(), *devices(), *plugins(), cache(), *data_folders()]
     broken = [each for each in findings if each["state"] == "broken"]
     if options.json:
-        print(json.dumps(findings, indent=2, ensure_ascii=False))
+        show(findings, as_json=True)
         return 1 if broken else 0
     styles = {"ok": "green", "broken": "bold red", "disabled": "yellow", "absent": "dim"}
     styles["deprecated"] = "yellow"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
+
+from zoo.commands.output import show
 
 
 def add_to(commands: Any) -> None:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
             "tolerance": done.tolerance,
             "inputs": done.inputs,
         }
-        print(json.dumps([row], indent=2))
+        show([row], as_json=True)
         return
     print(
         f"{done.path}: largest difference from the model {done.difference:.1e} of its largest "

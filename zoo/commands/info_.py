@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
-from zoo.commands.output import console
+from zoo.commands.output import console, show
 from zoo.errors import UsageError
 from zoo.registry import entry_name, nearest, registry
 
@@ -24,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
     """Print every entry of that name; a model and a plugin may share one."""
     found = describe(options.name)
     if options.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        show(found, as_json=True)
         return
     for each in found:
         console().print(f"{each['kind']} {each['name']}", style="bold")

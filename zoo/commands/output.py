@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from zoo.plain_json import to_json
 
 
 def show(
@@ -20,7 +21,7 @@ def show(
         columns: The keys that the table shows; all by default.
     """
     if as_json:
-        print(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        print(to_json(rows))
         return
     from rich import box
     from rich.table import Table

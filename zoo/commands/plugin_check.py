@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     results = list(_results(names))
     failed = [each for each in results if each.outcome == "failed"]
     if options.json:
-        print(json.dumps([dataclasses.asdict(r) for r in results], indent=2, ensure_ascii=False))
+        show([dataclasses.asdict(each) for each in results], as_json=True)
         return 1 if failed else 0
     if not results:
         print("no plugin is installed")

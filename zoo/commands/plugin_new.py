@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from zoo.commands.output import show
 from zoo.scaffolding import TASKS, new_plugin
 
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     folder = new_plugin(options.name, options.task, options.dir)
     if options.json:
         row = {"name": options.name, "task": options.task, "folder": str(folder)}
-        print(json.dumps([row], indent=2))
+        show([row], as_json=True)
         return
     print(f"the plugin {options.name!r} lies in {folder}\nNext:")
     for line in (
