@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from zoo.runs import Run
+from zoo.training import train
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +126,14 @@ def test_torchrun(alone: Run, folder: Path) -> None:
     found = run(*HALVES, out=folder / "torchrun", module=torchrun)
     assert_alike(found, alone)
     assert found.path.with_suffix(".log").read_text().count("Next:") == 1
+
+
+def test_no_connection_is_left_open(toy: Any) -> None:
+    """A process that exits with one can abort, and torchrun then stops the others."""
+    settings = {"devices": 1, "strategy": "ddp", "accelerator": "cpu", "max_epochs": 1}
+    run = train("toy/points", {f"trainer.{name}": value for name, value in settings.items()})
+    assert run.finished
+    assert not torch.distributed.is_initialized()
 
 
 def test_killed_and_resumed_by_one(folder: Path) -> None:

@@ -83,8 +83,9 @@ class Stop(Callback):
 def before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> type[Stop]:
     original = training.make_trainer
 
-    def make_trainer(run: Any, settings: Any, loggers: Any, callbacks: Any) -> Any:
-        return original(run, settings, loggers, [*callbacks, Stop()])
+    def make_trainer(*given: Any) -> Any:
+        *others, callbacks = given
+        return original(*others, [*callbacks, Stop()])
 
     monkeypatch.setattr(training, "make_trainer", make_trainer)
     return Stop

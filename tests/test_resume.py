@@ -244,8 +244,9 @@ def with_signal(hook: str, number: int, which: int, work: Callable[..., Run] = t
     """Train into ``cut``, and send a signal on the way."""
     original = zoo.training.make_trainer
 
-    def make_trainer(run: Run, settings: Any, loggers: Any, callbacks: Any) -> Any:
-        return original(run, settings, loggers, [Signal(hook, number, which), *callbacks])
+    def make_trainer(*given: Any) -> Any:
+        *others, callbacks = given
+        return original(*others, [Signal(hook, number, which), *callbacks])
 
     zoo.training.make_trainer = make_trainer
     try:

@@ -16,7 +16,8 @@ from zoo.files import write_atomically
 from zoo.metrics_log import MetricsLog, figures_of
 from zoo.recipes import Experiment, check, make_recipe, override
 from zoo.runs import Run, require_empty
-from zoo.training import draw, quiet_lightning
+from zoo.trainers import quiet_lightning
+from zoo.training import draw
 
 
 def evaluate(

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, ProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from zoo import figures
-from zoo.arguments import instantiate, together
+from zoo.arguments import together
 from zoo.bundles import write_bundle
-from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
+from zoo.checkpointing import LastCheckpoint, LoaderPosition, RandomState
 from zoo.epoch_figures import EpochFigures
 from zoo.errors import UsageError, ZooError
 from zoo.files import remove_leftovers
 from zoo.metrics_log import MetricsLog, figures_of
-from zoo.progress import progress_callback, say
+from zoo.progress import say
 from zoo.recipes import Experiment, Recipe, check, override, read_recipe
 from zoo.runs import (
     RUNS,
@@ -40,6 +36,7 @@ from zoo.runs import (
     require_empty,
 )
 from zoo.starting import Freeze, load_start, read_start
+from zoo.trainers import leave_group, make_trainer, quiet_lightning
 
 
 class Stopped(ZooError):
@@ -156,39 +153,14 @@ def fit(
     """
     first = is_first_process()
     quiet_lightning()
-    settings = instantiate(Trainer, experiment.recipe.trainer)
-    choose: Any = getattr(model, "choose_accelerator", None)
-    if choose and settings.get("accelerator", "auto") == "auto":
-        settings["accelerator"] = choose(data)
-    given = experiment.recipe.trainer.get("devices")
-    if given in (None, "auto"):
-        # One process unless asked for more: a recipe states the batch size of one.
-        settings["devices"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        nodes = int(os.environ.get("WORLD_SIZE", "1")) // settings["devices"]
-        settings.setdefault("num_nodes", nodes)
     resumed = run is not None
     if run is None:
         run = plan_run(experiment.recipe, out) if first else Run(Path(out or RUNS))
     log = MetricsLog(run.metrics_log)
     last = LastCheckpoint(run.checkpoint, log)
     reached = EpochFigures()
-    user = settings.pop("logger", True)
-    loggers: list[Logger] = [log]
-    if user is True or user is None:
-        loggers.append(TensorBoardLogger(run.path, name="", version="tensorboard"))
-    elif user:
-        loggers += user if isinstance(user, list) else [user]
-    own: list[Callback] = [RandomState(), LoaderPosition(), reached, last]
-    if settings.get("enable_progress_bar", True):
-        own.append(progress_callback())
-        settings["enable_progress_bar"] = isinstance(own[-1], ProgressBar)
-    try:
-        trainer = make_trainer(run, settings, loggers, [*own, *callbacks])
-    except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(
-            f"Lightning's Trainer refuses the settings --trainer...: {reason}"
-        ) from error
+    own = [RandomState(), LoaderPosition(), reached, last, *callbacks]
+    trainer = make_trainer(experiment.recipe, model, data, run, log, own)
     if first and not resumed:  # only now: settings that are refused leave no folder
         create_run(run, experiment.recipe)
     with locked(run) if first else contextlib.nullcontext():
@@ -206,13 +178,11 @@ def fit(
         seconds = time.monotonic() - started
         metrics = {**reached.before, **figures_of(trainer)}
         if _has_test_data(data):
-            model_path = getattr(trainer.checkpoint_callback, "best_model_path", "")
-            if model_path:  # a recipe that keeps the best by a validation figure tests the best
-                state = torch.load(model_path, map_location="cpu", weights_only=True)
-                model.load_state_dict(state["state_dict"])
+            _load_best(trainer, model)
             with _stoppable(trainer, run):
                 trainer.test(model, datamodule=data, verbose=False)
             metrics |= figures_of(trainer)
+        leave_group()
         if not trainer.is_global_zero:
             return run
         seconds += run.environment.get("fit_seconds", 0.0)
@@ -224,25 +194,17 @@ def fit(
         return run
 
 
+def _load_best(trainer: Trainer, model: LightningModule) -> None:
+    """A recipe that keeps the best by a validation figure tests the best."""
+    path = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if path:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["state_dict"])
+
+
 def is_first_process() -> bool:
     """Whether this is the process that writes and prints, also before the Trainer exists."""
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def make_trainer(
-    run: Run, settings: Mapping[str, Any], loggers: list[Logger], callbacks: Sequence[Callback]
-) -> Trainer:
-    """A Trainer that writes into the run folder, with the user's callbacks and plugins."""
-    settings = dict(settings)
-    users = settings.pop("callbacks", None) or []
-    plugins = settings.pop("plugins", None) or []
-    return Trainer(
-        **{"enable_model_summary": False, **settings},
-        default_root_dir=run.path,
-        logger=loggers,
-        callbacks=[*(users if isinstance(users, list) else [users]), *callbacks],
-        plugins=[DurableCheckpointIO(), *(plugins if isinstance(plugins, list) else [plugins])],
-    )
 
 
 def draw(run: Run, log: MetricsLog, model: Any, data: Any) -> None:
@@ -313,19 +275,3 @@ def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
             together(f"the run {run.path} goes on as it began, and there", problems)
             + "; start another run without --resume"
         )
-
-
-def quiet_lightning() -> None:
-    """Leave Lightning's advertisements and advice out; warnings of other kinds stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*smaller than the logging interval.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*is not resumable.*",
-        ".*using `DistributedSampler` with the dataloaders.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        "Grad strides do not match bucket view strides.*",
-    ):
-        warnings.filterwarnings("ignore", message)

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
 from zoo.epoch_figures import EpochFigures
 from zoo.metrics_log import MetricsLog
-from zoo.training import quiet_lightning
+from zoo.trainers import quiet_lightning
 
 EPOCHS, BATCHES = 2, 4
 
