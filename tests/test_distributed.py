@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file
 
 from zoo.runs import Run
-from zoo.training import train
 
 pytestmark = pytest.mark.slow
 
@@ -128,12 +127,19 @@ def test_torchrun(alone: Run, folder: Path) -> None:
     assert found.path.with_suffix(".log").read_text().count("Next:") == 1
 
 
-def test_no_connection_is_left_open(toy: Any) -> None:
-    """A process that exits with one can abort, and torchrun then stops the others."""
-    settings = {"devices": 1, "strategy": "ddp", "accelerator": "cpu", "max_epochs": 1}
-    run = train("toy/points", {f"trainer.{name}": value for name, value in settings.items()})
-    assert run.finished
-    assert not torch.distributed.is_initialized()
+def test_no_connection_is_left_open(folder: Path) -> None:
+    """A process that exits with one can abort, and torchrun then stops the others. In a process
+    of its own, as Lightning writes into the environment of the one that trains."""
+    code = f"""
+import torch, zoo
+settings = {{"devices": 1, "strategy": "ddp", "accelerator": "cpu", "limit_train_batches": 2}}
+settings |= {{"max_epochs": 1, "enable_progress_bar": False, "logger": False}}
+changes = {{f"trainer.{{name}}": value for name, value in settings.items()}}
+run = zoo.train("vision/mpcnn-digits", changes, out={str(folder / "alone-by-ddp")!r})
+assert run.finished
+assert not torch.distributed.is_initialized()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_killed_and_resumed_by_one(folder: Path) -> None:
