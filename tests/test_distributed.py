@@ -127,17 +127,21 @@ def test_torchrun(alone: Run, folder: Path) -> None:
     assert found.path.with_suffix(".log").read_text().count("Next:") == 1
 
 
-def test_no_connection_is_left_open(folder: Path) -> None:
-    """A process that exits with one can abort, and torchrun then stops the others. In a process
-    of its own, as Lightning writes into the environment of the one that trains."""
+@pytest.mark.parametrize("callers", [False, True], ids=["its own group", "the caller's group"])
+def test_connections_that_training_opened_are_closed(folder: Path, callers: bool) -> None:
+    """A process that exits with one open can abort, and torchrun then stops the others. In a
+    process of its own, as Lightning writes into the environment of the one that trains."""
+    out = folder / f"ddp-{callers}"
     code = f"""
 import torch, zoo
+if {callers}:
+    store = "file://{folder / "store"}"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
 settings = {{"devices": 1, "strategy": "ddp", "accelerator": "cpu", "limit_train_batches": 2}}
 settings |= {{"max_epochs": 1, "enable_progress_bar": False, "logger": False}}
 changes = {{f"trainer.{{name}}": value for name, value in settings.items()}}
-run = zoo.train("vision/mpcnn-digits", changes, out={str(folder / "alone-by-ddp")!r})
-assert run.finished
-assert not torch.distributed.is_initialized()
+assert zoo.train("vision/mpcnn-digits", changes, out={str(out)!r}).finished
+assert torch.distributed.is_initialized() == {callers}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

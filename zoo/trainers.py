@@ -93,14 +93,18 @@ def _listed(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
+def in_group() -> bool:
+    """Whether there are connections to other processes."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
 def leave_group() -> None:
-    """Close the connections to the other processes, if there are any.
+    """Close the connections to the other processes.
 
     A process that exits with them open can abort (gloo's threads), whereupon torchrun stops the
     first process before it has written the bundle.
     """
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
+    distributed.destroy_process_group()
 
 
 def quiet_lightning() -> None:

@@ -36,7 +36,7 @@ from zoo.runs import (
     require_empty,
 )
 from zoo.starting import Freeze, load_start, read_start
-from zoo.trainers import leave_group, make_trainer, quiet_lightning
+from zoo.trainers import in_group, leave_group, make_trainer, quiet_lightning
 
 
 class Stopped(ZooError):
@@ -153,7 +153,7 @@ def fit(
     """
     first = is_first_process()
     quiet_lightning()
-    resumed = run is not None
+    resumed, callers_group = run is not None, in_group()
     if run is None:
         run = plan_run(experiment.recipe, out) if first else Run(Path(out or RUNS))
     log = MetricsLog(run.metrics_log)
@@ -182,7 +182,8 @@ def fit(
             with _stoppable(trainer, run):
                 trainer.test(model, datamodule=data, verbose=False)
             metrics |= figures_of(trainer)
-        leave_group()
+        if in_group() and not callers_group:
+            leave_group()
         if not trainer.is_global_zero:
             return run
         seconds += run.environment.get("fit_seconds", 0.0)
