@@ -71,7 +71,8 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, help="a folder for pictures")
     options = parser.parse_args()
     searched = read_rows(options.rates)
-    one = {key: one_rate(searched)[key[2]] for key in EVERYTHING}
+    of_method = one_rate(searched)
+    one = {key: of_method[key[2]] for key in EVERYTHING}
     own = own_rates(searched)
     if options.command == "add":
         add(options.out, open_run(options.run))
