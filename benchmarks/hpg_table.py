@@ -103,7 +103,7 @@ def show(
         "## One learning rate for all rows of an estimator\n"
     )
     print_table(rows, one)
-    print("\n## A learning rate for each row, as in the paper\n")
+    print("\n## A learning rate for each row\n")
     print_table(rows, own)
     if curves:
         curves.mkdir(parents=True, exist_ok=True)
