@@ -11,7 +11,8 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from zoo.bundles.bundle import read_manifest
-from zoo.cli import COMMANDS, main, plugin_
+from zoo.cli import plugin
+from zoo.cli.main import COMMANDS, main
 from zoo.plugin.entries import Model
 from zoo.recipes.recipe import Recipe, read_recipe
 from zoo.registry.registry import package_folder, registry
@@ -102,7 +103,7 @@ def checkpoints(entry: Model) -> list[str]:
 def commands() -> str:
     """The help of every command and subcommand."""
     lines = ["# Commands", ""]
-    subcommands = [["plugin", name] for name in plugin_.SUBCOMMANDS]
+    subcommands = [["plugin", name] for name in plugin.SUBCOMMANDS]
     for words in ([], *([name] for name in COMMANDS), *subcommands):
         text = io.StringIO()
         with redirect_stdout(text):

@@ -111,7 +111,7 @@ def toy(distributions: Distributions, monkeypatch: pytest.MonkeyPatch) -> Distri
 @pytest.fixture
 def zoo(capsys: pytest.CaptureFixture[str]) -> Any:
     """The command line in this process: ``zoo("list", "--json")`` gives status, out and err."""
-    from zoo.cli import main
+    from zoo.cli.main import main
 
     def call(*words: object) -> SimpleNamespace:
         capsys.readouterr()

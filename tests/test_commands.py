@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import zoo as package
-from zoo.cli import COMMANDS
+from zoo.cli.main import COMMANDS
 from zoo.cli.overrides import read_overrides
 from zoo.errors import UsageError
 from zoo.recipes.signatures import argument_names
@@ -30,7 +30,7 @@ READING = [
 ]
 LOOK = """
 import json, sys
-from zoo.cli import main
+from zoo.cli.main import main
 statuses = []
 for words in json.loads(sys.argv[1]):
     statuses.append(main(words))

@@ -14,15 +14,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
+from zoo.plugin.arguments import above, at_least, one_of, within
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
-from zoo.plugin.protocols import (
-    Facts,
-    Player,
-    Predictor,
-    ZooDataModule,
-    ZooModule,
-)
+from zoo.plugin.protocols import Facts, Player, Predictor, ZooDataModule, ZooModule
+from zoo.plugin.renaming import rename_keys
 
 if TYPE_CHECKING:
     from zoo import plots as plots
@@ -71,8 +67,13 @@ __all__ = [
     "ZooDataModule",
     "ZooError",
     "ZooModule",
+    "above",
+    "at_least",
     "hookimpl",
     "nearest",
+    "one_of",
+    "rename_keys",
+    "within",
     *_HOMES,
     *_MODULES,
 ]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, rename_keys
 from zoo_hpg import drawing, playing
 from zoo_hpg.baselines import baseline_error
 from zoo_hpg.data import GoalEpisodes
@@ -136,6 +136,11 @@ class HindsightPolicyGradient(LightningModule):
                 f"{goal_size} and {len(actions)}: leave these arguments of the model to the data, "
                 "and train one for each environment"
             )
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"initialisation": "initialization"})
 
     @property
     def head(self) -> tuple[str, ...]:

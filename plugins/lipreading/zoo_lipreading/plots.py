@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from zoo.plugin import plots
+
 _SHOWN = 16
 _LIKELY = 0.2
 """Symbols that are nowhere more probable get no row."""
-from zoo.plugin import plots
 
 
 def clip_sheet(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, optim
+from zoo.plugin import UsageError, optim, rename_keys
 from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
@@ -146,6 +146,11 @@ class Reader(L.LightningModule):
         self.augmentation = Augmentation(
             shift, scaling, rotation, flip, intensity, tempo, frame_mask
         )
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"normalisation": "normalization"})
 
     @property
     def encoder_arguments(self) -> dict[str, Any]:

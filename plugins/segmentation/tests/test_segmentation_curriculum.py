@@ -14,7 +14,7 @@ from zoo.recipes.recipe import Recipe, make_recipe
 from zoo.training.interruption import TrainingInterrupted
 from zoo.training.train import train
 from zoo_segmentation.data.volume_folder import VolumeFolder
-from zoo_segmentation.optim import restarted, schedule
+from zoo_segmentation.optimizers import restarted, schedule
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
 
 STAGES = [[2, 4, 4, 4], [1, 4, 6, 6]]

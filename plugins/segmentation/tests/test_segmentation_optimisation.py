@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from zoo.plugin import UsageError
-from zoo_segmentation.optim import NormalizedMomentum, optimizer, schedule
+from zoo_segmentation.optimizers import NormalizedMomentum, optimizer, schedule
 
 
 def test_normalized_momentum_is_the_papers_rule():

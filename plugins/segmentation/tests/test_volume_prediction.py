@@ -14,7 +14,7 @@ import tifffile
 import torch
 from torch import Tensor
 
-from zoo.cli import main
+from zoo.cli.main import main
 from zoo.inference import predict as prediction
 from zoo.plugin import UsageError
 from zoo_segmentation.data.preprocessing import normalize

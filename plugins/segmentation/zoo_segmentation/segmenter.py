@@ -16,8 +16,8 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, ZooError
-from zoo_segmentation import losses, optimization, plots
+from zoo.plugin import UsageError, ZooError, rename_keys
+from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import by, first_that_fits, is_out_of_memory
 from zoo_segmentation.metrics import NAMES, Scores, measure
@@ -118,8 +118,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
             raise UsageError(f"spatial_dims is {spatial_dims}; it has to be 2 or 3")
         for name, known, value in (
             ("loss", losses.LOSSES, loss),
-            ("optimizer", optimization.OPTIMIZERS, optimizer),
-            ("schedule", optimization.SCHEDULES, schedule),
+            ("optimizer", optimizers.OPTIMIZERS, optimizer),
+            ("schedule", optimizers.SCHEDULES, schedule),
         ):
             if value not in known:
                 raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
@@ -163,6 +163,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self._tested: dict[str, Tensor] | None = None
 
     # What a model is
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"normalise_by": "normalize_by"})
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -243,7 +248,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         values = self.hparams
-        optimizer = optimization.optimizer(
+        optimizer = optimizers.optimizer(
             values["optimizer"],
             self.named_parameters(),
             values["lr"],
@@ -251,8 +256,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
             head=self.head,
             lr_backbone=values["lr_backbone"],
         )
-        factor = optimization.restarted(
-            lambda steps: optimization.schedule(
+        factor = optimizers.restarted(
+            lambda steps: optimizers.schedule(
                 values["schedule"],
                 steps,
                 warmup=values["warmup"],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo.plugin import UsageError, optim, plots
+from zoo.plugin import UsageError, optim, plots, rename_keys
 from zoo_vision import schedules
 from zoo_vision.augmentation import Deformation
 from zoo_vision.data.decoding import read_image, suffixes
@@ -172,6 +172,11 @@ class Classifier(L.LightningModule):
         self._worst: list[_Mistake] = []
 
     # What a model is
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"initialisation": "initialization"})
 
     @property
     def head(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.plugin import Factor, UsageError, optim
+from zoo.plugin import UsageError, optim
 
 SCHEDULES = (*optim.SCHEDULES, "exponential")
 
@@ -14,7 +14,7 @@ def schedule(
     warmup: float = 0.2,
     decay: float = 0.993,
     floor: float = 0.03,
-) -> Factor:
+) -> optim.Factor:
     """The factor on the learning rate at every optimizer step.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.plugin import Facts, UsageError
+from zoo.plugin import Facts, UsageError, rename_keys
 from zoo_lipreading.data.batches import Batch, Clip, ClipLoader, Clips, PairedClips, collate
 from zoo_lipreading.data.normalization import (
     MODES,
@@ -150,6 +150,11 @@ class LipDataModule(LightningDataModule, ABC):
         self.size = [int(length) for length in size]
         self.audio = audio
         self._found: tuple[Parts, Normalizer, Facts] | None = None
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"normalisation": "normalization"})
 
     @abstractmethod
     def _speakers(self) -> list[str]:

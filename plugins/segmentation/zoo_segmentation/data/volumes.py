@@ -16,7 +16,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.plugin import Facts, ResumableLoader, UsageError
+from zoo.plugin import Facts, ResumableLoader, UsageError, rename_keys
 from zoo_segmentation.data.preprocessing import (
     Normalize,
     normalize,
@@ -208,6 +208,11 @@ class VolumeDataModule(LightningDataModule, ABC):
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._found: tuple[dict[int, list[Volume]], Facts] | None = None
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"centres": "crop_centers", "normalise_by": "normalize_by"})
 
     @abstractmethod
     def _list(self) -> Listing:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.plugin import Factor, UsageError, optim, parameter_groups
+from zoo.plugin import UsageError, optim
 
 OPTIMIZERS = ("adamw", "normalized-momentum")
 SCHEDULES = (*optim.SCHEDULES, "halving")
@@ -132,7 +132,7 @@ def optimizer(
     if name not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
     if name == "normalized-momentum":
-        groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
+        groups = optim.parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
         return NormalizedMomentum(groups, lr=lr)
     # Not fused: gradients are clipped under mixed precision here.
     return optim.optimizer(
@@ -152,7 +152,7 @@ def schedule(
     warmup: float = 0.1,
     half_life: float = 100.0,
     floor: float = 1e-4,
-) -> Factor:
+) -> optim.Factor:
     """The factor on the learning rate at every optimizer step.
 
     Args:
@@ -173,7 +173,9 @@ def schedule(
     return optim.schedule(name, total_steps, warmup)
 
 
-def restarted(make: Callable[[float], Factor], starts: Sequence[int], total_steps: float) -> Factor:
+def restarted(
+    make: Callable[[float], optim.Factor], starts: Sequence[int], total_steps: float
+) -> optim.Factor:
     """A schedule that begins anew at the stages of a curriculum, as in Stollenga et al. 2015.
 
     Args:
