@@ -167,7 +167,12 @@ class Segmenter(VolumePrediction, L.LightningModule):
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments that zoo 0.1.0 saved, under today's names."""
-        return rename_keys(arguments, {"normalise_by": "normalize_by"})
+        renamed = rename_keys(arguments, {"normalise_by": "normalize_by"})
+        if renamed.get("optimizer") == "normalised-momentum":
+            renamed["optimizer"] = "normalized-momentum"
+        if renamed.get("strategy") == "measured":  # by timing; the rule of "auto" took its place
+            renamed["strategy"] = "auto"
+        return renamed
 
     @property
     def head(self) -> tuple[str, ...]:
