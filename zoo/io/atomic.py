@@ -75,7 +75,8 @@ def _exchange(one: Path, other: Path) -> bool:
     except (AttributeError, TypeError, OSError):
         return False
     here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return swap(here, os.fsencode(one), here, os.fsencode(other), flag) == 0
+    done: int = swap(here, os.fsencode(one), here, os.fsencode(other), flag)
+    return done == 0
 
 
 def leftovers(folder: Path) -> list[Path]:

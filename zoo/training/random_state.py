@@ -23,7 +23,7 @@ class RandomState(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The states now."""
         version, words, gauss = random.getstate()
-        name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+        name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
         return {
             "python": [version, list(words), gauss],
             "numpy": [
