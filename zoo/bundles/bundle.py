@@ -76,8 +76,8 @@ def write_bundle(
     run: Run,
     origin: Mapping[str, Any],
 ) -> None:
-    """Write a bundle beside its place, then put it there; what was there before survives a
-    failure.
+    """Write a bundle to a temporary folder, then rename it; a bundle that was there before
+    survives a failure.
 
     Args:
         path: The bundle's folder.
@@ -88,7 +88,7 @@ def write_bundle(
         origin: Where the weights came from before fine-tuning; empty for a fresh start.
 
     Raises:
-        ZooError: an argument is no JSON value, or the disk does not take the files.
+        ZooError: an argument is not a JSON value, or the disk does not take the files.
     """
     from safetensors.torch import save
 
@@ -180,7 +180,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """``bundle.json`` of a bundle folder, verified against its own hash.
 
     Raises:
-        UsageError: it is missing, no JSON, was edited, or is of a newer format.
+        UsageError: it is missing, not JSON, was edited, or is of a newer format.
     """
     file = path / MANIFEST
     try:

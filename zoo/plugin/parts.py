@@ -10,8 +10,8 @@ Part = Literal["train", "val", "test"]
 
 
 def has_part(data: LightningDataModule, part: Part) -> bool:
-    """Whether the datamodule has a loader of that part; an empty list, as Lightning allows it,
-    is none. The part is set up."""
+    """Whether the datamodule has a loader of that part; an empty list, which Lightning allows,
+    counts as none. The part is set up."""
     name = f"{part}_dataloader"
     if getattr(type(data), name, None) is getattr(LightningDataModule, name):
         return False

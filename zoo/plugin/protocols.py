@@ -181,7 +181,8 @@ class FileGrouper(Predictor, Protocol):
 
 @runtime_checkable
 class Player(Protocol):
-    """A model that acts in an environment. It takes no files, and need not be a Predictor."""
+    """A model that acts in an environment; it takes no files and need not be a Predictor.
+    Without, ``zoo predict`` needs files."""
 
     def play(self, folder: Path | None, *args: Any, **options: Any) -> list[dict[str, Any]]:
         """Play episodes: what ``zoo predict REF`` does with this model.

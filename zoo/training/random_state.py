@@ -42,7 +42,7 @@ class RandomState(Callback):
         self._resumed = state_dict
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on drawing where the checkpoint was taken; every process draws its own numbers."""
+        """Continue to draw where the checkpoint was taken; every process draws its own numbers."""
         state, self._resumed = self._resumed, {}
         if state:
             self._restore(state)

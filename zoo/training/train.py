@@ -134,7 +134,7 @@ def fit(
         data: The datamodule, set up.
         run: An unfinished run to continue; a new one is made otherwise.
         out: Where to make a new one.
-        callbacks: Callbacks beside those of the recipe.
+        callbacks: Callbacks in addition to those of the recipe.
         origin: For a fine-tuned model, where its weights came from; kept in the bundle.
     """
     recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()

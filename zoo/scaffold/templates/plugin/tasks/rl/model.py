@@ -53,7 +53,7 @@ class PolicyGradient(LightningModule):
     """
 
     task_arguments = ("num_actions", "action_names")
-    """Constructor arguments that the data of a new task bring, beside the head's weights."""
+    """Constructor arguments that come from the data of a new task."""
 
     highest: Tensor
 
