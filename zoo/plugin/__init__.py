@@ -17,7 +17,26 @@ from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
 from zoo.plugin.arguments import above, at_least, one_of, within
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
-from zoo.plugin.protocols import Facts, Player, Predictor, ZooDataModule, ZooModule
+from zoo.plugin.protocols import (
+    AcceleratorChooser,
+    ArgumentUpgrader,
+    Facts,
+    FileGrouper,
+    HasConformanceArguments,
+    HasConformanceExempt,
+    HasPreprocessing,
+    HasTaskArguments,
+    HasWeightsLicense,
+    NotExportable,
+    Player,
+    PlotDrawer,
+    PredictionWriter,
+    Predictor,
+    RealInputSource,
+    SamplePredictor,
+    ZooDataModule,
+    ZooModule,
+)
 from zoo.plugin.renaming import rename_keys
 
 if TYPE_CHECKING:
@@ -53,16 +72,29 @@ _MODULES = {"optim": "zoo.plugin.optim", "plots": "zoo.plots"}
 __all__ = [
     "ENTRY_POINT_GROUP",
     "PLUGIN_API",
+    "AcceleratorChooser",
+    "ArgumentUpgrader",
     "Checkpoint",
     "Dataset",
     "Deprecated",
     "Entry",
     "Facts",
+    "FileGrouper",
+    "HasConformanceArguments",
+    "HasConformanceExempt",
+    "HasPreprocessing",
+    "HasTaskArguments",
+    "HasWeightsLicense",
     "MissingDependencyError",
     "Model",
+    "NotExportable",
     "Player",
+    "PlotDrawer",
+    "PredictionWriter",
     "Predictor",
+    "RealInputSource",
     "Recipes",
+    "SamplePredictor",
     "UsageError",
     "ZooDataModule",
     "ZooError",

@@ -17,7 +17,7 @@ def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
         choices: What may be given.
 
     Raises:
-        UsageError: it is none of them; the nearest one is named where there is one.
+        UsageError: it is not one of them; the sentence names the nearest one.
     """
     known = list(choices)
     if value in known:

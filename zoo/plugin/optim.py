@@ -1,6 +1,6 @@
 """Optimizers and learning rate schedules by name, as most models of the zoo want them.
 
-A plugin with an optimizer or a schedule of its own adds it beside these.
+A plugin with an optimizer or a schedule of its own uses it instead of these.
 """
 
 from __future__ import annotations
