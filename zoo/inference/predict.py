@@ -97,6 +97,8 @@ def predict(
     model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
     name = reference if isinstance(reference, (str, Path)) else type(model).__name__
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if isinstance(model, nn.Module):
+        model.to(place)
     if isinstance(model, Player):
         if paths:
             raise UsageError(
@@ -104,7 +106,6 @@ def predict(
                 + ", ".join(map(str, paths))
             )
         chosen = read_options(type(model), "play", options or {})
-        model.to(place)
         return _play(model, chosen, Path(out) if out else timed_folder(FOLDER))
     if options:
         raise UsageError(
@@ -127,7 +128,6 @@ def predict(
     files = find_files(paths, model.input_suffixes)
     if isinstance(model, FileGrouper):
         files = model.group_files(files)
-    model.to(place)
     if out is None and writes:
         out = timed_folder(FOLDER)
     found = Predictions(folder=Path(out) if out is not None else None)
