@@ -10,7 +10,7 @@ is there is not run again. A second process with ``--backwards`` meets the first
 
 The rule, written down before any target was read:
 
-- Net, optimiser, number of epochs and batch size are those of the recipe
+- Net, optimizer, number of epochs and batch size are those of the recipe
   lipreading/lipreader-avletters-adversarial, for every condition. They are not tuned here; the
   net's sizes come from trials on repetitions 1 and 2 of all speakers.
 - The speakers are put aside in pairs (1st and 2nd of the sorted names, 3rd and 4th, ...). The
@@ -22,9 +22,9 @@ The rule, written down before any target was read:
 - Then each speaker is left out in turn, with the settings of its pair and the seeds 1, 2, 3.
   Adaptation sees repetitions 1 and 2 of the target without labels; repetition 3 is tested, once,
   after the last epoch. Nothing is stopped early.
-- Conditions: ``baseline`` (weight 0, one normalisation for all), ``speaker`` (weight 0, each
-  speaker's own normalisation, which needs unlabelled video of the target too), ``adversarial``
-  (the same normalisation, and the adversary).
+- Conditions: ``baseline`` (weight 0, one normalization for all), ``speaker`` (weight 0, each
+  speaker's own normalization, which needs unlabelled video of the target too), ``adversarial``
+  (the same normalization, and the adversary).
 
 Added after the table had been seen, because the baseline had hardly learnt its source speakers:
 ``longer`` trains it for four times as many epochs, with the first seed.
@@ -47,9 +47,10 @@ from lightning.pytorch import Trainer, seed_everything
 from machine import describe, today
 from rows import add_row, read_rows
 
-from zoo.metrics_log import figures_of
-from zoo.recipes import check, override, read_recipe
-from zoo.training import quiet_lightning
+from zoo.recipes.experiment import resolve
+from zoo.recipes.recipe import override, read_recipe
+from zoo.training.csv_logger import metrics_of
+from zoo.training.train import quiet_lightning
 from zoo_lipreading.data import avletters
 
 HERE = Path(__file__).parent
@@ -88,19 +89,19 @@ def group_of(speaker: str) -> str:
 
 
 def run(
-    split: str, normalisation: str, candidate: str, seed: int, longer: int = 1, **data: Any
+    split: str, normalization: str, candidate: str, seed: int, longer: int = 1, **data: Any
 ) -> dict[str, float]:
     """Train and test once; accuracies of source (validation), target and adversary."""
     adversary = {f"model.adversary_{k}": v for k, v in CANDIDATES[candidate].items()}
     changes = {
         "seed": seed,
         "data.split": split,
-        "data.normalisation": normalisation,
+        "data.normalization": normalization,
         "data.target": bool(CANDIDATES[candidate]["weight"]),
         **{f"data.{key}": value for key, value in data.items()},
         **adversary,
     }
-    experiment = check(override(read_recipe(RECIPE), changes))
+    experiment = resolve(override(read_recipe(RECIPE), changes))
     seed_everything(seed, verbose=False)
     start = time.process_time()
     datamodule = experiment.build_data()
@@ -118,9 +119,9 @@ def run(
         check_val_every_n_epoch=epochs,
     )
     trainer.fit(model, datamodule=datamodule)
-    found = figures_of(trainer)
+    found = metrics_of(trainer)
     trainer.test(model, datamodule=datamodule, verbose=False)
-    found |= figures_of(trainer)
+    found |= metrics_of(trainer)
     return {
         "source_accuracy": found["val/accuracy"],
         "target_accuracy": found["test/accuracy"],
@@ -142,7 +143,7 @@ def plan_choose() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
                     "condition": "adversarial", "candidate": candidate, "seed": 1,
                 }  # fmt: skip
                 yield key, {
-                    "split": f"{sources}->{target}", "normalisation": "speaker",
+                    "split": f"{sources}->{target}", "normalization": "speaker",
                     "candidate": candidate, "seed": 1, "adaptation": "transductive",
                 }  # fmt: skip
 
@@ -151,14 +152,14 @@ def plan_table(rows: list[dict[str, str]]) -> Iterator[tuple[dict[str, Any], dic
     """The same of the table; its settings come from the rows of ``choose``."""
     for seed, target in itertools.product(SEEDS, SPEAKERS):
         group = group_of(target)
-        for condition, (normalisation, adversarial) in CONDITIONS.items():
+        for condition, (normalization, adversarial) in CONDITIONS.items():
             candidate = chosen(rows, group) if adversarial else "none"
             key = {
                 "stage": "table", "group": group, "target": target,
                 "condition": condition, "candidate": candidate, "seed": seed,
             }  # fmt: skip
             yield key, {
-                "split": f"leave-out:{target}", "normalisation": normalisation,
+                "split": f"leave-out:{target}", "normalization": normalization,
                 "candidate": candidate, "seed": seed,
             }  # fmt: skip
 
@@ -171,7 +172,7 @@ def plan_longer() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             "condition": "baseline-longer", "candidate": "none", "seed": seed,
         }  # fmt: skip
         yield key, {
-            "split": f"leave-out:{target}", "normalisation": "global",
+            "split": f"leave-out:{target}", "normalization": "global",
             "candidate": "none", "seed": seed, "longer": 4,
         }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What the training entrypoint costs: an epoch of `zoo train` against a bare PyTorch loop.
 
-Both train the same network with the same loader, deformation, optimiser and schedule. `zoo
+Both train the same network with the same loader, deformation, optimizer and schedule. `zoo
 train` also counts accuracy, logs to CSV and TensorBoard and writes a checkpoint every epoch;
 the bare loop does none of it. The two alternate in one process, on `$ZOO_DATA/mnist`.
 
@@ -21,8 +21,9 @@ from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from machine import describe, today
 
-from zoo.recipes import check, make_recipe
-from zoo.training import fit, prepare_data, quiet_lightning
+from zoo.recipes.experiment import resolve
+from zoo.recipes.recipe import make_recipe
+from zoo.training.train import fit, prepare_data, quiet_lightning
 
 RESULT = Path(__file__).parent / "results" / "entrypoint.md"
 
@@ -54,7 +55,7 @@ def experiment(epochs: int, batches: int):
         "data": {"name": "mnist", "batch_size": 100, "val_fraction": 0.0},
         "trainer": {"max_epochs": epochs, "limit_train_batches": batches},
     }
-    return check(make_recipe(content, "benchmark"))
+    return resolve(make_recipe(content, "benchmark"))
 
 
 def through_zoo(epochs: int, batches: int, data, facts) -> float:
@@ -80,7 +81,7 @@ def bare(epochs: int, batches: int, data, facts) -> float:
     for epoch in range(epochs):
         loader.sampler.set_epoch(epoch)
         for images, labels in itertools.islice(loader, batches):
-            prepared = model.normalise(model.deformation(model.prepare(images)))
+            prepared = model.normalize(model.deformation(model.prepare(images)))
             loss = torch.nn.functional.cross_entropy(model.network(prepared), labels)
             optimizer.zero_grad()
             loss.backward()

@@ -21,8 +21,8 @@ from machine import describe, today
 from matplotlib.figure import Figure
 
 import zoo
-from zoo import figures
-from zoo.finetuning import finetuning_recipe
+from zoo import plots
+from zoo.training.finetune import finetuning_recipe
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "finetuning.md"
@@ -107,7 +107,7 @@ def main() -> None:
         f"- {describe()}",
         f"- test accuracy, mean and range of {options.seeds} seeds, which also choose the "
         f"examples; about {options.steps} steps of {BATCH} images, lr 0.001 for both, otherwise "
-        "the settings of the network's recipe; nothing was tuned on these figures",
+        "the settings of the network's recipe; nothing was tuned on these metrics",
         "- the training part of the digits has 143 or fewer of each class: 200 stands for all",
         "- a model keeps its preprocessing: the digits' network sees MNIST at its own 8x8 pixels",
         "",
@@ -117,7 +117,7 @@ def main() -> None:
         "",
     ]
     RESULT.write_text("\n".join(lines))
-    figures.save(draw(found, options.examples), PICTURE)
+    plots.save(draw(found, options.examples), PICTURE)
     print("\n".join(lines))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from rows import add_row, read_rows
 
-from zoo.runs import Run
-from zoo.training import train
+from zoo.runs.run import Run
+from zoo.training.train import train
 
 PROBLEMS = {
     "bitflip8": ("bit-flipping", {"bits": 8}, 4.992),

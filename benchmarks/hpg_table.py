@@ -36,8 +36,8 @@ from hpg_rates import one_rate, own_rates
 from machine import describe, today
 from rows import read_rows
 
-from zoo.runs import open_run
-from zoo_rl.figures import learning_curve
+from zoo.runs.run import open_run
+from zoo_rl.plots import learning_curve
 from zoo_rl.statistics import bootstrap_interval
 
 PAPER = {  # HPG, GCPG, HPG+B, GCPG+B; remembered from the paper and not verified
@@ -99,7 +99,7 @@ def show(
         "- `python hpg_table.py one`, `own`, `show`; every run: hpg-runs.csv. Rates: hpg-rates.md\n"
         "- Average performance: the mean of 101 greedy evaluations of 256 episodes, the one "
         "before training included; std over seeds (population), 95 % bootstrap interval of the "
-        "mean. The paper's figures are remembered, not verified.\n\n"
+        "mean. The paper's metrics are remembered, not verified.\n\n"
         "## One learning rate for all rows of an estimator\n"
     )
     print_table(rows, one)

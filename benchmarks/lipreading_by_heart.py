@@ -15,8 +15,8 @@ from machine import describe, today
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
 import zoo
-from zoo.bundles import read_bundle
-from zoo.evaluation import experiment_of
+from zoo.bundles.bundle import read_bundle
+from zoo.inference.evaluate import experiment_of
 
 
 def main() -> None:

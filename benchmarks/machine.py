@@ -6,7 +6,7 @@ import datetime
 
 import torch
 
-from zoo.runs import hardware
+from zoo.runs.environment import hardware
 
 
 def describe() -> str:

@@ -32,8 +32,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from zoo import load
-from zoo.recipes import check, override, read_recipe
-from zoo.training import fit, prepare_data
+from zoo.recipes.experiment import resolve
+from zoo.recipes.recipe import override, read_recipe
+from zoo.training.train import fit, prepare_data
 from zoo_rl.seeding import episode_seeds
 from zoo_udrl.agent import UpsideDownAgent
 from zoo_udrl.data import CommandedEpisodes
@@ -63,7 +64,7 @@ class Measured:
 
 class Watch(Callback):
     """Times a training from its first batch to the end of its last epoch, validation included:
-    what comes once a run, such as its bundle and its figures, is left out."""
+    what comes once a run, such as its bundle and its metrics, is left out."""
 
     def __init__(self, data: CommandedEpisodes) -> None:
         self.data = data
@@ -96,7 +97,7 @@ def experiment(epochs: int, backend: str = "sync") -> Any:
         "trainer.logger": False,
         "data.budget": None,
     }
-    return check(override(read_recipe(RECIPE), changes))
+    return resolve(override(read_recipe(RECIPE), changes))
 
 
 def filled(data: CommandedEpisodes, agent: UpsideDownAgent) -> dict[str, Any]:

@@ -16,10 +16,10 @@ import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
-from zoo import figures
-from zoo.recipes import read_recipe
-from zoo.runs import Run, open_run
-from zoo_rl.figures import learning_curve
+from zoo import plots
+from zoo.recipes.recipe import read_recipe
+from zoo.runs.run import Run, open_run
+from zoo_rl.plots import learning_curve
 from zoo_rl.statistics import bootstrap_interval
 
 LAST = 10
@@ -27,7 +27,7 @@ LAST = 10
 
 def validations(run: Run) -> list[dict[str, float]]:
     """The rows of the log that hold a validation."""
-    with run.metrics_log.open(newline="") as file:
+    with run.metrics_csv.open(newline="") as file:
         return [
             {name: float(value) for name, value in row.items() if value}
             for row in csv.DictReader(file)
@@ -35,11 +35,11 @@ def validations(run: Run) -> list[dict[str, float]]:
         ]
 
 
-def shown(figures: Mapping[str, float], stage: str) -> str:
+def shown(metrics: Mapping[str, float], stage: str) -> str:
     """A mean return with its interval; a dash where there is none."""
-    if f"{stage}/return" not in figures:
+    if f"{stage}/return" not in metrics:
         return "-"
-    mean, low, high = (figures[f"{stage}/return{end}"] for end in ("", "/low", "/high"))
+    mean, low, high = (metrics[f"{stage}/return{end}"] for end in ("", "/low", "/high"))
     return f"{mean:.1f} ({low:.1f} to {high:.1f})"
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, required=True)
     arguments = parser.parse_args()
     runs = [open_run(path) for path in arguments.runs]
-    value = read_recipe(arguments.recipe).about["figure"]["value"]
+    value = read_recipe(arguments.recipe).about["target"]["value"]
     head = ("seed", "environment steps", "last validation", f"mean of the last {LAST}")
     print("| " + " | ".join([*head, "`test/return`", "minutes"]) + " |")
     print("|---" * 6 + "|")
@@ -77,7 +77,7 @@ def main() -> None:
         {f"to reach: {value:g}": value},
         ylabel="return of 100 validation episodes",
     )
-    figures.save(figure, arguments.picture)
+    plots.save(figure, arguments.picture)
 
 
 if __name__ == "__main__":

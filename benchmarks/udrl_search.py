@@ -22,7 +22,7 @@ from typing import Any
 
 from rows import add_row, read_rows
 
-from zoo.training import train
+from zoo.training.train import train
 
 # The rule. Candidates are the settings of a public implementation, which the recipes had before,
 # and CANDIDATES - 1 more drawn from the published grid (arXiv:1912.02877v1). For want of time its
@@ -137,7 +137,7 @@ def attempt(
     }
     with tempfile.TemporaryDirectory() as folder:
         run = train(f"udrl/{recipe}", changes, out=Path(folder) / "run")
-        with run.metrics_log.open(newline="") as file:
+        with run.metrics_csv.open(newline="") as file:
             returns = [float(r["val/return"]) for r in csv.DictReader(file) if r.get("val/return")]
         seconds = run.environment["fit_seconds"]
     row = {

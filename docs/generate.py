@@ -10,11 +10,12 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from zoo.bundles import read_description
-from zoo.commands import COMMANDS, main, plugin_
-from zoo.entries import Model
-from zoo.recipes import Recipe, read_recipe
-from zoo.registry import package_folder, registry
+from zoo.bundles.bundle import read_manifest
+from zoo.cli import plugin
+from zoo.cli.main import COMMANDS, main
+from zoo.plugin.entries import Model
+from zoo.recipes.recipe import Recipe, read_recipe
+from zoo.registry.registry import package_folder, registry
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -48,7 +49,7 @@ def gallery(recipes: dict[str, Recipe]) -> str:
 
 
 def model_page(entry: Model, recipes: dict[str, Recipe]) -> str:
-    """Paper, figures, picture, recipes and checkpoints of one model."""
+    """Paper, metrics, picture, recipes and checkpoints of one model."""
     owner = registry().owner(entry)
     lines = [
         f"# {entry.name.replace('*', chr(92) + '*')}",
@@ -65,12 +66,12 @@ def model_page(entry: Model, recipes: dict[str, Recipe]) -> str:
     lines += ["## Recipes", "", "| recipe | data | to reach | source |", "|---|---|---|---|"]
     for name, recipe in recipes.items():
         if uses(recipe, entry):
-            figure = recipe.about.get("figure") or {}
-            value = figure.get("value")
-            goal = f"`{figure.get('metric')}` {value}" if value is not None else "depends"
+            target = recipe.about.get("target") or {}
+            value = target.get("value")
+            goal = f"`{target.get('metric')}` {value}" if value is not None else "depends"
             source = recipe.about.get("source", "")
             lines.append(f"| `{name}` | `{recipe.data_name}` | {goal} | {source} |")
-            if reported := recipe.about.get("paper_figure"):
+            if reported := recipe.about.get("paper_result"):
                 lines.append(f"| | | | the paper reports: {reported} |")
     return "\n".join([*lines, "", *checkpoints(entry), ""])
 
@@ -82,7 +83,7 @@ def checkpoints(entry: Model) -> list[str]:
         folder = None if "://" in checkpoint.location else package_folder(checkpoint.location)
         if folder is None:
             continue
-        content = read_description(folder)
+        content = read_manifest(folder)
         if registry().model(content["model"]["name"]).entry != entry:
             continue
         tests = ", ".join(
@@ -95,14 +96,14 @@ def checkpoints(entry: Model) -> list[str]:
         rows.append(f"| `{checkpoint.name}` | {size:.2f} MB | {tests} | `{command}` |")
     if not rows:
         return []
-    head = ["## Checkpoints", "", "| name | size | figures | made by |", "|---|---|---|---|"]
+    head = ["## Checkpoints", "", "| name | size | metrics | made by |", "|---|---|---|---|"]
     return [*head, *rows]
 
 
 def commands() -> str:
     """The help of every command and subcommand."""
     lines = ["# Commands", ""]
-    subcommands = [["plugin", name] for name in plugin_.SUBCOMMANDS]
+    subcommands = [["plugin", name] for name in plugin.SUBCOMMANDS]
     for words in ([], *([name] for name in COMMANDS), *subcommands):
         text = io.StringIO()
         with redirect_stdout(text):

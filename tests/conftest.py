@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from zoo.registry import registry
+from zoo.registry.registry import registry
 
 # Before torch is imported: tests fork, which threads of its own would not survive.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -111,7 +111,7 @@ def toy(distributions: Distributions, monkeypatch: pytest.MonkeyPatch) -> Distri
 @pytest.fixture
 def zoo(capsys: pytest.CaptureFixture[str]) -> Any:
     """The command line in this process: ``zoo("list", "--json")`` gives status, out and err."""
-    from zoo.commands import main
+    from zoo.cli.main import main
 
     def call(*words: object) -> SimpleNamespace:
         capsys.readouterr()

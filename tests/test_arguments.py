@@ -5,16 +5,15 @@ from typing import Any, Literal
 
 import pytest
 
-from zoo.arguments import (
+from zoo.errors import UsageError, format_problems
+from zoo.recipes.signatures import (
     argument_names,
     build,
     defaults,
     describe,
     instantiate,
     read_arguments,
-    together,
 )
-from zoo.errors import UsageError
 
 
 class Thing:
@@ -23,7 +22,7 @@ class Thing:
     Args:
         size: How large it is.
         learning_rate: How fast it goes.
-        colour: Which of the two.
+        color: Which of the two.
         sizes: Several.
         table: Names to numbers.
         strict: Whether it minds.
@@ -34,7 +33,7 @@ class Thing:
         self,
         size: int,
         learning_rate: float = 0.1,
-        colour: Literal["red", "blue"] = "red",
+        color: Literal["red", "blue"] = "red",
         sizes: list[int] | None = None,
         table: dict[str, float] | None = None,
         strict: bool = False,
@@ -55,14 +54,14 @@ class Larger(Thing):
 
 
 def test_names_go_through_kwargs() -> None:
-    names = ["size", "learning_rate", "colour", "sizes", "table", "strict", "label"]
+    names = ["size", "learning_rate", "color", "sizes", "table", "strict", "label"]
     assert argument_names(Thing) == names
     assert argument_names(Larger) == ["extra", *names]
     assert argument_names(Thing, ["size", "label"]) == names[1:-1]
 
 
 def test_all_wrong_keys_and_values_at_once() -> None:
-    values = {"siz": 1, "lernin_rate": 2, "colour": "green", "strict": "maybe", "qqq": 1, "size": 3}
+    values = {"siz": 1, "lernin_rate": 2, "color": "green", "strict": "maybe", "qqq": 1, "size": 3}
     read, problems = read_arguments(Thing, "model", values)
     assert read == {"size": 3}
     assert len(problems) == 5
@@ -71,7 +70,7 @@ def test_all_wrong_keys_and_values_at_once() -> None:
     assert (
         "'model.lernin_rate' is no argument of Thing; did you mean 'model.learning_rate'?" in text
     )
-    assert "'model.colour' has to be one of 'red', 'blue', not 'green'" in text
+    assert "'model.color' has to be one of 'red', 'blue', not 'green'" in text
     assert "'model.strict' has to be of type bool" in text
     assert "'model.qqq' is no argument of Thing" in problems
 
@@ -94,7 +93,7 @@ def test_no_prefix_of_a_name_is_taken(name: str) -> None:
         ("size", -3, -3),
         ("learning_rate", "1e-3", 0.001),
         ("learning_rate", 1, 1.0),
-        ("colour", "blue", "blue"),
+        ("color", "blue", "blue"),
         ("sizes", "[1, 2]", [1, 2]),
         ("sizes", [1, 2], [1, 2]),
         ("sizes", "null", None),
@@ -147,7 +146,7 @@ def test_arguments_that_are_not_the_users_to_set() -> None:
 def test_defaults_leave_out_none_and_required() -> None:
     assert defaults(Thing) == {
         "learning_rate": 0.1,
-        "colour": "red",
+        "color": "red",
         "strict": False,
         "label": "",
     }
@@ -203,5 +202,5 @@ def test_describe_shows_each_argument_with_its_doc() -> None:
 
 
 def test_together() -> None:
-    assert together("here", ["a"]) == "here: a"
-    assert together("here", ["a", "b"]) == "here has 2 faults:\n  - a\n  - b"
+    assert format_problems("here", ["a"]) == "here: a"
+    assert format_problems("here", ["a", "b"]) == "here has 2 faults:\n  - a\n  - b"

@@ -18,11 +18,11 @@ import torch
 import yaml
 
 import zoo as package
-from zoo import files
-from zoo.bundles import FORMAT, content_hash, read_bundle
+from zoo.bundles.bundle import FORMAT, content_hash, read_bundle
 from zoo.errors import UsageError, ZooError
-from zoo.registry import Registry
-from zoo.training import train
+from zoo.io import atomic as files
+from zoo.registry.registry import Registry
+from zoo.training.train import train
 
 SHORT = {"trainer.max_epochs": 1, "trainer.logger": False, "trainer.enable_progress_bar": False}
 
@@ -70,7 +70,7 @@ def test_what_a_bundle_says(bundle: Path) -> None:
     assert content["metrics"]["values"] == run.metrics
     assert content["metrics"]["command"] == run.environment["command"]
     assert content["metrics"]["seed"] == 3
-    assert content["licence"] == {"weights": "as the data's", "data": "yours"}
+    assert content["license"] == {"weights": "as the data's", "data": "yours"}
     assert content["versions"]["torch"] == run.environment["versions"]["torch"]
     assert content["origin"] == {}
     assert set(content["files"]) == {"model.safetensors", "README.md"}
@@ -99,7 +99,7 @@ def test_preprocessing_and_labels_of_a_classifier() -> None:
     assert pixels["network_size"] == [29, 29]
     assert pixels["mean"] == pytest.approx(content["facts"]["mean"])
     assert content["facts"]["label_names"] == list("0123456789")
-    assert content["licence"]["data"].startswith("CC BY 4.0")
+    assert content["license"]["data"].startswith("CC BY 4.0")
     assert package.load("run").preprocessing == pixels
 
 
@@ -146,7 +146,7 @@ def test_every_reference_gives_the_same_outputs(bundle: Path, toy: Any) -> None:
     shutil.copytree(bundle, shelf / "net")
     toy.add(
         "shelf",
-        "from zoo.entries import Checkpoint\nfrom zoo.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "from zoo.plugin.entries import Checkpoint\nfrom zoo.plugin.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
         "@hookimpl\ndef zoo_checkpoints():\n"
         "    return [Checkpoint('shelf-net', 'shelf:net', 'A trained toy')]\n",
     )
@@ -238,9 +238,9 @@ def test_a_missing_file(bundle: Path) -> None:
         lambda content: content["files"].update({"../x": {"sha256": "0" * 64, "size": 1}}),
         lambda content: content["files"].pop("README.md"),
         lambda content: content.update(note="mine"),
-        lambda content: content.pop("licence"),
+        lambda content: content.pop("license"),
     ],
-    ids=["argument", "figure", "hash", "added file", "removed file", "added key", "removed key"],
+    ids=["argument", "metric", "hash", "added file", "removed file", "added key", "removed key"],
 )
 def test_an_edited_description(bundle: Path, change: Callable) -> None:
     edit(bundle, change, seal=False)
@@ -299,7 +299,7 @@ def test_a_newer_format(bundle: Path) -> None:
 
 
 def test_a_plugin_that_is_not_installed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.bundles.registry", lambda: Registry([]))
+    monkeypatch.setattr("zoo.bundles.bundle.registry", lambda: Registry([]))
     with pytest.raises(UsageError, match=r"'toy-net' of zoo-toy 1\.0.*: pip install zoo-toy$"):
         package.load(bundle)
     ours = {"name": "vision", "distribution": "zoo-vision", "version": "0.1.0"}
@@ -344,7 +344,7 @@ def test_a_full_disk_leaves_what_was_there(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.files.os.fsync", full)
+        patch.setattr("zoo.io.atomic.os.fsync", full)
         done = zoo("train", "toy/points", "--resume", "run")
     assert done.status == 1
     assert "No space left on device): make room, then finish the run with --resume" in done.err
@@ -374,7 +374,7 @@ def test_a_folder_is_replaced_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
 ) -> None:
     if not exchange:
-        monkeypatch.setattr("zoo.files._exchange", lambda *_: False)
+        monkeypatch.setattr("zoo.io.atomic._exchange", lambda *_: False)
     folder = tmp_path / "bundle"
     files.replace_folder(folder, {"a": b"1", "b": b"2"})
     files.replace_folder(folder, {"a": b"3", "c": b"4"})

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import zoo as package
-from zoo.arguments import argument_names
-from zoo.commands import COMMANDS
-from zoo.commands.overrides import read_overrides
+from zoo.cli.main import COMMANDS
+from zoo.cli.overrides import read_overrides
 from zoo.errors import UsageError
-from zoo.registry import registry
+from zoo.recipes.signatures import argument_names
+from zoo.registry.registry import registry
 
 KINDS = ["models", "datasets", "recipes", "checkpoints", "plugins"]
 READING = [
@@ -30,7 +30,7 @@ READING = [
 ]
 LOOK = """
 import json, sys
-from zoo.commands import main
+from zoo.cli.main import main
 statuses = []
 for words in json.loads(sys.argv[1]):
     statuses.append(main(words))
@@ -119,7 +119,7 @@ def test_list_everything(toy: Any, zoo: Callable) -> None:
 
 def test_unreadable_recipe_is_listed_with_the_reason(toy: Any, zoo: Callable) -> None:
     code = (
-        "from zoo.entries import Recipes\nfrom zoo.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "from zoo.plugin.entries import Recipes\nfrom zoo.plugin.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
         "@hookimpl\ndef zoo_recipes():\n    return [Recipes('odd', 'odd_recipes:all')]\n"
     )
     folder = toy.folder / "odd_recipes" / "all"
@@ -141,7 +141,7 @@ def test_unreadable_recipe_is_listed_with_the_reason(toy: Any, zoo: Callable) ->
     [
         ("toy-net", "model", "target", "zoo_toy.model:ToyNet"),
         ("toy/small", "model", "wildcard", "variant"),
-        ("toy-files", "dataset", "licence", "yours"),
+        ("toy-files", "dataset", "license", "yours"),
         ("toy/points", "recipe", "seed", 3),
         ("toy-trained", "checkpoint", "location", "zoo_toy:checkpoints/toy-trained"),
         ("toy", "plugin", "distribution", "zoo-toy"),

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from zoo.runs import Run
+from zoo.runs.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def test_one_folder_with_everything_once(alone: Run, together: Run) -> None:
         for each in (together, alone)
     ]
     assert names[0] == names[1]
-    rows = [each.metrics_log.read_text().splitlines() for each in (together, alone)]
+    rows = [each.metrics_csv.read_text().splitlines() for each in (together, alone)]
     assert len(rows[0]) == len(rows[1])
     assert rows[0][0] == rows[1][0]
     told = together.path.with_suffix(".log").read_text()
@@ -165,7 +165,7 @@ def test_killed_and_resumed_by_one(folder: Path) -> None:
     again = Run(out)
     assert again.finished
     assert again.environment["epochs"] == 2
-    steps = [line.split(",")[:2] for line in again.metrics_log.read_text().splitlines()[1:]]
+    steps = [line.split(",")[:2] for line in again.metrics_csv.read_text().splitlines()[1:]]
     assert len(steps) == len({tuple(step) for step in steps})
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
 
 TARGET = "package.module:Class"
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 import zoo as package
-from zoo import exporting
 from zoo.errors import UsageError, ZooError
-from zoo.recipes import make_recipe
-from zoo.training import train
+from zoo.inference import export as exporting
+from zoo.recipes.recipe import make_recipe
+from zoo.training.train import train
 
 MODELS = {
     "mpcnn": {"net": "1x8x8-8C3-MP2-20N-N", "dropout": 0.5, "elastic_alpha": 8.0},

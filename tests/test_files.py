@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import pytest
 
-from zoo.files import write_atomically
+from zoo.io.atomic import write_atomically
 
 
 @pytest.mark.parametrize("durable", [True, False])

@@ -16,12 +16,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import zoo as package
-from zoo import training
 from zoo.errors import UsageError
-from zoo.recipes import make_recipe
-from zoo.runs import Run
-from zoo.starting import Freeze
-from zoo.training import Stopped, train
+from zoo.recipes.recipe import make_recipe
+from zoo.runs.run import Run
+from zoo.training import train as training
+from zoo.training.interruption import TrainingInterrupted
+from zoo.training.train import train
+from zoo.training.warm_start import Freeze
 
 QUIET = {"trainer.logger": False, "trainer.enable_progress_bar": False}
 SHORT = {**QUIET, "trainer.max_epochs": 1}
@@ -109,7 +110,7 @@ def test_new_names_of_the_classes_need_a_new_head(
     assert same(weights(first), seen, "network.convolution")
 
 
-# A classifier of grey digits, and colour pictures of three classes
+# A classifier of gray digits, and color pictures of three classes
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,9 @@ def pictures() -> Path:
     for number, name in enumerate(("red", "green", "blue")):
         (folder / name).mkdir(parents=True)
         for index in range(10):
-            colour = [20 + index * 3] * 3
-            colour[number] = 200
-            Image.new("RGB", (12, 10), tuple(colour)).save(folder / name / f"{index}.png")
+            color = [20 + index * 3] * 3
+            color[number] = 200
+            Image.new("RGB", (12, 10), tuple(color)).save(folder / name / f"{index}.png")
     return folder
 
 
@@ -136,7 +137,7 @@ def tune(run: Run, pictures: Path, out: str, **options: Any) -> Run:
     return package.finetune(run.path, "image-folder", changes, out=out, **options)
 
 
-def test_a_grey_model_on_colour_pictures(digits: Run, pictures: Path) -> None:
+def test_a_gray_model_on_color_pictures(digits: Run, pictures: Path) -> None:
     run = tune(digits, pictures, out="run", freeze="backbone")
     assert same(weights(run), weights(digits), "network.convolution")
     content = json.loads((run.bundle / "bundle.json").read_text())
@@ -176,7 +177,7 @@ def test_one_learning_rate(origin: Run, zoo: Callable) -> None:
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit"])
 def test_a_frozen_backbone_is_the_same_to_the_bit(pictures: Path, architecture: str) -> None:
-    """Running means of batch normalisation and embeddings that no leaf module owns included."""
+    """Running means of batch normalization and embeddings that no leaf module owns included."""
     pytest.importorskip("timm")
     settings = {"max_epochs": 1, "limit_test_batches": 1, "logger": False}
     recipe = make_recipe(
@@ -188,9 +189,9 @@ def test_a_frozen_backbone_is_the_same_to_the_bit(pictures: Path, architecture: 
         "timm-pictures",
     )
     first = train(recipe, out="first")
-    (pictures / "grey").mkdir()
+    (pictures / "gray").mkdir()
     for index in range(10):
-        Image.new("RGB", (12, 10), (index, index, index)).save(pictures / "grey" / f"{index}.png")
+        Image.new("RGB", (12, 10), (index, index, index)).save(pictures / "gray" / f"{index}.png")
     run = tune(first, pictures, out="second", freeze="backbone")
     before, after = weights(first), weights(run)
     head = [name for name in after if name not in before or before[name].shape != after[name].shape]
@@ -228,7 +229,7 @@ def test_thawing_at_an_epoch(origin: Run, monkeypatch: pytest.MonkeyPatch, thaw:
     monkeypatch.setattr(Freeze, "on_train_epoch_start", note)
     changes = {**QUIET, "trainer.max_epochs": 3}
     run = package.finetune(
-        "origin", overrides=changes, freeze="backbone", thaw_at_epoch=thaw, out="run"
+        "origin", overrides=changes, freeze="backbone", unfreeze_at_epoch=thaw, out="run"
     )
     assert frozen == [epoch < thaw for epoch in range(3)]
     assert not same(weights(run), weights(origin), "body")
@@ -237,11 +238,11 @@ def test_thawing_at_an_epoch(origin: Run, monkeypatch: pytest.MonkeyPatch, thaw:
 @pytest.mark.parametrize("step", [2, 5, 7, 12])
 def test_thawing_and_a_stop(origin: Run, step: int) -> None:
     """Five steps an epoch: stopped before the thaw, at it, and after it."""
-    options: dict[str, Any] = {"freeze": "backbone", "thaw_at_epoch": 1}
+    options: dict[str, Any] = {"freeze": "backbone", "unfreeze_at_epoch": 1}
     changes = {**QUIET, "trainer.max_epochs": 3, "data.clouds": 4}
     whole = package.finetune("origin", overrides=changes, out="whole", **options)
     stopping = {**changes, "model.ctrl_c_at_step": step}
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingInterrupted):
         package.finetune("origin", overrides=stopping, out="cut", **options)
     recipe = yaml.safe_load(Path("cut/recipe.yaml").read_text())
     recipe["model"]["ctrl_c_at_step"] = -1
@@ -249,7 +250,7 @@ def test_thawing_and_a_stop(origin: Run, step: int) -> None:
     again = package.finetune("origin", overrides=changes, resume="cut", **options)
     assert again.path == Path("cut")
     assert same(weights(again), weights(whole), "")
-    assert again.metrics_log.read_text() == whole.metrics_log.read_text()
+    assert again.metrics_csv.read_text() == whole.metrics_csv.read_text()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -258,10 +259,10 @@ def test_thawing_and_a_stop(origin: Run, step: int) -> None:
 
 def test_the_recipe_repeats_the_run(origin: Run) -> None:
     changes = {**QUIET, "data.clouds": 4, "trainer.max_epochs": 2}
-    options: dict[str, Any] = {"freeze": "backbone", "thaw_at_epoch": 1}
+    options: dict[str, Any] = {"freeze": "backbone", "unfreeze_at_epoch": 1}
     run = package.finetune("origin", overrides=changes, out="run", **options)
     recipe = yaml.safe_load(run.recipe_file.read_text())
-    assert recipe["start"] == {"from": "origin", "freeze": "backbone", "thaw_at_epoch": 1}
+    assert recipe["start"] == {"from": "origin", "freeze": "backbone", "unfreeze_at_epoch": 1}
     again = train(run.recipe_file, out="again")
     assert same(weights(again), weights(run), "")
     assert again.metrics == run.metrics

@@ -19,11 +19,11 @@ import pytest
 import torch
 
 import zoo as package
-from zoo.bundles import content_hash
+from zoo.bundles.bundle import content_hash
+from zoo.bundles.hub import cache_folder, fetch, file_hash, locate
 from zoo.errors import UsageError, ZooError
-from zoo.hub import cache_folder, fetch, file_hash, locate
-from zoo.registry import registry
-from zoo.training import train
+from zoo.registry.registry import registry
+from zoo.training.train import train
 
 
 @dataclass

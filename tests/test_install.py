@@ -51,8 +51,8 @@ def test_a_wheel_holds_all_that_is_in_the_package(project: str, wheels: Path) ->
     }
     with zipfile.ZipFile(wheel_of(project, wheels)) as archive:
         found = set(archive.namelist())
-        licence = [name for name in found if name.endswith("licenses/LICENSE")]
-        assert archive.read(licence[0]) == (ROOT / "LICENSE").read_bytes()
+        license = [name for name in found if name.endswith("licenses/LICENSE")]
+        assert archive.read(license[0]) == (ROOT / "LICENSE").read_bytes()
     assert len(wanted) > 5
     assert wanted == {name for name in found if ".dist-info/" not in name}
 

@@ -7,7 +7,7 @@ import torch
 import torch.distributed
 from torch.utils.data import TensorDataset
 
-from zoo.loading import EpochSampler, ResumableLoader
+from zoo.plugin.loaders import EpochSampler, ResumableLoader
 
 
 def order(size: int, seed: int, epoch: int, **options: Any) -> list[int]:

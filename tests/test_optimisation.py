@@ -1,11 +1,11 @@
-"""Optimisers and schedules by name."""
+"""Optimizers and schedules by name."""
 
 import pytest
 import torch
 from torch import nn
 
 from zoo.errors import UsageError
-from zoo.optimisation import OPTIMIZERS, optimizer, schedule
+from zoo.plugin.optim import OPTIMIZERS, optimizer, schedule
 
 
 def test_onecycle_goes_up_linearly_and_down_to_almost_nothing():

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from zoo.commands.output import show
-from zoo.plain_json import figures_from, to_json, without_nan
+from zoo.cli.output import show
+from zoo.io.plain_json import metrics_from_json, to_json, without_nan
 
 
 def test_numbers_that_are_not_finite_become_null_at_every_depth() -> None:
@@ -19,9 +19,9 @@ def test_numbers_that_are_not_finite_become_null_at_every_depth() -> None:
 
 
 def test_null_figures_are_no_numbers_again() -> None:
-    figures = figures_from({"test/dice": None, "test/loss": 0.5})
-    assert math.isnan(figures["test/dice"])
-    assert figures["test/loss"] == 0.5
+    metrics = metrics_from_json({"test/dice": None, "test/loss": 0.5})
+    assert math.isnan(metrics["test/dice"])
+    assert metrics["test/loss"] == 0.5
 
 
 def test_rows_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

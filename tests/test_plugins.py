@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from zoo.hooks import PLUGIN_API
-from zoo.plugins import Plugin, load_plugins
-from zoo.registry import registry
+from zoo.plugin.hooks import PLUGIN_API
+from zoo.registry.plugins import Plugin, load_plugins
+from zoo.registry.registry import registry
 
 HEAD = """
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.hooks import hookimpl
 ZOO_PLUGIN_API = 1
 """
 
@@ -43,17 +43,17 @@ BROKEN = {
     "forgotten-return": (
         HEAD + "@hookimpl\ndef zoo_datasets():\n    []",
         "zoo_datasets returned a NoneType",
-        "Let it return a list of zoo.entries.Dataset.",
+        "Let it return a list of zoo.plugin.entries.Dataset.",
     ),
     "not-a-list": (
         HEAD + "@hookimpl\ndef zoo_models():\n    return {'net': 'a.b:C'}",
         "zoo_models returned a dict",
-        "Let it return a list of zoo.entries.Model.",
+        "Let it return a list of zoo.plugin.entries.Model.",
     ),
     "wrong-entry": (
         HEAD + "@hookimpl\ndef zoo_models():\n    return [Dataset('x', 'a.b:C', 'X')]",
         "zoo_models returned Dataset(name='x'",
-        "Let it return a list of zoo.entries.Model.",
+        "Let it return a list of zoo.plugin.entries.Model.",
     ),
     "malformed-entry": (
         HEAD + "@hookimpl\ndef zoo_models():\n    return [Model('A Net', 'a.b:C', 'X')]",

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 import zoo as package
-from zoo.commands.train_ import next_commands
+from zoo.cli.train import next_commands
 from zoo.errors import UsageError
-from zoo.runs import Run
-from zoo.training import train
+from zoo.runs.run import Run
+from zoo.training.train import train
 
 SHORT = {"trainer.logger": False, "trainer.enable_progress_bar": False, "trainer.max_epochs": 1}
 
@@ -129,7 +129,7 @@ def test_the_same_from_python_and_as_a_batch_of_tensors(
 
 
 def test_the_models_own_preprocessing(model: Path, pictures: list[Path]) -> None:
-    """The same picture in colour, and lying on its side with an EXIF entry that says so."""
+    """The same picture in color, and lying on its side with an EXIF entry that says so."""
     with Image.open(pictures[3]) as image:
         image.load()
     turned = image.convert("RGB").transpose(Image.Transpose.ROTATE_90)

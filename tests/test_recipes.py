@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from zoo.errors import UsageError
-from zoo.recipes import build_model, check, make_recipe, override, read_recipe
-from zoo.registry import registry
+from zoo.recipes.experiment import build_model, resolve
+from zoo.recipes.recipe import make_recipe, override, read_recipe
+from zoo.registry.registry import registry
 
 GOOD: dict[str, Any] = {"model": {"name": "toy-net"}, "data": {"name": "toy-points"}}
 
@@ -139,7 +140,7 @@ def test_check_reports_every_wrong_key_and_value_at_once(toy: Any) -> None:
         },
     )
     with pytest.raises(UsageError, match="6 faults") as error:
-        check(recipe)
+        resolve(recipe)
     text = str(error.value)
     assert "points.yaml" in text
     assert "did you mean 'model.learning_rate'?" in text
@@ -153,7 +154,7 @@ def test_check_reports_every_wrong_key_and_value_at_once(toy: Any) -> None:
 @pytest.mark.parametrize("key", ["default_root_dir", "enable_checkpointing", "fast_dev_run"])
 def test_what_the_run_folder_decides(toy: Any, key: str) -> None:
     with pytest.raises(UsageError, match=f"'trainer.{key}' is no argument of Trainer"):
-        check(override(read_recipe("toy/points"), {f"trainer.{key}": "x"}))
+        resolve(override(read_recipe("toy/points"), {f"trainer.{key}": "x"}))
 
 
 @pytest.mark.parametrize("section", ["model", "data"])
@@ -161,12 +162,12 @@ def test_unknown_names(toy: Any, section: str) -> None:
     wrong = {"model": "toy-nett", "data": "toy-point"}[section]
     right = {"model": "toy-net", "data": "toy-points"}[section]
     with pytest.raises(UsageError, match=f"did you mean '{right}'"):
-        check(override(read_recipe("toy/points"), {f"{section}.name": wrong}))
+        resolve(override(read_recipe("toy/points"), {f"{section}.name": wrong}))
 
 
 def test_resolved_recipe_is_a_recipe(toy: Any, tmp_path: Path) -> None:
-    experiment = check(read_recipe("toy/points"))
-    settled = experiment.settle({"features": 2, "num_classes": 3})
+    experiment = resolve(read_recipe("toy/points"))
+    settled = experiment.with_defaults({"features": 2, "num_classes": 3})
     assert settled.recipe.model["dropout"] == 0.2
     assert settled.recipe.model["hidden"] == 16
     assert "num_classes" not in settled.recipe.model  # the data's to say
@@ -175,15 +176,15 @@ def test_resolved_recipe_is_a_recipe(toy: Any, tmp_path: Path) -> None:
     for recipe in (experiment.recipe, settled.recipe):
         file = tmp_path / "again.yaml"
         file.write_text(recipe.to_yaml())
-        assert check(read_recipe(file)).recipe.as_dict() == recipe.as_dict()
+        assert resolve(read_recipe(file)).recipe.as_dict() == recipe.as_dict()
 
 
 def test_seed_and_root_of_the_data(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read_recipe("toy/files")
-    assert check(recipe).recipe.data["root"] == str(Path("data/toy-files"))
+    assert resolve(recipe).recipe.data["root"] == str(Path("data/toy-files"))
     monkeypatch.setenv("ZOO_DATA", "/elsewhere")
-    assert check(recipe).recipe.data["root"] == str(Path("/elsewhere/toy-files"))
-    changed = check(override(recipe, {"data.root": "mine", "data.seed": 9, "seed": 4})).recipe
+    assert resolve(recipe).recipe.data["root"] == str(Path("/elsewhere/toy-files"))
+    changed = resolve(override(recipe, {"data.root": "mine", "data.seed": 9, "seed": 4})).recipe
     assert changed.data["root"] == "mine"
     assert changed.data["seed"] == 9
     assert changed.seed == 4
@@ -191,18 +192,18 @@ def test_seed_and_root_of_the_data(toy: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_facts_fill_what_the_recipe_leaves_out(toy: Any) -> None:
     facts = {"features": 2, "num_classes": 5, "label_names": ["of no argument"]}
-    model = check(read_recipe("toy/points")).build_model(facts)
+    model = resolve(read_recipe("toy/points")).build_model(facts)
     assert model.hparams["num_classes"] == 5  # not the constructor's default
     assert model.hparams["hidden"] == 16
     explicit = override(read_recipe("toy/points"), {"model.num_classes": 9})
-    assert check(explicit).build_model(facts).hparams["num_classes"] == 9
+    assert resolve(explicit).build_model(facts).hparams["num_classes"] == 9
     left = override(read_recipe("toy/points"), {"model.num_classes": None})
-    assert check(left).build_model(facts).hparams["num_classes"] == 5
+    assert resolve(left).build_model(facts).hparams["num_classes"] == 5
 
 
 def test_missing_required_argument_is_named(toy: Any) -> None:
     with pytest.raises(UsageError, match=r"model 'toy-net' needs a value for features"):
-        check(read_recipe("toy/points")).build_model({})
+        resolve(read_recipe("toy/points")).build_model({})
 
 
 def test_family_member_gets_its_name(toy: Any) -> None:

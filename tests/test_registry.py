@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.errors import UsageError, ZooError
-from zoo.plugins import Plugin
-from zoo.registry import Registry, extras, missing_extras, nearest, package_folder, registry
+from zoo.errors import UsageError, ZooError, nearest
+from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.registry.plugins import Plugin
+from zoo.registry.registry import Registry, extras, missing_extras, package_folder, registry
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ import yaml
 from lightning.pytorch import Callback
 from safetensors.torch import load_file
 
-import zoo.training
-from zoo import files
-from zoo.finetuning import finetune
-from zoo.runs import Run
-from zoo.training import Stopped, train
+import zoo.training.train
+from zoo.io import atomic as files
+from zoo.runs.run import Run
+from zoo.training.finetune import finetune
+from zoo.training.interruption import TrainingInterrupted
+from zoo.training.train import train
 
 EPOCHS = 3
 STEPS = 25
@@ -53,7 +54,7 @@ def in_a_process(work: Callable[[], object]) -> int:
         try:
             work()
             status = 0
-        except Stopped as stopped:
+        except TrainingInterrupted as stopped:
             status = stopped.status
         except BaseException:  # noqa: BLE001
             traceback.print_exc()
@@ -65,11 +66,11 @@ def in_a_process(work: Callable[[], object]) -> int:
 
 
 def assert_same(run: Run, whole: Run) -> None:
-    """Weights to the byte, and every figure."""
+    """Weights to the byte, and every metric."""
     assert run.finished
     name = "model.safetensors"
     assert (run.bundle / name).read_bytes() == (whole.bundle / name).read_bytes()
-    assert run.metrics_log.read_text() == whole.metrics_log.read_text()
+    assert run.metrics_csv.read_text() == whole.metrics_csv.read_text()
     assert run.metrics == whole.metrics
     mine, other = (torch.load(r.checkpoint, weights_only=True) for r in (run, whole))
     for key in ("global_step", "optimizer_states", "lr_schedulers"):
@@ -198,7 +199,7 @@ def test_a_full_disk_at_a_checkpoint(toy: Any, zoo: Callable, monkeypatch: Any) 
 
     words = [f"--{key}={value}" for key, value in SETTINGS.items()]
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.files.os.fsync", full)
+        patch.setattr("zoo.io.atomic.os.fsync", full)
         done = zoo("train", "toy/points", *words, "--out", "cut")
     assert done.status == 1
     assert "No space left on device" in done.err
@@ -224,7 +225,7 @@ def test_killed_before_the_first_checkpoint(toy: Any, monkeypatch: Any) -> None:
     assert run.environment["origin"] == whole.environment["origin"]
 
 
-# Stopped by a signal
+# TrainingInterrupted by a signal
 
 
 class Signal(Callback):
@@ -242,17 +243,17 @@ class Signal(Callback):
 
 def with_signal(hook: str, number: int, which: int, work: Callable[..., Run] = toy_run) -> None:
     """Train into ``cut``, and send a signal on the way."""
-    original = zoo.training.make_trainer
+    original = zoo.training.train.make_trainer
 
     def make_trainer(*given: Any) -> Any:
         *others, callbacks = given
         return original(*others, [Signal(hook, number, which), *callbacks])
 
-    zoo.training.make_trainer = make_trainer
+    zoo.training.train.make_trainer = make_trainer
     try:
         work(out="cut")
     finally:
-        zoo.training.make_trainer = original
+        zoo.training.train.make_trainer = original
 
 
 CUTS = [
@@ -287,7 +288,7 @@ def test_stopped_anywhere_the_run_ends_the_same(toy: Any, which: int, capfd: Any
 
 
 def test_a_stop_within_an_epoch_is_exact_to_the_step(toy: Any) -> None:
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(TrainingInterrupted) as stopped:
         with_signal("on_train_batch_start", STEPS + 4, signal.SIGTERM)
     assert stopped.value.status == 143
     content = torch.load("cut/checkpoints/last.ckpt", weights_only=True)
@@ -307,7 +308,7 @@ def test_a_stopped_test_leaves_the_last_weights(toy: Any) -> None:
     def work(out: str) -> Run:
         return train("toy/points", settings, out=out)
 
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingInterrupted):
         with_signal("on_test_batch_end", 1, signal.SIGTERM, work)
     last = torch.load("cut/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     wanted = torch.load(whole.checkpoint, weights_only=True)["state_dict"]
@@ -336,7 +337,7 @@ def test_metrics_objects_of_a_module_go_on_within_an_epoch(tmp_path: Path) -> No
         return train("vision/mpcnn-digits", settings, out=out)
 
     whole = work("whole")
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingInterrupted):
         with_signal("on_train_batch_end", 11, signal.SIGTERM, work)
     assert_same(train("vision/mpcnn-digits", resume="cut"), whole)
 
@@ -346,7 +347,7 @@ def test_an_epoch_that_ends_before_its_data(toy: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(SETTINGS, "trainer.limit_train_batches", 7)
     whole = toy_run(out="whole")
     for hook, number in (("on_train_epoch_end", 1), ("on_train_batch_end", 10)):
-        with pytest.raises(Stopped):
+        with pytest.raises(TrainingInterrupted):
             with_signal(hook, number, signal.SIGTERM)
         run = toy_run(resume="cut")
         assert_same(run, whole)
@@ -373,7 +374,7 @@ def test_workers_go_on_as_well(toy: Any, monkeypatch: Any) -> None:
 
 
 def cut(out: str | None = None, **settings: Any) -> Run:
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(TrainingInterrupted) as stopped:
         train("toy/points", {**SETTINGS, "model.ctrl_c_at_step": 2, **settings}, out=out)
     return stopped.value.run
 
@@ -426,7 +427,7 @@ def test_auto_takes_the_newest_unfinished_run_of_the_recipe(toy: Any) -> None:
 def _renamed() -> Any:
     from dataclasses import replace
 
-    from zoo.recipes import read_recipe
+    from zoo.recipes.recipe import read_recipe
 
     return replace(read_recipe("toy/points"), name="toy/others")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from zoo.scaffolding import TASKS
+from zoo.scaffold.new_plugin import TASKS
 
 GUIDE = Path(__file__).parents[1] / "docs/writing-a-plugin.md"
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', re.M | re.S)
@@ -42,10 +42,10 @@ def test_a_new_plugin_works_unedited(task: str, fresh: Any) -> None:
     trained = fresh.run("zoo", "train", "mine/first", "--out", "run", "--json")
     assert trained.returncode == 0, trained.stderr
     (row,) = json.loads(trained.stdout)
-    figure = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text())["about"]["figure"]
-    reached, wanted = row[figure["metric"]], figure["value"]
-    assert reached <= wanted if figure["metric"] == "test/cer" else reached >= wanted
-    assert list(Path("run/figures").glob("[!c]*.png"))
+    target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text())["about"]["target"]
+    reached, wanted = row[target["metric"]], target["value"]
+    assert reached <= wanted if target["metric"] == "test/cer" else reached >= wanted
+    assert list(Path("run/metrics").glob("[!c]*.png"))
     assert {path.name for path in Path().iterdir()} == {"mine", "run"}
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from zoo import hooks
-from zoo.entries import Model
 from zoo.errors import UsageError
-from zoo.registry import registry
+from zoo.plugin import hooks
+from zoo.plugin.entries import Model
+from zoo.registry.registry import registry
 from zoo.testing import CHECKS, Result, cases, check_plugin, conformance_tests
 
 PLUGIN = """
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.hooks import hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -56,7 +56,7 @@ about:
   summary: Points
   paper: none
   source: set for these tests
-  figure: {metric: test/accuracy, value: 0.9}
+  target: {metric: test/accuracy, value: 0.9}
 model:
   name: small-net
   dropout: 0.1
@@ -111,7 +111,7 @@ def hook(name: str, entry: str) -> Faults:
     return {"plugin": f"{PLUGIN}\n@hookimpl\ndef {name}():\n    return [{entry}]\n"}
 
 
-FAMILY = plugin('"small-net", "zoo', '"small/*", wildcard="activation", target="zoo')
+FAMILY = plugin('"small-net", "zoo', '"small/*", wildcard="activation", class_path="zoo')
 FAMILY["plugin"] = FAMILY["plugin"].replace('"A net"', 'summary="A net"')
 CHECKPOINT = 'Checkpoint("small-trained", "zoo_small:checkpoints/none", "Lost")'
 FAULTY: list[tuple[str, str, Faults, str]] = [
@@ -143,10 +143,10 @@ FAULTY: list[tuple[str, str, Faults, str]] = [
         {"plugin": f"import time\ntime.sleep(0.06)\n{PLUGIN}"},
         "importing zoo_small.plugin takes",
     ),
-    ("target-exists", "model", plugin("model:Net", "model:Absent"), "which does not exist"),
-    ("target-exists", "model", plugin("model:Net", "absent:Net"), "does not import"),
-    ("target-exists", "model", plugin("model:Net", "data:Data"), "is no LightningModule"),
-    ("target-exists", "dataset", plugin("data:Data", "model:Net"), "is no LightningDataModule"),
+    ("class-exists", "model", plugin("model:Net", "model:Absent"), "which does not exist"),
+    ("class-exists", "model", plugin("model:Net", "absent:Net"), "does not import"),
+    ("class-exists", "model", plugin("model:Net", "data:Data"), "is no LightningModule"),
+    ("class-exists", "dataset", plugin("data:Data", "model:Net"), "is no LightningDataModule"),
     ("arguments-typed", "model", model(INIT % "=3"), "what secret may be"),
     (
         "arguments-typed",
@@ -226,12 +226,12 @@ FAULTY: list[tuple[str, str, Faults, str]] = [
     ),
     ("head", "model", model("@property\ndef head(self):\n    return 'classifier'"), "not a tuple"),
     ("head", "model", model("@property\ndef head(self):\n    return ('body.1',)"), "no parameters"),
-    ("figures", "model", model("def draw_figures(self, batch):\n    pass"), "returned None"),
+    ("plots", "model", model("def draw_plots(self, batch):\n    pass"), "returned None"),
     (
-        "figures",
+        "plots",
         "model",
         model(
-            "def draw_figures(self, batch):\n    import matplotlib.pyplot as plt\n"
+            "def draw_plots(self, batch):\n    import matplotlib.pyplot as plt\n"
             "    return {'x': plt.figure()}"
         ),
         "open in pyplot",
@@ -426,9 +426,14 @@ FAULTY: list[tuple[str, str, Faults, str]] = [
     ("recipe-keys", "recipe", recipe("trainer:", "trianer:"), "no part of a recipe"),
     ("recipe-keys", "recipe", recipe("  max_epochs: 2", "  devices: 1"), "end by chance"),
     ("recipe-sourced", "recipe", recipe("  source: set for these tests\n", ""), "lacks source"),
-    ("recipe-sourced", "recipe", recipe("test/accuracy", "val/accuracy"), "no figure of the test"),
+    (
+        "recipe-sourced",
+        "recipe",
+        recipe("test/accuracy", "val/accuracy"),
+        "not a metric of the test",
+    ),
     ("recipe-sourced", "recipe", recipe("value: 0.9", "value: high"), "no number"),
-    ("recipe-sourced", "recipe", recipe("metric: ", "metrics: "), "about.figure is missing"),
+    ("recipe-sourced", "recipe", recipe("metric: ", "metrics: "), "about.target is missing"),
     ("recipe-trains", "recipe", recipe("test/accuracy", "test/dice"), "logs no test/dice"),
     ("recipe-trains", "recipe", model("def training_step(self, *a):\n    1 / 0"), "ZeroDivision"),
 ]
@@ -480,7 +485,7 @@ def test_every_check_can_fail(
 ) -> None:
     if check == "same-on-gpu":  # any device shows that the outputs are compared
         cpu = torch.device("cpu")
-        monkeypatch.setattr("zoo.testing.device_checks.accelerator", lambda: cpu)
+        monkeypatch.setattr("zoo.testing.checks.device.accelerator", lambda: cpu)
     write(faults)
     result = make(check, kind)
     assert result.outcome == "failed", str(result)
@@ -622,7 +627,7 @@ def test_the_command_prints_a_table(write: Callable, zoo: Callable) -> None:
     assert "model small-net fits failed it logs nothing under test/" in lines
     assert f"why it matters: {CHECKS['fits'].why}" in lines
     assert f"remedy: {CHECKS['fits'].remedy}" in lines
-    assert "2 failed" in lines[-1]  # and the recipe, whose figure is not logged
+    assert "2 failed" in lines[-1]  # and the recipe, whose metric is not logged
 
 
 def test_the_command_gives_0_where_nothing_failed(write: Callable, zoo: Callable) -> None:

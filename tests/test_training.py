@@ -15,8 +15,10 @@ from safetensors.torch import load_file
 
 import zoo as package
 from zoo.errors import UsageError
-from zoo.recipes import check, make_recipe, read_recipe
-from zoo.training import Stopped, train
+from zoo.recipes.experiment import resolve
+from zoo.recipes.recipe import make_recipe, read_recipe
+from zoo.training.interruption import TrainingInterrupted
+from zoo.training.train import train
 
 
 def weights(run: Any) -> dict[str, torch.Tensor]:
@@ -39,8 +41,8 @@ def test_what_a_run_leaves(toy: Any) -> None:
         "metrics.csv",
         "metrics.json",
         "checkpoints/last.ckpt",
-        "figures/curves.png",
-        "figures/clouds.png",
+        "plots/curves.png",
+        "plots/clouds.png",
         "bundle/model.safetensors",
         "bundle/bundle.json",
         "bundle/README.md",
@@ -48,7 +50,7 @@ def test_what_a_run_leaves(toy: Any) -> None:
     assert any(name.startswith("tensorboard/") for name in names)
     assert not any(".tmp" in name for name in names)
     for name in ("curves", "clouds"):
-        assert (run.figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (run.plots / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
     metrics = json.loads((run.path / "metrics.json").read_text())
     stages = ("train", "val", "test")
@@ -56,7 +58,7 @@ def test_what_a_run_leaves(toy: Any) -> None:
     assert metrics == run.metrics
     assert metrics["test/accuracy"] > 0.7
 
-    with run.metrics_log.open(newline="") as file:
+    with run.metrics_csv.open(newline="") as file:
         rows = list(csv.DictReader(file))
     losses = [float(row["train/loss"]) for row in rows if row["train/loss"]]
     assert len(losses) == 3
@@ -86,7 +88,7 @@ def test_same_seed_same_figures(toy: Any) -> None:
     torch.rand(7)  # what came before in the process makes no difference
     again = train("toy/points", out="again")
     assert again.metrics == first.metrics
-    assert again.metrics_log.read_text() == first.metrics_log.read_text()
+    assert again.metrics_csv.read_text() == first.metrics_csv.read_text()
     assert same(again, first)
     other = train("toy/points", {"seed": 4}, out="other")
     assert other.metrics != first.metrics
@@ -117,7 +119,7 @@ def test_a_recipe_made_in_memory(toy: Any) -> None:
     assert run.path.parent == Path("runs/mine")
     assert run.finished
     assert not (run.path / "tensorboard").exists()
-    assert run.metrics_log.is_file()
+    assert run.metrics_csv.is_file()
 
 
 def test_runs_lie_side_by_side(toy: Any) -> None:
@@ -175,7 +177,7 @@ def test_test_measures_the_bundle(toy: Any, zoo: Callable) -> None:
     assert row["test/loss"] == pytest.approx(run.metrics["test/loss"], rel=1e-6)
     measured = json.loads(Path("measured/metrics.json").read_text())
     assert measured["test/loss"] == row["test/loss"]
-    assert Path("measured/figures/clouds.png").is_file()
+    assert Path("measured/plots/clouds.png").is_file()
 
     refused = zoo("test", "mine", "--data.clouds", "4")
     assert refused.status == 2
@@ -219,7 +221,7 @@ def test_ctrl_c_and_resume_end_with_the_same_weights(toy: Any, step: int) -> Non
     """Steps 3 and 7 are in the middle of the first and second epochs, of 5 steps each."""
     overrides = {"trainer.max_epochs": 3}
     whole = train("toy/points", overrides, out="whole")
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(TrainingInterrupted) as stopped:
         train("toy/points", {**overrides, "model.ctrl_c_at_step": step}, out="cut")
     assert stopped.value.status == 130
     assert "--resume cut" in str(stopped.value)
@@ -241,7 +243,7 @@ def test_ctrl_c_and_resume_end_with_the_same_weights(toy: Any, step: int) -> Non
 
 
 def test_resume_refuses_another_experiment(toy: Any) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingInterrupted):
         train("toy/points", {"model.ctrl_c_at_step": 1}, out="cut")
     with pytest.raises(UsageError, match=r"'model.hidden' was 16, not 4"):
         train("toy/points", {"model.hidden": 4}, resume="cut")
@@ -279,7 +281,7 @@ def test_ctrl_c_to_a_process(toy: Any, python: Callable, tmp_path: Path) -> None
     content = torch.load(run.checkpoint, weights_only=True)
     assert content["global_step"] >= 5
     assert run.metrics.keys() >= {"train/loss", "val/accuracy"}
-    with run.metrics_log.open(newline="") as file:
+    with run.metrics_csv.open(newline="") as file:
         assert len(list(csv.DictReader(file))) >= 1
-    assert check(read_recipe(run.recipe_file)).recipe.trainer["max_epochs"] == 10**6
+    assert resolve(read_recipe(run.recipe_file)).recipe.trainer["max_epochs"] == 10**6
     assert package.load(run.checkpoint).hparams["hidden"] == 16

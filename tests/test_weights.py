@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
-from zoo.recipes import make_recipe
-from zoo.training import train
-from zoo.weights import load_weights, match, read_tensors
+from zoo.io.weights import load_weights, match, read_tensors
+from zoo.recipes.recipe import make_recipe
+from zoo.training.train import train
 
 
 class Net(nn.Module):
@@ -257,7 +257,7 @@ def digits(**sections: Any) -> Any:
         {
             "model": {
                 "name": f"timm/{ARCHITECTURE}",
-                "in_channels": 3,  # the digits are grey
+                "in_channels": 3,  # the digits are gray
                 "mean": [0.5] * 3,
                 "std": [0.5] * 3,
             },

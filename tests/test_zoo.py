@@ -4,10 +4,11 @@ import inspect
 
 import pytest
 
-from zoo.arguments import argument_names
-from zoo.entries import Dataset, Model
-from zoo.recipes import check, read_recipe
-from zoo.registry import registry
+from zoo.plugin.entries import Dataset, Model
+from zoo.recipes.experiment import resolve
+from zoo.recipes.recipe import read_recipe
+from zoo.recipes.signatures import argument_names
+from zoo.registry.registry import registry
 
 REAL = registry()
 
@@ -28,7 +29,7 @@ def test_every_entry_resolves(entry: Model | Dataset) -> None:
     names = argument_names(cls)
     if isinstance(entry, Model):
         assert not entry.wildcard or entry.wildcard in names
-        assert {"head", "example_input", "draw_figures"} <= set(dir(cls))
+        assert {"head", "example_input", "draw_plots"} <= set(dir(cls))
     else:
         assert {"batch_size", "num_workers", "seed"} <= set(names)
         assert entry.embedded or "root" in names
@@ -45,7 +46,7 @@ def test_every_model_says_where_it_comes_from(name: str) -> None:
 def test_every_dataset_states_its_terms(name: str) -> None:
     entry = REAL.datasets[name]
     assert entry.summary
-    assert entry.licence
+    assert entry.license
 
 
 @pytest.mark.parametrize("name", REAL.recipes)
@@ -53,11 +54,11 @@ def test_every_recipe_checks_out(name: str) -> None:
     recipe = read_recipe(name)
     for key in ("summary", "paper", "source"):
         assert recipe.about.get(key), f"about.{key} is missing"
-    figure = recipe.about["figure"]
-    assert figure["metric"].startswith("test/")
-    # only a recipe for a user's own data has no figure to reach, or one that says why
-    own = REAL.datasets[recipe.data_name].licence == "yours"
-    without = own or recipe.about["source"].startswith("no figure")
-    assert isinstance(figure["value"], (int, float)) or (without and figure["value"] is None)
-    experiment = check(recipe)
+    target = recipe.about["target"]
+    assert target["metric"].startswith("test/")
+    # only a recipe for a user's own data has no target to reach, or one that says why
+    own = REAL.datasets[recipe.data_name].license == "yours"
+    without = own or recipe.about["source"].startswith("no target")
+    assert isinstance(target["value"], (int, float)) or (without and target["value"] is None)
+    experiment = resolve(recipe)
     assert experiment.recipe.trainer.get("max_epochs") or experiment.recipe.trainer.get("max_steps")

@@ -1,6 +1,11 @@
 """A plugin-based PyTorch Lightning model zoo.
 
-The public names below are loaded on first use: ``import zoo`` imports no torch.
+    import zoo
+
+    run = zoo.train("vision/mpcnn-digits", {"trainer.max_epochs": 2})
+    model = zoo.load(run.path)  # a LightningModule, in evaluation mode
+
+The public names are loaded on first use: ``import zoo`` imports no torch.
 """
 
 from __future__ import annotations
@@ -8,43 +13,44 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-_HOMES = {
-    "list_models": "zoo.api",
-    "list_datasets": "zoo.api",
-    "list_recipes": "zoo.api",
-    "list_checkpoints": "zoo.api",
-    "create_model": "zoo.api",
-    "create_data": "zoo.api",
-    "load": "zoo.bundles",
-    "train": "zoo.training",
-    "finetune": "zoo.finetuning",
-    "predict": "zoo.prediction",
-    "export": "zoo.exporting",
-    "evaluate": "zoo.evaluation",
-    "Run": "zoo.runs",
-    "ZooError": "zoo.errors",
-    "UsageError": "zoo.errors",
-}
-__all__ = ["__version__", *_HOMES]
-
 if TYPE_CHECKING:
-    from zoo.api import create_data as create_data
-    from zoo.api import create_model as create_model
-    from zoo.api import list_checkpoints as list_checkpoints
-    from zoo.api import list_datasets as list_datasets
-    from zoo.api import list_models as list_models
-    from zoo.api import list_recipes as list_recipes
-    from zoo.bundles import load as load
+    from zoo.bundles.load import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
-    from zoo.evaluation import evaluate as evaluate
-    from zoo.exporting import export as export
-    from zoo.finetuning import finetune as finetune
-    from zoo.prediction import predict as predict
-    from zoo.runs import Run as Run
-    from zoo.training import train as train
+    from zoo.inference.evaluate import evaluate as evaluate
+    from zoo.inference.export import export as export
+    from zoo.inference.predict import predict as predict
+    from zoo.recipes.create import create_data as create_data
+    from zoo.recipes.create import create_model as create_model
+    from zoo.registry.listing import list_checkpoints as list_checkpoints
+    from zoo.registry.listing import list_datasets as list_datasets
+    from zoo.registry.listing import list_models as list_models
+    from zoo.registry.listing import list_recipes as list_recipes
+    from zoo.runs.run import Run as Run
+    from zoo.training.finetune import finetune as finetune
+    from zoo.training.train import train as train
+
+__version__ = "0.1.0"
+
+
+_HOMES = {
+    "Run": "zoo.runs.run",
+    "UsageError": "zoo.errors",
+    "ZooError": "zoo.errors",
+    "create_data": "zoo.recipes.create",
+    "create_model": "zoo.recipes.create",
+    "evaluate": "zoo.inference.evaluate",
+    "export": "zoo.inference.export",
+    "finetune": "zoo.training.finetune",
+    "list_checkpoints": "zoo.registry.listing",
+    "list_datasets": "zoo.registry.listing",
+    "list_models": "zoo.registry.listing",
+    "list_recipes": "zoo.registry.listing",
+    "load": "zoo.bundles.load",
+    "predict": "zoo.inference.predict",
+    "train": "zoo.training.train",
+}
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """``python -m zoo``, as torchrun starts it."""
 
-from zoo.commands import main
+from zoo.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -12,9 +12,9 @@
     The model cannot be exported.
 """
 
-from zoo.testing.checks import CHECKS, Check
+from zoo.testing.check import CHECKS, Check
 from zoo.testing.kit import Case, cases, check_plugin
-from zoo.testing.outcomes import Result
-from zoo.testing.pytest_face import conformance_tests
+from zoo.testing.pytest_plugin import conformance_tests
+from zoo.testing.results import Result
 
 __all__ = ["CHECKS", "Case", "Check", "Result", "cases", "check_plugin", "conformance_tests"]

@@ -14,10 +14,8 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from zoo.checkpointing import DurableCheckpointIO, LastCheckpoint, LoaderPosition, RandomState
-from zoo.epoch_figures import EpochFigures
-from zoo.metrics_log import MetricsLog
-from zoo.trainers import quiet_lightning
+from zoo.plugin.parts import has_part
+from zoo.training.trainer import ResumableTrainer
 
 EPOCHS, BATCHES = 2, 4
 
@@ -28,13 +26,13 @@ class Fitted:
 
     Attributes:
         model: The trained module.
-        figures: Everything it logged, by name.
+        metrics: Everything it logged, by name.
         batches: Training batches it saw.
         parts: The stages that the data have: ``train``, and ``val`` and ``test`` where there are.
     """
 
     model: LightningModule
-    figures: dict[str, float]
+    metrics: dict[str, float]
     batches: int
     parts: tuple[str, ...]
 
@@ -61,13 +59,13 @@ def fit(model: LightningModule, data: LightningDataModule, folder: Path) -> Fitt
     """Train two short epochs, then test on what is left of the data's test part."""
     count = CountBatches()
     trainer = run_trainer(model, data, folder, [count])
-    figures = _logged(trainer)
+    metrics = _logged(trainer)
     parts = ["train", *(["val"] if has_part(data, "val") else [])]
     if has_part(data, "test"):
         trainer.test(model, datamodule=data, verbose=False)
-        figures |= _logged(trainer)
+        metrics |= _logged(trainer)
         parts.append("test")
-    return Fitted(model, figures, count.count, tuple(parts))
+    return Fitted(model, metrics, count.count, tuple(parts))
 
 
 def run_trainer(
@@ -79,44 +77,27 @@ def run_trainer(
     **settings: Any,
 ) -> Trainer:
     """Train, with a checkpoint in ``folder`` that ``resume`` continues from."""
-    quiet_lightning()
-    log = MetricsLog(folder / "metrics.csv")
-    last = LastCheckpoint(folder / "last.ckpt", log)
-    trainer = Trainer(
-        **{
+    resumable = ResumableTrainer(
+        {
             "max_epochs": EPOCHS,
             "limit_train_batches": BATCHES,
             "limit_val_batches": 2,
             "limit_test_batches": 2,
+            "accelerator": "cpu",
+            "devices": 1,
+            "num_sanity_val_steps": 0,
+            "log_every_n_steps": 1,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
             **settings,
         },
-        accelerator="cpu",
-        devices=1,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        logger=log,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        callbacks=[RandomState(), LoaderPosition(), EpochFigures(), *callbacks, last],
-        plugins=[DurableCheckpointIO()],
+        folder,
+        folder / "last.ckpt",
+        folder / "metrics.csv",
+        callbacks,
     )
-    checkpoint = folder / "last.ckpt" if resume else None
-    try:
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    finally:
-        last.release()
-    return trainer
-
-
-def has_part(data: LightningDataModule, part: str) -> bool:
-    """Whether the datamodule has a loader of that stage; an empty list is none."""
-    name = f"{part}_dataloader"
-    if getattr(type(data), name) is getattr(LightningDataModule, name):
-        return False
-    data.setup({"train": "fit", "val": "fit"}.get(part, part))
-    loaders = getattr(data, name)()
-    return not isinstance(loaders, list) or bool(loaders)
+    resumable.fit(model, data, resume=resume)
+    return resumable.trainer
 
 
 def seed_all(seed: int) -> None:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from zoo.errors import MissingPackage
-from zoo.registry import registry
-from zoo.testing.checks import CHECKS, Check
-from zoo.testing.outcomes import (
+from zoo.errors import MissingDependencyError
+from zoo.registry.registry import registry
+from zoo.testing.check import CHECKS, Check
+from zoo.testing.results import (
     EXEMPT,
     FAILED,
     PASSED,
     SKIPPED,
+    CheckFailed,
     Exempt,
-    Fault,
     Result,
     Skip,
     describe,
@@ -29,17 +29,17 @@ from zoo.testing.outcomes import (
 from zoo.testing.subjects import PluginSubject, Subject
 
 for _module in (  # in the order in which the checks are made
-    "plugin_checks",
-    "import_checks",
-    "argument_checks",
-    "model_checks",
-    "training_checks",
-    "bundle_checks",
-    "device_checks",
-    "dataset_checks",
-    "recipe_checks",
+    "plugin",
+    "imports",
+    "arguments",
+    "model",
+    "training",
+    "bundle",
+    "device",
+    "dataset",
+    "recipe",
 ):
-    importlib.import_module(f"zoo.testing.{_module}")
+    importlib.import_module(f"zoo.testing.checks.{_module}")
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Case:
         try:
             with _apart():
                 return PASSED, self.check.run(self.subject) or ""
-        except (Skip, MissingPackage) as reason_:
+        except (Skip, MissingDependencyError) as reason_:
             return SKIPPED, str(reason_)
         except Exempt as reason_:
             return EXEMPT, str(reason_)
-        except Fault as fault:
+        except CheckFailed as fault:
             return FAILED, str(fault)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
             return FAILED, describe(error)

@@ -9,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zoo.arguments import argument_names, build
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
 from zoo.errors import UsageError, ZooError
-from zoo.plugins import Plugin
-from zoo.recipes import Experiment, Recipe, build_model, data_folder, read_recipe
-from zoo.registry import Found, package_folder, registry
+from zoo.io.data_folder import data_folder
+from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.recipes.experiment import Experiment, build_model
+from zoo.recipes.recipe import Recipe, read_recipe
+from zoo.recipes.signatures import argument_names, build
+from zoo.registry.plugins import Plugin
+from zoo.registry.registry import ResolvedModel, package_folder, registry
 from zoo.testing.fitting import Fitted, fit, seed_all
-from zoo.testing.outcomes import Fault, Skip, describe
+from zoo.testing.results import CheckFailed, Skip, describe
 
 BATCH_SIZE = 16
 EXAMPLE_FACTS: dict[str, Any] = {
@@ -109,7 +111,7 @@ class ClassSubject(Subject):
         try:
             return registry().load(self.entry)
         except (Exception, SystemExit) as error:  # a stranger's module may raise anything
-            raise Skip("its class does not import, see target-exists") from error
+            raise Skip("its class does not import, see class-exists") from error
 
     @property
     def exempt(self) -> Mapping[str, str]:
@@ -183,7 +185,7 @@ class Setting:
         data_arguments: The dataset's constructor arguments.
     """
 
-    found: Found
+    found: ResolvedModel
     arguments: Mapping[str, Any]
     facts: Mapping[str, Any]
     data: DatasetSubject | None
@@ -247,7 +249,7 @@ class ModelSubject(ClassSubject):
                 return setting
             absent.append(f"{data.name}: its batches are not the model's example_input")
         if refused:
-            raise Fault("; ".join(refused))
+            raise CheckFailed("; ".join(refused))
         setting = self._setting(None, EXAMPLE_FACTS, None, {})
         try:
             self._build(setting)
@@ -268,7 +270,7 @@ class ModelSubject(ClassSubject):
             raise Skip("it is not built, see builds") from error
 
     def build(self, seed: int = 0) -> Any:
-        """A fresh model, initialised by ``seed``."""
+        """A fresh model, initialized by ``seed``."""
         setting = self.setting
         seed_all(seed)
         return self._build(setting)
@@ -313,12 +315,14 @@ class ModelSubject(ClassSubject):
             wildcard = self.entry.wildcard
             fixed = {wildcard: arguments.pop(wildcard)} if wildcard in arguments else {}
         if self.entry.wildcard and self.entry.wildcard not in fixed:
-            raise Fault(
+            raise CheckFailed(
                 f"nothing says which of {self.name!r} to build: declare conformance_arguments = "
                 f"{{{self.entry.wildcard!r}: ...}} on the class, or add a recipe"
             )
         name = self.name.replace("*", str(next(iter(fixed.values()), "")))
-        return Setting(Found(self.entry, name, fixed), arguments, facts, data, data_arguments)
+        return Setting(
+            ResolvedModel(self.entry, name, fixed), arguments, facts, data, data_arguments
+        )
 
     def _build(self, setting: Setting) -> Any:
         return build_model(setting.found, setting.arguments, setting.facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import zoo
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 
 @pytest.mark.parametrize(("name", "goal"), [("hpg-bitflip8", "1,0,1,1,0,0,0,1")])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_hpg.environments import make_environment
 from zoo_hpg.environments.bit_flipping import BitFlipping
 from zoo_hpg.environments.rooms import EmptyRoom, FourRooms

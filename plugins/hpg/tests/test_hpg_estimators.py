@@ -18,25 +18,25 @@ N, T, G = 4, 5, 3
 
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Log-probabilities, the behaviour's, rewards, mask and baselines, all float64."""
+    """Log-probabilities, the behavior's, rewards, mask and baselines, all float64."""
     torch.manual_seed(0)
     mask = torch.arange(T) < torch.tensor([[5], [3], [1], [4]])
     likely = -torch.rand(N, T, G, dtype=torch.float64) * 3
-    behaviour = -torch.rand(N, T, dtype=torch.float64) * 3
+    behavior = -torch.rand(N, T, dtype=torch.float64) * 3
     rewards = torch.randint(4, (N, T, G)).double() * mask[..., None]
     baselines = torch.randn(N, T, G, dtype=torch.float64) * mask[..., None]
-    return likely, behaviour, rewards, mask, baselines
+    return likely, behavior, rewards, mask, baselines
 
 
 def slow(
-    likely: Tensor, behaviour: Tensor, rewards: Tensor, mask: Tensor, baselines: Tensor, norm: bool
+    likely: Tensor, behavior: Tensor, rewards: Tensor, mask: Tensor, baselines: Tensor, norm: bool
 ) -> Tensor:
     """Per decision, one number after the other."""
     weights = torch.zeros(N, T, G, dtype=torch.float64)
     for i, t, g in itertools.product(range(N), range(T), range(G)):
         weights[i, t, g] = 1.0 if mask[i, t] else 0.0
         for k in range(t + 1):
-            weights[i, t, g] *= math.exp(likely[i, k, g]) / math.exp(behaviour[i, k])
+            weights[i, t, g] *= math.exp(likely[i, k, g]) / math.exp(behavior[i, k])
     shares = weights / N
     if norm:
         for t, g in itertools.product(range(T), range(G)):
@@ -56,10 +56,10 @@ def slow(
 def test_hindsight_is_what_the_loop_gives(
     batch: tuple, estimator: object, norm: bool, with_baseline: bool
 ) -> None:
-    likely, behaviour, rewards, mask, baselines = batch
+    likely, behavior, rewards, mask, baselines = batch
     used = baselines if with_baseline else None
-    wanted = slow(likely, behaviour, rewards, mask, baselines * with_baseline, norm)
-    found = estimator(likely, behaviour, rewards, mask, used)  # type: ignore[operator]
+    wanted = slow(likely, behavior, rewards, mask, baselines * with_baseline, norm)
+    found = estimator(likely, behavior, rewards, mask, used)  # type: ignore[operator]
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-13)
 
 
@@ -76,19 +76,19 @@ def test_gcpg_is_what_the_loop_gives(batch: tuple, with_baseline: bool) -> None:
 
 
 def test_weights_too_small_for_a_float_are_equal(batch: tuple) -> None:
-    likely, behaviour, rewards, mask, _ = batch
+    likely, behavior, rewards, mask, _ = batch
     everyone = torch.ones_like(mask)
-    found = weighted_hpg((likely - 1000).float(), behaviour.float(), rewards.float(), everyone)
+    found = weighted_hpg((likely - 1000).float(), behavior.float(), rewards.float(), everyone)
     wanted = rewards.float().flip(1).cumsum(1).flip(1) / N
     torch.testing.assert_close(found, wanted)
 
 
 def test_weights_too_large_for_a_float_stay_finite(batch: tuple) -> None:
-    likely, behaviour, rewards, mask, baselines = (each.float() for each in batch)
-    found = weighted_hpg(likely, behaviour - 100, rewards, mask.bool(), baselines)
+    likely, behavior, rewards, mask, baselines = (each.float() for each in batch)
+    found = weighted_hpg(likely, behavior - 100, rewards, mask.bool(), baselines)
     assert found.isfinite().all()
     assert found.abs().max() > 0
-    assert hpg(likely, behaviour - 100, rewards * 0, mask.bool()).abs().max() == 0
+    assert hpg(likely, behavior - 100, rewards * 0, mask.bool()).abs().max() == 0
 
 
 # A problem small enough to go through all that can happen: two bits, three flips, four goals.

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 import zoo
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_hpg import estimators
 from zoo_hpg.baselines import baseline_error
 from zoo_hpg.datasets import (
@@ -38,7 +38,7 @@ QUICK = {
 
 def make(data: Any, **arguments: Any) -> HindsightPolicyGradient:
     torch.manual_seed(0)
-    defaults = {"hidden": [16, 8], "initialisation": "glorot"}
+    defaults = {"hidden": [16, 8], "initialization": "glorot"}
     return HindsightPolicyGradient(**data.facts, **{**defaults, **arguments})
 
 
@@ -195,8 +195,8 @@ def test_a_run_has_an_evaluation_before_the_first_step(tmp_path: Path) -> None:
     average = sum(evaluations) / 3
     assert run.metrics["val/average_return"] == pytest.approx(average, abs=1e-6)
     assert 0 <= run.metrics["test/return"] <= 8
-    assert (run.figures / "learning.png").is_file()
-    assert (run.figures / "episodes.png").is_file()
+    assert (run.plots / "learning.png").is_file()
+    assert (run.plots / "episodes.png").is_file()
 
 
 @pytest.mark.parametrize("estimator", ["gcpg", "weighted-hpg"])
@@ -208,7 +208,7 @@ def test_learns_to_flip_three_bits(estimator: str, tmp_path: Path) -> None:
         "data.batches_per_epoch": 40,
         "data.eval_episodes": 64,
         "model.hidden": [32],
-        "model.initialisation": "glorot",
+        "model.initialization": "glorot",
         "model.estimator": estimator,
         "model.baseline": True,
         "model.lr": 0.01,

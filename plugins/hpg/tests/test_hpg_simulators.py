@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_hpg.datasets import FetchPushEpisodes, MsPacmanEpisodes
 from zoo_hpg.environments import fetch_push, make_environment, ms_pacman
 from zoo_hpg.episodes import Episodes, play
@@ -69,7 +69,7 @@ def test_a_goal_in_a_wall_is_refused_and_play_is_filmed(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="cannot be entered"):
             environment.read_goal(wrong)
     facts = MsPacmanEpisodes().facts
-    model = HindsightPolicyGradient(**facts, hidden=[8], initialisation="glorot")
+    model = HindsightPolicyGradient(**facts, hidden=[8], initialization="glorot")
     rows = model.play(tmp_path, goal="2,0", episodes=1)
     assert rows[0]["goal"] == "2,0"
     assert (tmp_path / "episode-1.gif").read_bytes()[:3] == b"GIF"

@@ -12,8 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from zoo.errors import UsageError
-from zoo.loading import EpochSampler, ResumableLoader
+from zoo.plugin import EpochSampler, ResumableLoader, UsageError
 from zoo_hpg.environments import Environment, make_environment
 from zoo_hpg.episodes import Chooser, Episodes, play
 from zoo_hpg.inference import exactly
@@ -100,12 +99,12 @@ class GoalEpisodes(LightningDataModule):
 
     Args:
         environment: Its description, for ``make_environment``.
-        batch_size: Episodes an optimiser step, N, in each process.
+        batch_size: Episodes an optimizer step, N, in each process.
         num_workers: Kept for the common interface; episodes are played in the process of the
             policy.
         seed: Seed of starts, goals, actions and chance.
         split: ``standard``, or ``all``, which is the same here.
-        batches_per_epoch: Optimiser steps between two evaluations.
+        batches_per_epoch: Optimizer steps between two evaluations.
         eval_episodes: Episodes of an evaluation, and of the test.
 
     Raises:

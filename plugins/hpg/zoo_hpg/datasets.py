@@ -10,11 +10,11 @@ class BitFlippingEpisodes(GoalEpisodes):
 
     Args:
         bits: Number of bits, k.
-        batch_size: Episodes an optimiser step, N, in each process.
+        batch_size: Episodes an optimizer step, N, in each process.
         num_workers: Kept for the common interface; episodes are played in the policy's process.
         seed: Seed of goals and actions.
         split: ``standard`` or ``all``, which are the same: episodes are always played anew.
-        batches_per_epoch: Optimiser steps between two evaluations.
+        batches_per_epoch: Optimizer steps between two evaluations.
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 
@@ -38,11 +38,11 @@ class EmptyRoomEpisodes(GoalEpisodes):
     """Episodes in a room of 11x11 cells, begun in its top left corner; horizon 32.
 
     Args:
-        batch_size: Episodes an optimiser step, N, in each process.
+        batch_size: Episodes an optimizer step, N, in each process.
         num_workers: Kept for the common interface; episodes are played in the policy's process.
         seed: Seed of goals and actions.
         split: ``standard`` or ``all``, which are the same: episodes are always played anew.
-        batches_per_epoch: Optimiser steps between two evaluations.
+        batches_per_epoch: Optimizer steps between two evaluations.
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 
@@ -66,11 +66,11 @@ class FourRoomsEpisodes(GoalEpisodes):
     random; horizon 32.
 
     Args:
-        batch_size: Episodes an optimiser step, N, in each process.
+        batch_size: Episodes an optimizer step, N, in each process.
         num_workers: Kept for the common interface; episodes are played in the policy's process.
         seed: Seed of starts, goals, actions and chance.
         split: ``standard`` or ``all``, which are the same: episodes are always played anew.
-        batches_per_epoch: Optimiser steps between two evaluations.
+        batches_per_epoch: Optimizer steps between two evaluations.
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 
@@ -95,11 +95,11 @@ class MsPacmanEpisodes(GoalEpisodes):
     Needs ale-py, which is under the GPL: ``pip install "zoo-hpg[atari]"``.
 
     Args:
-        batch_size: Episodes an optimiser step, N, in each process.
+        batch_size: Episodes an optimizer step, N, in each process.
         num_workers: Kept for the common interface; episodes are played in the policy's process.
         seed: Seed of goals, actions and chance.
         split: ``standard`` or ``all``, which are the same: episodes are always played anew.
-        batches_per_epoch: Optimiser steps between two evaluations.
+        batches_per_epoch: Optimizer steps between two evaluations.
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 
@@ -128,11 +128,11 @@ class FetchPushEpisodes(GoalEpisodes):
     Needs gymnasium-robotics and MuJoCo: ``pip install "zoo-hpg[robotics]"``.
 
     Args:
-        batch_size: Episodes an optimiser step, N, in each process.
+        batch_size: Episodes an optimizer step, N, in each process.
         num_workers: Kept for the common interface; episodes are played in the policy's process.
         seed: Seed of starts, goals and actions.
         split: ``standard`` or ``all``, which are the same: episodes are always played anew.
-        batches_per_epoch: Optimiser steps between two evaluations.
+        batches_per_epoch: Optimizer steps between two evaluations.
         eval_episodes: Episodes of an evaluation, and of the test.
     """
 

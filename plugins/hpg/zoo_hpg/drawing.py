@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from zoo_hpg.environments.bit_flipping import BitFlipping
 from zoo_hpg.environments.rooms import Rooms
 from zoo_hpg.episodes import Episodes
-from zoo_rl.figures import learning_curve
+from zoo_rl.plots import learning_curve
 
 SHOWN = 10
 """Episodes on one picture, at most."""
@@ -44,7 +44,7 @@ def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
 
 
 def _path_in_room(axes: Axes, environment: Rooms, achieved: Any, goal: Any) -> None:
-    axes.imshow(~environment.free.numpy(), cmap="Greys", vmax=1.5)
+    axes.imshow(~environment.free.numpy(), cmap="Grays", vmax=1.5)
     _path(axes, achieved, goal)
 
 
@@ -59,7 +59,7 @@ def _path(axes: Axes, achieved: Any, goal: Any) -> None:
 def _bits(axes: Axes, achieved: Any, goal: Any) -> None:
     """A row for each state, the goal below a line."""
     rows = [*achieved, goal]
-    axes.imshow(rows, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(rows, cmap="Grays", vmin=0, vmax=1, aspect="auto")
     axes.axhline(len(rows) - 1.5, color="C3", linewidth=2)
     axes.set(xticks=[], yticks=[0, len(rows) - 1], yticklabels=["start", "goal"])
 

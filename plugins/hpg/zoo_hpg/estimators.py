@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-12
-"""Added to the weights before they are normalised, as the authors' code does: without any episode
+"""Added to the weights before they are normalized, as the authors' code does: without any episode
 that the policy would repeat for a goal, the weights are equal."""
 
 
@@ -41,7 +41,7 @@ def gcpg(rewards: Tensor, mask: Tensor, baselines: Tensor | None = None) -> Tens
 
 def hpg(
     log_probabilities: Tensor,
-    behaviour: Tensor,
+    behavior: Tensor,
     rewards: Tensor,
     mask: Tensor,
     baselines: Tensor | None = None,
@@ -51,7 +51,7 @@ def hpg(
 
     Args:
         log_probabilities: Log-probabilities (N, T, G) of the actions for each hindsight goal.
-        behaviour: The same (N, T) for the goal that the episode pursued.
+        behavior: The same (N, T) for the goal that the episode pursued.
         rewards: Rewards (N, T, G) that follow each step's action, for each hindsight goal.
         mask: Bool (N, T), True for steps that were taken.
         baselines: Expected sums of rewards (N, T, G), 0 from the first reward on; 0 without.
@@ -59,13 +59,13 @@ def hpg(
     Returns:
         Coefficients (N, T, G).
     """
-    weights = _log_weights(log_probabilities, behaviour, mask).exp()
+    weights = _log_weights(log_probabilities, behavior, mask).exp()
     return _coefficients(weights / len(rewards), rewards, baselines)
 
 
 def weighted_hpg(
     log_probabilities: Tensor,
-    behaviour: Tensor,
+    behavior: Tensor,
     rewards: Tensor,
     mask: Tensor,
     baselines: Tensor | None = None,
@@ -75,7 +75,7 @@ def weighted_hpg(
 
     Args:
         log_probabilities: As for ``hpg``.
-        behaviour: As for ``hpg``.
+        behavior: As for ``hpg``.
         rewards: As for ``hpg``.
         mask: As for ``hpg``.
         baselines: As for ``hpg``.
@@ -83,15 +83,15 @@ def weighted_hpg(
     Returns:
         Coefficients (N, T, G).
     """
-    weights = _log_weights(log_probabilities, behaviour, mask)
+    weights = _log_weights(log_probabilities, behavior, mask)
     # The softmax of log(w + epsilon) is (w + epsilon) / sum(w + epsilon), and never overflows.
     floor = weights.new_tensor(math.log(EPSILON))
     return _coefficients(torch.logaddexp(weights, floor).softmax(0), rewards, baselines)
 
 
-def _log_weights(log_probabilities: Tensor, behaviour: Tensor, mask: Tensor) -> Tensor:
+def _log_weights(log_probabilities: Tensor, behavior: Tensor, mask: Tensor) -> Tensor:
     """Logarithms (N, T, G) of the importance weights of all actions up to each step's own."""
-    ratios = (log_probabilities - behaviour[..., None]).detach()
+    ratios = (log_probabilities - behavior[..., None]).detach()
     taken = mask[..., None]
     sums = ratios.masked_fill(~taken, 0).cumsum(1)
     return sums.masked_fill(~taken, -math.inf)

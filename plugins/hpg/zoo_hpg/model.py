@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError, rename_keys
 from zoo_hpg import drawing, playing
 from zoo_hpg.baselines import baseline_error
 from zoo_hpg.data import GoalEpisodes
@@ -28,7 +28,7 @@ from zoo_hpg.networks import GoalNet, log_probabilities
 class HindsightPolicyGradient(LightningModule):
     """A policy over discrete actions, of a state and a goal.
 
-    Rauber, Ummadisingu, Mutz, Schmidhuber: Hindsight Policy Gradients, ICLR 2019. An optimiser
+    Rauber, Ummadisingu, Mutz, Schmidhuber: Hindsight Policy Gradients, ICLR 2019. An optimizer
     step takes a batch of episodes played by the policy as it is. The estimators with hindsight
     learn from it for every goal that any of its episodes reached. The baseline is a net of state,
     goal and time, trained on the goals pursued, towards the reward and its own value a step later.
@@ -42,11 +42,11 @@ class HindsightPolicyGradient(LightningModule):
         tolerance: A goal is reached where the achieved one is nearer. Filled in from the data.
         optimal_return: Mean return of the best policy, for pictures. Filled in from the data.
         estimator: ``gcpg`` without hindsight, ``hpg`` with importance weights per decision,
-            ``weighted-hpg`` with these normalised over the batch's episodes.
+            ``weighted-hpg`` with these normalized over the batch's episodes.
         baseline: Subtract what the baseline net expects.
         goals_per_episode: Hindsight goals drawn of each episode; 0 takes all.
         hidden: Units of the hidden layers, of the baseline net too.
-        initialisation: ``normal`` draws the policy's weights with standard deviation 0.01 and
+        initialization: ``normal`` draws the policy's weights with standard deviation 0.01 and
             the baseline's with 0.001, ``glorot`` from Glorot's uniform distribution.
         lr: Learning rate of Adam.
         baseline_lr: That of the baseline net; ``lr`` if None.
@@ -84,7 +84,7 @@ class HindsightPolicyGradient(LightningModule):
         baseline: bool = False,
         goals_per_episode: int = 0,
         hidden: list[int] = [256, 256],  # noqa: B006  # read, never written
-        initialisation: Literal["normal", "glorot"] = "normal",
+        initialization: Literal["normal", "glorot"] = "normal",
         lr: float = 0.001,
         baseline_lr: float | None = None,
         max_pairs: int = 4096,
@@ -102,7 +102,7 @@ class HindsightPolicyGradient(LightningModule):
         self.optimal_return = optimal_return
         self.estimator, self.goals_per_episode = estimator, goals_per_episode
         self.lr, self.baseline_lr, self.max_pairs = lr, baseline_lr or lr, max_pairs
-        normal = initialisation == "normal"
+        normal = initialization == "normal"
         self.policy = GoalNet(
             self.observation_shape, goal_size, len(action_names), hidden, 0.01 if normal else None
         )
@@ -136,6 +136,11 @@ class HindsightPolicyGradient(LightningModule):
                 f"{goal_size} and {len(actions)}: leave these arguments of the model to the data, "
                 "and train one for each environment"
             )
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"initialisation": "initialization"})
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -291,11 +296,11 @@ class HindsightPolicyGradient(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.evaluations = list(checkpoint["evaluations"])
 
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The learning curve, if this module was trained, and episodes of a test batch."""
         episodes = Episodes(*(each.cpu() for each in batch[1:]))
         environment = make_environment(self.environment)
-        figures = {"episodes": drawing.draw_episodes(environment, episodes)}
+        drawn = {"episodes": drawing.draw_episodes(environment, episodes)}
         if self.evaluations:
-            figures["learning"] = drawing.draw_learning(self.evaluations, self.optimal_return)
-        return figures
+            drawn["learning"] = drawing.draw_learning(self.evaluations, self.optimal_return)
+        return drawn

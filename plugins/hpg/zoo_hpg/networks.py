@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 IMAGE = 84
 """Side that pictures are brought to, in pixels."""
@@ -77,7 +77,7 @@ class GoalNet(nn.Module):
             layers += [Tanh(), nn.Linear(inputs, units)]
         self.layers = nn.Sequential(*layers, Tanh())
         self.head = nn.Linear(hidden[-1], outputs)
-        self._initialise(initial, features + goal_size)
+        self._initialize(initial, features + goal_size)
 
     def state_part(self, observations: Tensor) -> Tensor:
         """What states (N, ...) add to the first hidden layer, (N, units)."""
@@ -96,7 +96,7 @@ class GoalNet(nn.Module):
         return self.joined(self.state_part(observations) + self.goal_part(goals))
 
     @torch.no_grad()
-    def _initialise(self, initial: float | None, joined: int) -> None:
+    def _initialize(self, initial: float | None, joined: int) -> None:
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()

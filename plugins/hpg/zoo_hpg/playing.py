@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo import figures
-from zoo.errors import UsageError
+from zoo.plugin import UsageError, plots
 from zoo_hpg import drawing
 from zoo_hpg.environments import make_environment
 from zoo_hpg.episodes import play
-from zoo_rl.figures import save_gif
+from zoo_rl.plots import save_gif
 from zoo_rl.seeding import generator
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def play_to_goal(
     played = type(played)(*(each.cpu() for each in played))
     reached = played.returns > 0
     if folder:
-        figures.save(drawing.draw_episodes(environment, played), folder / "episodes.png")
+        plots.save(drawing.draw_episodes(environment, played), folder / "episodes.png")
         for number in range(episodes if frames else 0):
             assert frames is not None
             length = int(played.mask[number].sum()) + 1

@@ -32,7 +32,7 @@ def real() -> Callable[[str], Path]:
 def save_video(
     path: Path, frames: np.ndarray, rate: int = 25, sound: np.ndarray | None = None
 ) -> Path:
-    """Grey frames (T, H, W) as a video file of the kind that the suffix says, with sound from -1
+    """Gray frames (T, H, W) as a video file of the kind that the suffix says, with sound from -1
     to 1 at 44100 samples a second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = {".mpg": "mpeg1video", ".avi": "mjpeg", ".mp4": "mpeg4"}[path.suffix]

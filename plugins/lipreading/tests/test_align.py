@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.align import WORDS, Segment, segments, transcript
 
 WORDS_OF_BBAF2N = ["bin", "blue", "at", "f", "two", "now"]

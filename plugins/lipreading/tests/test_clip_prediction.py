@@ -16,15 +16,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.errors import UsageError
-from zoo.prediction import Predictions, _predict_each
+from zoo.inference.predict import Predictions, _predict_each
+from zoo.plugin import UsageError
 from zoo_lipreading import ctc_times
 from zoo_lipreading.clip_files import clips_of_speaker, read_clip
 from zoo_lipreading.data.avletters import AVLetters, read_lips
 from zoo_lipreading.data.grid import Grid
 from zoo_lipreading.prediction import SentenceReading, WordReading
 
-WHOLE = {"size": [10, 20], "normalisation": "clip", "crop": {"finder": "whole"}}
+WHOLE = {"size": [10, 20], "normalization": "clip", "crop": {"finder": "whole"}}
 
 
 class Words(WordReading):
@@ -143,20 +143,20 @@ def test_a_grid_clip_is_prepared_as_training_did(
     assert len(sample.segments) == 6
 
 
-@pytest.mark.parametrize("normalisation", ["global", "clip"])
+@pytest.mark.parametrize("normalization", ["global", "clip"])
 def test_words_are_prepared_as_training_did(
     grid: Path,
     tmp_path: Path,
     finder: str,
     monkeypatch: pytest.MonkeyPatch,
-    normalisation: str,
+    normalization: str,
 ) -> None:
     module = Grid(
         str(grid),
         size=[10, 20],
         finder=finder,
         cache=str(tmp_path / "c"),
-        normalisation=normalisation,
+        normalization=normalization,
     )
     monkeypatch.setenv("ZOO_MOUTH_FINDERS", finder)
     clips = module._read()[0].test
@@ -168,10 +168,10 @@ def test_words_are_prepared_as_training_did(
     torch.testing.assert_close(list(model.given[0]["video"]), wanted, rtol=0, atol=0)
 
 
-def test_a_model_normalised_by_speaker_looks_at_the_speaker_s_other_clips(
+def test_a_model_normalized_by_speaker_looks_at_the_speaker_s_other_clips(
     avletters: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    preprocessing = {"size": [60, 80], "normalisation": "speaker"}
+    preprocessing = {"size": [60, 80], "normalization": "speaker"}
     path = avletters / "Lips" / "A3_Ann-lips.mat"
     own = [avletters / "Lips" / f"{a}{n}_Ann-lips.mat" for a in "ABCD" for n in (1, 2, 3)]
     assert clips_of_speaker(path) == tuple(own)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.io import loadmat, savemat
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.avletters import AVLetters, read_lips
 from zoo_lipreading.data.htk import read_htk
 
@@ -62,7 +62,7 @@ def test_sound_comes_along(avletters: Path) -> None:
 
 
 def test_speaker_statistics_of_the_target_come_from_what_may_be_looked_at(avletters: Path) -> None:
-    module = data(avletters, split="leave-out:Cyd", normalisation="speaker", size=[60, 80])
+    module = data(avletters, split="leave-out:Cyd", normalization="speaker", size=[60, 80])
     seen = [avletters / "Lips" / f"{a}{n}_Cyd-lips.mat" for a in "ABCD" for n in (1, 2)]
     frames = np.concatenate([read_lips(path) for path in seen]).astype(np.float64)
     batch = next(iter(module.test_dataloader()))
@@ -93,9 +93,9 @@ def test_nobody_to_adapt_to_is_refused(avletters: Path) -> None:
         data(avletters, target=True).setup()
 
 
-def test_a_target_never_looked_at_cannot_be_normalised_by_speaker(avletters: Path) -> None:
-    module = data(avletters, split="Ann->Bob,Cyd", normalisation="speaker", target_seconds=0.04)
-    with pytest.raises(UsageError, match=r"to normalise those of (Bob|Cyd); allow more"):
+def test_a_target_never_looked_at_cannot_be_normalized_by_speaker(avletters: Path) -> None:
+    module = data(avletters, split="Ann->Bob,Cyd", normalization="speaker", target_seconds=0.04)
+    with pytest.raises(UsageError, match=r"to normalize those of (Bob|Cyd); allow more"):
         module.setup()
 
 
@@ -145,7 +145,7 @@ def test_many_wrong_files_come_in_one_report(avletters: Path, make: SimpleNamesp
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"normalisation": "none"}, "normalisation 'none' is none of global, speaker, clip"),
+        ({"normalization": "none"}, "normalization 'none' is none of global, speaker, clip"),
         ({"size": [12]}, "size is \\[12\\]"),
         ({"target_seconds": 0}, "target_seconds is 0"),
         ({"val_fraction": 1.0}, "val_fraction is 1"),

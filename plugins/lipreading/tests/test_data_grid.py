@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.align import GRAMMAR, WORDS, transcript
 from zoo_lipreading.data.grid import Grid
 from zoo_lipreading.data.grid_files import find_grid
@@ -193,7 +193,7 @@ def test_clips_without_a_face_are_left_out_and_counted(
     module = data(grid, unit="sentence")
     assert module.facts["skipped_clips"] == 1
     assert len(clips(module)) == 14
-    assert f"{path}: the clip is all grey" in caplog.text
+    assert f"{path}: the clip is all gray" in caplog.text
     # The real detector finds no face in any.
     with pytest.raises(UsageError, match="no clip is in the training part; 15 were left out"):
         data(grid, unit="sentence", finder="haar").setup()

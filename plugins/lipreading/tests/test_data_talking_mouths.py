@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.symbols import BLANK, Vocabulary
 from zoo_lipreading.data.talking_mouths import GRAMMAR, TalkingMouths
 

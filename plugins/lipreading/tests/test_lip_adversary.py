@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.adversary import Adversary, Schedule, read_attach, reverse_gradient
 from zoo_lipreading.data.avletters import AVLetters
 from zoo_lipreading.data.talking_mouths import TalkingMouths
@@ -171,7 +171,7 @@ def test_the_targets_labels_are_never_read(avletters: Path, changes: dict[str, A
     for spoil in (False, True):
         data = AVLetters(
             str(avletters), batch_size=6, split="leave-out:Bob", target=True, size=[8, 10],
-            normalisation="speaker",
+            normalization="speaker",
         )  # fmt: skip
         parts = data._read()[0]
         assert len(parts.adapt) == 8
@@ -180,10 +180,10 @@ def test_the_targets_labels_are_never_read(avletters: Path, changes: dict[str, A
                 object.__setattr__(clip, "label", -12345)
         model = build(data.facts, adversary_weight=0.5, **changes)
         torch.manual_seed(1)
-        figures = fit(model, data)
+        metrics = fit(model, data)
         weights.append(copy.deepcopy(model))
-        assert 0 <= figures["train/adversary_accuracy"] <= 1
-        assert "val/accuracy" in figures
+        assert 0 <= metrics["train/adversary_accuracy"] <= 1
+        assert "val/accuracy" in metrics
     assert same(*weights)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.av_fusion import AVFusion
 from zoo_lipreading.av_network import align
 from zoo_lipreading.data.talking_mouths import TalkingMouths
@@ -134,17 +134,17 @@ def test_the_sweep_is_logged_and_repeats_itself() -> None:
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
     trainer.fit(model, datamodule=data)
-    figures = []
+    metrics = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         trainer.test(model, datamodule=data, verbose=False)
-        figures.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-    assert figures[0] == figures[1]
+        metrics.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+    assert metrics[0] == metrics[1]
     levels = {f"test/{s}accuracy{level}" for s in ("", "audio_") for level in ("/0dB", "/-10dB")}
-    assert set(figures[0]) == levels | {
+    assert set(metrics[0]) == levels | {
         "test/loss", "test/accuracy", "test/audio_accuracy", "test/video_accuracy"
     }  # fmt: skip
-    assert set(model.draw_figures(batch_of(data))) == {"noise", "confusion"}
+    assert set(model.draw_plots(batch_of(data))) == {"noise", "confusion"}
 
 
 def test_saliency_is_the_norm_of_the_inputs_gradient() -> None:

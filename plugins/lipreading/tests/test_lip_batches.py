@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from zoo_lipreading.data.batches import Clip, ClipLoader, Clips, PairedClips, collate
-from zoo_lipreading.data.normalisation import Normaliser, Whole
+from zoo_lipreading.data.normalization import Normalizer, Whole
 
-PLAIN = Normaliser("clip")
+PLAIN = Normalizer("clip")
 
 
 def clip(number: int, frames: int = 3, **more: object) -> Clip:
@@ -25,8 +25,8 @@ def clip(number: int, frames: int = 3, **more: object) -> Clip:
     )
 
 
-class Unnormalised(Normaliser):
-    """So that clips are told by their grey values."""
+class Unnormalized(Normalizer):
+    """So that clips are told by their gray values."""
 
     def __init__(self) -> None:
         super().__init__("clip")
@@ -94,7 +94,7 @@ def test_other_labels_of_the_target_change_nothing() -> None:
 
 def test_few_target_clips_are_cycled_evenly_and_an_epoch_is_one_pass_over_the_source() -> None:
     source, target = [clip(n) for n in range(10)], [clip(n) for n in (100, 101, 102)]
-    loader = ClipLoader(PairedClips(source, target, Unnormalised(), 3), 4, collate_fn=collate)
+    loader = ClipLoader(PairedClips(source, target, Unnormalized(), 3), 4, collate_fn=collate)
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)
         batches = list(loader)

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.ctc import beam_search, greedy
 from zoo_lipreading.grammar import END, Grammar
 

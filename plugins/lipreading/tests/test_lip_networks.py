@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from zoo_lipreading.layers.frames import Deltas
 from zoo_lipreading.layers.masking import masked_mean, own_frames, pad_frames
 from zoo_lipreading.layers.recurrent import Recurrent
-from zoo_lipreading.networks import Encoder, LipreaderNet, initialise
+from zoo_lipreading.networks import Encoder, LipreaderNet, initialize
 
 LENGTHS = torch.tensor([7, 3, 5, 1])
 
@@ -94,10 +94,10 @@ def test_frames_come_back_where_they_were() -> None:
     assert torch.equal(pad_frames(own_frames(sequence, None)[0], None, (4, 7)), sequence)
 
 
-def test_initialisation_is_a_cut_normal_distribution() -> None:
+def test_initialization_is_a_cut_normal_distribution() -> None:
     network = net(feedforward=[200])
     torch.manual_seed(3)
-    initialise(network, 0.1)
+    initialize(network, 0.1)
     weights = network.encoder.frames.feedforward.layers[0][0].weight  # type: ignore[index]
     assert float(weights.detach().abs().max()) <= 0.2
     assert float(weights.detach().std()) == pytest.approx(0.088, abs=0.003)  # of the cut one

@@ -1,13 +1,13 @@
-"""Pixel-wise normalisation against numpy on everything at once."""
+"""Pixel-wise normalization against numpy on everything at once."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from zoo_lipreading.data.normalisation import (
+from zoo_lipreading.data.normalization import (
     LEAST_STD,
-    Normaliser,
+    Normalizer,
     from_text,
     statistics,
     to_text,
@@ -33,9 +33,9 @@ def test_a_still_pixel_is_not_blown_up() -> None:
 
 def test_the_three_ways() -> None:
     one, other = statistics(CLIPS[:1], "video"), statistics(CLIPS[1:], "video")
-    by_speaker = Normaliser("speaker", {0: one, 1: other})
-    together = Normaliser("global", {None: one})
-    alone = Normaliser("clip")
+    by_speaker = Normalizer("speaker", {0: one, 1: other})
+    together = Normalizer("global", {None: one})
+    alone = Normalizer("clip")
     expected = (CLIPS[0].astype(np.float32) - one[0]) / one[1]
     np.testing.assert_array_equal(by_speaker.video(CLIPS[0], 0), expected)
     np.testing.assert_array_equal(together.video(CLIPS[0], 7), expected)
@@ -51,9 +51,9 @@ def test_text_gives_the_very_numbers_back() -> None:
 
 
 @pytest.mark.parametrize("kind", ["video", "audio"])
-def test_normalised_clips_have_mean_0_and_deviation_1(kind: str) -> None:
+def test_normalized_clips_have_mean_0_and_deviation_1(kind: str) -> None:
     arrays = CLIPS if kind == "video" else [clip[:, 0].astype(np.float32) for clip in CLIPS]
-    normaliser = Normaliser("global", **{kind: {None: statistics(arrays, kind)}})
-    done = np.concatenate([getattr(normaliser, kind)(array, 0) for array in arrays])
+    normalizer = Normalizer("global", **{kind: {None: statistics(arrays, kind)}})
+    done = np.concatenate([getattr(normalizer, kind)(array, 0) for array in arrays])
     np.testing.assert_allclose(done.mean(axis=0), 0, atol=2e-3)
     np.testing.assert_allclose(done.std(axis=0), 1, atol=2e-3)

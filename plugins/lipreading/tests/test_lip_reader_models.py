@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.talking_mouths import GRAMMAR, TalkingMouths
 from zoo_lipreading.lipreader import Lipreader
 from zoo_lipreading.lipreader_ctc import LipreaderCTC
@@ -68,7 +68,7 @@ def test_the_lipreader_learns_words_and_its_figures_are_right() -> None:
             count += len(logits)
     assert found["test/accuracy"] == pytest.approx(right / count)
     assert found["test/loss"] == pytest.approx(loss / count, rel=1e-5)
-    assert set(model.draw_figures(batch)) == {"confusion", "clips"}
+    assert set(model.draw_plots(batch)) == {"confusion", "clips"}
 
 
 @pytest.mark.parametrize("tokens", ["characters", "words"])

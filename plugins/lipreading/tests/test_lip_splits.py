@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.splits import Split, divide, first_seconds, parse_split
 

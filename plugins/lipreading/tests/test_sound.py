@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.align import transcript
 from zoo_lipreading.data.grid import Grid
 from zoo_lipreading.video.sound import FEATURES, HOP, RATE, WINDOW, mel_bands, mfcc, read_sound

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.video.cache import cached, default_folder, key_of
 from zoo_lipreading.video.crop import crop_mouth
 from zoo_lipreading.video.decode import read_video
@@ -94,7 +94,7 @@ def test_a_large_box_is_averaged() -> None:
     assert np.abs(crop - mean).max() <= 1
 
 
-def test_a_box_is_widened_to_the_shape_around_its_centre() -> None:
+def test_a_box_is_widened_to_the_shape_around_its_center() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (1, 40, 80)).astype(np.uint8)
     thin = crop_mouth(frames, lambda _: np.array([30, 18, 20, 4]), (10, 20))
     wide = crop_mouth(frames, lambda _: np.array([30, 15, 20, 10]), (10, 20))
@@ -116,16 +116,16 @@ def test_a_box_for_every_frame_follows_the_mouth() -> None:
         np.testing.assert_array_equal(crop[t], frames[t, t : t + 10, 2 * t : 2 * t + 20])
 
 
-def test_grey_and_faceless_clips() -> None:
-    grey = np.full((20, 96, 96), 128, np.uint8)
-    with pytest.raises(NoMouthError, match="all grey"):
-        crop_mouth(grey, whole_picture, (40, 80))
+def test_gray_and_faceless_clips() -> None:
+    gray = np.full((20, 96, 96), 128, np.uint8)
+    with pytest.raises(NoMouthError, match="all gray"):
+        crop_mouth(gray, whole_picture, (40, 80))
     noise = np.random.default_rng(0).integers(0, 256, (9, 96, 96)).astype(np.uint8)
     with pytest.raises(NoMouthError, match="no face"):
         crop_mouth(noise, find_by_haar, (40, 80))
 
 
-def test_a_clip_that_is_grey_only_at_first_is_kept() -> None:
+def test_a_clip_that_is_gray_only_at_first_is_kept() -> None:
     frames = np.full((20, 20, 40), 128, np.uint8)
     frames[12:] = np.random.default_rng(0).integers(0, 256, (8, 20, 40))
     assert crop_mouth(frames, whole_picture, (10, 20)).shape == (20, 10, 20)
@@ -196,7 +196,7 @@ def test_a_cache_that_cannot_be_written_to(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_what_fails(tmp_path: Path, make: SimpleNamespace) -> None:
     path = make.video(tmp_path / "a.mpg", np.full((9, 48, 64), 90, np.uint8))
-    with pytest.raises(NoMouthError, match=r"a\.mpg: the clip is all grey"):
+    with pytest.raises(NoMouthError, match=r"a\.mpg: the clip is all gray"):
         Mouths(cache=tmp_path / "cache").file(path)
     assert not list((tmp_path / "cache").rglob("*.npy"))
 

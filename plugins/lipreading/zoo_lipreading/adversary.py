@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.layers.masking import masked_mean, valid_frames
 from zoo_lipreading.networks import Representation
 

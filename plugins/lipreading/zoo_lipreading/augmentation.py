@@ -21,9 +21,9 @@ class Augmentation(nn.Module):
         rotation: Largest rotation, degrees.
         flip: Probability of a mirror image, left for right.
         intensity: Standard deviation of a random offset and of the logarithm of a random gain
-            of the normalised grey values.
+            of the normalized gray values.
         tempo: Largest change of speed, as a fraction; the clip's length changes with it.
-        frame_mask: Longest run of frames replaced by zeros (the mean of normalised images).
+        frame_mask: Longest run of frames replaced by zeros (the mean of normalized images).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Augmentation(nn.Module):
         """Change clips; in evaluation nothing.
 
         Args:
-            video: float (N, T, H, W), normalised, padded after each clip's end.
+            video: float (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip.
 
         Returns:

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo.errors import UsageError
-from zoo.figures import confusion_matrix
+from zoo.plugin import (
+    UsageError,
+    plots,
+)
 from zoo_lipreading.av_network import FUSIONS, STREAMS, FusionNet, align
-from zoo_lipreading.figures import noise_curves
-from zoo_lipreading.networks import initialise
+from zoo_lipreading.networks import initialize
 from zoo_lipreading.noise import CLEAN, add_noise, name_of
+from zoo_lipreading.plots import noise_curves
 from zoo_lipreading.prediction import WordReading
 from zoo_lipreading.reader import Reader, check_units
 from zoo_lipreading.saliency import stream_saliency
@@ -105,7 +107,7 @@ class AVFusion(WordReading, Reader):
             self.sizes["dropout"],
         )
         if self.sizes["init_std"]:
-            initialise(self, self.sizes["init_std"])
+            initialize(self, self.sizes["init_std"])
         self.audio_size = audio_size
         self.auxiliary = auxiliary if fusion in FUSIONS else 0.0
         self.label_smoothing = label_smoothing
@@ -141,9 +143,9 @@ class AVFusion(WordReading, Reader):
         """Classify clips.
 
         Args:
-            video: float (N, T, H, W), normalised, padded after each clip's end.
+            video: float (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
-            audio: float (N, Ta, F), normalised, padded; None for sound that is its mean.
+            audio: float (N, Ta, F), normalized, padded; None for sound that is its mean.
             audio_lengths: int64 (N,), feature vectors of each clip; None where all are Ta long.
 
         Returns:
@@ -257,7 +259,7 @@ class AVFusion(WordReading, Reader):
         self._counts = self.confusion.compute().cpu()
         self.confusion.reset()
 
-    # Figures
+    # Plots
 
     def saliency(self, batch: Any) -> dict[str, list[float]]:
         """Mean norm of the gradient of the true word's log-probability, by stream, at each of
@@ -275,7 +277,7 @@ class AVFusion(WordReading, Reader):
         return found
 
     @torch.no_grad()
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """Accuracy and saliency of the streams against noise, and the confusion matrix.
 
         Args:
@@ -295,7 +297,7 @@ class AVFusion(WordReading, Reader):
         names = [name_of(snr) for snr in self.snrs]
         return {
             "noise": noise_curves(names, measured, self.saliency(batch)),
-            "confusion": confusion_matrix(counts.numpy(), self.label_names),
+            "confusion": plots.confusion_matrix(counts.numpy(), self.label_names),
         }
 
 

@@ -101,7 +101,7 @@ class FusionNet(nn.Module):
         """Classify clips.
 
         Args:
-            video: (N, T, H, W), normalised.
+            video: (N, T, H, W), normalized.
             audio: (N, T, 2 F), the sound beside each frame, see ``align``.
             lengths: int64 (N,), frames of each clip; None where all are T long.
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.align import UNITS_PER_FRAME, Segment, segments
 from zoo_lipreading.data.avletters import NAME as AVLETTERS_NAME
 from zoo_lipreading.data.avletters import read_lips, read_mfcc, resize
-from zoo_lipreading.data.normalisation import Normaliser, Statistics, from_text, statistics
+from zoo_lipreading.data.normalization import Normalizer, Statistics, from_text, statistics
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES
 from zoo_lipreading.video.face import FINDERS, MouthFinder, mouth_finder
 from zoo_lipreading.video.mouths import SIZE, read_mouth
@@ -41,10 +41,10 @@ class ClipSample:
 
     Attributes:
         mouth: uint8 (T, H, W), to look at.
-        video: float32 (T, H, W), normalised, for the model.
+        video: float32 (T, H, W), normalized, for the model.
         frame_rate: Frames a second, of both.
         segments: Where the words are, if an alignment lies beside the file.
-        audio: float32 (Ta, F), normalised, for models that hear.
+        audio: float32 (Ta, F), normalized, for models that hear.
     """
 
     mouth: np.ndarray
@@ -61,8 +61,8 @@ def read_clip(
 
     A video's mouth is found and cropped; ``.mat`` (of AVLetters) and ``.npy`` (uint8, frames x
     height x width) hold mouths already. A video of another frame rate has frames repeated or
-    left out. A model normalised by its training clips uses their mean and deviation; one
-    normalised by speaker those of all clips of the speaker, see `clips_of_speaker`; one by clip
+    left out. A model normalized by its training clips uses their mean and deviation; one
+    normalized by speaker those of all clips of the speaker, see `clips_of_speaker`; one by clip
     those of the whole file.
 
     Args:
@@ -75,20 +75,20 @@ def read_clip(
         UsageError: the file cannot be used, naming it; or the mouth finder needs leave.
     """
     mouth, heard = _read(path, preprocessing, frame_rate, audio_size)
-    mode = preprocessing.get("normalisation")
+    mode = preprocessing.get("normalization")
     if mode == "global":
-        normaliser = _of_training(preprocessing)
+        normalizer = _of_training(preprocessing)
     elif mode == "speaker":
         key = json.dumps(preprocessing, sort_keys=True)
-        normaliser = _of_speaker(clips_of_speaker(path), key, frame_rate, audio_size)
+        normalizer = _of_speaker(clips_of_speaker(path), key, frame_rate, audio_size)
     else:
-        normaliser = Normaliser("clip")
+        normalizer = Normalizer("clip")
     return ClipSample(
         mouth,
-        torch.from_numpy(normaliser.video(mouth, 0)),
+        torch.from_numpy(normalizer.video(mouth, 0)),
         frame_rate,
         _segments(path, len(mouth), frame_rate),
-        None if heard is None else torch.from_numpy(normaliser.audio(heard, 0)),
+        None if heard is None else torch.from_numpy(normalizer.audio(heard, 0)),
     )
 
 
@@ -106,7 +106,7 @@ def clips_of_speaker(path: Path) -> tuple[Path, ...]:
 @lru_cache(maxsize=16)
 def _of_speaker(
     paths: tuple[Path, ...], preprocessing: str, frame_rate: float, audio_size: int | None
-) -> Normaliser:
+) -> Normalizer:
     """Statistics of all these clips; what cannot be read is left out, and told of where it is
     itself to be predicted."""
     mouths, sounds = [], []
@@ -121,20 +121,20 @@ def _of_speaker(
             sounds.append(heard)
     if len(mouths) < FEW:
         log.warning(
-            "The model is normalised by speaker, and %s holds %d clip(s) of the speaker; %d or "
+            "The model is normalized by speaker, and %s holds %d clip(s) of the speaker; %d or "
             "more in one folder are read better",
             paths[0].parent,
             len(mouths),
             FEW,
         )
     found: Mapping[int | None, Statistics] = {None: statistics(mouths, "video")}
-    return Normaliser("global", found, {None: statistics(sounds, "audio")} if sounds else None)
+    return Normalizer("global", found, {None: statistics(sounds, "audio")} if sounds else None)
 
 
 def _read(
     path: Path, preprocessing: Mapping[str, Any], frame_rate: float, audio_size: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mouth and features of the sound, not normalised."""
+    """Mouth and features of the sound, not normalized."""
     size = preprocessing.get("size") or SIZE
     if path.suffix.lower() == ".mat":
         mouth = read_lips(path, size)
@@ -206,14 +206,14 @@ def _read_audio(path: Path, seconds: float, sound: str | None) -> np.ndarray:
     raise UsageError(f"{path}: the model also hears; it takes {takes}")
 
 
-def _of_training(preprocessing: Mapping[str, Any]) -> Normaliser:
+def _of_training(preprocessing: Mapping[str, Any]) -> Normalizer:
     """The statistics that the bundle carries."""
     found: dict[str, dict[int | None, Statistics]] = {}
     for kind, shape in (("video", preprocessing["size"]), ("audio", [-1])):
         if f"{kind}_mean" in preprocessing:
             mean = from_text(preprocessing[f"{kind}_mean"], shape)
             found[kind] = {None: (mean, from_text(preprocessing[f"{kind}_std"], shape))}
-    return Normaliser("global", found.get("video"), found.get("audio"))
+    return Normalizer("global", found.get("video"), found.get("audio"))
 
 
 def _segments(path: Path, frames: int, frame_rate: float) -> list[Segment] | None:

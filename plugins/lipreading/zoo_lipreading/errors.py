@@ -1,6 +1,6 @@
 """What can be wrong with a clip, beside what can be wrong with any file."""
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 
 class LeftOutError(UsageError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 END = -1
 """What a sentence that is complete may be followed by."""
@@ -13,7 +13,7 @@ END = -1
 class Grammar:
     """All sentences with one word of each place, in symbols.
 
-    GRID's has six places: command, colour, preposition, letter, digit, adverb.
+    GRID's has six places: command, color, preposition, letter, digit, adverb.
 
     Args:
         places: The words possible at each place.

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo.errors import UsageError
-from zoo.figures import confusion_matrix
+from zoo.plugin import (
+    UsageError,
+    plots,
+)
 from zoo_lipreading.adversary import Adversary, Schedule, read_attach
-from zoo_lipreading.figures import clip_sheet
-from zoo_lipreading.networks import Encoder, LipreaderNet, initialise
+from zoo_lipreading.networks import Encoder, LipreaderNet, initialize
+from zoo_lipreading.plots import clip_sheet
 from zoo_lipreading.prediction import WordReading
 from zoo_lipreading.reader import Reader, check_units
 
@@ -118,7 +120,7 @@ class Lipreader(WordReading, Reader):
                 adversary_level,
             )
         if self.sizes["init_std"]:
-            initialise(self, self.sizes["init_std"])
+            initialize(self, self.sizes["init_std"])
         self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()
         self.train_adversary = nn.ModuleDict()
         if self.adversary is not None:
@@ -137,7 +139,7 @@ class Lipreader(WordReading, Reader):
         """Classify clips.
 
         Args:
-            video: float (N, T, H, W), normalised, padded after each clip's end.
+            video: float (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
 
         Returns:
@@ -229,10 +231,10 @@ class Lipreader(WordReading, Reader):
         self._counts = self.confusion.compute().cpu()
         self.confusion.reset()
 
-    # Figures
+    # Plots
 
     @torch.no_grad()
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The confusion matrix of the test, or of this batch, and the batch's mouths under what
         was read from them.
 
@@ -250,7 +252,7 @@ class Lipreader(WordReading, Reader):
             for true, share in zip(batch["label"].tolist(), shares, strict=True)
         ]
         return {
-            "confusion": confusion_matrix(counts.numpy(), names),
+            "confusion": plots.confusion_matrix(counts.numpy(), names),
             "clips": clip_sheet(batch["video"], batch["lengths"], titles),
         }
 

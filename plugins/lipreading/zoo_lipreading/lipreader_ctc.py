@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading import ctc
-from zoo_lipreading.figures import clip_sheet, emission_map
 from zoo_lipreading.grammar import Grammar
 from zoo_lipreading.layers.masking import valid_frames
-from zoo_lipreading.networks import Encoder, initialise
+from zoo_lipreading.networks import Encoder, initialize
+from zoo_lipreading.plots import clip_sheet, emission_map
 from zoo_lipreading.prediction import SentenceReading
 from zoo_lipreading.reader import Reader
 
@@ -86,7 +86,7 @@ class LipreaderCTC(SentenceReading, Reader):
             self.grammar = Grammar(grammar, self.label_names)
         self.network = SequenceNet(Encoder(**self.encoder_arguments), self.num_classes)
         if self.sizes["init_std"]:
-            initialise(self, self.sizes["init_std"])
+            initialize(self, self.sizes["init_std"])
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self.val_cer, self.test_cer = CharErrorRate(), CharErrorRate()
         self.val_wer, self.test_wer = WordErrorRate(), WordErrorRate()
@@ -95,7 +95,7 @@ class LipreaderCTC(SentenceReading, Reader):
         """Symbols of every frame.
 
         Args:
-            video: float (N, T, H, W), normalised, padded after each clip's end.
+            video: float (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
 
         Returns:
@@ -186,10 +186,10 @@ class LipreaderCTC(SentenceReading, Reader):
             self.log(f"{stage}/{name}", rate.compute(), prog_bar=name == "wer", sync_dist=True)
             rate.reset()
 
-    # Figures
+    # Plots
 
     @torch.no_grad()
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The first clip's symbols over time, and the batch's mouths under what was read.
 
         Args:

@@ -65,7 +65,7 @@ class FrameEncoder(nn.Module):
         """The outputs of the feed-forward layers, or their input if there is none, (N, T, size).
 
         Args:
-            video: (N, T, H, W), normalised, padded after each clip's end.
+            video: (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
         """
         # Padding is left out: it takes a third of the time, and would be in batch statistics.
@@ -107,7 +107,7 @@ class Encoder(nn.Module):
         """Read clips.
 
         Args:
-            video: (N, T, H, W), normalised, padded after each clip's end.
+            video: (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
         """
         layers = self.frames(video, lengths)
@@ -147,7 +147,7 @@ class LipreaderNet(nn.Module):
         """Classify clips.
 
         Args:
-            video: (N, T, H, W), normalised, padded after each clip's end.
+            video: (N, T, H, W), normalized, padded after each clip's end.
             lengths: int64 (N,), frames of each clip; None where all are T long.
 
         Returns:
@@ -160,7 +160,7 @@ class LipreaderNet(nn.Module):
         return self.head(self.classifier(representation.segment))
 
 
-def initialise(module: nn.Module, std: float) -> None:
+def initialize(module: nn.Module, std: float) -> None:
     """Draw every weight from a normal distribution cut at two deviations; biases become 0.
 
     Source: the lab's later code (ascarrambad/lipreading), with std 0.1.

@@ -19,7 +19,7 @@ def add_noise(
     """Add white Gaussian noise to features at a signal-to-noise ratio.
 
     The signal is each clip's mean square over its own frames and features, so that the ratio is
-    of what the model is given (such as normalised MFCCs), not of the sound's waveform.
+    of what the model is given (such as normalized MFCCs), not of the sound's waveform.
 
     Args:
         audio: float (N, T, F), padded after each clip's end.
@@ -39,5 +39,5 @@ def add_noise(
 
 
 def name_of(snr: float) -> str:
-    """How figures call a ratio: ``clean``, ``-10dB``."""
+    """How metrics call a ratio: ``clean``, ``-10dB``."""
     return "clean" if snr == CLEAN else f"{snr:g}dB"

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 WIDTH = 240
 """Of a moving picture, in pixels."""
 _BAR = 28
-_GREYS = 0xF8
+_GRAYS = 0xF8
 """32 of them: more make the file several times larger."""
 _FRAMES = 7
 """Pictures of each word on a page."""
@@ -49,7 +49,7 @@ def gif(mouth: np.ndarray, frame_rate: float, words: Sequence[Read]) -> bytes:
     pages = []
     for index, frame in enumerate(mouth):
         page = Image.new("L", (WIDTH, height + _BAR), 255)
-        picture = Image.fromarray(frame & _GREYS)
+        picture = Image.fromarray(frame & _GRAYS)
         page.paste(picture.resize((WIDTH, height), Image.Resampling.NEAREST), (0, 0))
         now = (index + 0.5) / frame_rate
         text = "  ".join(

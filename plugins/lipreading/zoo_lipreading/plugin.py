@@ -1,7 +1,6 @@
 """What this plugin registers."""
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -45,21 +44,21 @@ def zoo_datasets() -> list[Dataset]:
             "talking-mouths",
             "zoo_lipreading.data.talking_mouths:TalkingMouths",
             "Generated mouths of several speakers, words or sentences, for demo and tests",
-            licence="generated; no restrictions",
+            license="generated; no restrictions",
             embedded=True,
         ),
         Dataset(
             "avletters",
             "zoo_lipreading.data.avletters:AVLetters",
             "AVLetters: the letters A to Z, three times by each speaker, lips and MFCCs",
-            licence="research",
+            license="research",
             homepage="https://doi.org/10.1109/34.982900",
         ),
         Dataset(
             "grid",
             "zoo_lipreading.data.grid:Grid",
             "GRID: sentences of six words by 34 speakers, whole or word by word",
-            licence="see the deposit's terms",
+            license="see the deposit's terms",
             homepage="https://doi.org/10.5281/zenodo.3625687",
         ),
     ]

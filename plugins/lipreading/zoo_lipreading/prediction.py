@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from zoo.files import write_atomically
+from zoo.plugin import write_atomically
 from zoo_lipreading import ctc_times
 from zoo_lipreading.clip_files import SUFFIXES, ClipSample, read_clip
 from zoo_lipreading.data.align import Segment
@@ -58,7 +58,7 @@ class ClipPrediction:
 
 
 class ClipReading(ABC):
-    """Mixin of a lipreading LightningModule: what ``zoo.prediction`` asks for.
+    """Mixin of a lipreading LightningModule: what ``zoo.inference.predict`` asks for.
 
     The module has ``label_names``, ``frame_rate`` and ``preprocessing``, the latter two facts of
     the data it was trained on.

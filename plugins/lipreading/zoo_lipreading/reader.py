@@ -1,4 +1,4 @@
-"""What all lipreaders share: arguments of the encoder, augmentation, optimiser, figures."""
+"""What all lipreaders share: arguments of the encoder, augmentation, optimizer, metrics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo import optimisation
-from zoo.errors import UsageError
+from zoo.plugin import UsageError, optim, rename_keys
 from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
@@ -41,13 +40,13 @@ class Reader(L.LightningModule):
         activation: Of the feed-forward layers: ``tanh`` or ``relu``.
         dropout: Rate after each layer.
         init_std: Draw weights from a cut normal distribution of this deviation; 0 keeps torch's
-            own initialisation.
+            own initialization.
         shift: Augmentation: largest move, as a fraction of height and of width.
         scaling: Augmentation: largest change of size, as a fraction.
         rotation: Augmentation: largest rotation, degrees.
         flip: Augmentation: probability of a mirror image.
         intensity: Augmentation: deviation of a random offset, and of the logarithm of a random
-            gain, of normalised grey values.
+            gain, of normalized gray values.
         tempo: Augmentation: largest change of speed, as a fraction.
         frame_mask: Augmentation: longest run of frames that is blanked.
         optimizer: ``adamw``, ``sgd`` or ``nesterov``.
@@ -106,8 +105,8 @@ class Reader(L.LightningModule):
             raise UsageError(f"image_size is {image_size}; it takes a height and a width in pixels")
         for name, known, value in (
             ("preset", tuple(PRESETS), preset),
-            ("optimizer", optimisation.OPTIMIZERS, optimizer),
-            ("schedule", optimisation.SCHEDULES, schedule),
+            ("optimizer", optim.OPTIMIZERS, optimizer),
+            ("schedule", optim.SCHEDULES, schedule),
         ):
             if value not in known:
                 raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
@@ -148,6 +147,11 @@ class Reader(L.LightningModule):
             shift, scaling, rotation, flip, intensity, tempo, frame_mask
         )
 
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"normalisation": "normalization"})
+
     @property
     def encoder_arguments(self) -> dict[str, Any]:
         """Arguments of ``zoo_lipreading.networks.Encoder``, but for ``pooling``."""
@@ -174,7 +178,7 @@ class Reader(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         values = self.hparams
-        optimizer = optimisation.optimizer(
+        optimizer = optim.optimizer(
             values["optimizer"],
             self.named_parameters(),
             values["lr"],
@@ -184,7 +188,7 @@ class Reader(L.LightningModule):
             lr_backbone=values["lr_backbone"],
         )
         total = self.trainer.estimated_stepping_batches
-        factor = optimisation.schedule(values["schedule"], total, values["warmup"])
+        factor = optim.schedule(values["schedule"], total, values["warmup"])
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {
             "optimizer": optimizer,

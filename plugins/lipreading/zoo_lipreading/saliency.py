@@ -17,7 +17,7 @@ def stream_saliency(
 ) -> tuple[Tensor, Tensor]:
     """Norm of the gradient of a class's log-probability, of each clip and stream.
 
-    Both streams are normalised to deviation 1, so that the two norms can be compared.
+    Both streams are normalized to deviation 1, so that the two norms can be compared.
 
     Args:
         logits: From video and audio to (N, num_classes).

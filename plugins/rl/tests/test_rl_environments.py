@@ -8,10 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_rl.environments import TAKE_COVER, describe, make, own_limit
 from zoo_rl.vector import make_vector
-from zoo_rl.wrappers import GreyScreen
+from zoo_rl.wrappers import GrayScreen
 
 
 class Still(gym.Env):
@@ -122,18 +122,18 @@ def test_a_limit_below_one_step_is_refused() -> None:
 
 
 @pytest.mark.parametrize("shape", [(8, 12), (8, 12, 1), (8, 12, 3)])
-def test_pictures_become_grey_squares(shape: tuple[int, ...]) -> None:
-    env = GreyScreen(Still(gym.spaces.Box(0, 255, shape, np.uint8), gym.spaces.Discrete(2)), 4)
+def test_pictures_become_gray_squares(shape: tuple[int, ...]) -> None:
+    env = GrayScreen(Still(gym.spaces.Box(0, 255, shape, np.uint8), gym.spaces.Discrete(2)), 4)
     picture = np.zeros(shape, np.uint8)
     picture[:2, :3] = 200  # what the first of 4 x 4 squares covers
-    grey = env.observation(picture)
-    assert (grey.shape, grey.dtype) == ((4, 4), np.uint8)
-    assert grey[0, 0] == 200
-    assert not grey[1:].any()
-    assert not grey[0, 1:].any()
+    gray = env.observation(picture)
+    assert (gray.shape, gray.dtype) == ((4, 4), np.uint8)
+    assert gray[0, 0] == 200
+    assert not gray[1:].any()
+    assert not gray[0, 1:].any()
 
 
-def test_take_cover_is_grey_small_and_ends_after_2100_tics() -> None:
+def test_take_cover_is_gray_small_and_ends_after_2100_tics() -> None:
     pytest.importorskip("vizdoom")
     env = make(TAKE_COVER)
     facts = describe(env, TAKE_COVER)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zoo_rl.budget import EnvironmentSteps
-from zoo_rl.evaluation import episode_loader, return_figures
+from zoo_rl.evaluation import episode_loader, return_metrics
 from zoo_rl.loading import IterationLoader
 from zoo_rl.seeding import RANGES
 from zoo_rl.statistics import bootstrap_interval
@@ -90,7 +90,7 @@ def test_evaluation_episodes_are_the_same_every_time_and_of_their_part() -> None
 
 def test_figures_of_returns() -> None:
     returns = torch.tensor([1.0, 2.0, 6.0])
-    found = return_figures(returns)
+    found = return_metrics(returns)
     low, high = bootstrap_interval([1.0, 2.0, 6.0])
     assert found["return"] == pytest.approx(3)
     assert found["return/std"] == pytest.approx((14 / 3) ** 0.5)

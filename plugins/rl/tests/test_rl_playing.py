@@ -1,4 +1,4 @@
-"""Episodes in vectorised environments, transition by transition."""
+"""Episodes in vectorized environments, transition by transition."""
 
 from __future__ import annotations
 

@@ -11,9 +11,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from zoo.errors import MissingPackage, UsageError
-from zoo.registry import nearest
-from zoo_rl.wrappers import GreyScreen, ReturnAtTheEnd
+from zoo.plugin import MissingDependencyError, UsageError, nearest
+from zoo_rl.wrappers import GrayScreen, ReturnAtTheEnd
 
 # Without a display pygame would look for one, also where nothing is drawn.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -64,7 +63,7 @@ def make(
 ) -> gym.Env[Any, Any]:
     """An environment by its gymnasium id.
 
-    Observations that are pictures become grey and square. ``LunarLanderSparse-v3`` is
+    Observations that are pictures become gray and square. ``LunarLanderSparse-v3`` is
     LunarLander with its whole return paid at the end, ``VizdoomTakeCover-v1`` ends after 2100
     tics.
 
@@ -76,7 +75,7 @@ def make(
         screen_size: Side of the pictures that observations are made, in pixels.
 
     Raises:
-        UsageError: there is none of that id, or (MissingPackage) its package is not installed.
+        UsageError: there is none of that id, or (MissingDependencyError) its package is not installed.
     """
     if max_episode_steps is not None and max_episode_steps < 1:
         raise UsageError(f"max_episode_steps is {max_episode_steps}; it has to be 1 or more")
@@ -127,7 +126,7 @@ def _import_vizdoom(name: str) -> None:
         raise _missing_package(name, error) from error
 
 
-def _missing_package(name: str, error: Exception) -> MissingPackage:
+def _missing_package(name: str, error: Exception) -> MissingDependencyError:
     entry = str(getattr(gym.registry.get(name), "entry_point", "")) + str(
         getattr(gym.registry.get(SPARSE.get(name, "")), "entry_point", "")
     )
@@ -135,15 +134,15 @@ def _missing_package(name: str, error: Exception) -> MissingPackage:
     extra = next((extra for word, extra in _EXTRAS.items() if word in text), None)
     install = f'pip install "zoo-rl[{extra}]"' if extra else "install the package it asks for"
     reason = " ".join(str(error).split())
-    return MissingPackage(f"the environment {name!r} needs a package: {install} ({reason})")
+    return MissingDependencyError(f"the environment {name!r} needs a package: {install} ({reason})")
 
 
 def _with_pictures(env: gym.Env[Any, Any], size: int) -> gym.Env[Any, Any]:
     space = env.observation_space
     if isinstance(space, spaces.Dict) and "screen" in space.spaces:
-        return GreyScreen(env, size, key="screen")
+        return GrayScreen(env, size, key="screen")
     if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3):
-        return GreyScreen(env, size)
+        return GrayScreen(env, size)
     return env
 
 
@@ -151,7 +150,7 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
     """The facts of an environment, under the names that models take them by.
 
     Returns:
-        ``observation_shape`` (list of lengths; three of them, frames first, are a grey picture),
+        ``observation_shape`` (list of lengths; three of them, frames first, are a gray picture),
         ``actions`` (``discrete`` or ``continuous``), ``num_actions`` (how many there are to choose
         from, or numbers in one), ``action_low`` and ``action_high`` (lists, empty for discrete
         ones), ``max_episode_steps`` (0 where there is no limit) and ``environment``.

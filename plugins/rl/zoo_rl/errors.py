@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.errors import ZooError
+from zoo.plugin import ZooError
 
 
 class EnvironmentFailure(ZooError):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import TensorDataset
 
-from zoo.loading import ResumableLoader
+from zoo.plugin import ResumableLoader
 from zoo_rl.seeding import episode_seeds
 from zoo_rl.statistics import bootstrap_interval
 
@@ -29,8 +29,8 @@ def episode_loader(part: str, count: int, batch_size: int, *more: str) -> Resuma
     return ResumableLoader(TensorDataset(torch.tensor(seeds)), batch_size, shuffle=False)
 
 
-def return_figures(returns: Sequence[float] | np.ndarray | torch.Tensor) -> dict[str, float]:
-    """Figures of the returns of episodes, by the names they are logged under.
+def return_metrics(returns: Sequence[float] | np.ndarray | torch.Tensor) -> dict[str, float]:
+    """Metrics of the returns of episodes, by the names they are logged under.
 
     Args:
         returns: One for every episode.

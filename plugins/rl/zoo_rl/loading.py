@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from zoo.loading import EpochSampler, ResumableLoader
+from zoo.plugin import EpochSampler, ResumableLoader
 
 
 class IterationLoader(ResumableLoader):

@@ -1,4 +1,4 @@
-"""Play seeded episodes in vectorised environments."""
+"""Play seeded episodes in vectorized environments."""
 
 from __future__ import annotations
 

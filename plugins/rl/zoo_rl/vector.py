@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from zoo.errors import MissingPackage, UsageError
+from zoo.plugin import MissingDependencyError, UsageError
 from zoo_rl.environments import SPARSE, describe, make
 from zoo_rl.errors import EnvironmentFailure
 
@@ -142,7 +142,7 @@ class PooledEnvironments:
         try:
             import envpool
         except ImportError as error:
-            raise MissingPackage(
+            raise MissingDependencyError(
                 'the backend envpool needs a package: pip install "zoo-rl[envpool]", or take '
                 "--data.backend sync"
             ) from error

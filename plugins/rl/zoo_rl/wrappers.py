@@ -36,8 +36,8 @@ class ReturnAtTheEnd(gym.Wrapper[Any, Any, Any, Any]):
         return observation, paid, terminated, truncated, info
 
 
-class GreyScreen(gym.ObservationWrapper[Any, Any, Any]):
-    """Pictures as grey squares: uint8 (size, size), each pixel the mean of what it covers.
+class GrayScreen(gym.ObservationWrapper[Any, Any, Any]):
+    """Pictures as gray squares: uint8 (size, size), each pixel the mean of what it covers.
 
     Args:
         env: An environment that observes pictures uint8 (H, W), (H, W, 1) or (H, W, 3), or a dict
@@ -52,8 +52,8 @@ class GreyScreen(gym.ObservationWrapper[Any, Any, Any]):
         self.observation_space = gym.spaces.Box(0, 255, (size, size), np.uint8)
 
     def observation(self, observation: Any) -> np.ndarray:
-        """The grey square of an observation."""
+        """The gray square of an observation."""
         picture = np.asarray(observation[self._key] if self._key else observation)
         image = Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture)
-        grey = image.convert("L").resize((self._size, self._size), Image.Resampling.BOX)
-        return np.asarray(grey)
+        gray = image.convert("L").resize((self._size, self._size), Image.Resampling.BOX)
+        return np.asarray(gray)

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.isbi2012 import IMAGES, ISBI2012, LABELS
 from zoo_segmentation.data.stacks import read_stack, write_stack
 
@@ -27,7 +27,7 @@ def root(tmp_path) -> Path:
 
 
 def raw(data: ISBI2012, monkeypatch) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name to the volume as it is before normalisation."""
+    """Name to the volume as it is before normalization."""
     return {c.name: (c.read().image, c.read().label) for c in data._list().cases}
 
 
@@ -45,7 +45,7 @@ def test_the_first_slices_train_and_the_last_test(root, monkeypatch):
     assert facts["label_names"] == ["cell", "membrane"]
     assert facts["spatial_dims"] == 3
     assert facts["spacing"] == [5e-5, 4e-6, 4e-6]
-    assert facts["preprocessing"] == {"normalise_by": "slice"}
+    assert facts["preprocessing"] == {"normalize_by": "slice"}
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (1, 1, 4, 8, 8)
     assert len(data.train_dataloader()) == facts["train_size"] == 64
@@ -68,7 +68,7 @@ def test_every_slice_can_be_an_image_of_its_own(root):
     assert next(iter(data.train_dataloader()))["image"].shape == (1, 1, 8, 8)
 
 
-def test_slices_are_normalised_one_by_one(root):
+def test_slices_are_normalized_one_by_one(root):
     data = ISBI2012(str(root), split="all")
     (batch,) = data.test_dataloader()
     assert batch["name"] == ["slices 0 to 11"]
@@ -95,9 +95,9 @@ def test_missing_files_are_told(root):
         (IMAGES, np.zeros((12, 20, 16), dtype=np.float32), "holds float32 values"),
         (LABELS, np.zeros((12, 20, 15), dtype=np.uint8), "12x20x15 voxels and .* 12x20x16"),
         (LABELS, np.full((12, 20, 16), 7, dtype=np.uint8), "holds the value 7; labels are 0"),
-        (IMAGES, np.zeros((12, 20, 16, 3), dtype=np.uint8), "slices of 20x16x3 values; .* grey"),
+        (IMAGES, np.zeros((12, 20, 16, 3), dtype=np.uint8), "slices of 20x16x3 values; .* gray"),
     ],
-    ids=["16 bit", "float", "shape", "labels", "colour"],
+    ids=["16 bit", "float", "shape", "labels", "color"],
 )
 def test_stacks_that_do_not_fit_are_told(root, name, array, message):
     tifffile.imwrite(root / name, array)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.mrbrains import (
     CHANNELS,
     LABELS,
     MODALITIES,
     MRBrainS,
-    equalise,
+    equalize,
     find_subject,
     five_channels,
     read_subject,
@@ -128,14 +128,14 @@ def test_the_five_channels(year13):
     assert np.array_equal(five[0], three[0])
     assert np.array_equal(five[1], three[2])
     for channel, source in zip(five[2:], three, strict=True):
-        assert np.array_equal(channel, equalise(source))
+        assert np.array_equal(channel, equalize(source))
 
 
 def test_equalising_takes_brightness_away_and_spreads_contrast():
     random = np.random.default_rng(0)
     texture = random.normal(0, 1, (2, 64, 64))
     ramp = np.linspace(0, 300, 64)
-    plain, shaded = equalise(texture), equalise(texture + ramp[:, None])
+    plain, shaded = equalize(texture), equalize(texture + ramp[:, None])
     inside = np.s_[:, 20:-20, 20:-20]
     assert np.corrcoef(plain[inside].ravel(), shaded[inside].ravel())[0, 1] > 0.95
     assert plain.dtype == np.float32
@@ -146,8 +146,8 @@ def test_equalising_takes_brightness_away_and_spreads_contrast():
         border[8:-8, 8:-8] = False
         assert np.ptp(slice_[border]) == 0
         assert np.ptp(slice_[~border]) > 0.5
-    assert not equalise(np.full((1, 30, 30), 5.0)).any()
-    assert np.isfinite(equalise(random.normal(size=(1, 5, 5)))).all()
+    assert not equalize(np.full((1, 30, 30), 5.0)).any()
+    assert np.isfinite(equalize(random.normal(size=(1, 5, 5)))).all()
 
 
 @pytest.mark.parametrize("path", ["", "T1.nii", "T2_FLAIR.nii", "LabelsForTraining.nii"], ids=str)

@@ -100,13 +100,13 @@ def test_flipping_the_image_and_swapping_the_corners_flips_the_output(axis):
     torch.testing.assert_close(other(x.flip(2 + axis)), made(x).flip(2 + axis))
 
 
-def test_transposing_the_image_and_the_neighbours_transposes_the_output():
+def test_transposing_the_image_and_the_neighbors_transposes_the_output():
     made, other = layer(merge="sum"), layer(merge="sum")
     hidden = made.hidden
     with torch.no_grad():
         for name, parameter in other.named_parameters():
             new = dict(made.named_parameters())[name][[0, 2, 1, 3]].clone()
-            if name == "weight_h":  # the upper neighbour becomes the left one
+            if name == "weight_h":  # the upper neighbor becomes the left one
                 new = torch.cat((new[:, hidden:], new[:, :hidden]), dim=1)
             parts = list(new.split(hidden, dim=-1))
             parts[1], parts[2] = parts[2], parts[1]

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.nifti import (
     count_channels,
     read_image,
@@ -124,9 +124,9 @@ def test_what_is_no_volume_is_named(tmp_path, nifti):
         read_scan(nifti(tmp_path / "flat.nii", values(4, 5)))
     with pytest.raises(UsageError, match=r"five\.nii has the axes"):
         read_scan(nifti(tmp_path / "five.nii", values(2, 2, 2, 2, 2)))
-    colour = np.zeros((3, 3, 3), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    color = np.zeros((3, 3, 3), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     with pytest.raises(UsageError, match=r"rgb\.nii holds values of type .*numbers"):
-        read_scan(nifti(tmp_path / "rgb.nii", colour))
+        read_scan(nifti(tmp_path / "rgb.nii", color))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

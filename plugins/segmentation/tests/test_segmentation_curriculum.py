@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from lightning.pytorch import Callback, Trainer
 
-from zoo.errors import UsageError
-from zoo.recipes import Recipe, make_recipe
-from zoo.training import Stopped, train
+from zoo.plugin import UsageError
+from zoo.recipes.recipe import Recipe, make_recipe
+from zoo.training.interruption import TrainingInterrupted
+from zoo.training.train import train
 from zoo_segmentation.data.volume_folder import VolumeFolder
-from zoo_segmentation.optimisation import restarted, schedule
+from zoo_segmentation.optimizers import restarted, schedule
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
 
 STAGES = [[2, 4, 4, 4], [1, 4, 6, 6]]
@@ -130,7 +131,7 @@ def test_a_cut_training_ends_as_one_that_was_never_cut(folder, tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(SmallPyramidLSTMSegmenter, "training_step", cut_off)
-        with pytest.raises(Stopped):
+        with pytest.raises(TrainingInterrupted):
             train(recipe(folder), out=tmp_path / "cut")
     resumed = train(recipe(folder), resume=tmp_path / "cut")
     name = "model.safetensors"

@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from zoo.errors import ZooError
+from zoo.plugin import ZooError
 from zoo_segmentation.memory import first_that_fits, halvings, is_out_of_memory
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
 

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.errors import UsageError
-from zoo_segmentation.optimisation import NormalisedMomentum, optimizer, schedule
+from zoo.plugin import UsageError
+from zoo_segmentation.optimizers import NormalizedMomentum, optimizer, schedule
 
 
-def test_normalised_momentum_is_the_papers_rule():
+def test_normalized_momentum_is_the_papers_rule():
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(3, 2, generator=generator).double() for _ in range(2)]
     parameters = [nn.Parameter(weight.clone()) for weight in weights]
-    optimiser = NormalisedMomentum(parameters, lr=0.01)
+    optimizer = NormalizedMomentum(parameters, lr=0.01)
     squares = [torch.zeros_like(weight) for weight in weights]
     means = [torch.zeros_like(weight) for weight in weights]
     for step in range(1, 9):
@@ -24,22 +24,22 @@ def test_normalised_momentum_is_the_papers_rule():
             squares[index] = decay * squares[index] + (1 - decay) * g * g
             means[index] = 0.9 * means[index] + 0.1 * g / (squares[index].sqrt() + 1e-5)
             weights[index] = weights[index] - 0.01 * means[index]
-        optimiser.step()
+        optimizer.step()
         for parameter, weight in zip(parameters, weights, strict=True):
             torch.testing.assert_close(parameter.detach(), weight, rtol=1e-12, atol=1e-15)
 
 
-def test_normalised_momentum_goes_on_from_its_state():
+def test_normalized_momentum_goes_on_from_its_state():
     def run(split: int) -> torch.Tensor:
         parameter = nn.Parameter(torch.ones(3))
-        optimiser = NormalisedMomentum([parameter], lr=0.1)
+        optimizer = NormalizedMomentum([parameter], lr=0.1)
         for step in range(8):
             if step == split:
-                state = optimiser.state_dict()
-                optimiser = NormalisedMomentum([parameter], lr=0.1)
-                optimiser.load_state_dict(state)
+                state = optimizer.state_dict()
+                optimizer = NormalizedMomentum([parameter], lr=0.1)
+                optimizer.load_state_dict(state)
             parameter.grad = torch.tensor([1.0, -2.0, 0.5]) * (step + 1)
-            optimiser.step()
+            optimizer.step()
         return parameter.detach()
 
     torch.testing.assert_close(run(3), run(-1), rtol=0, atol=0)
@@ -47,13 +47,13 @@ def test_normalised_momentum_goes_on_from_its_state():
 
 def test_a_parameter_without_gradient_stays_and_starts_when_it_gets_one():
     one, other = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
-    optimiser = NormalisedMomentum([one, other], lr=0.1)
+    optimizer = NormalizedMomentum([one, other], lr=0.1)
     for step in range(6):
         one.grad = torch.ones(2)
         other.grad = torch.ones(2) if step == 5 else None
         if step == 5:
             assert torch.equal(other.detach(), torch.ones(2))
-        optimiser.step()
+        optimizer.step()
     # Its first step: v = 0.5, m = 0.1 / sqrt(0.5)
     expected = 1 - 0.1 * 0.1 / (math.sqrt(0.5) + 1e-5)
     torch.testing.assert_close(other.detach(), torch.full((2,), expected))
@@ -61,18 +61,18 @@ def test_a_parameter_without_gradient_stays_and_starts_when_it_gets_one():
 
 def test_weight_decay_is_decoupled():
     parameter = nn.Parameter(torch.full((2,), 3.0))
-    optimiser = NormalisedMomentum([parameter], lr=0.1, weight_decay=0.5)
+    optimizer = NormalizedMomentum([parameter], lr=0.1, weight_decay=0.5)
     parameter.grad = torch.zeros(2)
-    optimiser.step()
+    optimizer.step()
     torch.testing.assert_close(parameter.detach(), torch.full((2,), 3.0 * (1 - 0.05)))
 
 
 def test_impossible_settings_are_refused():
     with pytest.raises(ValueError, match="eps"):
-        NormalisedMomentum([nn.Parameter(torch.ones(1))], eps=0)
+        NormalizedMomentum([nn.Parameter(torch.ones(1))], eps=0)
 
 
-@pytest.mark.parametrize("name", ["adamw", "normalised-momentum"])
+@pytest.mark.parametrize("name", ["adamw", "normalized-momentum"])
 def test_biases_do_not_decay_and_the_backbone_has_its_own_rate(name):
     module = nn.ModuleDict({"body": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
     module["body"].register_parameter("bias_x", nn.Parameter(torch.zeros(2, 2)))
@@ -107,5 +107,5 @@ def test_wrong_names_and_endless_schedules_are_refused():
         schedule("cosine", math.inf)
     with pytest.raises(UsageError, match="halving"):
         schedule("half", 1)
-    with pytest.raises(UsageError, match="normalised-momentum"):
+    with pytest.raises(UsageError, match="normalized-momentum"):
         optimizer("sgd", [], 0.1, 0)

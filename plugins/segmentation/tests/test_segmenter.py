@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.losses import loss, softmax_squared
 from zoo_segmentation.md_lstm import MDLSTMNet, MDLSTMSegmenter
 from zoo_segmentation.metrics import Scores, measure
@@ -51,7 +51,7 @@ def quiet_trainer(epochs: int) -> Trainer:
 
 
 def fit(model, data, steps: int = 25) -> dict[str, float]:
-    """Train and test on one batch; all figures logged."""
+    """Train and test on one batch; all metrics logged."""
     trainer = quiet_trainer(steps)
     loader = DataLoader([data], batch_size=None)
     with warnings.catch_warnings():
@@ -196,13 +196,13 @@ def test_a_volume_smaller_than_the_window_is_padded():
     "make",
     [
         lambda: small(label_names=["background", "ball"]),
-        lambda: small(block=2, skip=True, optimizer="normalised-momentum", schedule="halving"),
+        lambda: small(block=2, skip=True, optimizer="normalized-momentum", schedule="halving"),
         lambda: MDLSTMSegmenter(hidden=[8], block=1, patch_size=[8, 8, 8], lr=0.1),
         lambda: MonaiSegmenter(
             "UNet", {"channels": [8, 16], "strides": [2]}, patch_size=[8, 8, 8], lr=0.03
         ),
     ],
-    ids=["pyramid", "blocks, the paper's optimiser", "md-lstm", "unet"],
+    ids=["pyramid", "blocks, the paper's optimizer", "md-lstm", "unet"],
 )
 def test_a_ball_is_learned_measured_and_drawn(make):
     torch.manual_seed(0)
@@ -214,11 +214,11 @@ def test_a_ball_is_learned_measured_and_drawn(make):
     assert logged[f"test/dice/{name}"] == logged["test/dice"]
     for wanted in ("train/loss", "val/dice", "val/loss", "val/error", "test/hd95", "test/avd"):
         assert math.isfinite(logged[wanted])
-    figures = model.draw_figures(data)
-    assert set(figures) == {"slices", "classes"}
+    drawn = model.draw_plots(data)
+    assert set(drawn) == {"slices", "classes"}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "normalised-momentum"])
+@pytest.mark.parametrize("optimizer", ["adamw", "normalized-momentum"])
 def test_gradients_are_clipped_under_mixed_precision(optimizer):
     model = small(optimizer=optimizer)
     trainer = Trainer(
@@ -249,7 +249,7 @@ def test_membranes_are_measured_and_drawn_as_in_the_challenge():
     assert 0 <= logged["test/v_rand"] <= 1
     assert 0 <= logged["test/v_info"] <= 1
     assert "test/hd95" not in logged
-    assert "membranes" in model.draw_figures(data)
+    assert "membranes" in model.draw_plots(data)
 
 
 def test_missing_classes_are_said_and_leave_no_nan():
@@ -309,7 +309,7 @@ def test_finding_the_head_draws_no_numbers():
         (lambda: small(strategy="fast"), "strategy"),
         (lambda: small(init="zeros"), "init"),
         (lambda: small(loss="dice"), "dice-ce"),
-        (lambda: small(optimizer="sgd"), "normalised-momentum"),
+        (lambda: small(optimizer="sgd"), "normalized-momentum"),
         (lambda: small(schedule="linear"), "halving"),
         (lambda: small(num_classes=1), "num_classes"),
         (lambda: small(spatial_dims=1), "spatial_dims"),

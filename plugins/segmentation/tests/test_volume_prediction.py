@@ -1,4 +1,4 @@
-"""From a user's files to label maps in the files' own space, through ``zoo.prediction``."""
+"""From a user's files to label maps in the files' own space, through ``zoo.inference.predict``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import tifffile
 import torch
 from torch import Tensor
 
-from zoo import prediction
-from zoo.commands import main
-from zoo.errors import UsageError
-from zoo_segmentation.data.preprocessing import normalise
+from zoo.cli.main import main
+from zoo.inference import predict as prediction
+from zoo.plugin import UsageError
+from zoo_segmentation.data.preprocessing import normalize
 from zoo_segmentation.prediction import VolumePrediction
 
 NAMES = ["background", "bright", "brightest"]
@@ -26,7 +26,7 @@ ODD = np.array([[-2.0, 0, 0, 10], [0, 0, 1, -5], [0, -3, 0, 7], [0, 0, 0, 1]])
 
 
 class Thresholds(VolumePrediction, L.LightningModule):
-    """A segmenter that cuts normalised values of the first channel at 0 and at 1.
+    """A segmenter that cuts normalized values of the first channel at 0 and at 1.
 
     Args:
         in_channels: Channels of a volume.
@@ -78,15 +78,15 @@ def use(monkeypatch, tmp_path):
 
 def classes(values: np.ndarray) -> np.ndarray:
     """What `Thresholds` makes of values it sees as they are."""
-    z = normalise(values[None].astype(np.float32))[0]
+    z = normalize(values[None].astype(np.float32))[0]
     return (z >= 0).astype(int) + (z >= 1)
 
 
 def blob(*shape: int) -> np.ndarray:
-    """A bright ball off the centre, and noise."""
+    """A bright ball off the center, and noise."""
     grid = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
-    centre = [n * share for n, share in zip(shape, (0.3, 0.6, 0.4), strict=False)]
-    distance = sum(((g - c) / n) ** 2 for g, c, n in zip(grid, centre, shape, strict=False))
+    center = [n * share for n, share in zip(shape, (0.3, 0.6, 0.4), strict=False)]
+    distance = sum(((g - c) / n) ** 2 for g, c, n in zip(grid, center, shape, strict=False))
     return (np.exp(-distance * 12) * 100).astype(np.float32)
 
 
@@ -127,7 +127,7 @@ def test_probability_maps_are_written_on_request_alone(tmp_path, nifti, use):
     ]
 
 
-def test_the_model_sees_the_orientation_and_the_normalisation_of_the_training(tmp_path, nifti, use):
+def test_the_model_sees_the_orientation_and_the_normalization_of_the_training(tmp_path, nifti, use):
     model = use(Thresholds())
     straight = blob(6, 7, 8)
     turned = nib.orientations.apply_orientation(straight, nib.orientations.axcodes2ornt("PIL"))
@@ -137,7 +137,7 @@ def test_the_model_sees_the_orientation_and_the_normalisation_of_the_training(tm
     nib.save(nib.Nifti1Image(turned, affine), tmp_path / "2.nii")
     prediction.predict("ref", [tmp_path], out="out")
     assert torch.equal(model.seen[0], model.seen[1])
-    assert np.allclose(model.seen[0][0, 0], normalise(straight[None])[0].transpose(2, 1, 0))
+    assert np.allclose(model.seen[0][0, 0], normalize(straight[None])[0].transpose(2, 1, 0))
 
 
 def test_a_volume_is_resampled_to_the_training_spacing_and_its_labels_back(tmp_path, nifti, use):
@@ -321,7 +321,7 @@ def test_a_model_without_maps_has_no_probability_maps(tmp_path, monkeypatch):
 
 
 def test_what_the_bundle_says_of_the_preprocessing():
-    model = Thresholds(spacing=[1.0, 2.0, 3.0], preprocessing={"normalise_by": "slice"})
+    model = Thresholds(spacing=[1.0, 2.0, 3.0], preprocessing={"normalize_by": "slice"})
     assert model.preprocessing["spacing_mm"] == [1.0, 2.0, 3.0]
-    assert model.preprocessing["normalise_by"] == "slice"
+    assert model.preprocessing["normalize_by"] == "slice"
     json.dumps(model.preprocessing)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.preprocessing import (
-    normalise,
+    normalize,
     resample,
     resample_labels,
     resampled_size,
@@ -96,7 +96,7 @@ def test_batches_are_what_models_expect():
         "patch_size": [6, 6, 6],
         "train_size": 2,
         "train_volumes": 2,
-        "preprocessing": {"normalise_by": "volume"},
+        "preprocessing": {"normalize_by": "volume"},
         "restarts": [],
     }
 
@@ -112,11 +112,11 @@ def test_sub_volumes_are_parts_of_their_volume_with_their_labels():
         assert np.array_equal(sample["label"][0], parent.label[place])
 
 
-def test_balanced_centres_find_the_rare_class_and_uniform_ones_go_anywhere():
+def test_balanced_centers_find_the_rare_class_and_uniform_ones_go_anywhere():
     source = [volume(0, (20, 20, 20))]
 
-    def hits(centres: str) -> list[float]:
-        data = Patches(source, (3, 3, 3), 300, centres)
+    def hits(crop_centers: str) -> list[float]:
+        data = Patches(source, (3, 3, 3), 300, crop_centers)
         labels = [data[index]["label"] for index in range(300)]
         return [float(np.mean([(label == c).any() for label in labels])) for c in (1, 2)]
 
@@ -135,10 +135,10 @@ def test_all_of_a_volume_can_be_sampled():
     assert seen.all()
 
 
-@pytest.mark.parametrize("centres", ["balanced", "uniform"])
-def test_a_volume_smaller_than_the_window_is_padded(centres):
+@pytest.mark.parametrize("crop_centers", ["balanced", "uniform"])
+def test_a_volume_smaller_than_the_window_is_padded(crop_centers):
     one = volume(0, (4, 12, 5))
-    (sample,) = Patches([one], (8, 6, 8), 1, centres)
+    (sample,) = Patches([one], (8, 6, 8), 1, crop_centers)
     assert sample["image"].shape == (1, 8, 6, 8)
     assert sample["label"].shape == (1, 8, 6, 8)
     inside = sample["image"][0, 2:6, :, 1:6]
@@ -259,23 +259,23 @@ def test_pictures_are_cut_and_changed_too():
         assert torch.equal(sample["image"], sample["label"].float())
 
 
-def test_each_channel_is_normalised_by_itself():
+def test_each_channel_is_normalized_by_itself():
     data = Volumes([volume(0, channels=2)], split="all")
     (whole,) = batches(data.test_dataloader())
     for channel in whole["image"][0]:
         assert channel.mean().abs() < 1e-5
         assert (channel.std(correction=0) - 1).abs() < 1e-5
     constant = np.full((1, 4, 4, 4), 7.0, dtype=np.float32)
-    assert not normalise(constant).any()
+    assert not normalize(constant).any()
     slices = np.stack([np.arange(9.0).reshape(3, 3) * scale for scale in (1, 50)])[None]
-    by_slice = normalise(slices.astype(np.float32), "slice")
+    by_slice = normalize(slices.astype(np.float32), "slice")
     assert np.allclose(by_slice[0, 0], by_slice[0, 1])
-    assert not np.allclose(*normalise(slices.astype(np.float32))[0])
+    assert not np.allclose(*normalize(slices.astype(np.float32))[0])
 
 
 def test_large_values_keep_their_contrast():
     values = np.random.default_rng(0).normal(1e6, 1e3, (1, 30, 30, 30)).astype(np.float32)
-    done = normalise(values)
+    done = normalize(values)
     assert abs(done.mean()) < 1e-2
     assert abs(done.std() - 1) < 1e-2
 
@@ -299,7 +299,7 @@ def test_resampling_keeps_places_and_extent():
     assert resampled_size((1, 10), (1.0, 1.0), (9.0, 1.0)) == (1, 10)
     ramp = np.broadcast_to(np.arange(16, dtype=np.float32), (1, 4, 4, 16)).copy()
     fine = resample(ramp, (4, 4, 32))
-    # Voxel centres of the fine grid lie a quarter of a voxel beside the coarse ones.
+    # Voxel centers of the fine grid lie a quarter of a voxel beside the coarse ones.
     assert np.allclose(fine[0, 0, 0, 2:-2], np.arange(32)[2:-2] / 2 - 0.25)
     coarse = resample(fine, (4, 4, 16))
     assert np.allclose(coarse[0, 0, 0, 3:-3], ramp[0, 0, 0, 3:-3], atol=0.05)
@@ -366,7 +366,7 @@ def test_the_first_case_that_is_wrong_is_told_and_the_others_named():
         {"patch_size": (4, 4)},
         {"patch_size": (4, 0, 4)},
         {"patches_per_volume": 0},
-        {"centres": "none"},
+        {"crop_centers": "none"},
         {"flips": [3]},
         {"rotate90": True, "patch_size": (4, 6, 4)},
         {"rotate90": True, "curriculum": [[5, 2, 2, 3]]},
@@ -377,7 +377,7 @@ def test_the_first_case_that_is_wrong_is_told_and_the_others_named():
         {"noise": -0.1},
         {"spacing": [1.0, 1.0]},
         {"spacing": [1.0, 0.0, 1.0]},
-        {"normalise_by": "nothing"},
+        {"normalize_by": "nothing"},
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments):

@@ -98,7 +98,7 @@ class MembraneScores(Metric):
 
     V_Rand and V_Info are means over the slices, at every threshold; as in the challenge, each
     takes the threshold that suits it best, the same one for all slices. That choice is made on
-    the test part itself and flatters a little, so the figures at 0.5 are given too. The pixel
+    the test part itself and flatters a little, so the metrics at 0.5 are given too. The pixel
     error knows no choice: its threshold is 0.5.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from monai.losses import DiceCELoss
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 LOSSES = ("dice-ce", "softmax-squared")
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.layers.md_lstm import MDLSTM
 from zoo_segmentation.networks import from_blocks, pointwise, to_blocks
 from zoo_segmentation.segmenter import Segmenter

@@ -1,4 +1,4 @@
-"""Out of memory: recognise it, and find by trial what would fit."""
+"""Out of memory: recognize it, and find by trial what would fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of segmented volumes, class by class, by MONAI's measures.
+"""Metrics of segmented volumes, class by class, by MONAI's measures.
 
 A class that a volume does not have is no reason for a figure: where truth and prediction are both
 without it, Dice says nothing, and where one of them is, there is no distance between surfaces.
@@ -25,7 +25,7 @@ def measure(
     spacing: Sequence[float] | None = None,
     distances: bool = True,
 ) -> Tensor:
-    """Figures of one volume.
+    """Metrics of one volume.
 
     Args:
         predicted: int64 (1, 1, *spatial).
@@ -105,7 +105,7 @@ class Scores(Metric):
         """What ``compute`` says, and begin anew."""
         values = self.compute()
         self.reset()
-        # torchmetrics makes scalars of the figures of one class.
+        # torchmetrics makes scalars of the metrics of one class.
         return {k: v.view(-1) if k in NAMES else v for k, v in values.items()}
 
     def compute(self) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from monai.networks import nets
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.segmenter import Segmenter
 
 # What MONAI asks for without a default of its own, at a size that trains on modest hardware.

@@ -70,9 +70,9 @@ class PyramidLSTMNet(nn.Module):
         seen = first + sum(hidden) if skip else hidden[-1]
         self.head = pointwise(seen, num_classes * positions, spatial_dims)
         self.dropout = nn.Dropout3d(dropout) if spatial_dims == 3 else nn.Dropout2d(dropout)
-        self._initialise(init)
+        self._initialize(init)
 
-    def _initialise(self, init: str) -> None:
+    def _initialize(self, init: str) -> None:
         for module in self.modules():
             if isinstance(module, PyramidLSTM):
                 if init == "scaled":

@@ -1,7 +1,6 @@
 """What this plugin registers."""
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -50,35 +49,35 @@ def zoo_datasets() -> list[Dataset]:
             "phantom",
             "zoo_segmentation.data.phantom:Phantom",
             "Generated brain-like volumes with several tissues, for demo and tests",
-            licence="generated; no restrictions",
+            license="generated; no restrictions",
             embedded=True,
         ),
         Dataset(
             "decathlon",
             "zoo_segmentation.data.decathlon:Decathlon",
             "Any task folder of the Medical Segmentation Decathlon",
-            licence="CC BY-SA 4.0",
+            license="CC BY-SA 4.0",
             homepage="http://medicaldecathlon.com",
         ),
         Dataset(
             "isbi2012",
             "zoo_segmentation.data.isbi2012:ISBI2012",
             "Neuronal membranes in electron microscopy slices, ISBI 2012 challenge",
-            licence="research, non-commercial",
+            license="research, non-commercial",
             homepage="https://imagej.net/events/isbi-2012-segmentation-challenge",
         ),
         Dataset(
             "mrbrains",
             "zoo_segmentation.data.mrbrains:MRBrainS",
             "Brain tissues in 3 T MR volumes, MRBrainS13 and MRBrainS18",
-            licence="see the deposit's terms; not to be redistributed",
+            license="see the deposit's terms; not to be redistributed",
             homepage="https://doi.org/10.34894/645ZIN",
         ),
         Dataset(
             "volume-folder",
             "zoo_segmentation.data.volume_folder:VolumeFolder",
             "Your own NIfTI images and labels",
-            licence="yours",
+            license="yours",
         ),
     ]
 

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.errors import UsageError
-from zoo_segmentation import figures
+from zoo.plugin import UsageError
+from zoo_segmentation import plots
 from zoo_segmentation.data import nifti, stacks
 from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
 from zoo_segmentation.data.nifti import Scan, write_nifti
-from zoo_segmentation.data.preprocessing import Normalise, normalise, resample, resampled_size
+from zoo_segmentation.data.preprocessing import Normalize, normalize, resample, resampled_size
 from zoo_segmentation.data.stacks import read_stack, write_stack
 from zoo_segmentation.data.volume_folder import channel_files, channel_of, read_channels
 
@@ -63,7 +63,7 @@ class FilePrediction:
 
 
 class VolumePrediction(ABC):
-    """Mixin of a segmenting LightningModule: what ``zoo.prediction`` asks for.
+    """Mixin of a segmenting LightningModule: what ``zoo.inference.predict`` asks for.
 
     The module has ``in_channels``, ``num_classes``, ``label_names`` (background first),
     ``spatial_dims`` (2 or 3) and ``probabilities``, and among its saved hyperparameters the
@@ -156,10 +156,10 @@ class VolumePrediction(ABC):
         if wanted is not None and self.spatial_dims == 2:
             wanted = (spacing[0], *wanted[1:])
         size = resampled_size(shape, spacing, wanted) if wanted is not None else shape
-        by: Normalise = (
-            "slice" if self.spatial_dims == 2 else self._learned().get("normalise_by", "volume")
+        by: Normalize = (
+            "slice" if self.spatial_dims == 2 else self._learned().get("normalize_by", "volume")
         )
-        ready = normalise(resample(image, size), by)
+        ready = normalize(resample(image, size), by)
         return FileSample(torch.from_numpy(ready), shape, spacing, image[0], scan)
 
     def predict_sample(self, sample: FileSample) -> FilePrediction:
@@ -235,8 +235,8 @@ class VolumePrediction(ABC):
             middle = len(sample.picture) // 2
             heading = f"{names[0]}, slice {middle}"
             membrane = output.probabilities[1, middle]
-            return figures.membrane_map(sample.picture[middle], membrane, heading=heading)
-        return figures.orthogonal_slices(
+            return plots.membrane_map(sample.picture[middle], membrane, heading=heading)
+        return plots.orthogonal_slices(
             sample.picture,
             {"prediction": output.label},
             self.label_names,

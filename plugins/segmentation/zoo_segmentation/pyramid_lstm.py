@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.layers.pyramid import StrategyName
 from zoo_segmentation.networks import PyramidLSTMNet, sides
 from zoo_segmentation.segmenter import Segmenter
@@ -15,7 +15,7 @@ class PyramidLSTMSegmenter(Segmenter):
 
     Between them lie fully connected layers of 25 and 45 tanh units for every voxel, after them
     one of the classes. With five channels and five classes it has 10,751,547 weights. The
-    paper trains it by ``softmax-squared`` and ``normalised-momentum`` at 0.01, ``halving``, on
+    paper trains it by ``softmax-squared`` and ``normalized-momentum`` at 0.01, ``halving``, on
     one sub-volume a step.
 
     Args:

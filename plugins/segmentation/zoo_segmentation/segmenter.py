@@ -1,4 +1,4 @@
-"""What all segmenters share: training, whole volumes by windows, measuring, figures."""
+"""What all segmenters share: training, whole volumes by windows, measuring, metrics."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo.errors import UsageError, ZooError
-from zoo_segmentation import figures, losses, optimisation
+from zoo.plugin import UsageError, ZooError, rename_keys
+from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import by, first_that_fits, is_out_of_memory
 from zoo_segmentation.metrics import NAMES, Scores, measure
@@ -34,7 +34,7 @@ MEMBRANE = "membrane"
 class Segmenter(VolumePrediction, L.LightningModule):
     """Base of all segmenters.
 
-    Takes normalised volumes, float (N, in_channels, D, H, W), or images without D. A subclass
+    Takes normalized volumes, float (N, in_channels, D, H, W), or images without D. A subclass
     sets ``self.network``, a module from these to logits (N, num_classes, ...) of the same size.
 
     Args:
@@ -53,7 +53,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             flipped volumes too, in all combinations.
         loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
             (the squared error of Stollenga et al. 2015).
-        optimizer: ``adamw`` or ``normalised-momentum`` (of Stollenga et al. 2015).
+        optimizer: ``adamw`` or ``normalized-momentum`` (of Stollenga et al. 2015).
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         weight_decay: Decoupled weight decay of the weights, not of biases.
@@ -87,7 +87,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         overlap: float = 0.5,
         flips: list[int] | None = None,
         loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
-        optimizer: Literal["adamw", "normalised-momentum"] = "adamw",
+        optimizer: Literal["adamw", "normalized-momentum"] = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
         weight_decay: float = 0.01,
@@ -118,8 +118,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
             raise UsageError(f"spatial_dims is {spatial_dims}; it has to be 2 or 3")
         for name, known, value in (
             ("loss", losses.LOSSES, loss),
-            ("optimizer", optimisation.OPTIMIZERS, optimizer),
-            ("schedule", optimisation.SCHEDULES, schedule),
+            ("optimizer", optimizers.OPTIMIZERS, optimizer),
+            ("schedule", optimizers.SCHEDULES, schedule),
         ):
             if value not in known:
                 raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
@@ -164,6 +164,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     # What a model is
 
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"normalise_by": "normalize_by"})
+
     @property
     def head(self) -> tuple[str, ...]:
         """The submodules a new task replaces."""
@@ -180,7 +185,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         """Segment.
 
         Args:
-            image: (N, in_channels, D, H, W), normalised; without D for images.
+            image: (N, in_channels, D, H, W), normalized; without D for images.
 
         Returns:
             Logits (N, num_classes, ...).
@@ -235,7 +240,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         image = torch.zeros(batch, self.in_channels, *size, device=self.device)
         label = torch.zeros(batch, 1, *size, dtype=torch.int64, device=self.device)
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        states = [torch.empty_like(p) for p in parameters for _ in range(2)]  # the optimiser's
+        states = [torch.empty_like(p) for p in parameters for _ in range(2)]  # the optimizer's
         with self.trainer.precision_plugin.train_step_context():
             loss = self.loss(self(image).float(), label)
         torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -243,7 +248,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         values = self.hparams
-        optimizer = optimisation.optimizer(
+        optimizer = optimizers.optimizer(
             values["optimizer"],
             self.named_parameters(),
             values["lr"],
@@ -251,8 +256,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
             head=self.head,
             lr_backbone=values["lr_backbone"],
         )
-        factor = optimisation.restarted(
-            lambda steps: optimisation.schedule(
+        factor = optimizers.restarted(
+            lambda steps: optimizers.schedule(
                 values["schedule"],
                 steps,
                 warmup=values["warmup"],
@@ -355,7 +360,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             self._measure_membranes(shares, batch["label"])
 
     def _measure_membranes(self, shares: Tensor, label: Tensor) -> None:
-        """Figures of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
+        """Metrics of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
         number = self.label_names.index(MEMBRANE)
         for probability, truth in zip(shares[:, number].cpu(), label[:, 0].cpu(), strict=True):
             stack = (-1, *truth.shape[-2:])
@@ -394,9 +399,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self._tested = {name: value.cpu() for name, value in values.items()}
         names = NAMES if self.distances else tuple(name for name in NAMES if name != "hd95")
         for name in names:
-            self._log_figure(f"test/{name}", values[name].nanmean())
+            self._log_metric(f"test/{name}", values[name].nanmean())
             for label, value in zip(self.label_names[1:], values[name], strict=True):
-                self._log_figure(f"test/{name}/{label}", value)
+                self._log_metric(f"test/{name}/{label}", value)
         self.log("test/error", values["error"], sync_dist=True)
         if MEMBRANE in self.label_names:
             for name, value in self.membrane_scores.compute().items():
@@ -412,14 +417,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
                     stacklevel=1,
                 )
 
-    def _log_figure(self, name: str, value: Tensor) -> None:
+    def _log_metric(self, name: str, value: Tensor) -> None:
         if value.isfinite():  # no figure rather than "nan" where no volume has the class
             self.log(name, value, prog_bar=name == "test/dice", sync_dist=True)
 
-    # Figures
+    # Plots
 
     @torch.no_grad()
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The batch's first volume under labels and prediction, and a table by class.
 
         Args:
@@ -434,7 +439,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             edges = spacing[0].tolist()[-self.spatial_dims :]
         name = str((batch.get("name") or [""])[0])
         drawn = {
-            "slices": figures.orthogonal_slices(
+            "slices": plots.orthogonal_slices(
                 image[0, 0].float().cpu().numpy(),
                 {"label": label[0, 0].cpu().numpy(), "prediction": predicted},
                 self.label_names,
@@ -445,7 +450,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         if MEMBRANE in self.label_names:
             drawn["membranes"] = self._draw_membranes(image, shares, label, name)
         if self._tested is not None:
-            drawn["classes"] = figures.class_table(
+            drawn["classes"] = plots.class_table(
                 {
                     label_name: {
                         "hd95 (mm)" if measured == "hd95" else measured: float(
@@ -463,7 +468,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         picture, probability, truth = (
             _middle(stack) for stack in (image[0, 0], shares[0, number], label[0, 0] == number)
         )
-        return figures.membrane_map(picture, probability, truth, heading=name)
+        return plots.membrane_map(picture, probability, truth, heading=name)
 
 
 def _middle(stack: Tensor) -> np.ndarray:

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from zoo import evaluate, finetune, load, predict, train
-from zoo.errors import UsageError
-from zoo.recipes import Recipe, make_recipe
+from zoo.plugin import UsageError
+from zoo.recipes.recipe import Recipe, make_recipe
 from zoo_rl.errors import EnvironmentFailure
 from zoo_udrl.agent import UpsideDownAgent
 from zoo_udrl.data import CommandedEpisodes
@@ -116,7 +116,7 @@ def test_the_state_between_two_batches_of_an_iteration_is_enough() -> None:
         for mine, true in zip(rest, expected[cut:], strict=True):
             assert all(map(torch.equal, mine, true))
         assert second.env_steps == whole.env_steps
-        assert second.figures == whole.figures
+        assert second.metrics == whole.metrics
 
 
 def test_a_checkpoint_loads_without_running_code_from_it(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_evaluation_commands_the_lower_end_of_the_range(tmp_path: Path) -> None:
     assert run.metrics["test/commanded_return"] == pytest.approx(float(returns.mean()))
     assert run.metrics["test/commanded_horizon"] == 10
     assert run.metrics["test/return/low"] <= run.metrics["test/return"]
-    assert (run.figures / "commands.png").is_file()
+    assert (run.plots / "commands.png").is_file()
 
 
 def test_the_same_episodes_are_evaluated_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The behaviour function against formulas written out, and distributions of actions."""
+"""The behavior function against formulas written out, and distributions of actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo_udrl.actions import Choice, Normal
-from zoo_udrl.behaviour import BehaviourFunction, Bilinear
+from zoo_udrl.behavior import BehaviorFunction, Bilinear
 
 
 def affine(values: list[float], weight: Tensor, bias: Tensor) -> list[float]:
@@ -21,7 +21,7 @@ def affine(values: list[float], weight: Tensor, bias: Tensor) -> list[float]:
 
 def test_the_gated_net_is_its_formula() -> None:
     torch.manual_seed(0)
-    net = BehaviourFunction([3], 2, [4, 5], return_scale=0.5, horizon_scale=0.25).double()
+    net = BehaviorFunction([3], 2, [4, 5], return_scale=0.5, horizon_scale=0.25).double()
     observations = torch.randn(6, 3, dtype=torch.float64)
     commands = torch.randn(6, 2, dtype=torch.float64) * 5
     found = net(observations, commands)
@@ -57,7 +57,7 @@ def test_the_bilinear_layer_has_weights_that_are_linear_in_the_command() -> None
 def test_nets_for_vectors_and_pictures_depend_on_observation_and_command(
     conditioning: str, shape: list[int]
 ) -> None:
-    net = BehaviourFunction(shape, 3, [16, 8], [4, 8, 8, 8], conditioning)
+    net = BehaviorFunction(shape, 3, [16, 8], [4, 8, 8, 8], conditioning)
     observations = torch.rand(2, *shape) * 255
     pictures = observations.byte() if len(shape) == 3 else observations
     found = net(pictures, torch.tensor([[50.0, 20.0], [50.0, 20.0]]))
@@ -70,7 +70,7 @@ def test_nets_for_vectors_and_pictures_depend_on_observation_and_command(
 
 
 def test_scales_travel_with_the_weights() -> None:
-    net = BehaviourFunction([3], 2, [4], return_scale=0.5)
+    net = BehaviorFunction([3], 2, [4], return_scale=0.5)
     assert net.state_dict()["scales"].tolist() == pytest.approx([0.5, 0.02])
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import zoo_udrl.device
-from zoo_udrl.behaviour import BehaviourFunction
+from zoo_udrl.behavior import BehaviorFunction
 from zoo_udrl.device import faster_accelerator, seconds_of_choice, seconds_of_update, verdict
 
 
@@ -22,7 +22,7 @@ def test_the_faster_one_is_chosen_and_named() -> None:
 
 def test_without_a_gpu_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    net = BehaviourFunction([4], 2, [8])
+    net = BehaviorFunction([4], 2, [8])
     assert faster_accelerator(net, [4], 8, 100, 20, 20) == (
         "cpu",
         "acts and learns on the CPU: there is no GPU",
@@ -47,10 +47,10 @@ def test_acting_and_learning_both_count(
     monkeypatch.setattr(zoo_udrl.device, "seconds_of_update", update)
     monkeypatch.setattr(zoo_udrl.device, "seconds_of_choice", choice)
     # On the CPU 100 updates and 300 choices, 0.3 s of them choices; on the GPU 1.5 s.
-    assert faster_accelerator(BehaviourFunction([4], 2, [8]), [4], 8, 100, 10, 20)[0] == wanted
+    assert faster_accelerator(BehaviorFunction([4], 2, [8]), [4], 8, 100, 10, 20)[0] == wanted
 
 
 def test_the_work_that_is_timed_runs() -> None:
-    net = BehaviourFunction([4], 2, [8])
+    net = BehaviorFunction([4], 2, [8])
     assert seconds_of_update(net, [4], 8, "cpu") > 0
     assert seconds_of_choice(net, [4], 2, "cpu") > 0

@@ -18,7 +18,7 @@ class CommandedActor:
     """What ``zoo_rl.playing.play`` asks for actions: one command for every episode.
 
     Args:
-        choose: The behaviour function with its way of choosing.
+        choose: The behavior function with its way of choosing.
         commands: float32 (episodes, 2): each episode's first desired return and horizon.
         max_return: See ``updated_commands``; the first commands are cut to it as well.
         frames: Pictures in an observation, for environments that observe pictures.

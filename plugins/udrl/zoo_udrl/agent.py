@@ -1,4 +1,4 @@
-"""The agent: a behaviour function trained by what episodes achieved, and played by commands."""
+"""The agent: a behavior function trained by what episodes achieved, and played by commands."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.errors import UsageError
-from zoo.progress import say
+from zoo.plugin import UsageError, rank_zero_print
 from zoo_rl.budget import EnvironmentSteps
 from zoo_rl.episodes import Episodes
-from zoo_rl.evaluation import return_figures
-from zoo_rl.figures import commanded_and_achieved
+from zoo_rl.evaluation import return_metrics
 from zoo_rl.playing import play
+from zoo_rl.plots import commanded_and_achieved
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_rl.vector import Vector, make_vector
 from zoo_udrl.acting import CommandedActor
 from zoo_udrl.actions import Actions, Choice, Normal
-from zoo_udrl.behaviour import CONDITIONINGS, BehaviourFunction
+from zoo_udrl.behavior import CONDITIONINGS, BehaviorFunction
 from zoo_udrl.device import faster_accelerator
 from zoo_udrl.playing import play_commanded
 
@@ -34,7 +33,7 @@ _EVALUATION = 20_191_205  # a seed for the actions of evaluation episodes
 
 
 class UpsideDownAgent(LightningModule):
-    """An agent of Upside-Down Reinforcement Learning, its loss and its figures.
+    """An agent of Upside-Down Reinforcement Learning, its loss and its metrics.
 
     Learns by supervision alone: which action was taken where the given return came in the given
     number of steps. Evaluation commands the lower end of the exploratory range and samples the
@@ -102,7 +101,7 @@ class UpsideDownAgent(LightningModule):
         self.kind: Actions = (
             Choice(num_actions) if actions == "discrete" else Normal(action_low, action_high)
         )
-        self.network = BehaviourFunction(
+        self.network = BehaviorFunction(
             observation_shape,
             self.kind.outputs,
             hidden,
@@ -177,7 +176,7 @@ class UpsideDownAgent(LightningModule):
             data.episodes_per_iteration,
             data.places,
         )
-        say(f"udrl {why}")
+        rank_zero_print(f"udrl {why}")
         return chosen
 
     def configure_callbacks(self) -> list[Callback]:
@@ -195,7 +194,7 @@ class UpsideDownAgent(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict(getattr(self._data, "figures", {}))
+        self.log_dict(getattr(self._data, "metrics", {}))
 
     @property
     def _data(self) -> Any:
@@ -291,19 +290,19 @@ class UpsideDownAgent(LightningModule):
     def _log_played(self, stage: str) -> None:
         returns = torch.cat([episodes.returns for episodes in self._played])
         lengths = torch.cat([episodes.lengths for episodes in self._played])
-        figures = {
-            **return_figures(returns),
+        metrics = {
+            **return_metrics(returns),
             "length": float(lengths.double().mean()),
             "commanded_return": float(self.command[0]),
             "commanded_horizon": float(self.command[1]),
         }
-        for name, value in figures.items():
+        for name, value in metrics.items():
             self.log(f"{stage}/{name}", value, prog_bar=name == "return")
 
-    # Figures and prediction
+    # Plots and prediction
 
     @torch.no_grad()
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """What was asked for and what came, from the level of random episodes to that of the best.
 
         Args:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_rl.environments import describe, make
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import episode_loader
@@ -149,7 +149,7 @@ class CommandedEpisodes(LightningDataModule):
         """Steps of all training episodes so far."""
         self.iterations = 0
         """Iterations whose episodes are played."""
-        self.figures: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
         """Of the latest iteration, by the names that a model logs them under."""
         self.extremes = (float("inf"), float("-inf"))
         """The lowest and the highest return of all training episodes so far."""
@@ -231,21 +231,21 @@ class CommandedEpisodes(LightningDataModule):
         count = self.episodes_per_iteration if self.replay else self.warmup_episodes
         seeds = episode_seeds("train", count, self.seed, iteration)
         random = generator(self.seed, iteration, _ACTIONS)
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         if self.replay is None or agent is None:
             new = play(self.vector, self._at_random(random), seeds)
         else:
             drawn = generator(self.seed, iteration, _COMMANDS)
             commands = exploratory_commands(self.commands, count, drawn, self.horizon_is_return)
             new = play(self.vector, agent.actor(commands, random), seeds)
-            figures["train/commanded_return"] = float(commands[:, 0].mean())
-            figures["train/commanded_horizon"] = float(commands[:, 1].mean())
+            metrics["train/commanded_return"] = float(commands[:, 0].mean())
+            metrics["train/commanded_horizon"] = float(commands[:, 1].mean())
             gaps = (commands[:, 0] - new.returns).abs()
-            figures["train/return_gap"] = float(gaps.mean())
+            metrics["train/return_gap"] = float(gaps.mean())
         self._keep(new)
         self.iterations += 1
-        self.figures = {
-            **figures,
+        self.metrics = {
+            **metrics,
             "train/return": float(new.returns.mean()),
             "train/length": float(new.lengths.double().mean()),
             "train/env_steps": float(self.env_steps),
@@ -284,7 +284,7 @@ class CommandedEpisodes(LightningDataModule):
             "replay": self.replay.state() if self.replay else {},
             "env_steps": self.env_steps,
             "iterations": self.iterations,
-            "figures": self.figures,
+            "metrics": self.metrics,
             "extremes": list(self.extremes),
             "beginning": list(self.beginning),
         }
@@ -296,7 +296,7 @@ class CommandedEpisodes(LightningDataModule):
         if self.replay:
             self._rewards_to_go = self.replay.rewards_to_go()
         self.env_steps, self.iterations = state_dict["env_steps"], state_dict["iterations"]
-        self.figures = dict(state_dict["figures"])
+        self.metrics = dict(state_dict["metrics"])
         low, high = state_dict["extremes"]
         self.extremes = (low, high)
         mean, length = state_dict["beginning"]

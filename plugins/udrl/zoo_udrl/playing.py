@@ -9,9 +9,9 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from zoo.errors import UsageError
-from zoo_rl.figures import save_gif
+from zoo.plugin import UsageError
 from zoo_rl.playing import play
+from zoo_rl.plots import save_gif
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_rl.vector import Environments, Vector
 

@@ -1,7 +1,6 @@
 """What this plugin registers."""
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -17,7 +16,7 @@ def zoo_models() -> list[Model]:
         Model(
             "udrl",
             "zoo_udrl.agent:UpsideDownAgent",
-            "Behaviour function: actions for an observation, a desired return and a horizon",
+            "Behavior function: actions for an observation, a desired return and a horizon",
             paper=_UDRL,
         )
     ]
@@ -30,7 +29,7 @@ def zoo_datasets() -> list[Dataset]:
             "udrl-episodes",
             "zoo_udrl.data:CommandedEpisodes",
             "The best episodes that the agent in training has played in any gymnasium environment",
-            licence="generated; no restrictions",
+            license="generated; no restrictions",
             homepage="https://gymnasium.farama.org",
             embedded=True,
         )

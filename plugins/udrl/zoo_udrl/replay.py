@@ -61,7 +61,7 @@ def training_pairs(
     random: torch.Generator,
     frames: int = 1,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What was done, and what came of it: inputs and targets of the behaviour function.
+    """What was done, and what came of it: inputs and targets of the behavior function.
 
     Args:
         best: The replay.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.augmentation import Deformation, smoothing_factor
 
 

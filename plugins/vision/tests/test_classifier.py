@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from zoo.contracts import ZooModule
-from zoo.errors import UsageError
+from zoo.plugin import UsageError, ZooModule
 from zoo_vision.classifier import WORST_KEPT, Classifier
 from zoo_vision.mcdnn import MCDNN
 from zoo_vision.mlp import MLP
@@ -140,8 +139,8 @@ def test_tested_again_counts_anew():
     run = trainer()
     for _ in range(2):
         run.test(model, DataLoader(data, 16), verbose=False)
-        figures = model.draw_figures(next(iter(DataLoader(data, 16))))
-        assert "50 samples" in figures["confusion"].axes[0].get_title()
+        drawn = model.draw_plots(next(iter(DataLoader(data, 16))))
+        assert "50 samples" in drawn["confusion"].axes[0].get_title()
 
 
 def test_the_worst_mistakes_are_the_wrong_ones_of_largest_loss():
@@ -156,7 +155,7 @@ def test_the_worst_mistakes_are_the_wrong_ones_of_largest_loss():
     assert wrong.sum() > WORST_KEPT
     expected = losses[wrong].sort(descending=True).values[:WORST_KEPT]
     assert [kept[0] for kept in model._worst] == pytest.approx(expected.tolist(), rel=1e-4)
-    sheet = model.draw_figures(None)["mistakes"]
+    sheet = model.draw_plots(None)["mistakes"]
     assert len(sheet.axes) == WORST_KEPT
     confidence = logits[wrong].softmax(dim=1).amax(dim=1)[losses[wrong].argmax()].item()
     worst = wrong.nonzero()[losses[wrong].argmax()]
@@ -166,15 +165,15 @@ def test_the_worst_mistakes_are_the_wrong_ones_of_largest_loss():
 
 def test_figures_of_an_untested_model_come_from_the_batch():
     torch.manual_seed(1)
-    figures = small().eval().draw_figures(tuple(stripes(30)[:]))
-    assert "30 samples" in figures["confusion"].axes[0].get_title()
+    drawn = small().eval().draw_plots(tuple(stripes(30)[:]))
+    assert "30 samples" in drawn["confusion"].axes[0].get_title()
 
 
-def test_colour_mistakes_are_drawn_in_colour():
+def test_color_mistakes_are_drawn_in_color():
     torch.manual_seed(0)
     model = MLP(hidden=[4], input_size=[4, 4], in_channels=3, image_size=[4, 4]).eval()
     batch = torch.randint(0, 255, (9, 3, 4, 4), dtype=torch.uint8), torch.arange(9)
-    sheet = model.draw_figures(batch)["mistakes"]
+    sheet = model.draw_plots(batch)["mistakes"]
     assert sheet.axes[0].images[0].get_array().shape == (4, 4, 3)
 
 
@@ -192,21 +191,21 @@ def test_mean_and_std_are_taken_out():
     model = small(
         in_channels=3, net=SMALL.replace("1x", "3x", 1), mean=[0.1, 0.2, 0.3], std=[1, 2, 4]
     )
-    normalised = model.normalise(torch.full((1, 3, 13, 13), 0.5))
-    assert torch.allclose(normalised[0, :, 0, 0], torch.tensor([0.4, 0.15, 0.05]))
+    normalized = model.normalize(torch.full((1, 3, 13, 13), 0.5))
+    assert torch.allclose(normalized[0, :, 0, 0], torch.tensor([0.4, 0.15, 0.05]))
 
 
 @pytest.mark.parametrize("size", [(12, 12), (40, 40), (7, 19)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("wanted", [1, 3])
-def test_images_of_any_size_and_colour_are_taken(size, channels, wanted):
+def test_images_of_any_size_and_color_are_taken(size, channels, wanted):
     model = small(in_channels=wanted, net=SMALL.replace("1x", f"{wanted}x", 1), fit="pad")
     images = torch.randint(0, 255, (2, channels, *size), dtype=torch.uint8)
     assert model.prepare(images).shape == (2, wanted, 13, 13)
     assert model(images).shape == (2, 3)
 
 
-def test_what_is_neither_grey_nor_rgb_is_refused():
+def test_what_is_neither_gray_nor_rgb_is_refused():
     with pytest.raises(UsageError, match="images have 4 channels"):
         small()(torch.zeros(1, 4, 12, 12))
 
@@ -241,7 +240,7 @@ def test_bfloat16_weights_take_images():
     assert small().to(torch.bfloat16)(small().example_input).dtype == torch.bfloat16
 
 
-# Optimisation
+# Optimization
 
 
 def test_the_schedule_ends_with_the_training():
@@ -288,7 +287,7 @@ def test_label_smoothing_enters_the_training_loss_alone():
         ({"fit": "crop"}, r"'crop'.*pad"),
         ({"rotation": -1.0}, "rotation"),
         ({"activation": "swish"}, r"'swish'.*relu"),
-        ({"initialisation": "zeros"}, r"'zeros'.*kaiming"),
+        ({"initialization": "zeros"}, r"'zeros'.*kaiming"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, words):

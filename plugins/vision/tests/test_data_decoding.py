@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.decoding import attempt_all, check_decodes, decode, read_image, suffixes
 
 
@@ -33,7 +33,7 @@ def test_every_mode_gives_the_wanted_channels_and_size(tmp_path, mode, channels)
     assert read.shape == (channels, 8, 12)
 
 
-def test_a_tall_image_is_scaled_and_cropped_at_the_centre(tmp_path):
+def test_a_tall_image_is_scaled_and_cropped_at_the_center(tmp_path):
     pixels = np.zeros((90, 30), dtype=np.uint8)
     pixels[30:60] = 200
     read = read_image(saved(tmp_path / "a.png", Image.fromarray(pixels)), 1, (10, 10))
@@ -59,7 +59,7 @@ def test_transparency_is_laid_on_white(tmp_path):
     assert read[:, 3, 0].tolist() == [255, 255, 255]
 
 
-def test_a_palette_is_resolved_with_its_transparent_colour(tmp_path):
+def test_a_palette_is_resolved_with_its_transparent_color(tmp_path):
     image = Image.new("P", (4, 4), 1)
     image.putpalette([9, 9, 9, 10, 200, 30])
     path = saved(tmp_path / "a.png", image)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.digits import Digits
 from zoo_vision.data.images import TEST, TRAIN
 
@@ -35,7 +35,7 @@ def test_a_stratified_fifth_is_the_test_part_whatever_the_seed():
     assert second.val_dataloader() == []
 
 
-def test_grey_values_fill_the_range_and_nothing_is_lost():
+def test_gray_values_fill_the_range_and_nothing_is_lost():
     data = Digits(split="all")
     images = np.concatenate([batch.numpy() for batch, _ in data.test_dataloader()])[:, 0]
     values = load_digits().images

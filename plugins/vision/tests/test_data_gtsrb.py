@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.gtsrb import CLASSES, GTSRB
 from zoo_vision.data.images import TEST, TRAIN, VAL
 
@@ -19,7 +19,7 @@ COLUMNS = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
 
 
 def ppm(value: int, size: int = 20) -> bytes:
-    """A sign of one grey value in a black border of 5 pixels."""
+    """A sign of one gray value in a black border of 5 pixels."""
     pixels = np.zeros((size, size, 3), dtype=np.uint8)
     pixels[5:-5, 5:-5] = value
     stream = io.BytesIO()
@@ -30,7 +30,7 @@ def ppm(value: int, size: int = 20) -> bytes:
 def signs(
     folder: str, classes: int = 3, tracks: int = 5, frames: int = 4, tables: bool = False
 ) -> dict[str, bytes]:
-    """Files of a training set; the grey value tells class and track."""
+    """Files of a training set; the gray value tells class and track."""
     files: dict[str, bytes] = {}
     for label in range(classes):
         rows = [COLUMNS]
@@ -82,7 +82,7 @@ def sizes(data: GTSRB) -> list[int]:
 
 
 def tracks_of(data: GTSRB, part: int) -> set[tuple[int, int]]:
-    """Class and track of the images of a part, read from their grey values."""
+    """Class and track of the images of a part, read from their gray values."""
     images = data._read()[0][part]
     return {
         (int(label), int(value))

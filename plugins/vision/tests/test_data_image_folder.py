@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data import image_folder
 from zoo_vision.data.image_folder import ImageFiles, ImageFolder
 from zoo_vision.data.images import TEST, TRAIN, VAL, TensorImages
@@ -103,7 +103,7 @@ def test_large_folders_are_decoded_in_worker_processes(root):
         assert first[1] == second[1]
 
 
-def test_grey_images_are_made(root):
+def test_gray_images_are_made(root):
     images_, _ = next(iter(load(root, in_channels=1).train_dataloader()))
     assert images_.shape == (4, 1, 16, 16)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.images import (
     TEST,
     TRAIN,

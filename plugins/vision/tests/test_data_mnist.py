@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.images import TEST, TRAIN, VAL
 from zoo_vision.data.mnist import MNIST, read_idx
 

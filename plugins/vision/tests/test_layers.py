@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.errors import UsageError
-from zoo_vision.layers import ACTIVATIONS, ScaledTanh, activation, initialise, resize
+from zoo.plugin import UsageError
+from zoo_vision.layers import ACTIVATIONS, ScaledTanh, activation, initialize, resize
 
 
 def test_scaled_tanh_is_lecuns():
@@ -20,19 +20,19 @@ def test_pooling_before_an_activation_changes_nothing(name):
     assert torch.equal(pool(act(values)), act(pool(values)))
 
 
-def test_initialisations_have_their_variances():
+def test_initializations_have_their_variances():
     torch.manual_seed(0)
     weight, bias = torch.empty(400, 50, 5, 5), torch.empty(400)
-    initialise(weight, bias, "uniform", "scaled_tanh")
+    initialize(weight, bias, "uniform", "scaled_tanh")
     assert weight.abs().max() <= 0.05
     assert weight.std().item() == pytest.approx(0.05 / 3**0.5, rel=0.01)
     assert bias.abs().max() > 0.03
-    initialise(weight, bias, "kaiming", "relu")
+    initialize(weight, bias, "kaiming", "relu")
     assert weight.std().item() == pytest.approx((2 / 1250) ** 0.5, rel=0.01)
     assert not bias.any()
-    initialise(weight, bias, "kaiming", "")
+    initialize(weight, bias, "kaiming", "")
     assert weight.std().item() == pytest.approx((1 / 1250) ** 0.5, rel=0.01)
-    initialise(weight, bias, "xavier", "tanh")
+    initialize(weight, bias, "xavier", "tanh")
     assert weight.std().item() == pytest.approx((2 / (1250 + 10_000)) ** 0.5, rel=0.01)
 
 
@@ -40,10 +40,10 @@ def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(UsageError, match=r"'swish'.*scaled_tanh"):
         activation("swish")
     with pytest.raises(UsageError, match=r"'zeros'.*kaiming"):
-        initialise(torch.empty(1, 1), torch.empty(1), "zeros", "relu")
+        initialize(torch.empty(1, 1), torch.empty(1), "zeros", "relu")
 
 
-def test_pad_centres_and_resize_fills():
+def test_pad_centers_and_resize_fills():
     images = torch.ones(1, 1, 28, 28)
     padded = resize(images, (29, 32), "pad")
     assert padded.shape == (1, 1, 29, 32)

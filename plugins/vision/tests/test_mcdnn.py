@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.mcdnn import EXECUTIONS, LOOP, MCDNN, STACKED
 from zoo_vision.mpcnn import MPCNN
 

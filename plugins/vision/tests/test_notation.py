@@ -1,6 +1,6 @@
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.notation import Maps, parse
 
 

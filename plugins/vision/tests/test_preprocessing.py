@@ -5,15 +5,15 @@ import pytest
 import torch
 from skimage import color, exposure
 
-from zoo.errors import UsageError
-from zoo_vision.colour import lab_to_rgb, rgb_to_lab
+from zoo.plugin import UsageError
+from zoo_vision.color import lab_to_rgb, rgb_to_lab
 from zoo_vision.preprocessing import (
     CONTRASTS,
     adapthisteq,
     conorm,
     histeq,
     imadjust,
-    normalise_width,
+    normalize_width,
     on_lightness,
     preprocessing,
 )
@@ -32,7 +32,7 @@ def channels_last(images: torch.Tensor) -> np.ndarray:
     return images.permute(0, 2, 3, 1).double().numpy()
 
 
-# Colour
+# Color
 
 
 def test_lab_is_scikit_images():
@@ -43,7 +43,7 @@ def test_lab_is_scikit_images():
     )
 
 
-def test_lab_goes_back_to_the_same_colours():
+def test_lab_goes_back_to_the_same_colors():
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(lab_to_rgb(rgb_to_lab(images)), images, atol=2e-5)
 
@@ -73,7 +73,7 @@ def test_histeq_is_scikit_images():
 
 
 def clahe(image: np.ndarray, tile: int, clip: float) -> np.ndarray:
-    """Contrast-limited adaptive equalisation, pixel by pixel; the image divides into tiles."""
+    """Contrast-limited adaptive equalization, pixel by pixel; the image divides into tiles."""
     height, width = image.shape
     rows, columns = height // tile, width // tile
     tables = np.zeros((rows, columns, 256))
@@ -102,8 +102,8 @@ def clahe(image: np.ndarray, tile: int, clip: float) -> np.ndarray:
 def test_adapthisteq_equals_a_slow_reference(clip):
     # Multiples of 1/256 and a half, so that float32 and float64 agree on every bin.
     images = ((pictures(2, 1, 24, 30) * 255).floor() + 0.5) / 256
-    equalised = adapthisteq(images, tile=6, clip=clip)
-    for given, got in zip(images[:, 0].double().numpy(), equalised[:, 0].numpy(), strict=True):
+    equalized = adapthisteq(images, tile=6, clip=clip)
+    for given, got in zip(images[:, 0].double().numpy(), equalized[:, 0].numpy(), strict=True):
         np.testing.assert_allclose(got, clahe(given, 6, clip), atol=1e-5)
 
 
@@ -116,9 +116,9 @@ def test_adapthisteq_spreads_local_contrast_as_scikit_image_does():
 
 @pytest.mark.parametrize("size", [(47, 50), (5, 4), (1, 7)])
 def test_adapthisteq_takes_sizes_that_tiles_do_not_divide(size):
-    equalised = adapthisteq(pictures(2, 1, *size))
-    assert equalised.shape == (2, 1, *size)
-    assert 0 <= equalised.min() <= equalised.max() <= 1 + 1e-6
+    equalized = adapthisteq(pictures(2, 1, *size))
+    assert equalized.shape == (2, 1, *size)
+    assert 0 <= equalized.min() <= equalized.max() <= 1 + 1e-6
 
 
 def test_conorm_equals_a_slow_reference():
@@ -137,7 +137,7 @@ def test_conorm_equals_a_slow_reference():
 
 
 @pytest.mark.parametrize("name", CONTRASTS)
-def test_contrasts_keep_colour_and_treat_each_image_alone(name):
+def test_contrasts_keep_color_and_treat_each_image_alone(name):
     images = pictures(3, 3)
     changed = preprocessing(name)(images)
     assert changed.shape == images.shape
@@ -178,38 +178,38 @@ def digit(rows: slice, columns: slice, size=(28, 28)) -> torch.Tensor:
 @pytest.mark.parametrize("width", [10, 12, 14, 16, 18, 20])
 def test_a_box_gets_its_width_keeps_its_height_and_is_centred(width):
     image = digit(slice(2, 22), slice(3, 15))
-    normalised = normalise_width(image, width)[0, 0]
+    normalized = normalize_width(image, width)[0, 0]
     row = torch.zeros(28)
     row[14 - width // 2 : 14 + width // 2] = 1
-    assert torch.allclose(normalised[4:24], row.expand(20, 28), atol=0.51)
+    assert torch.allclose(normalized[4:24], row.expand(20, 28), atol=0.51)
     # Ink that a half-covered edge pixel shares out is still there.
-    assert normalised.sum().item() == pytest.approx(width * 20, rel=0.07)
-    assert normalised[:4].max() < 1e-5
-    assert normalised[24:].max() < 1e-5
-    assert torch.allclose(normalised[4:24, 15 - width // 2 : 13 + width // 2], torch.ones(()))
+    assert normalized.sum().item() == pytest.approx(width * 20, rel=0.07)
+    assert normalized[:4].max() < 1e-5
+    assert normalized[24:].max() < 1e-5
+    assert torch.allclose(normalized[4:24, 15 - width // 2 : 13 + width // 2], torch.ones(()))
 
 
-def test_width_is_normalised_image_by_image():
+def test_width_is_normalized_image_by_image():
     images = torch.cat([digit(slice(2, 22), slice(3, 15)), digit(slice(5, 9), slice(0, 28))])
-    both = normalise_width(images, 14)
+    both = normalize_width(images, 14)
     for index in range(2):
-        assert torch.allclose(both[index], normalise_width(images[index : index + 1], 14)[0])
+        assert torch.allclose(both[index], normalize_width(images[index : index + 1], 14)[0])
 
 
 def test_stretching_interpolates_between_columns():
     image = torch.zeros(1, 1, 4, 12)
     image[0, 0, 1:3, 2:6] = torch.tensor([0.2, 0.4, 0.6, 0.8])
-    stretched = normalise_width(image, 8)[0, 0, 1]
-    # Twice as wide: centres lie a quarter of a column on either side of the old ones.
+    stretched = normalize_width(image, 8)[0, 0, 1]
+    # Twice as wide: centers lie a quarter of a column on either side of the old ones.
     expected = torch.tensor([0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.6])
     assert torch.allclose(stretched[2:10], expected, atol=1e-5)
 
 
 def test_a_blank_image_stays_blank_among_others():
     images = torch.cat([torch.zeros(1, 1, 28, 28), digit(slice(4, 24), slice(4, 10))])
-    normalised = normalise_width(images, 10)
-    assert not normalised[0].any()
-    assert normalised[1].any()
+    normalized = normalize_width(images, 10)
+    assert not normalized[0].any()
+    assert normalized[1].any()
 
 
 # Names
@@ -218,7 +218,7 @@ def test_a_blank_image_stays_blank_among_others():
 def test_names_find_their_preprocessing():
     image = digit(slice(2, 22), slice(3, 15))
     assert preprocessing("none")(image) is image
-    assert torch.equal(preprocessing("width12")(image), normalise_width(image, 12))
+    assert torch.equal(preprocessing("width12")(image), normalize_width(image, 12))
 
 
 @pytest.mark.parametrize("name", ["width", "width0", "widths10", "sharpen", ""])

@@ -64,4 +64,4 @@ def test_it_trains_a_step(
     assert 0 <= run.metrics["test/accuracy"] <= 1
     assert run.finished
     assert not zoo.load(run.path).training
-    assert (run.figures / "confusion.png").is_file()
+    assert (run.plots / "confusion.png").is_file()

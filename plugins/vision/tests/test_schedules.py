@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.schedules import SCHEDULES, schedule
 
 

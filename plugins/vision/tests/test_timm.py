@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.images import TensorImages
 from zoo_vision.timm_models import TimmClassifier
 
@@ -61,7 +61,7 @@ def test_weights_of_another_number_of_classes_are_taken_but_for_the_head(weights
     assert state.keys() - same == {"fc.weight", "fc.bias"}
 
 
-def test_weights_bring_their_normalisation(weights):
+def test_weights_bring_their_normalization(weights):
     published = timm.get_pretrained_cfg(SMALL)
     data = {"mean": [0.1] * 3, "std": [0.1] * 3}
     own = TimmClassifier(SMALL, **FACTS, **data)
@@ -69,11 +69,11 @@ def test_weights_bring_their_normalisation(weights):
     model = TimmClassifier(SMALL, weights=str(weights), **FACTS, **data)
     assert model.mean.flatten().tolist() == pytest.approx(published.mean)
     assert model.std.flatten().tolist() == pytest.approx(published.std)
-    grey = TimmClassifier(SMALL, weights=str(weights), **{**FACTS, "in_channels": 1})
-    assert grey.mean.flatten().tolist() == pytest.approx([sum(published.mean) / 3])
+    gray = TimmClassifier(SMALL, weights=str(weights), **{**FACTS, "in_channels": 1})
+    assert gray.mean.flatten().tolist() == pytest.approx([sum(published.mean) / 3])
 
 
-def test_the_first_convolution_is_adapted_to_grey(weights):
+def test_the_first_convolution_is_adapted_to_gray(weights):
     model = TimmClassifier(SMALL, weights=str(weights), **{**FACTS, "in_channels": 1})
     name = timm.get_pretrained_cfg(SMALL).first_conv
     torch.manual_seed(0)
@@ -160,5 +160,5 @@ def test_it_trains():
         enable_model_summary=False,
     )
     trainer.fit(model, data)
-    (figures,) = trainer.test(model, data, verbose=False)
-    assert figures["test/accuracy"] > 0.8
+    (metrics,) = trainer.test(model, data, verbose=False)
+    assert metrics["test/accuracy"] > 0.8

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 BORDERS = ("zeros", "border", "reflection")
 
@@ -97,7 +97,7 @@ class Deformation(nn.Module):
         return self.elastic_alpha * (rows @ noise @ columns.T)
 
     def _draw_affine(self, count: int, size: tuple[int, int], device: torch.device) -> Tensor:
-        """(count, 2, 3) maps from output pixel (x, y, 1), origin in the centre, to source."""
+        """(count, 2, 3) maps from output pixel (x, y, 1), origin in the center, to source."""
         height, width = size
         draws = 2 * torch.rand(5, count, device=device) - 1
         angle = math.radians(self.rotation) * draws[0]

@@ -1,4 +1,4 @@
-"""What all image classifiers share: preprocessing, deformation, training, measuring, figures."""
+"""What all image classifiers share: preprocessing, deformation, training, measuring, metrics."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo import figures, optimisation
-from zoo.errors import UsageError
+from zoo.plugin import UsageError, optim, plots, rename_keys
 from zoo_vision import schedules
 from zoo_vision.augmentation import Deformation
 from zoo_vision.data.decoding import read_image, suffixes
@@ -61,20 +60,20 @@ class Classifier(L.LightningModule):
     """Base of all image classifiers.
 
     Takes images as they are, uint8 of any size, and does the rest itself: conversion, resizing,
-    normalisation, and deformation while training. A subclass sets ``self.network``, a module
-    from normalised (N, in_channels, H, W) to logits (N, num_classes), and ``self.input_size``,
+    normalization, and deformation while training. A subclass sets ``self.network``, a module
+    from normalized (N, in_channels, H, W) to logits (N, num_classes), and ``self.input_size``,
     the (H, W) it takes.
 
     Args:
         num_classes: Number of classes. Filled in from the data; 10 without.
-        in_channels: 1 (grey) or 3 (RGB). Filled in from the data; 1 without.
+        in_channels: 1 (gray) or 3 (RGB). Filled in from the data; 1 without.
         image_size: Height and width of the data's images. Filled in from the data; [28, 28]
             without.
         mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data; 0.5 without.
         std: Standard deviation of every channel, likewise.
         label_names: The classes' names. Filled in from the data.
         fit: How images come to the network's input size: ``resize`` (bilinear) or ``pad``
-            (centred in a frame of zeros where they are smaller).
+            (centered in a frame of zeros where they are smaller).
         optimizer: ``adamw``, ``sgd`` or ``nesterov``.
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
@@ -140,10 +139,10 @@ class Classifier(L.LightningModule):
         if num_classes < 2:
             raise UsageError(f"num_classes is {num_classes}; a classifier needs 2 or more")
         if in_channels not in (1, 3):
-            raise UsageError(f"in_channels is {in_channels}; images have 1 (grey) or 3 (RGB)")
+            raise UsageError(f"in_channels is {in_channels}; images have 1 (gray) or 3 (RGB)")
         for name, known, value in (
             ("fit", ("resize", "pad"), fit),
-            ("optimizer", optimisation.OPTIMIZERS, optimizer),
+            ("optimizer", optim.OPTIMIZERS, optimizer),
             ("schedule", schedules.SCHEDULES, schedule),
         ):
             if value not in known:
@@ -174,6 +173,11 @@ class Classifier(L.LightningModule):
 
     # What a model is
 
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"initialisation": "initialization"})
+
     @property
     def head(self) -> tuple[str, ...]:
         """The submodules a new task replaces."""
@@ -198,7 +202,7 @@ class Classifier(L.LightningModule):
         images = resize(images, self.image_size)
         return resize(images, self.input_size, self.fit)
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         # Under "bf16-true" the constants and the weights are bfloat16 and the images are not.
         return ((images - self.mean) / self.std).to(self.mean.dtype)
 
@@ -211,7 +215,7 @@ class Classifier(L.LightningModule):
         Returns:
             Logits (N, num_classes).
         """
-        return self.network(self.normalise(self.prepare(images)))
+        return self.network(self.normalize(self.prepare(images)))
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -265,7 +269,7 @@ class Classifier(L.LightningModule):
             for name, row in zip(names, said, strict=True)
         ]
         pictures = [sample.permute(1, 2, 0).squeeze(-1).numpy() for sample in samples]
-        return figures.contact_sheet(pictures, titles)
+        return plots.contact_sheet(pictures, titles)
 
     # Training
 
@@ -275,7 +279,7 @@ class Classifier(L.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         images, labels = batch
-        logits = self.network(self.normalise(self.deformation(self.prepare(images))))
+        logits = self.network(self.normalize(self.deformation(self.prepare(images))))
         loss = self.loss(logits, labels)
         _count(self.train_tally, loss, logits, labels)
         return loss
@@ -290,7 +294,7 @@ class Classifier(L.LightningModule):
         self.measure(images, self(images), labels)
 
     def measure(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch of the test to its figures."""
+        """Add a batch of the test to its metrics."""
         _count(self.test_tally, F.cross_entropy(logits, labels), logits, labels)
         self.confusion.update(logits, labels)
         self._keep_worst(images, logits, labels)
@@ -302,7 +306,7 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         values = self.hparams
-        optimizer = optimisation.optimizer(
+        optimizer = optim.optimizer(
             values["optimizer"],
             self.named_parameters(),
             values["lr"],
@@ -350,7 +354,7 @@ class Classifier(L.LightningModule):
         self._counts = self.confusion.compute().cpu()
         self.confusion.reset()
 
-    # Figures
+    # Plots
 
     def _keep_worst(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Keep the wrong predictions of largest loss, ``WORST_KEPT`` of them at most."""
@@ -371,7 +375,7 @@ class Classifier(L.LightningModule):
         self._worst = sorted(self._worst, key=lambda mistake: -mistake[0])[:WORST_KEPT]
 
     @torch.no_grad()
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The confusion matrix and the worst mistakes, of the test or else of this batch.
 
         Args:
@@ -386,14 +390,14 @@ class Classifier(L.LightningModule):
             counts = confusion(logits, labels).cpu()
             self._keep_worst(images, logits, labels)
             worst, self._worst = self._worst, []
-        drawn = {"confusion": figures.confusion_matrix(counts.numpy(), self.label_names)}
+        drawn = {"confusion": plots.confusion_matrix(counts.numpy(), self.label_names)}
         if worst:
             titles = [
                 f"{self.label_names[true]} -> {self.label_names[predicted]}\n{confidence:.0%}"
                 for _, true, predicted, confidence, _ in worst
             ]
             pictures = [image.permute(1, 2, 0).squeeze(-1).numpy() for *_, image in worst]
-            drawn["mistakes"] = figures.contact_sheet(
+            drawn["mistakes"] = plots.contact_sheet(
                 pictures, titles, heading="worst mistakes: true -> predicted, confidence"
             )
         return drawn
@@ -425,7 +429,7 @@ def _channels(name: str, values: list[float] | None, channels: int) -> Tensor:
 
 
 def _with_channels(images: Tensor, channels: int) -> Tensor:
-    """Grey to RGB by repeating, RGB to grey by luma."""
+    """Gray to RGB by repeating, RGB to gray by luma."""
     if images.shape[1] == 1:
         return images.expand(-1, channels, -1, -1)
     if images.shape[1] == 3 and channels == 1:

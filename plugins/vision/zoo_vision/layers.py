@@ -1,4 +1,4 @@
-"""Activations and initialisations: the papers' beside today's."""
+"""Activations and initializations: the papers' beside today's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 
 class ScaledTanh(nn.Module):
@@ -28,7 +28,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
 }
 _GAINS = {"scaled_tanh": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 2**0.5}
-INITIALISATIONS = ("kaiming", "xavier", "uniform")
+INITIALIZATIONS = ("kaiming", "xavier", "uniform")
 
 
 def activation(name: str) -> nn.Module:
@@ -43,33 +43,33 @@ def activation(name: str) -> nn.Module:
 
 
 @torch.no_grad()
-def initialise(weight: Tensor, bias: Tensor, initialisation: str, activation: str) -> None:
+def initialize(weight: Tensor, bias: Tensor, initialization: str, activation: str) -> None:
     """Draw the weights and biases of one convolutional or fully connected layer, in place.
 
     Args:
         weight: (out, in, ...) weights.
         bias: (out,) biases.
-        initialisation: ``uniform``: weights and biases from U[-0.05, 0.05], as in Ciresan et
+        initialization: ``uniform``: weights and biases from U[-0.05, 0.05], as in Ciresan et
             al. 2010-2012. ``kaiming``: normal with variance gain^2 / fan_in (He et al. 2015).
             ``xavier``: uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010).
             The last two set the biases to 0.
         activation: What follows the layer: decides kaiming's gain.
 
     Raises:
-        UsageError: there is no such initialisation.
+        UsageError: there is no such initialization.
     """
-    if initialisation == "uniform":
+    if initialization == "uniform":
         weight.uniform_(-0.05, 0.05)
         bias.uniform_(-0.05, 0.05)
         return
-    if initialisation == "kaiming":
+    if initialization == "kaiming":
         fan_in = weight[0].numel()
         weight.normal_(0.0, _GAINS.get(activation, 1.0) / fan_in**0.5)
-    elif initialisation == "xavier":
+    elif initialization == "xavier":
         nn.init.xavier_uniform_(weight)
     else:
         raise UsageError(
-            f"unknown initialisation {initialisation!r}; there are {', '.join(INITIALISATIONS)}"
+            f"unknown initialization {initialization!r}; there are {', '.join(INITIALIZATIONS)}"
         )
     bias.zero_()
 
@@ -80,7 +80,7 @@ def resize(images: Tensor, size: tuple[int, int], fit: str = "resize") -> Tensor
     Args:
         images: Float (N, C, H, W).
         size: Wanted (height, width).
-        fit: ``resize``: bilinear, antialiased when shrinking. ``pad``: centred in a frame of
+        fit: ``resize``: bilinear, antialiased when shrinking. ``pad``: centered in a frame of
             zeros where the images are no larger than ``size``, else as ``resize``.
     """
     height, width = images.shape[-2:]

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
-from zoo.progress import say
+from zoo.plugin import UsageError, rank_zero_print
 from zoo_vision.classifier import Classifier, Tally
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
 from zoo_vision.notation import open_ended
@@ -98,9 +97,9 @@ class Columns(nn.Module):
 class MCDNN(Classifier):
     """A committee of max-pooling nets, trained on differently preprocessed images in one run.
 
-    Every column sees the same batches, deforms them in its own way and minimises its own loss,
+    Every column sees the same batches, deforms them in its own way and minimizes its own loss,
     as if it was trained alone; their probabilities are averaged. Column ``i`` (from 1) has the
-    preprocessing number ``(i - 1) // columns_per_preprocessing``. Logs the committee's figures,
+    preprocessing number ``(i - 1) // columns_per_preprocessing``. Logs the committee's metrics,
     and ``test/error/column-<i>``.
 
     Source: Ciresan, Meier, Schmidhuber: Multi-column Deep Neural Networks for Image
@@ -119,7 +118,7 @@ class MCDNN(Classifier):
             differently; name one to repeat a run to the last digit.
         activation: ``relu``, ``leaky_relu``, ``tanh`` or ``scaled_tanh``
             (1.7159 tanh(0.6666 a), the papers').
-        initialisation: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the papers').
+        initialization: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the papers').
         dropout: Probability of dropping a unit of the fully connected hidden layers.
         partial_pooling: Keep a smaller last pooling region where a size does not divide,
             instead of refusing the network.
@@ -146,7 +145,7 @@ class MCDNN(Classifier):
         columns_per_preprocessing: int = 5,
         execution: Literal["auto", "one-after-the-other", "stacked"] = "auto",
         activation: Literal["relu", "leaky_relu", "tanh", "scaled_tanh"] = "relu",
-        initialisation: Literal["kaiming", "xavier", "uniform"] = "kaiming",
+        initialization: Literal["kaiming", "xavier", "uniform"] = "kaiming",
         dropout: float = 0.0,
         partial_pooling: bool = False,
         **training: Any,
@@ -166,7 +165,7 @@ class MCDNN(Classifier):
         self.columns_per_preprocessing = columns_per_preprocessing
         count = len(preprocessings) * columns_per_preprocessing
         self.network = Columns(
-            [MaxPoolingNet(parsed, activation, initialisation, dropout) for _ in range(count)]
+            [MaxPoolingNet(parsed, activation, initialization, dropout) for _ in range(count)]
         )
         self.execution: str | None = None if execution == "auto" else execution
         self.column_tally = Tally(count)
@@ -179,7 +178,7 @@ class MCDNN(Classifier):
 
     def column_logits(self, images: Tensor) -> Tensor:
         """Every column's logits (columns, N, num_classes) of images as ``forward`` takes them."""
-        inputs = self.normalise(self.column_inputs(images))
+        inputs = self.normalize(self.column_inputs(images))
         return self.network(inputs, self.execution or _usual(inputs.device))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -190,7 +189,7 @@ class MCDNN(Classifier):
         images, labels = batch
         inputs = self.column_inputs(images)
         deformed = self.deformation(inputs.flatten(0, 1)).view_as(inputs)
-        inputs = self.normalise(deformed)
+        inputs = self.normalize(deformed)
         if self.execution is None:
             self.execution = self._measure(inputs, labels)
         logits = self.network(inputs, self.execution)
@@ -250,7 +249,7 @@ class MCDNN(Classifier):
                     best = min(best, _now(inputs.device) - start)
                 seconds[execution] = best
         chosen = min(seconds, key=lambda execution: seconds[execution])
-        say(
+        rank_zero_print(
             f"mcdnn: {self.network.count} columns {chosen}; a batch of {len(labels)} takes "
             + ", ".join(f"{1000 * value:.1f} ms {name}" for name, value in seconds.items())
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Literal
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.classifier import Classifier
 from zoo_vision.mpcnn import MaxPoolingNet
 from zoo_vision.notation import Maps, Network, Units
@@ -23,7 +23,7 @@ class MLP(Classifier):
         input_size: Height and width to which images are brought.
         activation: ``relu``, ``leaky_relu``, ``tanh`` or ``scaled_tanh``
             (1.7159 tanh(0.6666 a), the paper's).
-        initialisation: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the paper's).
+        initialization: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the paper's).
         dropout: Probability of dropping a hidden unit, while training.
         training: The arguments of ``Classifier``.
 
@@ -38,7 +38,7 @@ class MLP(Classifier):
         hidden: list[int] = [2500, 2000, 1500, 1000, 500],  # noqa: B006 (shown in the help)
         input_size: list[int] = [29, 29],  # noqa: B006
         activation: Literal["relu", "leaky_relu", "tanh", "scaled_tanh"] = "relu",
-        initialisation: Literal["kaiming", "xavier", "uniform"] = "kaiming",
+        initialization: Literal["kaiming", "xavier", "uniform"] = "kaiming",
         dropout: float = 0.0,
         **training: Any,
     ) -> None:
@@ -51,4 +51,4 @@ class MLP(Classifier):
         pixels = Maps(self.in_channels, *self.input_size)
         sizes = [pixels.values, *hidden, self.num_classes]
         layers = tuple(Units(*pair) for pair in pairwise(sizes))
-        self.network = MaxPoolingNet(Network(pixels, layers), activation, initialisation, dropout)
+        self.network = MaxPoolingNet(Network(pixels, layers), activation, initialization, dropout)

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision import notation
 from zoo_vision.classifier import Classifier
 from zoo_vision.layers import activation as make_activation
-from zoo_vision.layers import initialise
+from zoo_vision.layers import initialize
 
 
 class MaxPoolingNet(nn.Sequential):
@@ -26,7 +26,7 @@ class MaxPoolingNet(nn.Sequential):
     Args:
         net: The network, its sizes checked by ``notation.parse``.
         activation: Name in ``layers.ACTIVATIONS``.
-        initialisation: Name in ``layers.INITIALISATIONS``.
+        initialization: Name in ``layers.INITIALIZATIONS``.
         dropout: Probability of dropping a hidden unit, while training.
     """
 
@@ -34,7 +34,7 @@ class MaxPoolingNet(nn.Sequential):
         self,
         net: notation.Network,
         activation: str = "relu",
-        initialisation: str = "kaiming",
+        initialization: str = "kaiming",
         dropout: float = 0.0,
     ) -> None:
         modules: OrderedDict[str, nn.Module] = OrderedDict()
@@ -63,7 +63,7 @@ class MaxPoolingNet(nn.Sequential):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 assert module.bias is not None
                 after = "" if module is self.head else activation
-                initialise(module.weight, module.bias, initialisation, after)
+                initialize(module.weight, module.bias, initialization, after)
 
     def forward(self, images: Tensor) -> Tensor:
         if images.device.type == "cpu":
@@ -78,7 +78,7 @@ class MPCNN(Classifier):
 
     Source: Ciresan, Meier, Masci, Gambardella, Schmidhuber: Flexible, High Performance
     Convolutional Neural Networks for Image Classification, IJCAI 2011. The paper's settings are
-    activation ``scaled_tanh``, initialisation ``uniform``, optimizer ``sgd`` without momentum,
+    activation ``scaled_tanh``, initialization ``uniform``, optimizer ``sgd`` without momentum,
     schedule ``exponential``, lr 0.001 and a batch of one image; the defaults are today's.
 
     Args:
@@ -86,7 +86,7 @@ class MPCNN(Classifier):
             stands for as many units as the data has classes.
         activation: ``relu``, ``leaky_relu``, ``tanh`` or ``scaled_tanh``
             (1.7159 tanh(0.6666 a), the papers').
-        initialisation: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the papers').
+        initialization: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the papers').
         dropout: Probability of dropping a unit of the fully connected hidden layers.
         partial_pooling: Keep a smaller last pooling region where a size does not divide,
             instead of refusing the network.
@@ -100,7 +100,7 @@ class MPCNN(Classifier):
         self,
         net: str = "1x29x29-20C4-MP2-40C5-MP3-150N-N",
         activation: Literal["relu", "leaky_relu", "tanh", "scaled_tanh"] = "relu",
-        initialisation: Literal["kaiming", "xavier", "uniform"] = "kaiming",
+        initialization: Literal["kaiming", "xavier", "uniform"] = "kaiming",
         dropout: float = 0.0,
         partial_pooling: bool = False,
         **training: Any,
@@ -109,7 +109,7 @@ class MPCNN(Classifier):
         self.hparams["net"] = notation.open_ended(net)  # so that a new task may bring its classes
         parsed = parse_for(net, self.num_classes, self.in_channels, partial_pooling)
         self.input_size = (parsed.input.height, parsed.input.width)
-        self.network = MaxPoolingNet(parsed, activation, initialisation, dropout)
+        self.network = MaxPoolingNet(parsed, activation, initialization, dropout)
 
 
 def parse_for(

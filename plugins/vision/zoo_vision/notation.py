@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 _INPUT = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
 _CONVOLUTION = re.compile(r"([1-9]\d*)C([1-9]\d*)")

@@ -1,7 +1,6 @@
 """What this plugin registers."""
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -47,7 +46,7 @@ def zoo_datasets() -> list[Dataset]:
             "digits",
             "zoo_vision.data.digits:Digits",
             "1,797 scanned handwritten digits of 8x8 pixels, bundled with scikit-learn",
-            licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits, test part)",
+            license="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits, test part)",
             homepage="https://archive.ics.uci.edu/dataset/80",
             embedded=True,
         ),
@@ -55,21 +54,21 @@ def zoo_datasets() -> list[Dataset]:
             "mnist",
             "zoo_vision.data.mnist:MNIST",
             "70,000 handwritten digits of 28x28 pixels, from the publisher's four idx files",
-            licence="CC BY-SA 3.0",
+            license="CC BY-SA 3.0",
             homepage="https://yann.lecun.org/exdb/mnist/",
         ),
         Dataset(
             "gtsrb",
             "zoo_vision.data.gtsrb:GTSRB",
             "German traffic signs, 43 classes, from the publisher's folders or zip",
-            licence="for research",
+            license="for research",
             homepage="https://benchmark.ini.rub.de/gtsrb_dataset.html",
         ),
         Dataset(
             "image-folder",
             "zoo_vision.data.image_folder:ImageFolder",
             "Your own images, one folder a class, any format Pillow reads",
-            licence="yours",
+            license="yours",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""Preprocessings of a committee's columns, by name: digit widths and contrast normalisations.
+"""Preprocessings of a committee's columns, by name: digit widths and contrast normalizations.
 
 Source: Ciresan, Meier, Schmidhuber: Multi-column Deep Neural Networks for Image Classification,
 CVPR 2012 (arXiv:1202.2745), sections 3.1 (MNIST) and 3.4 (GTSRB). All of them take and give
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.errors import UsageError
-from zoo_vision.colour import lab_to_rgb, rgb_to_lab
+from zoo.plugin import UsageError
+from zoo_vision.color import lab_to_rgb, rgb_to_lab
 
 Preprocessing = Callable[[Tensor], Tensor]
 BINS = 256
@@ -31,7 +31,7 @@ def preprocessing(name: str) -> Preprocessing:
     """
     width = re.fullmatch(r"width([1-9]\d*)", name)
     if width:
-        return partial(normalise_width, width=int(width[1]))
+        return partial(normalize_width, width=int(width[1]))
     if name == "none":
         return unchanged
     if name in CONTRASTS:
@@ -46,8 +46,8 @@ def unchanged(images: Tensor) -> Tensor:
     return images
 
 
-def normalise_width(images: Tensor, width: int, threshold: float = 0.1) -> Tensor:
-    """Stretch every digit's bounding box to one width, keep its height, centre it in the frame.
+def normalize_width(images: Tensor, width: int, threshold: float = 0.1) -> Tensor:
+    """Stretch every digit's bounding box to one width, keep its height, center it in the frame.
 
     Args:
         images: (N, C, H, W), bright strokes on a dark ground.
@@ -85,13 +85,13 @@ def _extent(ink: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _source(length: int, middle: Tensor, stretch: Tensor) -> Tensor:
-    """Where every output pixel's centre comes from: (N, length), pixel edges from 0."""
-    centres = torch.arange(length, device=middle.device) + 0.5 - length / 2
-    return middle[:, None] + centres * stretch[:, None]
+    """Where every output pixel's center comes from: (N, length), pixel edges from 0."""
+    centers = torch.arange(length, device=middle.device) + 0.5 - length / 2
+    return middle[:, None] + centers * stretch[:, None]
 
 
 def on_lightness(images: Tensor, contrast: Preprocessing) -> Tensor:
-    """Apply a contrast normalisation to the lightness of RGB images, or to grey values.
+    """Apply a contrast normalization to the lightness of RGB images, or to gray values.
 
     Args:
         images: (N, 1 or 3, H, W).
@@ -124,7 +124,7 @@ def _between(ordered: Tensor, place: float) -> Tensor:
 
 
 def histeq(values: Tensor) -> Tensor:
-    """Equalise the histogram: every value becomes its image's cumulative share of pixels."""
+    """Equalize the histogram: every value becomes its image's cumulative share of pixels."""
     flat = values.flatten(1)
     low, high = flat.amin(dim=1, keepdim=True), flat.amax(dim=1, keepdim=True)
     scaled = (flat - low) / (high - low).clamp(min=1e-6)
@@ -132,12 +132,12 @@ def histeq(values: Tensor) -> Tensor:
     bins = (scaled * BINS).long().clamp(max=BINS - 1)
     counts.scatter_add_(1, bins, torch.ones_like(flat))
     shares = counts.cumsum(dim=1) / flat.shape[1]
-    equalised = _interpolate(shares, scaled)
-    return torch.where(high > low, equalised, flat).view_as(values)
+    equalized = _interpolate(shares, scaled)
+    return torch.where(high > low, equalized, flat).view_as(values)
 
 
 def _interpolate(shares: Tensor, values: Tensor) -> Tensor:
-    """Look (..., M) values in [0, 1] up in (..., BINS), linearly between the bins' centres."""
+    """Look (..., M) values in [0, 1] up in (..., BINS), linearly between the bins' centers."""
     place = (values * BINS - 0.5).clamp(0, BINS - 1)
     below = place.long()
     above = (below + 1).clamp(max=BINS - 1)
@@ -145,7 +145,7 @@ def _interpolate(shares: Tensor, values: Tensor) -> Tensor:
 
 
 def adapthisteq(values: Tensor, tile: int = 6, clip: float = 0.01) -> Tensor:
-    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994).
+    """Contrast-limited adaptive histogram equalization (Zuiderveld 1994).
 
     Every tile's histogram is cut at a limit, what was cut is spread over all bins, and a pixel's
     value is looked up in its four nearest tiles, bilinearly.
@@ -172,8 +172,8 @@ def adapthisteq(values: Tensor, tile: int = 6, clip: float = 0.01) -> Tensor:
     kept += (pixels - kept.sum(dim=3, keepdim=True)) / BINS
     shares = kept.cumsum(dim=3) / pixels
 
-    above, below, share_y = _neighbours(height, tile, tiles_y, values.device)
-    left, right, share_x = _neighbours(width, tile, tiles_x, values.device)
+    above, below, share_y = _neighbors(height, tile, tiles_y, values.device)
+    left, right, share_x = _neighbors(width, tile, tiles_x, values.device)
     level = (values[:, 0] * BINS).long().clamp(0, BINS - 1)
     image = torch.arange(count, device=values.device).view(-1, 1, 1)
 
@@ -185,10 +185,10 @@ def adapthisteq(values: Tensor, tile: int = 6, clip: float = 0.01) -> Tensor:
     return torch.lerp(upper, lower, share_y[:, None]).unsqueeze(1)
 
 
-def _neighbours(
+def _neighbors(
     length: int, tile: int, tiles: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of every pixel: the tiles whose centres lie before and after it, and how far between."""
+    """Of every pixel: the tiles whose centers lie before and after it, and how far between."""
     place = (torch.arange(length, device=device) + 0.5) / tile - 0.5
     before = place.floor()
     after = (before + 1).clamp(0, tiles - 1).long()

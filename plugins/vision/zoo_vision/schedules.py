@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from zoo import optimisation
-from zoo.errors import UsageError
-from zoo.optimisation import Factor
+from zoo.plugin import UsageError, optim
 
-SCHEDULES = (*optimisation.SCHEDULES, "exponential")
+SCHEDULES = (*optim.SCHEDULES, "exponential")
 
 
 def schedule(
@@ -16,14 +14,14 @@ def schedule(
     warmup: float = 0.2,
     decay: float = 0.993,
     floor: float = 0.03,
-) -> Factor:
-    """The factor on the learning rate at every optimiser step.
+) -> optim.Factor:
+    """The factor on the learning rate at every optimizer step.
 
     Args:
-        name: One of ``zoo.optimisation.schedule``, or ``exponential``: ``max(decay^epoch,
+        name: One of ``zoo.plugin.optim.schedule``, or ``exponential``: ``max(decay^epoch,
             floor)``, a step down every epoch, as in Ciresan et al. 2012.
-        total_steps: Optimiser steps of the whole training.
-        steps_per_epoch: Optimiser steps of an epoch.
+        total_steps: Optimizer steps of the whole training.
+        steps_per_epoch: Optimizer steps of an epoch.
         warmup: Part of the steps in which ``onecycle`` goes up.
         decay: Factor an epoch of ``exponential``.
         floor: Smallest factor of ``exponential``.
@@ -35,4 +33,4 @@ def schedule(
         return lambda step: max(decay ** (step // max(steps_per_epoch, 1)), floor)
     if name not in SCHEDULES:
         raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    return optimisation.schedule(name, total_steps, warmup)
+    return optim.schedule(name, total_steps, warmup)

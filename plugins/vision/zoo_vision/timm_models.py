@@ -11,16 +11,14 @@ import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
-from zoo.progress import say
-from zoo.weights import load_weights, read_tensors
+from zoo.plugin import UsageError, load_weights, rank_zero_print, read_tensors
 from zoo_vision.classifier import Classifier
 
 
 class TimmClassifier(Classifier):
     """An image classifier of timm (Wightman: PyTorch Image Models).
 
-    Pixels are normalised as the pretrained weights want it where ``pretrained`` or ``weights``
+    Pixels are normalized as the pretrained weights want it where ``pretrained`` or ``weights``
     is given, and otherwise by the data's own statistics. Where the data is not RGB, timm adapts
     the pretrained first convolution.
 
@@ -34,7 +32,7 @@ class TimmClassifier(Classifier):
         drop_path_rate: Largest probability of skipping a residual branch (stochastic depth).
         input_size: Height and width the network works on. Default: the data's, or the
             architecture's own where it takes no other.
-        in_channels: 1 (grey) or 3 (RGB). Filled in from the data; 3 without.
+        in_channels: 1 (gray) or 3 (RGB). Filled in from the data; 3 without.
         mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data.
         std: Standard deviation of every channel, likewise.
         training: The arguments of ``Classifier``.
@@ -91,7 +89,7 @@ class TimmClassifier(Classifier):
         if weights:
             tensors = _adapted(self.network, read_tensors(weights))
             matched = load_weights(self.network, tensors, _classifier_names(self.network), weights)
-            say(f"{weights}: {matched}")
+            rank_zero_print(f"{weights}: {matched}")
         if self.input_size[0] < own_size[0] or self.input_size[1] < own_size[1]:
             self._check_small_input(architecture, own_size)
 
@@ -117,7 +115,7 @@ class TimmClassifier(Classifier):
 
 
 def _published(architecture: str) -> Any:
-    """timm's facts on an architecture's weights: their normalisation and input size."""
+    """timm's facts on an architecture's weights: their normalization and input size."""
     name, _, _ = architecture.partition(".")
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)

@@ -7,8 +7,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import TensorDataset
 
-from zoo.errors import UsageError
-from zoo.loading import ResumableLoader
+from zoo.plugin import ResumableLoader, UsageError
 
 
 class Points(LightningDataModule):

@@ -72,7 +72,7 @@ class ToyNet(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), self.learning_rate, momentum=0.9)
 
-    def draw_figures(self, batch: Any) -> dict[str, Figure]:
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
         figure = Figure()
         points, labels = batch
         figure.add_subplot().scatter(points[:, 0], points[:, 1], c=labels)
@@ -83,8 +83,8 @@ class ToyNet(LightningModule):
         scores = self(points)
         loss = F.cross_entropy(scores, labels)
         right = (scores.argmax(1) == labels).float().mean()
-        figures = {f"{stage}/loss": loss, f"{stage}/accuracy": right}
-        self.log_dict(figures, on_step=False, on_epoch=True, batch_size=len(labels))
+        metrics = {f"{stage}/loss": loss, f"{stage}/accuracy": right}
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(labels))
         return loss
 
 

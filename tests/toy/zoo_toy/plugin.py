@@ -1,7 +1,6 @@
 """What the toy plugin registers."""
 
-from zoo.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.hooks import hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 PLACES = {
     "bit-flipping": "zoo_hpg.environments.bit_flipping:BitFlipping",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import MissingPackage, UsageError
+from zoo.plugin import MissingDependencyError, UsageError
 from zoo_hpg.environments.base import require_numbers
 
 
@@ -76,11 +76,11 @@ class FetchPush:
         self._make(1)
         inner = self._simulations[0].unwrapped
         inner.reset(seed=0)
-        centre, reach = inner.initial_gripper_xpos[:2], inner.target_range
-        if (np.abs(np.array(numbers) - centre) > reach).any():
+        center, reach = inner.initial_gripper_xpos[:2], inner.target_range
+        if (np.abs(np.array(numbers) - center) > reach).any():
             ranges = " and ".join(
                 f"{axis} from {middle - reach:.2f} to {middle + reach:.2f}"
-                for axis, middle in zip("xy", centre, strict=True)
+                for axis, middle in zip("xy", center, strict=True)
             )
             raise UsageError(
                 f"the goal {numbers[0]:g},{numbers[1]:g} lies outside the table's goals: {ranges}"
@@ -103,7 +103,9 @@ class FetchPush:
 
 def _simulation() -> Any:
     if not find_spec("gymnasium_robotics"):
-        raise MissingPackage('FetchPush needs gymnasium-robotics: pip install "zoo-hpg[robotics]"')
+        raise MissingDependencyError(
+            'FetchPush needs gymnasium-robotics: pip install "zoo-hpg[robotics]"'
+        )
     import gymnasium
     import gymnasium_robotics
 

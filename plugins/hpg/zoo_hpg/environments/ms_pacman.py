@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import MissingPackage, UsageError
+from zoo.plugin import MissingDependencyError, UsageError
 from zoo_hpg.environments.base import require_numbers
 
 FREE = """\
@@ -35,7 +35,7 @@ class MsPacman:
     """Games side by side, each in an emulator of its own.
 
     An action is held for 13 frames. An observation holds the frames 1, 5, 9 and 13 of them, each
-    the brighter of it and the one before, in grey. Losing a life ends the episode. It begins once
+    the brighter of it and the one before, in gray. Losing a life ends the episode. It begins once
     the game does, after going up, a pause and a random action, each of 13 frames.
 
     Raises:
@@ -114,7 +114,7 @@ class _Game:
 
     def __init__(self) -> None:
         if not find_spec("ale_py"):
-            raise MissingPackage(
+            raise MissingDependencyError(
                 'Ms. Pac-man needs ale-py, which is under the GPL: pip install "zoo-hpg[atari]"'
             )
         import ale_py
@@ -149,9 +149,9 @@ class _Game:
         return self._ale.getScreenRGB()
 
     def cell(self) -> tuple[float, float]:
-        """The cell with most of her colour, or the first that is mostly of it."""
-        grey = self._ale.getScreenGrayscale()
-        hers = ((grey > 160) & (grey < 170)).astype(np.int64)
+        """The cell with most of her color, or the first that is mostly of it."""
+        gray = self._ale.getScreenGrayscale()
+        hers = ((gray > 160) & (gray < 170)).astype(np.int64)
         counts = np.add.reduceat(hers[: self.ROWS[-1]], self.ROWS[:-1], axis=0)
         counts = np.add.reduceat(counts[:, : self.COLUMNS[-1]], self.COLUMNS[:-1], axis=1)
         if not counts.any():

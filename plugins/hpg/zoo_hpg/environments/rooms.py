@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_hpg.environments.base import require_numbers
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}

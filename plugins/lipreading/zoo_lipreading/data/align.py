@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 UNITS_PER_FRAME = 1000
 """Times are in units of 1/25000 s, and a video has 25 frames a second."""

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from scipy.io import loadmat
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.htk import read_htk
 from zoo_lipreading.data.module import LipDataModule, Listing
-from zoo_lipreading.data.normalisation import Normalisation
+from zoo_lipreading.data.normalization import Normalization
 from zoo_lipreading.data.problems import Problems
 from zoo_lipreading.data.splits import Adaptation, Split, TestOn
 
@@ -54,7 +54,7 @@ class AVLetters(LipDataModule):
         all_of_source: Where there is a target, train on repetition 3 of the source too.
         test_on: ``target``, or ``source`` to test repetition 3 of the source.
         val_fraction: Share of the training clips held out for validation, always the same ones.
-        normalisation: Pixel by pixel, with the mean and deviation of all training clips
+        normalization: Pixel by pixel, with the mean and deviation of all training clips
             (``global``), of the same speaker's (``speaker``, an unsupervised adaptation) or of
             the clip (``clip``).
         size: Height and width the frames of 60 x 80 are brought to.
@@ -77,7 +77,7 @@ class AVLetters(LipDataModule):
         all_of_source: bool = False,
         test_on: TestOn = "target",
         val_fraction: float = 0.1,
-        normalisation: Normalisation = "global",
+        normalization: Normalization = "global",
         size: list[int] | None = None,
         audio: bool = False,
         skip_faulty: bool = False,
@@ -94,7 +94,7 @@ class AVLetters(LipDataModule):
             all_of_source=all_of_source,
             test_on=test_on,
             val_fraction=val_fraction,
-            normalisation=normalisation,
+            normalization=normalization,
             size=[30, 40] if size is None else size,
             audio=audio,
         )

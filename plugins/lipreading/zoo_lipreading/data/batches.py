@@ -2,7 +2,7 @@
 
 A labelled batch is a dict:
 
-- ``video``: float32 (N, T, H, W), normalised, zeros after each clip's end
+- ``video``: float32 (N, T, H, W), normalized, zeros after each clip's end
 - ``lengths``: int64 (N,), frames
 - ``label``: int64 (N,), of words
 - ``targets`` and ``target_lengths``: int64 (N, L) and (N,), of sentences, padded with 0, which
@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from zoo.loading import EpochSampler, ResumableLoader
-from zoo_lipreading.data.normalisation import Normaliser
+from zoo.plugin import EpochSampler, ResumableLoader
+from zoo_lipreading.data.normalization import Normalizer
 
 Sample = dict[str, Any]
 Batch = dict[str, Any]
@@ -51,7 +51,7 @@ class Clip:
             share a recording.
         transcribed: Whether it is known what is said; what is not serves to adapt to.
         whole: Gives the video of the recording, and
-        whole_audio: the features of its sound, if it was cut from one: the normalisation by
+        whole_audio: the features of its sound, if it was cut from one: the normalization by
             ``clip`` is by the recording, as it is of a user's file.
     """
 
@@ -70,16 +70,16 @@ class Clip:
 
 
 class Clips(Dataset[Sample]):
-    """Labelled clips, normalised.
+    """Labelled clips, normalized.
 
     Args:
         clips: The clips.
-        normaliser: How they are normalised.
+        normalizer: How they are normalized.
     """
 
-    def __init__(self, clips: Sequence[Clip], normaliser: Normaliser) -> None:
+    def __init__(self, clips: Sequence[Clip], normalizer: Normalizer) -> None:
         self.clips = clips
-        self.normaliser = normaliser
+        self.normalizer = normalizer
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -95,10 +95,10 @@ class Clips(Dataset[Sample]):
 
     def unlabelled(self, clip: Clip) -> Sample:
         """What is seen and heard of a clip, and who speaks; never what is said."""
-        video = self.normaliser.video(clip.read(), clip.speaker, clip.whole)
+        video = self.normalizer.video(clip.read(), clip.speaker, clip.whole)
         sample: Sample = {"video": torch.from_numpy(video), "speaker": torch.tensor(clip.speaker)}
         if clip.audio is not None:
-            audio = self.normaliser.audio(clip.audio(), clip.speaker, clip.whole_audio)
+            audio = self.normalizer.audio(clip.audio(), clip.speaker, clip.whole_audio)
             sample["audio"] = torch.from_numpy(audio)
         return sample
 
@@ -113,14 +113,14 @@ class PairedClips(Clips):
     Args:
         source: Labelled clips.
         target: Clips whose labels are not read.
-        normaliser: How both are normalised.
+        normalizer: How both are normalized.
         seed: Seed of the shuffles.
     """
 
     def __init__(
-        self, source: Sequence[Clip], target: Sequence[Clip], normaliser: Normaliser, seed: int
+        self, source: Sequence[Clip], target: Sequence[Clip], normalizer: Normalizer, seed: int
     ) -> None:
-        super().__init__(source, normaliser)
+        super().__init__(source, normalizer)
         self.target = target
         self.seed = seed
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()

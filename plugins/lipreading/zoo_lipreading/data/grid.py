@@ -13,12 +13,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.align import GRAMMAR, WORDS, segments, transcript
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.grid_files import GridFiles, find_grid
 from zoo_lipreading.data.module import LipDataModule, Listing
-from zoo_lipreading.data.normalisation import Normalisation
+from zoo_lipreading.data.normalization import Normalization
 from zoo_lipreading.data.problems import Problems
 from zoo_lipreading.data.splits import SPLIT_SEED, Adaptation, Split, TestOn
 from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
@@ -107,7 +107,7 @@ class Grid(LipDataModule):
 
     A clip is a sentence of six words, which its file's name spells; with ``unit: word`` the
     alignments cut it into words, the end frame included. Mouths are found and cropped once, and
-    kept in ``cache``. Clips without a face, grey ones and, of words, those without an alignment are
+    kept in ``cache``. Clips without a face, gray ones and, of words, those without an alignment are
     left out, listed in a warning and counted in the fact ``skipped_clips``.
 
     Of a target's clips to adapt to, ``unit: word`` takes the times of the words from the
@@ -138,7 +138,7 @@ class Grid(LipDataModule):
         val_fraction: Share of the training clips held out for validation, always the same ones.
         test_fraction: Share of each speaker's sentences held out for testing, always the same
             ones; ``overlapped`` holds out 255.
-        normalisation: Pixel by pixel, with the mean and deviation of all training clips
+        normalization: Pixel by pixel, with the mean and deviation of all training clips
             (``global``), of the same speaker's (``speaker``, an unsupervised adaptation) or of
             the sentence (``clip``).
         size: Height and width of the mouths.
@@ -169,7 +169,7 @@ class Grid(LipDataModule):
         test_on: TestOn = "target",
         val_fraction: float = 0.1,
         test_fraction: float = 0.2,
-        normalisation: Normalisation = "global",
+        normalization: Normalization = "global",
         size: list[int] | None = None,
         audio: bool = False,
         unit: Unit = "word",
@@ -190,7 +190,7 @@ class Grid(LipDataModule):
             all_of_source=all_of_source,
             test_on=test_on,
             val_fraction=val_fraction,
-            normalisation=normalisation,
+            normalization=normalization,
             size=[40, 80] if size is None else size,
             audio=audio,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 _HEADER = struct.Struct(">iihh")
 _COMPRESSED, _CHECKSUM = 0o2000, 0o10000

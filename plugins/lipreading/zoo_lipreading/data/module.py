@@ -1,4 +1,4 @@
-"""What all lipreading datasets share: checks, splits, normalisation, loaders, facts."""
+"""What all lipreading datasets share: checks, splits, normalization, loaders, facts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.contracts import Facts
-from zoo.errors import UsageError
+from zoo.plugin import Facts, UsageError, rename_keys
 from zoo_lipreading.data.batches import Batch, Clip, ClipLoader, Clips, PairedClips, collate
-from zoo_lipreading.data.normalisation import (
+from zoo_lipreading.data.normalization import (
     MODES,
-    Normalisation,
-    Normaliser,
+    Normalization,
+    Normalizer,
     Statistics,
     statistics,
     to_text,
@@ -84,7 +83,7 @@ class LipDataModule(LightningDataModule, ABC):
         all_of_source: Where there is a target, train on the held-out clips of the source too.
         test_on: ``target``, or ``source`` to test the held-out clips of the source.
         val_fraction: Share of the training clips held out for validation.
-        normalisation: ``global``, ``speaker`` or ``clip``.
+        normalization: ``global``, ``speaker`` or ``clip``.
         size: Height and width of the frames.
         audio: Add the features of the sound.
 
@@ -106,7 +105,7 @@ class LipDataModule(LightningDataModule, ABC):
         all_of_source: bool = False,
         test_on: TestOn = "target",
         val_fraction: float = 0.1,
-        normalisation: Normalisation = "global",
+        normalization: Normalization = "global",
         size: Sequence[int] = (40, 80),
         audio: bool = False,
     ) -> None:
@@ -124,7 +123,7 @@ class LipDataModule(LightningDataModule, ABC):
         for name, value, known in (
             ("adaptation", adaptation, ADAPTATIONS),
             ("test_on", test_on, TEST_ON),
-            ("normalisation", normalisation, MODES),
+            ("normalization", normalization, MODES),
         ):
             _require(value in known, f"{name} {value!r} is none of {', '.join(known)}")
         _require(
@@ -147,10 +146,15 @@ class LipDataModule(LightningDataModule, ABC):
         self.all_of_source = all_of_source
         self.test_on: TestOn = test_on
         self.val_fraction = val_fraction
-        self.normalisation: Normalisation = normalisation
+        self.normalization: Normalization = normalization
         self.size = [int(length) for length in size]
         self.audio = audio
-        self._found: tuple[Parts, Normaliser, Facts] | None = None
+        self._found: tuple[Parts, Normalizer, Facts] | None = None
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"normalisation": "normalization"})
 
     @abstractmethod
     def _speakers(self) -> list[str]:
@@ -176,7 +180,7 @@ class LipDataModule(LightningDataModule, ABC):
         """Further splits, by name."""
         return {}
 
-    def _read(self) -> tuple[Parts, Normaliser, Facts]:
+    def _read(self) -> tuple[Parts, Normalizer, Facts]:
         if self._found is None:
             speakers = self._speakers()
             split = parse_split(self.split, speakers, self._named_splits(speakers), self.root)
@@ -198,8 +202,8 @@ class LipDataModule(LightningDataModule, ABC):
             adapt = first_seconds(parts.adapt, self.target_seconds, listing.frame_rate, self.seed)
             parts = Parts(parts.train, parts.val, parts.test, adapt)
             self._require_parts(listing, split, parts)
-            normaliser = self._normaliser(parts, speakers)
-            self._found = parts, normaliser, self._describe(listing, parts, normaliser, speakers)
+            normalizer = self._normalizer(parts, speakers)
+            self._found = parts, normalizer, self._describe(listing, parts, normalizer, speakers)
         return self._found
 
     def _require_parts(self, listing: Listing, split: Split, parts: Parts) -> None:
@@ -217,14 +221,14 @@ class LipDataModule(LightningDataModule, ABC):
                     + (f"; {count} were left out, see the warning" if count else "")
                 )
 
-    def _normaliser(self, parts: Parts, speakers: Sequence[str]) -> Normaliser:
+    def _normalizer(self, parts: Parts, speakers: Sequence[str]) -> Normalizer:
         """Statistics of the clips that may be looked at: training clips, and of the target
         those to adapt to; where there are no training clips, of all that are tested."""
         seen = parts.train or parts.test
         groups: dict[int | None, list[Clip]] = {}
-        if self.normalisation == "global":
+        if self.normalization == "global":
             groups[None] = seen
-        elif self.normalisation == "speaker":
+        elif self.normalization == "speaker":
             for clip in (*seen, *parts.adapt):
                 groups.setdefault(clip.speaker, []).append(clip)
             unseen = {clip.speaker for clip in (*parts.val, *parts.test)} - groups.keys()
@@ -232,8 +236,8 @@ class LipDataModule(LightningDataModule, ABC):
                 names = ", ".join(speakers[each] for each in sorted(unseen))
                 raise UsageError(
                     f"{self.root}: with split={self.split!r} there is no clip that may be "
-                    f"looked at to normalise those of {names}; allow more target_seconds, or take "
-                    "another normalisation"
+                    f"looked at to normalize those of {names}; allow more target_seconds, or take "
+                    "another normalization"
                 )
         video: dict[int | None, Statistics] = {}
         audio: dict[int | None, Statistics] = {}
@@ -244,19 +248,19 @@ class LipDataModule(LightningDataModule, ABC):
             heard = (clip.audio() for clip in clips if clip.audio is not None)
             if clips[0].audio is not None:
                 audio[key] = statistics(heard, "audio")
-        return Normaliser(self.normalisation, video, audio)
+        return Normalizer(self.normalization, video, audio)
 
     def _describe(
-        self, listing: Listing, parts: Parts, normaliser: Normaliser, speakers: Sequence[str]
+        self, listing: Listing, parts: Parts, normalizer: Normalizer, speakers: Sequence[str]
     ) -> Facts:
         preprocessing: dict[str, Any] = {
             "size": self.size,
-            "normalisation": self.normalisation,
+            "normalization": self.normalization,
             "crop": listing.crop,
         }
         if listing.sound is not None:
             preprocessing["sound"] = listing.sound
-        for kind, by_speaker in normaliser.statistics.items():
+        for kind, by_speaker in normalizer.statistics.items():
             if None in by_speaker:
                 mean, std = by_speaker[None]
                 preprocessing[f"{kind}_mean"] = to_text(mean)
@@ -292,11 +296,11 @@ class LipDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Labelled clips; with ``target`` each batch has as many unlabelled ones of the target."""
-        parts, normaliser, _ = self._read()
+        parts, normalizer, _ = self._read()
         clips = self._part("training", parts.train)
-        data = Clips(clips, normaliser)
+        data = Clips(clips, normalizer)
         if self.target:
-            data = PairedClips(clips, self._part("adaptation", parts.adapt), normaliser, self.seed)
+            data = PairedClips(clips, self._part("adaptation", parts.adapt), normalizer, self.seed)
         return ClipLoader(
             data,
             self.batch_size,

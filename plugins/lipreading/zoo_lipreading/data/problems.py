@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.errors import LeftOutError
 
 log = logging.getLogger(__name__)

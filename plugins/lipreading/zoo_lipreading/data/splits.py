@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.batches import Clip
 
 SPLIT_SEED = 20170820

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 Unit = Literal["word", "sentence"]
 Tokens = Literal["characters", "words"]

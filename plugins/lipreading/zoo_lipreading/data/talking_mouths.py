@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.module import LipDataModule, Listing
-from zoo_lipreading.data.normalisation import Normalisation
+from zoo_lipreading.data.normalization import Normalization
 from zoo_lipreading.data.splits import Adaptation, Split, TestOn
 from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
 
@@ -40,11 +40,11 @@ class Speaker:
         width: Of the mouth at rest, of half the picture.
         height: Of the open mouth, of half the picture.
         lips: Thickness of the lips, of half the picture.
-        x: Centre of the mouth, of half the picture.
+        x: Center of the mouth, of half the picture.
         y: The same, downwards.
-        skin: Grey value of the skin, 0 to 1; the other three are below it.
-        lip: Grey value of the lips.
-        dark: Grey value of the open mouth.
+        skin: Gray value of the skin, 0 to 1; the other three are below it.
+        lip: Gray value of the lips.
+        dark: Gray value of the open mouth.
         shadow: How much darker the picture's lower edge is.
         tempo: Frames a letter.
         lag: How much of the last frame's pose stays in the next.
@@ -136,8 +136,8 @@ def draw(
         radius = (x / (half_width + margin)) ** 2 + (y / (half_height + margin)) ** 2
         return expit(8 * (1 - radius))
 
-    def over(below: np.ndarray, grey: np.ndarray | float, share: np.ndarray) -> np.ndarray:
-        return below + (grey - below) * share
+    def over(below: np.ndarray, gray: np.ndarray | float, share: np.ndarray) -> np.ndarray:
+        return below + (gray - below) * share
 
     picture = np.broadcast_to(
         speaker.skin * (1 - speaker.shadow * (y + 1) / 2), wide.shape[:1] + y.shape
@@ -182,7 +182,7 @@ class TalkingMouths(LipDataModule):
         all_of_source: Where there is a target, train on the held-out clips of the source too.
         test_on: ``target``, or ``source`` to test the held-out clips of the source.
         val_fraction: Share of the training clips held out for validation.
-        normalisation: Pixel by pixel, with the mean and deviation of all training clips
+        normalization: Pixel by pixel, with the mean and deviation of all training clips
             (``global``), of the same speaker's (``speaker``) or of the clip (``clip``).
         size: Height and width of the pictures.
         audio: Add features of a generated sound.
@@ -210,7 +210,7 @@ class TalkingMouths(LipDataModule):
         all_of_source: bool = False,
         test_on: TestOn = "target",
         val_fraction: float = 0.1,
-        normalisation: Normalisation = "global",
+        normalization: Normalization = "global",
         size: list[int] | None = None,
         audio: bool = False,
         unit: Unit = "word",
@@ -230,7 +230,7 @@ class TalkingMouths(LipDataModule):
             all_of_source=all_of_source,
             test_on=test_on,
             val_fraction=val_fraction,
-            normalisation=normalisation,
+            normalization=normalization,
             size=[20, 32] if size is None else size,
             audio=audio,
         )

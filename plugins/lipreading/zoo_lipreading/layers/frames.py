@@ -11,7 +11,7 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class Deltas(nn.Module):
-    """Adds each frame's change against its neighbours as further channels.
+    """Adds each frame's change against its neighbors as further channels.
 
     The first difference is half of next minus previous frame, the second that of the first; at
     the ends a clip is continued by its first and its last frame.

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import UsageError
-from zoo.files import write_atomically
+from zoo.plugin import UsageError, write_atomically
 from zoo_lipreading.video.decode import pictures_in
 
 log = logging.getLogger(__name__)

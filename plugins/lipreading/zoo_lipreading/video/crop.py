@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.video.face import MouthFinder, NoMouthError
 
 LEAST_CONTRAST = 4.0
-"""Deviation of the grey values in a frame, below which it shows nothing."""
+"""Deviation of the gray values in a frame, below which it shows nothing."""
 
 
 def crop_mouth(frames: np.ndarray, finder: MouthFinder, size: Sequence[int]) -> np.ndarray:
@@ -26,11 +26,11 @@ def crop_mouth(frames: np.ndarray, finder: MouthFinder, size: Sequence[int]) -> 
         uint8 (T, *size).
 
     Raises:
-        NoMouthError: the clip is all grey, or the finder finds nothing.
+        NoMouthError: the clip is all gray, or the finder finds nothing.
         UsageError: the finder gives something else than boxes.
     """
     if max(float(frame.std()) for frame in frames[:: max(1, len(frames) // 8)]) < LEAST_CONTRAST:
-        raise NoMouthError("the clip is all grey")
+        raise NoMouthError("the clip is all gray")
     boxes = finder(frames)
     if boxes is None:
         raise NoMouthError("there is no face in the clip")
@@ -48,14 +48,14 @@ def _crop(frame: np.ndarray, box: np.ndarray, size: Sequence[int]) -> np.ndarray
     height, width = size
     x, y, w, h = box
     scale = max(w / width, h / height)
-    centre = (x + w / 2, y + h / 2)
+    center = (x + w / 2, y + h / 2)
     # Shrinking by more than two needs an average, which a warp does not take.
     shrink = max(1, int(scale))
     matrix = np.array([[scale / shrink, 0, 0], [0, scale / shrink, 0]])
     wide, high = width * shrink, height * shrink
     matrix[:, 2] = (
-        centre[0] - scale / shrink * (wide - 1) / 2 - 0.5,
-        centre[1] - scale / shrink * (high - 1) / 2 - 0.5,
+        center[0] - scale / shrink * (wide - 1) / 2 - 0.5,
+        center[1] - scale / shrink * (high - 1) / 2 - 0.5,
     )
     picture = cv2.warpAffine(
         frame,

@@ -1,4 +1,4 @@
-"""Videos to grey frames."""
+"""Videos to gray frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 VIDEO_SUFFIXES = (".mpg", ".mpeg", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -41,7 +41,7 @@ class Video:
 
 
 def read_video(path: Path) -> Video:
-    """Decode a video file, or a folder of numbered pictures, to grey.
+    """Decode a video file, or a folder of numbered pictures, to gray.
 
     Frames are counted by decoding: what a container says of their number may be wrong.
 
@@ -61,7 +61,7 @@ def read_video(path: Path) -> Video:
             if not container.streams.video:
                 raise UsageError(f"{path} has no video, only {_kinds(container)}")
             stream = container.streams.video[0]
-            frames.extend(_grey(frame) for frame in container.decode(stream))
+            frames.extend(_gray(frame) for frame in container.decode(stream))
             # An MPEG program stream has no average until enough of it is read.
             said = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
             rate = float(said or DEFAULT_RATE)
@@ -72,7 +72,7 @@ def read_video(path: Path) -> Video:
     return Video(_stacked(path, frames), rate)
 
 
-def _grey(frame: av.VideoFrame) -> np.ndarray:
+def _gray(frame: av.VideoFrame) -> np.ndarray:
     """(H, W) from black 0 to white 255.
 
     The luma plane is taken as it lies there, which is several times faster than a conversion.

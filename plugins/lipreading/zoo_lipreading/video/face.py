@@ -10,20 +10,20 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_lipreading.errors import LeftOutError
 
 FRAMES_LOOKED_AT = 8
 _SMALLEST_FACE = 0.2
 """Of the picture's shorter side."""
-_SCALE, _NEIGHBOURS = 1.1, 4
-# A mouth in the box of the face that the cascade finds: centre and width, in the box's size.
-_CENTRE_X, _CENTRE_Y, _WIDTH = 0.5, 0.79, 0.56
+_SCALE, _NEIGHBORS = 1.1, 4
+# A mouth in the box of the face that the cascade finds: center and width, in the box's size.
+_CENTER_X, _CENTER_Y, _WIDTH = 0.5, 0.79, 0.56
 _local = threading.local()
 
 
 class NoMouthError(LeftOutError):
-    """A clip has nothing to read: no face, or nothing but grey."""
+    """A clip has nothing to read: no face, or nothing but gray."""
 
 
 class MouthFinder(Protocol):
@@ -62,7 +62,7 @@ def find_by_haar(frames: np.ndarray, /) -> np.ndarray | None:
     places = np.linspace(0, len(frames) - 1, min(FRAMES_LOOKED_AT, len(frames)))
     for index in places.round().astype(int):
         found = _cascade().detectMultiScale(
-            frames[index], _SCALE, _NEIGHBOURS, minSize=(least, least)
+            frames[index], _SCALE, _NEIGHBORS, minSize=(least, least)
         )
         if len(found):
             faces.append(max(found, key=lambda box: box[2]))
@@ -71,7 +71,7 @@ def find_by_haar(frames: np.ndarray, /) -> np.ndarray | None:
     x, y, w, h = np.median(faces, axis=0)
     mouth = _WIDTH * w
     return np.array(
-        [x + _CENTRE_X * w - mouth / 2, y + _CENTRE_Y * h - mouth / 4, mouth, mouth / 2]
+        [x + _CENTER_X * w - mouth / 2, y + _CENTER_Y * h - mouth / 4, mouth, mouth / 2]
     )
 
 

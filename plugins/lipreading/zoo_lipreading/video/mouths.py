@@ -45,7 +45,7 @@ class Mouths:
         """The .npy file, uint8 (T, H, W), of a video's mouth, made if need be.
 
         Raises:
-            NoMouthError: the clip has no face or is all grey.
+            NoMouthError: the clip has no face or is all gray.
             UsageError: it is no video.
         """
         key = key_of(path, self.parameters)
@@ -89,7 +89,7 @@ def read_mouth(
         uint8 (T, *size).
 
     Raises:
-        NoMouthError: the clip has no face or is all grey.
+        NoMouthError: the clip has no face or is all gray.
         UsageError: it is no video.
     """
     frames = read_video(path).at(rate).frames

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from scipy.fft import dct
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 RATE = 16_000
 """Samples a second that sound is brought to."""

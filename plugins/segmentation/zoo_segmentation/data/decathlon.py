@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.nifti import read_image, read_labels, stem
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import Case, Listing, VolumeDataModule, check_fractions, parts_of
@@ -41,7 +41,7 @@ class Decathlon(VolumeDataModule):
         patches_per_volume: Sub-volumes of each volume in an epoch.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
-        centres: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
+        crop_centers: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
         rotate90: Random quarter turns in the plane of the last two axes.
@@ -67,7 +67,7 @@ class Decathlon(VolumeDataModule):
         patch_size: list[int] | None = None,
         patches_per_volume: int = 1,
         curriculum: list[list[int]] | None = None,
-        centres: str = "balanced",
+        crop_centers: str = "balanced",
         flips: list[int] | None = None,
         rotate90: bool = False,
         rotation: float = 0.0,
@@ -85,7 +85,7 @@ class Decathlon(VolumeDataModule):
             patch_size=[32, 32, 32] if patch_size is None else patch_size,
             patches_per_volume=patches_per_volume,
             curriculum=curriculum or [],
-            centres=centres,
+            crop_centers=crop_centers,
             flips=flips or [],
             rotate90=rotate90,
             rotation=rotation,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import UsageError
-from zoo_segmentation.data.preprocessing import Normalise
+from zoo.plugin import UsageError
+from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.stacks import read_stack
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
@@ -48,7 +48,7 @@ class ISBI2012(VolumeDataModule):
             (or 4) without.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
-        centres: Where sub-volumes are cut: ``balanced`` (around cell and membrane equally often)
+        crop_centers: Where sub-volumes are cut: ``balanced`` (around cell and membrane equally often)
             or ``uniform``.
         flips: Axes that are mirrored in half of the sub-volumes.
         rotate90: Random quarter turns within the slices.
@@ -56,7 +56,7 @@ class ISBI2012(VolumeDataModule):
         intensity: Largest random change of contrast (relative) and of brightness (in standard
             deviations), each of half of the sub-volumes.
         noise: Largest standard deviation of random noise, in half of the sub-volumes.
-        normalise_by: Mean and standard deviation are those of each ``slice`` or ``volume``.
+        normalize_by: Mean and standard deviation are those of each ``slice`` or ``volume``.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class ISBI2012(VolumeDataModule):
         patch_size: list[int] | None = None,
         patches_per_volume: int | None = None,
         curriculum: list[list[int]] | None = None,
-        centres: str = "uniform",
+        crop_centers: str = "uniform",
         flips: list[int] | None = None,
         rotate90: bool = False,
         rotation: float = 0.0,
         intensity: float = 0.0,
         noise: float = 0.0,
-        normalise_by: Normalise = "slice",
+        normalize_by: Normalize = "slice",
     ) -> None:
         self.spatial_dims = 2 if slices else 3
         super().__init__(
@@ -90,13 +90,13 @@ class ISBI2012(VolumeDataModule):
             patch_size=patch_size or ([128, 128] if slices else [8, 128, 128]),
             patches_per_volume=patches_per_volume or (4 if slices else 64),
             curriculum=curriculum or [],
-            centres=centres,
+            crop_centers=crop_centers,
             flips=flips or [],
             rotate90=rotate90,
             rotation=rotation,
             intensity=intensity,
             noise=noise,
-            normalise_by=normalise_by,
+            normalize_by=normalize_by,
         )
         for name, value in (("test_slices", test_slices), ("val_slices", val_slices)):
             if value < 0:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.exposure import equalize_adapthist
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.nifti import TOLERANCE, Scan, apart, read_image, read_labels
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import (
@@ -25,16 +25,16 @@ from zoo_segmentation.data.volumes import (
 
 HOMEPAGES = "https://doi.org/10.34894/645ZIN (2013) or https://doi.org/10.34894/E0U32Q (2018)"
 MODALITIES = ("T1", "IR", "FLAIR")
-CHANNELS = ["T1", "FLAIR", "T1, equalised", "IR, equalised", "FLAIR, equalised"]
+CHANNELS = ["T1", "FLAIR", "T1, equalized", "IR, equalized", "FLAIR, equalized"]
 LABELS = [
     "background",
     "cerebrospinal fluid",
-    "grey matter",
+    "gray matter",
     "white matter",
     "cerebellum and brainstem",
 ]
 # From the eight structures (and 9, infarction, 10, other) to the classes of the paper's net:
-# cortical grey matter and basal ganglia are grey, white matter and its lesions white, fluid and
+# cortical gray matter and basal ganglia are gray, white matter and its lesions white, fluid and
 # ventricles fluid.
 MERGED = np.array([0, 2, 2, 3, 3, 1, 1, 4, 4, 0, 0], dtype=np.uint8)
 # Files of a subject in the two layouts: each modality, then the labels, the best first.
@@ -72,10 +72,10 @@ class Subject:
     training: bool
 
 
-def equalise(slices: np.ndarray) -> np.ndarray:
+def equalize(slices: np.ndarray) -> np.ndarray:
     """Flatten brightness and spread contrast, slice by slice, as the paper's authors do.
 
-    Subtract a Gaussian-smoothed copy (31x31, sigma 5), standardise, equalise the histogram
+    Subtract a Gaussian-smoothed copy (31x31, sigma 5), standardize, equalize the histogram
     adaptively (CLAHE: 16x16 tiles, clip limit 2 times the mean of a 256-bin histogram), and set
     a border of 8 voxels to the slice's mean.
 
@@ -91,7 +91,7 @@ def equalise(slices: np.ndarray) -> np.ndarray:
 
 
 def five_channels(three: np.ndarray) -> np.ndarray:
-    """The channels of the paper's net: T1 and FLAIR as they are, and T1, IR, FLAIR equalised.
+    """The channels of the paper's net: T1 and FLAIR as they are, and T1, IR, FLAIR equalized.
 
     Args:
         three: float32 (3, D, H, W), `MODALITIES`.
@@ -99,7 +99,7 @@ def five_channels(three: np.ndarray) -> np.ndarray:
     Returns:
         float32 (5, D, H, W), `CHANNELS`.
     """
-    return np.stack([three[0], three[2], *(equalise(channel) for channel in three)])
+    return np.stack([three[0], three[2], *(equalize(channel) for channel in three)])
 
 
 def find_subject(path: Path) -> Subject | None:
@@ -151,7 +151,7 @@ def read_subject(subject: Subject) -> Scan:
 
 
 class MRBrainS(VolumeDataModule):
-    """Brains of MRBrainS13 or MRBrainS18 in five classes: background, cerebrospinal fluid, grey
+    """Brains of MRBrainS13 or MRBrainS18 in five classes: background, cerebrospinal fluid, gray
     matter, white matter, and cerebellum with brainstem.
 
     Every folder under ``root`` with the images of a subject is taken, in either layout:
@@ -174,7 +174,7 @@ class MRBrainS(VolumeDataModule):
         split: ``standard``, or ``all`` to make every labelled subject test data.
         layout: ``2013`` or ``2018``, where ``root`` has both; either without.
         channels: ``five`` as the paper's net has them (T1 and FLAIR, and T1, IR and FLAIR
-            equalised), or ``three`` (T1, IR, FLAIR).
+            equalized), or ``three`` (T1, IR, FLAIR).
         test_fraction: Share of the subjects, the last by name, that is test data where no test
             subject has labels.
         val_fraction: Share of the training subjects held out for validation; 0 for none.
@@ -182,7 +182,7 @@ class MRBrainS(VolumeDataModule):
         patches_per_volume: Sub-volumes of each subject in an epoch.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
-        centres: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
+        crop_centers: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes; the
             paper's authors mirror left and right: [2].
@@ -208,7 +208,7 @@ class MRBrainS(VolumeDataModule):
         patch_size: list[int] | None = None,
         patches_per_volume: int = 8,
         curriculum: list[list[int]] | None = None,
-        centres: str = "uniform",
+        crop_centers: str = "uniform",
         flips: list[int] | None = None,
         rotate90: bool = False,
         rotation: float = 0.0,
@@ -225,7 +225,7 @@ class MRBrainS(VolumeDataModule):
             patch_size=[8, 64, 64] if patch_size is None else patch_size,
             patches_per_volume=patches_per_volume,
             curriculum=curriculum or [],
-            centres=centres,
+            crop_centers=crop_centers,
             flips=[2] if flips is None else flips,
             rotate90=rotate90,
             rotation=rotation,

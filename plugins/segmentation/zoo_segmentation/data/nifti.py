@@ -13,7 +13,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 SUFFIXES = (".nii", ".nii.gz")
 CHANNELS_AXIS = 3

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
 
-LABELS = ["background", "csf", "grey matter", "white matter", "cerebellum"]
-# Grey value of each tissue, as in a T1-weighted and in a FLAIR image.
+LABELS = ["background", "csf", "gray matter", "white matter", "cerebellum"]
+# Gray value of each tissue, as in a T1-weighted and in a FLAIR image.
 CONTRASTS = {"T1": (0.05, 0.25, 0.55, 0.8, 0.62), "FLAIR": (0.05, 0.1, 0.7, 0.55, 0.66)}
 VOLUMES = {TRAIN: 16, VAL: 2, TEST: 4}
 
@@ -24,7 +24,7 @@ def make_phantom(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One brain-like volume, always the same for the same arguments.
 
-    Nested, dented shells of cerebrospinal fluid, grey and white matter, with ventricles within
+    Nested, dented shells of cerebrospinal fluid, gray and white matter, with ventricles within
     and a cerebellum below, under a smooth change of brightness and Gaussian noise.
 
     Args:
@@ -80,7 +80,7 @@ class Phantom(VolumeDataModule):
         noise: Standard deviation of the images' noise; tissues differ by 0.1 to 0.3.
         patch_size: Length of every axis of a sub-volume (D, H, W).
         patches_per_volume: Sub-volumes of each volume in an epoch.
-        centres: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
+        crop_centers: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
     """
@@ -101,7 +101,7 @@ class Phantom(VolumeDataModule):
         noise: float = 0.05,
         patch_size: list[int] | None = None,
         patches_per_volume: int = 1,
-        centres: str = "uniform",
+        crop_centers: str = "uniform",
         flips: list[int] | None = None,
     ) -> None:
         self.size = [24, 40, 32] if size is None else list(size)
@@ -113,7 +113,7 @@ class Phantom(VolumeDataModule):
             split,
             patch_size=[16, 24, 24] if patch_size is None else patch_size,
             patches_per_volume=patches_per_volume,
-            centres=centres,
+            crop_centers=crop_centers,
             flips=flips or [],
         )
         if len(self.size) != 3 or min(self.size) < 8:

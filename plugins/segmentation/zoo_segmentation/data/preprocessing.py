@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from monai.transforms import NormalizeIntensity, Resize
 
-Normalise = Literal["volume", "slice"]
+Normalize = Literal["volume", "slice"]
 SAME_SPACING = 0.01
 """Spacings that differ by less than this fraction are one."""
 
 
-def normalise(image: np.ndarray, by: Normalise = "volume") -> np.ndarray:
+def normalize(image: np.ndarray, by: Normalize = "volume") -> np.ndarray:
     """Subtract the mean of each channel and divide by its standard deviation.
 
     Args:
@@ -23,7 +23,7 @@ def normalise(image: np.ndarray, by: Normalise = "volume") -> np.ndarray:
             the first of three spatial axes.
     """
     if by == "slice" and image.ndim == 4:
-        slices = [normalise(image[:, index]) for index in range(image.shape[1])]
+        slices = [normalize(image[:, index]) for index in range(image.shape[1])]
         return np.stack(slices, axis=1)
     return np.asarray(NormalizeIntensity(channel_wise=True)(image.astype(np.float32)))
 

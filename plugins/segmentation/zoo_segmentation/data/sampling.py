@@ -22,11 +22,11 @@ from monai.transforms.utils import generate_label_classes_crop_centers, map_clas
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zoo.loading import EpochSampler, ResumableLoader
+from zoo.plugin import EpochSampler, ResumableLoader
 
 Sample = dict[str, Any]
-CENTRES_KEPT = 5000
-"""Voxels of each class in each volume that a sub-volume may be centred at."""
+CENTERS_KEPT = 5000
+"""Voxels of each class in each volume that a sub-volume may be centered at."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Volume:
 
     Attributes:
         name: What to call it.
-        image: float32 (C, *spatial), normalised; in memory or memory-mapped.
+        image: float32 (C, *spatial), normalized; in memory or memory-mapped.
         label: uint8 (*spatial).
         spacing: Voxel edges along the spatial axes, in mm.
     """
@@ -109,7 +109,7 @@ class Patches(Dataset[Sample]):
         volumes: What to cut from.
         size: Length of every spatial axis of a sub-volume.
         per_volume: Sub-volumes of each volume in an epoch.
-        centres: ``balanced`` centres each at a voxel of a class, every class of the volume
+        crop_centers: ``balanced`` crop_centers each at a voxel of a class, every class of the volume
             equally often; ``uniform`` cuts anywhere.
         augment: Random changes, see `augmentation`.
         seed: Seed of all of it.
@@ -121,7 +121,7 @@ class Patches(Dataset[Sample]):
         volumes: Sequence[Volume],
         size: Sequence[int],
         per_volume: int,
-        centres: str = "balanced",
+        crop_centers: str = "balanced",
         augment: Compose | None = None,
         seed: int = 0,
         curriculum: Sequence[Sequence[int]] = (),
@@ -134,8 +134,8 @@ class Patches(Dataset[Sample]):
         self.seed = seed
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         """Set by the loader before an epoch; worker processes read it."""
-        self.centres = [
-            _centres(volume.label) if centres == "balanced" else [] for volume in volumes
+        self.crop_centers = [
+            _centers(volume.label) if crop_centers == "balanced" else [] for volume in volumes
         ]
 
     @property
@@ -156,7 +156,7 @@ class Patches(Dataset[Sample]):
         volume = self.volumes[number]
         entropy = np.random.SeedSequence([self.seed, int(self.epoch), index])
         random = np.random.RandomState(np.random.MT19937(entropy))
-        place = self._place(volume.label.shape, self.centres[number], random)
+        place = self._place(volume.label.shape, self.crop_centers[number], random)
         image = torch.tensor(volume.image[(slice(None), *place)])
         label = torch.tensor(volume.label[place]).unsqueeze(0)
         size = self.size
@@ -166,15 +166,15 @@ class Patches(Dataset[Sample]):
         return {"image": _plain(sample["image"]), "label": _plain(sample["label"]).long()}
 
     def _place(
-        self, shape: Sequence[int], centres: list[np.ndarray], random: np.random.RandomState
+        self, shape: Sequence[int], crop_centers: list[np.ndarray], random: np.random.RandomState
     ) -> tuple[slice, ...]:
         """Where to cut; the whole of an axis that is shorter than the sub-volume."""
         size = [min(wanted, there) for wanted, there in zip(self.size, shape, strict=True)]
-        if centres:
-            (centre,) = generate_label_classes_crop_centers(
-                size, 1, shape, centres, rand_state=random, allow_smaller=False, warn=False
+        if crop_centers:
+            (center,) = generate_label_classes_crop_centers(
+                size, 1, shape, crop_centers, rand_state=random, allow_smaller=False, warn=False
             )
-            starts = [int(c) - length // 2 for c, length in zip(centre, size, strict=True)]
+            starts = [int(c) - length // 2 for c, length in zip(center, size, strict=True)]
         else:
             starts = [
                 int(random.randint(there - length + 1))
@@ -218,13 +218,13 @@ class PatchLoader(ResumableLoader):
         yield from super().__iter__()
 
 
-def _centres(label: np.ndarray) -> list[np.ndarray]:
+def _centers(label: np.ndarray) -> list[np.ndarray]:
     """For each class of the volume, flat indices of voxels of that class."""
     classes = int(label.max()) + 1
     found = map_classes_to_indices(
         torch.tensor(label)[None],
         num_classes=classes,
-        max_samples_per_class=CENTRES_KEPT,
+        max_samples_per_class=CENTERS_KEPT,
     )
     return [np.asarray(indices, dtype=np.int64) for indices in found if len(indices)]
 

@@ -1,4 +1,4 @@
-"""TIFF stacks of 8-bit grey slices."""
+"""TIFF stacks of 8-bit gray slices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -22,7 +22,7 @@ def read_stack(path: str | Path) -> np.ndarray:
         uint8 (D, H, W); D is 1 for a single picture.
 
     Raises:
-        UsageError: the file is missing, empty, damaged, not 8-bit grey, or its slices differ in
+        UsageError: the file is missing, empty, damaged, not 8-bit gray, or its slices differ in
             size.
     """
     path = Path(path)
@@ -43,7 +43,7 @@ def read_stack(path: str | Path) -> np.ndarray:
             if len(shape := sizes.pop()) != 2 or 0 in shape:
                 raise UsageError(
                     f"{path} holds slices of {'x'.join(map(str, shape))} values; they have to be "
-                    "grey, with one value a pixel"
+                    "gray, with one value a pixel"
                 )
             slices = np.stack([page.asarray() for page in file.pages])
         if complaints:

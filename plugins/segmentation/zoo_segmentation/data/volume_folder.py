@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_segmentation.data.nifti import (
     SUFFIXES,
     TOLERANCE,
@@ -21,7 +21,7 @@ from zoo_segmentation.data.nifti import (
     read_scan,
     stem,
 )
-from zoo_segmentation.data.preprocessing import Normalise
+from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import (
     TEST,
@@ -67,7 +67,7 @@ class VolumeFolder(VolumeDataModule):
         patches_per_volume: Sub-volumes of each volume in an epoch.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
-        centres: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
+        crop_centers: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
             often) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
         rotate90: Random quarter turns in the plane of the last two axes.
@@ -77,7 +77,7 @@ class VolumeFolder(VolumeDataModule):
         noise: Largest standard deviation of random noise, in half of the sub-volumes.
         spacing: Voxel edges (D, H, W) in mm that all volumes are resampled to; without, the
             median of the training volumes.
-        normalise_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
+        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
         memory_mb: What is larger than this, once read, lies in temporary files.
     """
 
@@ -94,14 +94,14 @@ class VolumeFolder(VolumeDataModule):
         patch_size: list[int] | None = None,
         patches_per_volume: int = 1,
         curriculum: list[list[int]] | None = None,
-        centres: str = "balanced",
+        crop_centers: str = "balanced",
         flips: list[int] | None = None,
         rotate90: bool = False,
         rotation: float = 0.0,
         intensity: float = 0.0,
         noise: float = 0.0,
         spacing: list[float] | None = None,
-        normalise_by: Normalise = "volume",
+        normalize_by: Normalize = "volume",
         memory_mb: int = 4000,
     ) -> None:
         super().__init__(
@@ -113,14 +113,14 @@ class VolumeFolder(VolumeDataModule):
             patch_size=[32, 32, 32] if patch_size is None else patch_size,
             patches_per_volume=patches_per_volume,
             curriculum=curriculum or [],
-            centres=centres,
+            crop_centers=crop_centers,
             flips=flips or [],
             rotate90=rotate90,
             rotation=rotation,
             intensity=intensity,
             noise=noise,
             spacing=spacing,
-            normalise_by=normalise_by,
+            normalize_by=normalize_by,
             memory_mb=memory_mb,
         )
         check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)

@@ -1,4 +1,4 @@
-"""What all volume datasets share: reading, checks, normalisation, parts, loaders, facts."""
+"""What all volume datasets share: reading, checks, normalization, parts, loaders, facts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.contracts import Facts
-from zoo.errors import UsageError
-from zoo.loading import ResumableLoader
+from zoo.plugin import Facts, ResumableLoader, UsageError, rename_keys
 from zoo_segmentation.data.preprocessing import (
-    Normalise,
-    normalise,
+    Normalize,
+    normalize,
     resample,
     resample_labels,
     resampled_size,
@@ -51,7 +49,7 @@ class Case:
     Attributes:
         name: What to call it.
         part: `TRAIN`, `VAL` or `TEST`.
-        read: Gives the volume as its file has it: image float32 (C, *spatial), not normalised.
+        read: Gives the volume as its file has it: image float32 (C, *spatial), not normalized.
             Raises UsageError, naming the file, if it cannot be used.
     """
 
@@ -98,7 +96,7 @@ class VolumeDataModule(LightningDataModule, ABC):
 
     A training batch is ``{"image": float32 (N, C, *spatial), "label": int64 (N, 1, *spatial)}``;
     one of validation and test is a whole volume, N = 1, with ``spacing`` (float32 (1, dims), mm)
-    and ``name`` (a list of one). All volumes are read, checked, resampled and normalised before
+    and ``name`` (a list of one). All volumes are read, checked, resampled and normalized before
     the first step.
 
     Args:
@@ -110,7 +108,7 @@ class VolumeDataModule(LightningDataModule, ABC):
         patch_size: Length of every spatial axis of a sub-volume.
         patches_per_volume: Sub-volumes of each volume in an epoch.
         curriculum: Stages before ``patch_size``, [epochs, *size] each.
-        centres: Where sub-volumes are cut: ``balanced`` or ``uniform``.
+        crop_centers: Where sub-volumes are cut: ``balanced`` or ``uniform``.
         flips: Spatial axes that are mirrored at random.
         rotate90: Random quarter turns in the plane of the last two axes.
         rotation: Largest random turn in that plane, in degrees.
@@ -118,7 +116,7 @@ class VolumeDataModule(LightningDataModule, ABC):
         noise: Largest standard deviation of random noise.
         spacing: Voxel edges that all volumes are resampled to, in mm; without, the median of
             the training volumes.
-        normalise_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
+        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
         memory_mb: What is larger than this, once read, lies in temporary files.
 
     Raises:
@@ -138,14 +136,14 @@ class VolumeDataModule(LightningDataModule, ABC):
         patch_size: Sequence[int] = (32, 32, 32),
         patches_per_volume: int = 1,
         curriculum: Sequence[Sequence[int]] = (),
-        centres: str = "balanced",
+        crop_centers: str = "balanced",
         flips: Sequence[int] = (),
         rotate90: bool = False,
         rotation: float = 0.0,
         intensity: float = 0.0,
         noise: float = 0.0,
         spacing: Sequence[float] | None = None,
-        normalise_by: Normalise = "volume",
+        normalize_by: Normalize = "volume",
         memory_mb: int = 4000,
     ) -> None:
         super().__init__()
@@ -165,8 +163,8 @@ class VolumeDataModule(LightningDataModule, ABC):
             f"patch_size is {list(patch_size)}; it takes {dims} lengths in voxels",
         )
         _require(
-            centres in ("balanced", "uniform"),
-            f"centres {centres!r} is neither 'balanced' nor 'uniform'",
+            crop_centers in ("balanced", "uniform"),
+            f"crop_centers {crop_centers!r} is neither 'balanced' nor 'uniform'",
         )
         _require(
             all(axis in range(dims) for axis in flips),
@@ -177,8 +175,8 @@ class VolumeDataModule(LightningDataModule, ABC):
             f"spacing is {spacing}; it takes {dims} lengths in mm, above 0",
         )
         _require(
-            normalise_by in ("volume", "slice"),
-            f"normalise_by {normalise_by!r} is neither 'volume' nor 'slice'",
+            normalize_by in ("volume", "slice"),
+            f"normalize_by {normalize_by!r} is neither 'volume' nor 'slice'",
         )
         _require(
             all(len(stage) == dims + 1 and min(stage) >= 1 for stage in curriculum),
@@ -199,17 +197,22 @@ class VolumeDataModule(LightningDataModule, ABC):
         self.patch_size = [int(length) for length in patch_size]
         self.patches_per_volume = patches_per_volume
         self.curriculum = [[int(number) for number in stage] for stage in curriculum]
-        self.centres = centres
+        self.crop_centers = crop_centers
         self.flips = list(flips)
         self.rotate90 = rotate90
         self.rotation = rotation
         self.intensity = intensity
         self.noise = noise
         self.spacing = None if spacing is None else [float(edge) for edge in spacing]
-        self.normalise_by: Normalise = normalise_by
+        self.normalize_by: Normalize = normalize_by
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._found: tuple[dict[int, list[Volume]], Facts] | None = None
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"centres": "crop_centers", "normalise_by": "normalize_by"})
 
     @abstractmethod
     def _list(self) -> Listing:
@@ -221,11 +224,11 @@ class VolumeDataModule(LightningDataModule, ABC):
 
     def _preprocess(self, image: np.ndarray) -> np.ndarray:
         """From a file's (C, *spatial) values to the model's, at the training spacing."""
-        return normalise(image, self.normalise_by)
+        return normalize(image, self.normalize_by)
 
     def _describe_preprocessing(self) -> dict[str, Any]:
         """What prediction on a user's file has to repeat."""
-        return {"normalise_by": self.normalise_by}
+        return {"normalize_by": self.normalize_by}
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
         if self._found is None:
@@ -266,7 +269,7 @@ class VolumeDataModule(LightningDataModule, ABC):
         return self._found
 
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
-        """The volume at the training spacing, normalised."""
+        """The volume at the training spacing, normalized."""
         size = resampled_size(volume.label.shape, volume.spacing, spacing)
         image = self._preprocess(resample(volume.image, size))
         label = resample_labels(volume.label, size)
@@ -317,7 +320,7 @@ class VolumeDataModule(LightningDataModule, ABC):
             volumes,
             self.patch_size,
             self.patches_per_volume,
-            self.centres,
+            self.crop_centers,
             changes,
             self.seed,
             self.curriculum,

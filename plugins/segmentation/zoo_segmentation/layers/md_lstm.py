@@ -17,7 +17,7 @@ _FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 
 
 class MDLSTM(nn.Module):
-    """Four LSTMs over an image, one from each corner, each cell seeing two neighbours.
+    """Four LSTMs over an image, one from each corner, each cell seeing two neighbors.
 
     Coming from the top left, of the pixel x at row r and column c::
 

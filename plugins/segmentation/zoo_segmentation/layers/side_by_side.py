@@ -64,6 +64,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _single(ready: Barrier) -> None:
-    torch.get_num_threads()  # torch initialises a thread at its first question
+    torch.get_num_threads()  # torch initializes a thread at its first question
     torch.set_num_threads(1)
     ready.wait()

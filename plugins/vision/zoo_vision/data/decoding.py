@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 UNDECODABLE = (
     OSError,
@@ -36,7 +36,7 @@ UNDECODABLE = (
 """What Pillow's decoders and zipfile are known to raise on damaged files."""
 
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow recognises but leaves to other programs, some of which run what they read."""
+"""Formats that Pillow recognizes but leaves to other programs, some of which run what they read."""
 
 T = TypeVar("T")
 
@@ -57,12 +57,12 @@ def read_image(path: str | Path, channels: int, size: Sequence[int]) -> Tensor:
     """Read one image file the way every dataset of this plugin does.
 
     The picture is turned upright (EXIF orientation), laid on white where it is transparent,
-    brought to 8 bits and to grey or RGB, scaled to cover ``size`` and cropped to it at the
-    centre. Of an animation the first frame is taken.
+    brought to 8 bits and to gray or RGB, scaled to cover ``size`` and cropped to it at the
+    center. Of an animation the first frame is taken.
 
     Args:
         path: Any image file Pillow reads.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for gray, 3 for RGB.
         size: Height and width in pixels.
 
     Returns:
@@ -91,7 +91,7 @@ def decode(
 
     Args:
         source: A path or an open binary file.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for gray, 3 for RGB.
         size: Height and width in pixels.
         box: Left, upper, right and lower edge of the part to use, in the file's pixels.
     """

@@ -19,7 +19,7 @@ TEST_FRACTION = 0.2
 
 
 class Digits(ImageDataModule):
-    """1,797 handwritten digits, scanned and reduced to 8x8 grey values; needs no files.
+    """1,797 handwritten digits, scanned and reduced to 8x8 gray values; needs no files.
 
     A fixed, stratified fifth is the test part. Source: Alpaydin and Kaynak, Optical Recognition
     of Handwritten Digits, UCI Machine Learning Repository, as bundled with scikit-learn.
@@ -54,7 +54,7 @@ class Digits(ImageDataModule):
         from sklearn.datasets import load_digits
 
         values, labels = load_digits(return_X_y=True)
-        # 16 grey levels and white: 0..16.
+        # 16 gray levels and white: 0..16.
         pixels = np.round(values.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
         parts = np.zeros(len(labels), dtype=np.uint8)
         parts[hold_out(labels, TEST_FRACTION)] = TEST

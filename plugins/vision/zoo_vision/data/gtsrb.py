@@ -15,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.decoding import decode, decode_all
 from zoo_vision.data.images import (
     TEST,
@@ -103,7 +103,7 @@ class _Image:
 
 
 class GTSRB(ImageDataModule):
-    """Photographs of German traffic signs: 43 classes, colour, 15 to 250 pixels wide.
+    """Photographs of German traffic signs: 43 classes, color, 15 to 250 pixels wide.
 
     The images of one track are frames of one drive past one sign, nearly alike; so parts are
     made of whole tracks. Source: Stallkamp, Schlipsing, Salmen, Igel: Man vs. computer:

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.decoding import (
     attempt_all,
     check_decodes,
@@ -81,7 +81,7 @@ class ImageFolder(ImageDataModule):
     ``root/val`` and ``root/test`` beside it; a part without a folder is split off the training
     images. Images may lie in folders below their class's. Files without an image's suffix, and
     hidden ones, are left alone. Every image is turned upright, scaled to cover a square of
-    ``image_size`` and cropped to it at the centre.
+    ``image_size`` and cropped to it at the center.
 
     Folders that fit into ``memory_mb`` once decoded are decoded at the start and kept. Larger
     ones are decoded batch by batch in the worker processes, and checked at the start instead.
@@ -94,7 +94,7 @@ class ImageFolder(ImageDataModule):
         seed: Seed of the order of the training images; the split does not depend on it.
         split: ``standard``, or ``all`` to make every image found test data.
         image_size: Height and width to which images are brought, in pixels.
-        in_channels: 3 for colour, 1 for grey.
+        in_channels: 3 for color, 1 for gray.
         val_fraction: Share of each class held out for validation, fixed; 0 for none. Not used
             where there is a folder ``val``.
         test_fraction: Share of each class held out as test part, fixed. Not used where there is
@@ -130,7 +130,7 @@ class ImageFolder(ImageDataModule):
         if image_size < 1:
             raise UsageError(f"image_size is {image_size}; it must be 1 or more pixels")
         if in_channels not in (1, 3):
-            raise UsageError(f"in_channels is {in_channels}; it must be 1 (grey) or 3 (colour)")
+            raise UsageError(f"in_channels is {in_channels}; it must be 1 (gray) or 3 (color)")
         if check not in ("decode", "open"):
             raise UsageError(f"check {check!r} is neither 'decode' nor 'open'")
         self.size = (image_size, image_size)

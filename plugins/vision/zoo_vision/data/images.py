@@ -14,9 +14,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from zoo.contracts import Facts
-from zoo.errors import UsageError
-from zoo.loading import EpochSampler, ResumableLoader
+from zoo.plugin import EpochSampler, Facts, ResumableLoader, UsageError
 
 Batch = tuple[Tensor, Tensor]
 """uint8 images (N, C, H, W) and int64 labels (N,)."""
@@ -150,7 +148,7 @@ def pixel_statistics(images: LabelledImages, most: int) -> tuple[list[float], li
     share = counts / counts.sum(axis=1, keepdims=True)
     mean = share @ levels
     spread = np.sqrt(np.maximum(share @ levels**2 - mean**2, 0))
-    # A model divides by the spread: one grey level stands in where a channel is constant.
+    # A model divides by the spread: one gray level stands in where a channel is constant.
     return [round(float(m), 6) for m in mean], [round(float(max(s, 1 / 255)), 6) for s in spread]
 
 
@@ -302,7 +300,7 @@ class ImageDataModule(LightningDataModule, ABC):
             self.batch_size,
             seed=self.seed,
             shuffle=shuffle,
-            # Batch normalisation has no variance to take of a batch of one.
+            # Batch normalization has no variance to take of a batch of one.
             drop_last=shuffle and each > 1 and each % self.batch_size == 1,
             collate_fn=_as_is,
             num_workers=self.num_workers,

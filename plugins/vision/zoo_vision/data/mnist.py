@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 from zoo_vision.data.images import (
     TEST,
     TRAIN,
@@ -77,7 +77,7 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
 
 
 class MNIST(ImageDataModule):
-    """70,000 handwritten digits of 28x28 grey pixels; the publisher's test part of 10,000.
+    """70,000 handwritten digits of 28x28 gray pixels; the publisher's test part of 10,000.
 
     Source: LeCun, Cortes, Burges: The MNIST database of handwritten digits. The four idx files
     (``train-images-idx3-ubyte`` and so on), as they are or with ``.gz``, lie in ``root`` or in

@@ -1,0 +1,105 @@
+"""Pictures of lipreaders at work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from zoo.plugin import plots
+
+_SHOWN = 16
+_LIKELY = 0.2
+"""Symbols that are nowhere more probable get no row."""
+
+
+def clip_sheet(
+    video: Tensor,
+    lengths: Tensor,
+    titles: Sequence[str],
+    heading: str = "true -> read, confidence",
+) -> Figure:
+    """Three frames of each clip, one above the other, under a title.
+
+    Args:
+        video: (N, T, H, W), of any range.
+        lengths: int64 (N,), frames of each clip.
+        titles: One for each clip.
+        heading: A line above.
+    """
+    pictures = []
+    for clip, length in zip(video[:_SHOWN].float().cpu(), lengths[:_SHOWN].tolist(), strict=True):
+        chosen = [round((length - 1) * share) for share in (0.25, 0.5, 0.75)]
+        pictures.append(_stretched(clip[chosen].flatten(0, 1).numpy()))
+    return plots.contact_sheet(pictures, list(titles[:_SHOWN]), heading=heading)
+
+
+def emission_map(
+    shares: Tensor, names: Sequence[str], frame_rate: float, heading: str = ""
+) -> Figure:
+    """Probabilities of symbols over a clip, a row a symbol that was ever likely.
+
+    Args:
+        shares: (T, symbols), of one clip.
+        names: What the symbols mean, CTC's blank first.
+        frame_rate: Frames a second.
+        heading: A line above.
+    """
+    rows = shares.detach().cpu().numpy().T
+    chosen = [index for index in range(len(rows)) if rows[index].max() > _LIKELY] or [0]
+    figure = Figure(figsize=(9, 1.2 + 0.22 * len(chosen)), layout="constrained")
+    axes = figure.add_subplot()
+    seconds = rows.shape[1] / frame_rate
+    axes.imshow(
+        rows[chosen],
+        aspect="auto",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        extent=(0, seconds, len(chosen) - 0.5, -0.5),
+        interpolation="nearest",
+    )
+    axes.set_yticks(range(len(chosen)), [repr(names[index]) for index in chosen], fontsize=7)
+    axes.set_xlabel("seconds")
+    axes.set_title(heading, fontsize=8)
+    return figure
+
+
+def noise_curves(
+    names: Sequence[str],
+    accuracies: Mapping[str, Sequence[float]],
+    saliency: Mapping[str, Sequence[float]],
+) -> Figure:
+    """What noise in the sound does to a model of two streams.
+
+    Args:
+        names: Noise levels, from clean to loudest.
+        accuracies: Stream to its accuracy at each level.
+        saliency: Stream to the norm of its input's gradient at each level; drawn as shares.
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    places = range(len(names))
+    left, right = figure.subplots(1, 2)
+    for stream, values in accuracies.items():
+        left.plot(places, values, marker="o", label=stream)
+    left.set_ylabel("accuracy")
+    left.set_ylim(0, 1)
+    total = np.sum([list(values) for values in saliency.values()], axis=0)
+    for stream, values in saliency.items():
+        shares = np.divide(values, total, out=np.zeros(len(names)), where=total > 0)
+        right.plot(places, shares, marker="o", label=stream)
+    right.set_ylabel("share of the input gradient's norm")
+    right.set_ylim(0, 1)
+    for axes in (left, right):
+        axes.set_xticks(places, names)
+        axes.set_xlabel("noise in the sound (signal-to-noise ratio)")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def _stretched(picture: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(picture, [1, 99])
+    return np.clip((picture - low) / max(high - low, 1e-6), 0, 1)

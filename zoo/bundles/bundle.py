@@ -1,0 +1,207 @@
+"""Write, verify and read a bundle: safetensors weights, ``bundle.json`` and a model card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.bundles.format_1 import upgrade_manifest
+from zoo.bundles.hub import MANIFEST, file_hash, is_file_name, locate
+from zoo.bundles.model_card import model_card
+from zoo.errors import UsageError, ZooError
+from zoo.io.atomic import replace_folder
+from zoo.io.plain_json import metrics_from_json, without_nan
+from zoo.recipes.experiment import Experiment
+from zoo.registry.registry import registry
+from zoo.runs.environment import now
+from zoo.runs.run import Run
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
+FORMAT = 2
+"""Raised when an older zoo could not read what is written."""
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        path: Its folder.
+        content: What ``bundle.json`` says.
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model."""
+        return self.content["model"]["name"]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the training data knew."""
+        return self.content["facts"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final metrics."""
+        return metrics_from_json(self.content["metrics"]["values"])
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The resolved recipe, in the form of its file, with its name under ``name``."""
+        return self.content["recipe"]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the weights file."""
+        return self.content["files"][WEIGHTS]["size"]
+
+
+def write_bundle(
+    path: Path,
+    model: LightningModule,
+    experiment: Experiment,
+    metrics: Mapping[str, float],
+    run: Run,
+    origin: Mapping[str, Any],
+) -> None:
+    """Write a bundle beside its place, then put it there; what was there before survives a
+    failure.
+
+    Args:
+        path: The bundle's folder.
+        model: The trained module; its ``hparams`` have to be JSON values.
+        experiment: What it was trained by, with the facts of its data.
+        metrics: The final metrics.
+        run: The run it comes from, for command, seed and versions.
+        origin: Where the weights came from before fine-tuning; empty for a fresh start.
+
+    Raises:
+        ZooError: an argument is no JSON value, or the disk does not take the files.
+    """
+    from safetensors.torch import save
+
+    found = experiment.model
+    plugin = registry().owner(found.entry)
+    arguments = {k: v for k, v in dict(model.hparams).items() if k not in found.arguments}
+    environment = run.environment
+    recipe = {"name": experiment.recipe.name, **experiment.recipe.as_dict()}
+    recipe["data"].pop("root", None)  # a path of this machine says nothing elsewhere
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "created": now(),
+        "model": {"name": found.name, "arguments": arguments},
+        "plugin": {
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+        },
+        "preprocessing": getattr(model, "preprocessing", {}),
+        "facts": dict(experiment.facts),
+        "recipe": recipe,
+        "metrics": {
+            "values": without_nan(metrics),
+            "command": environment["command"],
+            "seed": environment["seed"],
+        },
+        "license": {
+            "weights": getattr(model, "weights_license", "as the data's"),
+            "data": experiment.dataset.license,
+        },
+        "versions": environment["versions"],
+        "origin": dict(origin),
+    }
+    try:
+        json.dumps(content, allow_nan=True)
+    except TypeError as error:
+        raise ZooError(
+            f"the model {found.name!r} cannot be bundled, its constructor arguments have to be "
+            f"plain values: {error}"
+        ) from error
+    tensors = {n: t.detach().cpu().clone().contiguous() for n, t in model.state_dict().items()}
+    files = {
+        WEIGHTS: save(tensors, metadata={"format": "pt"}),
+        CARD: model_card(content, found.entry).encode(),
+    }
+    content["files"] = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        for name, data in files.items()
+    }
+    content["sha256"] = content_hash(content)
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    try:
+        replace_folder(path, {**files, MANIFEST: text.encode()})
+    except OSError as error:
+        raise ZooError(
+            f"the bundle {path} cannot be written ({error.strerror}): make room, then finish the "
+            "run with --resume"
+        ) from error
+
+
+def read_bundle(reference: str | Path) -> Bundle:
+    """Find a bundle and verify every file of it; nothing of it is run.
+
+    Args:
+        reference: As for ``zoo.bundles.hub.locate``.
+
+    Raises:
+        UsageError: there is none, a file is missing, was changed or damaged, or it was written
+            by a newer zoo.
+        ZooError: it cannot be downloaded.
+    """
+    path = locate(reference)
+    content = read_manifest(path)
+    for name, stated in content["files"].items():
+        file = path / name
+        if not is_file_name(name):
+            raise UsageError(f"the bundle {path} names a path outside itself: {name!r}")
+        if not file.is_file():
+            raise UsageError(f"the bundle {path} lacks {name}: fetch or train it again")
+        if file.stat().st_size != stated["size"] or file_hash(file) != stated["sha256"]:
+            raise UsageError(
+                f"{file} is not the file that {MANIFEST} describes (its SHA-256 differs): it "
+                "is truncated, damaged or was changed; fetch or train it again"
+            )
+    return Bundle(path, content)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """``bundle.json`` of a bundle folder, verified against its own hash.
+
+    Raises:
+        UsageError: it is missing, no JSON, was edited, or is of a newer format.
+    """
+    file = path / MANIFEST
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read ({error}): fetch the bundle again") from error
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise UsageError(f"{file} is not the manifest of a bundle: it has no format number")
+    if content["format"] > FORMAT:
+        raise UsageError(
+            f"{file} has the format {content['format']}, this zoo reads up to {FORMAT}: update zoo"
+        )
+    if content.get("sha256") != content_hash(content):
+        raise UsageError(
+            f"{file} was changed after it was written (its hash differs): fetch the bundle again"
+        )
+    if WEIGHTS not in content.get("files", {}):
+        raise UsageError(f"{file} lists no {WEIGHTS}, so nothing vouches for the weights")
+    return upgrade_manifest(content) if content["format"] == 1 else content
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of ``bundle.json`` without its own ``sha256``."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

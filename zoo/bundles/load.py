@@ -1,0 +1,88 @@
+"""``zoo.load``: from a reference to a trained module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
+from zoo.errors import UsageError
+from zoo.io.weights import load_weights, read_pickle, read_tensors
+from zoo.recipes.experiment import build_model, current_arguments
+from zoo.registry.registry import extras, registry
+from zoo.runs.run import Run
+
+
+def load(reference: str | Path) -> Any:
+    """The trained module that a reference names, in evaluation mode, on the CPU.
+
+    Args:
+        reference: A run folder, a bundle folder, a registered checkpoint's name,
+            ``hf://owner/repo[@revision]``, ``https://.../bundle.json#sha256=...``, or a Lightning
+            checkpoint (``.ckpt``) inside a run folder.
+
+    Raises:
+        UsageError: there is no such bundle, it was changed, or its plugin is not installed.
+        ZooError: it cannot be downloaded.
+    """
+    if str(reference).endswith(".ckpt"):
+        return _load_checkpoint(Path(reference))
+    return rebuild(read_bundle(reference))
+
+
+def rebuild(bundle: Bundle) -> Any:
+    """The bundle's module with its weights, in evaluation mode, on the CPU.
+
+    Raises:
+        UsageError: its plugin is not installed, or the weights do not fit.
+    """
+    found = find_model(bundle)
+    saved = bundle.content["model"]["arguments"]
+    arguments = current_arguments(registry().load(found.entry), saved)
+    model = build_model(found, arguments, {})
+    load_weights(model, read_tensors(bundle.path / WEIGHTS), source=str(bundle.path))
+    return model.eval()
+
+
+def find_model(bundle: Bundle) -> Any:
+    """The registered model of a bundle.
+
+    Raises:
+        UsageError: no installed plugin registers it; the message names the extra to install.
+    """
+    plugin = bundle.content["plugin"]
+    if plugin["name"] not in {each.name for each in registry().plugins}:
+        known = {distribution: extra for extra, distribution in extras().items()}
+        extra = known.get(plugin["distribution"])
+        install = f'"zoo[{extra}]"' if extra else plugin["distribution"]
+        raise UsageError(
+            f"the bundle {bundle.path} is a {bundle.model_name!r} of {plugin['distribution']} "
+            f"{plugin['version']}, which is not installed: pip install {install}"
+        )
+    return registry().model(bundle.model_name)
+
+
+def _load_checkpoint(path: Path) -> Any:
+    if not path.is_file():
+        raise UsageError(f"there is no checkpoint {str(path)!r}")
+    content = read_pickle(path)
+    if not isinstance(content, dict) or "hyper_parameters" not in content:
+        raise UsageError(
+            f"{path} is not a Lightning checkpoint of this zoo; to start from its weights alone use "
+            "read_tensors and load_weights of zoo.plugin"
+        )
+    run = Run(path.parent.parent)
+    if not run.recipe_file.is_file():
+        raise UsageError(
+            f"{path} is not inside a run folder, whose recipe.yaml would name its model"
+        )
+    found = registry().model(run.recipe.model_name)
+    arguments = {
+        key: value
+        for key, value in content["hyper_parameters"].items()
+        if key not in found.arguments
+    }
+    arguments = current_arguments(registry().load(found.entry), arguments)
+    model = build_model(found, arguments, {})
+    load_weights(model, content["state_dict"], source=str(path))
+    return model.eval()

@@ -1,0 +1,61 @@
+"""``zoo finetune REF``: adapt a trained model to other data."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from zoo.cli.overrides import read_overrides
+from zoo.cli.train import report
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "finetune",
+        help="adapt a trained model to other data",
+        usage="zoo finetune REF --data NAME [--data.KEY VALUE] [--model.KEY VALUE] ...",
+        description="Start from a trained model: a new head for the new data's classes, the rest "
+        "kept and reported. Settings are those the model was trained by, unless overridden.",
+    )
+    parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
+    parser.add_argument("--data", help="the dataset to train on; the model's own by default")
+    parser.add_argument(
+        "--freeze",
+        choices=("none", "backbone"),
+        default="none",
+        help="backbone: train the head alone (default: none)",
+    )
+    parser.add_argument(
+        "--thaw-at-epoch", type=int, metavar="N", help="train the frozen rest too from epoch N on"
+    )
+    parser.add_argument(
+        "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"
+    )
+    parser.add_argument("--seed", help="seed of everything random")
+    parser.add_argument("--out", help="the run folder; runs/finetune/FROM-DATA/TIME by default")
+    parser.add_argument("--resume", metavar="auto|RUN", help="continue an unfinished run")
+    parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
+    parser.set_defaults(run=run, takes_overrides=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fine-tune, then say what came of it."""
+    overrides: dict[str, Any] = dict(read_overrides(options.rest))
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+    from zoo.io.rank_zero import is_rank_zero
+    from zoo.training.finetune import finetune
+
+    finished = finetune(
+        options.reference,
+        options.data,
+        overrides,
+        freeze=options.freeze,
+        unfreeze_at_epoch=options.unfreeze_at_epoch,
+        lr_backbone=options.lr_backbone,
+        out=options.out,
+        resume=options.resume,
+    )
+    if is_rank_zero():
+        report(finished, options.json)

@@ -1,0 +1,92 @@
+"""``zoo info NAME``: all that is known of one entry."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from zoo.cli.output import console, show
+from zoo.errors import UsageError, nearest
+from zoo.registry.registry import entry_name, registry
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("info", help="all about one entry")
+    parser.add_argument("name", help="a model, dataset, recipe, checkpoint or plugin")
+    parser.add_argument("--json", action="store_true", help="a list of objects")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print every entry of that name; a model and a plugin may share one."""
+    found = describe(options.name)
+    if options.json:
+        show(found, as_json=True)
+        return
+    for each in found:
+        console().print(f"{each['kind']} {each['name']}", style="bold")
+        for key, value in each.items():
+            if key not in ("kind", "name") and value not in ("", None, [], {}):
+                _print(key, value)
+
+
+def describe(name: str) -> list[dict[str, Any]]:
+    """Every entry of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = registry()
+    found: list[dict[str, Any]] = []
+    matched = known.models.get(name) or _family_member(name)
+    for kind, entry in (
+        ("model", matched),
+        ("dataset", known.datasets.get(name)),
+        ("checkpoint", known.checkpoints.get(name)),
+    ):
+        if entry:
+            owner = known.owner(entry)
+            origin = f"{owner.distribution} {owner.version}"
+            found.append({"kind": kind, **dataclasses.asdict(entry), "plugin": origin})
+    if name in known.recipes:
+        from zoo.recipes.recipe import read_recipe
+
+        path = known.recipes[name]
+        content = {"name": name, "file": str(path), **read_recipe(path).as_dict()}
+        found.append({"kind": "recipe", **content, "run": f"zoo train {name}"})
+    for plugin in known.plugins:
+        if plugin.name == name:
+            row = dataclasses.asdict(plugin) | {"state": plugin.state}
+            row["entries"] = [entry_name(entry) for entry in plugin.entries]
+            found.append({"kind": "plugin", **row})
+    if not found:
+        for clash in known.clashes:
+            if clash.name == name:
+                raise UsageError(str(clash))
+        everything = {*known.models, *known.datasets, *known.recipes, *known.checkpoints}
+        if "/" in name:
+            known.recipe(name)  # refuses, with the extra to install where there is one
+        near = nearest(name, sorted(everything))
+        hint = f"did you mean {near}?" if near else "see `zoo list`"
+        raise UsageError(f"nothing is registered under {name!r}: {hint}{known.broken_note()}")
+    return found
+
+
+def _family_member(name: str) -> Any:
+    try:
+        return registry().model(name).entry
+    except UsageError:
+        return None
+
+
+def _print(key: str, value: Any, indent: int = 2) -> None:
+    lead = " " * indent
+    if isinstance(value, dict):
+        console().print(f"{lead}{key}:")
+        for inner, content in value.items():
+            _print(inner, content, indent + 2)
+    else:
+        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        console().print(f"{lead}{key}: {text}", soft_wrap=True)

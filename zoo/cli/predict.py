@@ -1,0 +1,89 @@
+"""``zoo predict REF PATH...``: a trained model on a user's own files, or at play."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from zoo.cli.output import show
+from zoo.cli.overrides import read_overrides
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "predict",
+        help="apply a trained model to your own files, or let it play",
+        usage="zoo predict REF PATH... [options]\n       zoo predict REF [--KEY VALUE] ...",
+        description="Apply a trained model to your own files. One that acts in an environment "
+        "takes no files and plays; `zoo predict REF --help` lists its options.",
+        add_help=False,
+    )
+    parser.add_argument(
+        "reference", nargs="?", help="a run, a bundle, a checkpoint's name, hf:// or https://"
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders")
+    parser.add_argument("--out", help="a new folder for predictions.csv, .json, pictures, maps")
+    parser.add_argument("--batch-size", type=int, default=32, help="files at a time (default: 32)")
+    parser.add_argument("--device", help="such as cuda:0; a GPU if there is one by default")
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="write probability maps too, of models that write label maps",
+    )
+    parser.add_argument("--json", action="store_true", help="a list of objects")
+    parser.add_argument(
+        "-h", "--help", action="store_true", help="show this, with a REF its own options too"
+    )
+    parser.set_defaults(run=run, takes_overrides=True, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Predict; 1 if a file could not be, while the others were."""
+    if options.help:
+        options.parser.print_help()
+        if options.reference:
+            _describe_play(options.reference)
+        return 0
+    if not options.reference:
+        options.parser.error("REF is missing; `zoo list checkpoints` shows some")
+    of_model = read_overrides(options.rest)
+
+    from zoo.inference.predict import predict
+
+    found = predict(
+        options.reference,
+        options.paths,
+        options=of_model,
+        out=options.out,
+        batch_size=options.batch_size,
+        device=options.device,
+        probabilities=options.probabilities,
+        progress=sys.stdout.isatty(),
+    )
+    if options.json:
+        failed = [{"name": file, "error": reason} for file, reason in found.failures.items()]
+        rows = [{"name": str(row.get("file", row.get("episode"))), **row} for row in found.rows]
+        show(rows + failed, as_json=True)
+    else:
+        plain = [
+            {key: value for key, value in row.items() if not isinstance(value, dict)}
+            for row in found.rows
+        ]
+        if plain:
+            show(plain, as_json=False)
+        if found.folder:
+            print(f"{len(found.rows)} predictions and their pictures lie in {found.folder}")
+    for file, reason in found.failures.items():
+        print(f"zoo: {file} was left out: {reason}", file=sys.stderr)
+    return 1 if found.failures else 0
+
+
+def _describe_play(reference: str) -> None:
+    from zoo.bundles.load import load
+    from zoo.recipes.signatures import describe_options
+
+    model = type(load(reference))
+    if hasattr(model, "play"):
+        print(f"\nof {reference}:\n{describe_options(model, 'play')}")

@@ -1,0 +1,117 @@
+"""``zoo train RECIPE``: train, test and bundle."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from zoo.cli.output import show
+from zoo.cli.overrides import read_overrides
+
+if TYPE_CHECKING:
+    from zoo.runs.run import Run
+
+
+_OTHER_DATA = "--data NAME --data.root YOUR-DATA   (zoo list datasets)"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "train",
+        help="train what a recipe describes",
+        usage="zoo train RECIPE [--model.KEY VALUE] [--data.KEY VALUE] [--trainer.KEY VALUE] ...",
+        description="Train, test and bundle what a recipe describes. `zoo train RECIPE --help` "
+        "lists the arguments of its model and dataset.",
+        add_help=False,
+    )
+    parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")
+    parser.add_argument("--seed", help="seed of everything random")
+    parser.add_argument("--out", help="the run folder; runs/RECIPE/TIME by default")
+    parser.add_argument(
+        "--resume",
+        metavar="auto|RUN",
+        help="continue the newest unfinished run of the recipe, or the run in a folder",
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the resolved recipe and stop"
+    )
+    parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
+    parser.add_argument(
+        "-h",
+        "--help",
+        action="store_true",
+        help="show this, or with a RECIPE the arguments of its model and dataset",
+    )
+    parser.set_defaults(run=run, takes_overrides=True, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, then say what came of it and what to do next."""
+    if options.help and not options.recipe:
+        options.parser.print_help()
+        return 0
+    if not options.recipe:
+        options.parser.error("RECIPE is missing; `zoo list recipes` shows them")
+    overrides = read_overrides(options.rest)
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+
+    from zoo.recipes.experiment import describe_arguments, resolve
+    from zoo.recipes.recipe import override, read_recipe
+
+    recipe = read_recipe(options.recipe)
+    if options.help:
+        print(describe_arguments(override(recipe, overrides)))
+        print(
+            "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
+            "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
+            "or --trainer.logger WandbLogger.\n--seed, --out, --resume, --print-config: see "
+            "`zoo train --help`."
+        )
+        return 0
+    if options.print_config:
+        print(resolve(override(recipe, overrides)).recipe.to_yaml(), end="")
+        return 0
+
+    from zoo.io.rank_zero import is_rank_zero
+    from zoo.training.train import train
+
+    finished = train(recipe, overrides, out=options.out, resume=options.resume)
+    if is_rank_zero():
+        report(finished, options.json)
+    return 0
+
+
+def report(run: Run, as_json: bool) -> None:
+    """The final metrics, the time, where the run lies, and what to do next."""
+    metrics, environment = run.metrics, run.environment
+    if as_json:
+        row = {"name": environment["recipe"], "run": str(run.path), **metrics}
+        show([{**row, "fit_seconds": environment["fit_seconds"]}], as_json=True)
+        return
+    chosen = {k: v for k, v in metrics.items() if k.startswith("test/")} or metrics
+    rows = [{"metric": key, "value": f"{value:.4f}"} for key, value in sorted(chosen.items())]
+    rows.append({"metric": "training time", "value": f"{environment['fit_seconds']:.1f} s"})
+    rows.append({"metric": "run", "value": str(run.path)})
+    show(rows, as_json=False, title=environment["recipe"])
+    print("Next:")
+    for line in next_commands(run):
+        print(f"  {line}")
+
+
+def next_commands(run: Run) -> list[str]:
+    """Commands worth trying after a training: those that its model can be given to."""
+    from zoo.registry.registry import registry
+
+    model = registry().load(registry().model(run.recipe.model_name).entry)
+    if hasattr(model, "play"):
+        use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
+    elif hasattr(model, "read_file"):
+        use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
+    else:
+        use, data = f"zoo test {run.path}", _OTHER_DATA
+    found = [use, f"zoo finetune {run.path} {data}"]
+    if not getattr(model, "not_exportable", None):
+        found.append(f"zoo export {run.path} --format onnx --out model.onnx")
+    return found

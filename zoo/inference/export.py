@@ -1,0 +1,213 @@
+"""Carry a trained model elsewhere: torch.export and ONNX, checked against the original."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import re
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.bundles.bundle import read_bundle
+from zoo.bundles.load import rebuild
+from zoo.errors import UsageError, ZooError
+from zoo.inference.evaluate import experiment_of
+from zoo.io.atomic import write_atomically
+
+_TORCH = Path(torch.__file__).parent
+
+FORMATS = ("torch-export", "onnx")
+TOLERANCE = 1e-4
+"""Largest allowed difference of an output, relative to the largest output."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file that computes what the model computes.
+
+    Attributes:
+        path: The file.
+        difference: Largest difference from the model's outputs, relative to the largest output.
+        tolerance: What was allowed.
+        inputs: How many inputs were compared, and what they were.
+    """
+
+    path: Path
+    difference: float
+    tolerance: float
+    inputs: str
+
+
+def export(
+    reference: str | Path,
+    format: str,
+    out: str | Path,
+    *,
+    inputs: Sequence[str | Path] = (),
+    tolerance: float = TOLERANCE,
+) -> Export:
+    """Write a trained model as a file that needs no zoo.
+
+    The file takes what ``forward`` takes (its own preprocessing is inside) with any number of
+    samples, and is kept only if it gives the model's outputs on real inputs, for batches of
+    one and of several.
+
+    Args:
+        reference: The model, as for ``zoo.load``.
+        format: ``torch-export`` (a ``.pt2`` for ``torch.export.load``) or ``onnx``.
+        out: The file; replaced if it exists.
+        inputs: Files to compare on; the test data of the model's own dataset by default, and
+            the model's example input where those are not at hand.
+        tolerance: Largest difference of an output, relative to the largest output.
+
+    Raises:
+        UsageError: unknown format, or the packages of the extra ``onnx`` are missing.
+        ZooError: an operation cannot be exported, or the outputs differ; ``out`` is as before.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"there is no format {format!r}: {' or '.join(FORMATS)}")
+    bundle = read_bundle(reference)
+    model = rebuild(bundle)
+    if reason := getattr(model, "not_exportable", ""):
+        raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
+    network = _Forward(model).eval()
+    samples, what = _real_inputs(model, bundle, inputs)
+    count = len(samples)
+    if count == 1:  # a batch of one would be taken for a fixed size
+        samples = torch.cat([samples, samples])
+    with torch.inference_mode():
+        wanted = network(samples)
+    data, compute = (_torch_export if format == "torch-export" else _onnx)(network, samples)
+    differences = [_difference(compute(samples[:n]), wanted[:n]) for n in (1, len(samples))]
+    difference = math.nan if any(map(math.isnan, differences)) else max(differences)
+    if not difference <= tolerance:
+        raise ZooError(
+            f"the {format} file of {reference} differs from the model by {difference:.2e} (allowed "
+            f"{tolerance:.0e}) on {what}, so it was not kept"
+        )
+    path = Path(out)
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise ZooError(f"{path} cannot be written: {error.strerror}") from error
+    return Export(path, difference, tolerance, f"{count} of {what}")
+
+
+class _Forward(nn.Module):
+    """The module's forward alone: no Trainer, no logging."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.module(inputs)
+
+
+def _real_inputs(model: Any, bundle: Any, files: Sequence[str | Path]) -> tuple[Tensor, str]:
+    if files:
+        from zoo.inference.predict import find_files
+
+        found = find_files(files, model.input_suffixes)
+        return torch.stack([model.read_file(path) for path in found]), "the files given"
+    if hasattr(model, "real_inputs"):
+        return model.real_inputs(), "inputs that the model gives itself"
+    try:
+        data = experiment_of(bundle, {"data.batch_size": 16}).build_data()
+        data.prepare_data()
+        data.setup("test")
+        batch = next(iter(data.test_dataloader()))
+    except UsageError:  # no data at hand
+        return model.example_input, "the model's example input (its test data are not at hand)"
+    name = bundle.recipe["data"]["name"]
+    if isinstance(batch, Mapping):  # the inputs come first, by name or by position
+        batch = list(batch.values())
+    return (batch if isinstance(batch, Tensor) else batch[0]), f"the test data of {name!r}"
+
+
+def _torch_export(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor], Tensor]]:
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # on failure torch prints its graph
+            program = torch.export.export(
+                network, (samples,), dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}}
+            )
+    except Exception as error:  # torch raises many kinds here
+        raise ZooError(f"the model cannot be exported: {_obstacle(error)}") from error
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    buffer.seek(0)
+    loaded = torch.export.load(buffer).module()
+    return buffer.getvalue(), loaded
+
+
+def _onnx(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor], Tensor]]:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f'ONNX needs {error.name}, which is not installed: pip install "zoo[onnx]"'
+        ) from error
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            program = torch.onnx.export(
+                network,
+                (samples,),
+                dynamo=True,
+                verbose=False,
+                input_names=["inputs"],
+                output_names=["outputs"],
+                dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}},
+            )
+    except Exception as error:  # torch.onnx raises many kinds here
+        raise ZooError(f"the model cannot be exported to ONNX: {_obstacle(error)}") from error
+    assert program is not None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        program.save(str(file), external_data=False)
+        data = file.read_bytes()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+    def compute(inputs: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"inputs": inputs.numpy()})[0])
+
+    return data, compute
+
+
+def _difference(found: Tensor, wanted: Tensor) -> float:
+    found, wanted = found.detach(), wanted.detach()
+    scale = float(wanted.abs().max().clamp(min=1e-12))
+    return float((found - wanted).abs().max()) / scale
+
+
+def _obstacle(error: BaseException) -> str:
+    """The operation that stands in the way, its line of code, and what torch says about it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    text = "\n".join(map(str, chain))
+    operations = re.findall(
+        r"(?:aten|prims|torchvision|torch\.ops)[.:]+[\w.]+|<built-in [^>]+>", text
+    )
+    what = f"the operation {operations[0]} stands in the way" if operations else ""
+    for cause in reversed(chain):
+        lines = [
+            frame
+            for frame in traceback.extract_tb(cause.__traceback__)
+            if frame.name == "forward" and _TORCH not in Path(frame.filename).parents
+        ]
+        if lines:
+            code, file = lines[-1].line, Path(lines[-1].filename).name
+            what = f"{what or 'an operation stands in the way'} in `{code}` ({file})"
+            break
+    first = next((line.strip() for line in str(chain[-1]).splitlines() if line.strip()), "")
+    return ": ".join(filter(None, (what, first[:200]))) or repr(error)

@@ -1,0 +1,273 @@
+"""Predict on a user's own files with a trained model, or let one that acts play."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo import plots
+from zoo.bundles.load import load
+from zoo.errors import UsageError, ZooError
+from zoo.io.atomic import write_atomically
+from zoo.io.plain_json import to_json
+from zoo.recipes.signatures import read_options
+from zoo.runs.run import require_empty, timed_folder
+
+PAGE = 32
+"""Predictions on one picture."""
+FOLDER = Path("predictions")
+"""Where the files of models that write some go, in a folder of the time."""
+
+
+@dataclass
+class Predictions:
+    """What came of a prediction.
+
+    Attributes:
+        rows: One for every file that could be read: ``file`` and what the model says of it; or
+            one for every episode played.
+        failures: File to the reason why it could not be predicted.
+        pictures: The pictures written.
+        folder: Where everything was written, if anything was.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+    folder: Path | None = None
+
+
+def predict(
+    reference: str | Path,
+    paths: Sequence[str | Path] = (),
+    *,
+    options: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    batch_size: int = 32,
+    device: str | None = None,
+    probabilities: bool = False,
+    progress: bool = False,
+) -> Predictions:
+    """Apply a trained model, with its own preprocessing, to files.
+
+    A model reads a file (``read_file``) and then either predicts on stacked tensors of one shape
+    (``predict_step``), or, where it has ``predict_sample``, on each file by itself. Where it has
+    ``write_prediction``, that writes files of its own, such as label maps. A model that acts in
+    an environment (``play``) takes no files and plays.
+
+    Args:
+        reference: The model, as for ``zoo.load``.
+        paths: Files, or folders whose files of the kinds the model reads are taken.
+        options: Keyword arguments of the ``play`` of a model that acts.
+        out: A new folder for ``predictions.csv``, ``predictions.json``, ``pictures/`` and what
+            the model writes. Without, nothing is written; a model with files to write has them
+            in ``predictions/<time>``.
+        batch_size: Files at a time.
+        device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
+        probabilities: Let the model write probability maps too.
+        progress: Show a progress bar.
+
+    Returns:
+        The predictions, and the files that failed with their reasons; one bad file does not
+        keep the others from being predicted.
+
+    Raises:
+        UsageError: the model reads no files or has no probability maps, there are no files,
+            ``out`` is not empty, the batch size is below 1, or there is no such option.
+    """
+    if batch_size < 1:
+        raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
+    if out is not None:
+        require_empty(out)
+    model = load(reference)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if hasattr(model, "play"):
+        if paths:
+            raise UsageError(
+                f"the model of {reference} plays in its environment and takes no files; leave "
+                f"{', '.join(map(str, paths))} away"
+            )
+        chosen = read_options(type(model), "play", options or {})
+        return _play(model.to(place), chosen, Path(out) if out else timed_folder(FOLDER))
+    if options:
+        raise UsageError(
+            f"the model of {reference} takes files and no option "
+            + ", ".join(f"--{name}" for name in options)
+        )
+    if not paths:
+        raise UsageError(f"name the files or folders that the model of {reference} is to read")
+    if not hasattr(model, "read_file"):
+        raise UsageError(
+            f"the model of {reference} does not say how it reads a file (read_file), so it cannot "
+            "predict on files; use zoo.load and call it on tensors"
+        )
+    writes = hasattr(model, "write_prediction")
+    if probabilities and not writes:
+        raise UsageError(
+            f"the model of {reference} makes no probability maps; its probabilities stand in "
+            "predictions.json: leave --probabilities away"
+        )
+    files = find_files(paths, model.input_suffixes)
+    if hasattr(model, "group_files"):
+        files = model.group_files(files)
+    model.to(place)
+    if out is None and writes:
+        out = timed_folder(FOLDER)
+    found = Predictions(folder=Path(out) if out is not None else None)
+    if hasattr(model, "predict_sample"):
+        _predict_each(model, _shown(files, progress), probabilities, found)
+    else:
+        _predict_batches(model, _shown(files, progress), batch_size, place, found)
+    if found.folder:
+        _write(found.folder, found)
+    return found
+
+
+def _play(model: Any, options: Mapping[str, Any], folder: Path) -> Predictions:
+    found = Predictions(folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.inference_mode():
+        rows = model.play(folder, **options)
+    found.rows = [{"episode": number, **row} for number, row in enumerate(rows, 1)]
+    found.pictures = sorted(p for p in folder.rglob("*") if p.suffix in (".gif", ".png"))
+    _write(folder, found)
+    return found
+
+
+def _predict_batches(
+    model: Any, files: Iterator[Path], batch_size: int, place: torch.device, found: Predictions
+) -> None:
+    """Samples of one shape together, their pictures on pages."""
+    page: list[tuple[str, Any, Any]] = []
+    for batch in _batches(files, model, batch_size, found.failures):
+        samples = torch.stack([sample for _, sample in batch])
+        with torch.inference_mode():
+            outputs = model.predict_step(samples.to(place), 0).cpu()
+        for (path, sample), output in zip(batch, outputs, strict=True):
+            found.rows.append({"file": str(path), **model.describe_prediction(output)})
+            page.append((path.name, sample, output))
+        while found.folder and len(page) >= PAGE:
+            _draw(model, page[:PAGE], found, f"page-{len(found.pictures) + 1:03d}")
+            page = page[PAGE:]
+    if found.folder and page:
+        _draw(model, page, found, f"page-{len(found.pictures) + 1:03d}")
+
+
+def _predict_each(
+    model: Any, files: Iterator[Path], probabilities: bool, found: Predictions
+) -> None:
+    """Each file by itself, from reading to writing, its picture named after it."""
+    used: set[str] = set()
+    for path in files:
+        try:
+            sample = model.read_file(path)
+            with torch.inference_mode():
+                output = model.predict_sample(sample)
+        except (ZooError, OSError, ValueError) as error:
+            found.failures[str(path)] = " ".join(str(error).split())
+            continue
+        row = {"file": str(path), **model.describe_prediction(output)}
+        if found.folder:
+            name = _unused(_stem(path, model.input_suffixes), used)
+            if hasattr(model, "write_prediction"):
+                row["written"] = model.write_prediction(
+                    name, sample, output, found.folder, probabilities
+                )
+            _draw(model, [(path.name, sample, output)], found, name)
+        found.rows.append(row)
+
+
+def _stem(path: Path, suffixes: Sequence[str]) -> str:
+    """A file's name without its suffix, which may have two parts, such as ``.nii.gz``."""
+    endings = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
+    return path.name[: -max(map(len, endings))] if endings else path.stem
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """The name, numbered if files of several folders share it."""
+    count, free = 1, name
+    while free.lower() in used:
+        count += 1
+        free = f"{name}_{count}"
+    used.add(free.lower())
+    return free
+
+
+def find_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files meant: each file given, and of each folder those with one of the suffixes.
+
+    Raises:
+        UsageError: a path does not exist, or there is no file at all.
+    """
+    files: list[Path] = []
+    missing = [str(path) for path in paths if not Path(path).exists()]
+    if missing:
+        raise UsageError(f"there is no file or folder {', '.join(map(repr, missing))}")
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            inside = (p for p in path.rglob("*") if p.name.lower().endswith(tuple(suffixes)))
+            files += sorted(p for p in inside if p.is_file())
+        else:
+            files.append(path)
+    if not files:
+        kinds = ", ".join(sorted(suffixes))
+        raise UsageError(f"no file in {', '.join(map(str, paths))} ends in one of {kinds}")
+    return files
+
+
+def _batches(
+    files: Iterator[Path], model: Any, size: int, failures: dict[str, str]
+) -> Iterator[list[tuple[Path, torch.Tensor]]]:
+    """Readable files of one shape together, in order."""
+    batch: list[tuple[Path, torch.Tensor]] = []
+    for path in files:
+        try:
+            sample = model.read_file(path)
+        except (ZooError, OSError, ValueError) as error:
+            failures[str(path)] = " ".join(str(error).split())
+            continue
+        if batch and (len(batch) == size or sample.shape != batch[0][1].shape):
+            yield batch
+            batch = []
+        batch.append((path, sample))
+    if batch:
+        yield batch
+
+
+def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
+    if not progress:
+        return iter(files)
+    from rich.progress import track
+
+    return iter(track(files, description="predicting", transient=True))
+
+
+def _draw(model: Any, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str) -> None:
+    assert found.folder is not None
+    names, samples, outputs = zip(*page, strict=True)
+    path = found.folder / "pictures" / f"{name}.png"
+    plots.save(model.draw_predictions(names, samples, outputs), path)
+    found.pictures.append(path)
+
+
+def _write(folder: Path, found: Predictions) -> None:
+    content = {"predictions": found.rows, "failures": found.failures}
+    write_atomically(folder / "predictions.json", (to_json(content) + "\n").encode())
+    columns = list(dict.fromkeys(key for row in found.rows for key in row)) or ["file"]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in found.rows)
+    write_atomically(folder / "predictions.csv", table.getvalue().encode())
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else value

@@ -1,0 +1,217 @@
+"""Tensors in files, and how they fit a module. Nothing here runs code from a file."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from zoo.errors import UsageError
+
+_CODE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
+"""How torch says that a pickle asks for something that it does not load."""
+
+Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class Match:
+    """How the tensors of a file fit those of a module, by the module's names.
+
+    Attributes:
+        matched: Same name and shape.
+        missing: In the module only.
+        unexpected: In the file only (by the file's names).
+        reshaped: Same name, another shape: (in the file, in the module).
+        names: The file's names to the module's.
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: Shapes
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every tensor has its counterpart."""
+        return not (self.missing or self.unexpected or self.reshaped)
+
+    def differing(self) -> list[str]:
+        """Names, in the module, of everything that is not matched."""
+        return [*self.missing, *(self.names[name] for name in self.unexpected), *self.reshaped]
+
+    def rows(self) -> list[dict[str, str]]:
+        """One row for every tensor that is not matched, for tables and ``--json``."""
+        shapes = {
+            name: f"{list(there)} in the file, {list(here)} in the model"
+            for name, (there, here) in self.reshaped.items()
+        }
+        return [
+            *(
+                {"name": name, "state": "missing", "note": "stays as initialized"}
+                for name in self.missing
+            ),
+            *(
+                {"name": name, "state": "unexpected", "note": "not in the model"}
+                for name in self.unexpected
+            ),
+            *({"name": k, "state": "reshaped", "note": note} for k, note in shapes.items()),
+        ]
+
+    def table(self) -> str:
+        """The counts, and a line for every tensor that is not matched."""
+        rows = self.rows()
+        width = max((len(row["name"]) for row in rows), default=0)
+        lines = [f"  {r['state']:<10}  {r['name']:<{width}}  {r['note']}" for r in rows]
+        return "\n".join([str(self), *lines])
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.matched)} tensors matched, {len(self.missing)} missing, "
+            f"{len(self.unexpected)} unexpected, {len(self.reshaped)} reshaped"
+        )
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, or in a PyTorch checkpoint that holds nothing else.
+
+    Args:
+        path: ``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` (read with
+            ``weights_only=True``; a Lightning checkpoint's ``state_dict`` is taken).
+
+    Raises:
+        UsageError: the file is missing, damaged, or a pickle that would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"there is no weights file {str(path)!r}")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise UsageError(
+                f"{path} is damaged or not a safetensors file ({error}): fetch it again"
+            ) from error
+    content = read_pickle(path)
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise UsageError(f"{path} is not a state dict: save `module.state_dict()` and try again")
+    return dict(state)
+
+
+def read_pickle(path: Path) -> object:
+    """A PyTorch checkpoint, read with ``weights_only=True``.
+
+    Raises:
+        UsageError: it is damaged, or holds objects whose loading would run code.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes torch raise errors of many kinds
+        named = _CODE.search(str(error))
+        with path.open("rb") as file:
+            start = file.read(2)
+        plain = start[:1] == pickle.PROTO and start[1:] > b"\2"  # torch writes protocol 2
+        if isinstance(error, pickle.UnpicklingError) and (named or plain):
+            asked = named[1] if named else "Python objects"
+            raise UsageError(
+                f"{path} is a pickle that runs code when it is loaded (it asks for {asked}), so "
+                "it was not loaded. If you trust its source, convert it once: torch.load(FILE, "
+                "weights_only=False), then safetensors.torch.save_file(STATE_DICT, "
+                "'model.safetensors')"
+            ) from error
+        raise UsageError(f"{path} is damaged or not a PyTorch file: fetch it again") from error
+
+
+def match(module: nn.Module, tensors: Mapping[str, Tensor]) -> Match:
+    """Compare names and shapes; nothing is changed.
+
+    Where the file's names lack a first part that the module's have (``network.`` before timm's
+    names) or carry another (``module.``, ``model.``), the change under which most names match
+    is taken.
+    """
+    own = module.state_dict()
+    names = max(_renamings(own, tensors), key=lambda new: sum(name in own for name in new.values()))
+    named = {new: tensors[name] for name, new in names.items()}
+    matched = tuple(n for n, t in named.items() if n in own and own[n].shape == t.shape)
+    reshaped = {
+        name: (tuple(tensor.shape), tuple(own[name].shape))
+        for name, tensor in named.items()
+        if name in own and own[name].shape != tensor.shape
+    }
+    return Match(
+        matched=matched,
+        missing=tuple(name for name in own if name not in named),
+        unexpected=tuple(name for name, new in names.items() if new not in own),
+        reshaped=reshaped,
+        names=names,
+    )
+
+
+def load_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], head: Sequence[str] = (), source: str = ""
+) -> Match:
+    """Copy what matches into ``module``; only the head may differ.
+
+    Args:
+        module: Receives the tensors.
+        tensors: By name, as from ``read_tensors``.
+        head: Submodules whose tensors may be missing, unexpected or of another shape.
+        source: Where the tensors come from, for messages.
+
+    Returns:
+        What matched and what did not.
+
+    Raises:
+        UsageError: nothing matched, or something outside the head did not; the module is as
+            before.
+    """
+    found = match(module, tensors)
+    where = f"the weights of {source}" if source else "these weights"
+    kind = type(module).__name__
+    if not found.matched:
+        raise UsageError(
+            f"none of {where} fits {kind}: {found}. They belong to another architecture, or were "
+            "saved under other names"
+        )
+    wrong = [name for name in found.differing() if not in_head(name, head)]
+    if wrong:
+        notes = {row["name"]: f"{row['state']}, {row['note']}" for row in found.rows()}
+        listed = "; ".join(
+            f"{name} ({notes.get(name, 'unexpected, not in the model')})" for name in wrong[:5]
+        )
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise UsageError(
+            f"{where} do not fit {kind}: {found}; outside the head {', '.join(head) or '(none)'} "
+            f"these differ: {listed}{more}"
+        )
+    matched = set(found.matched)
+    fitting = {new: tensors[name] for name, new in found.names.items() if new in matched}
+    module.load_state_dict(fitting, strict=False)
+    return found
+
+
+def in_head(name: str, head: Iterable[str]) -> bool:
+    """Whether a parameter, buffer or module lies in one of the submodules that ``head`` names."""
+    return any(name == part or name.startswith(f"{part}.") for part in head)
+
+
+def _renamings(own: Iterable[str], names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Names as they are first, then with any first part put in place of any other or of none."""
+    for old in _first_parts(names):
+        for new in _first_parts(own):
+            found = {n: new + n.removeprefix(old) if n.startswith(old) else n for n in names}
+            if len(set(found.values())) == len(found):
+                yield found
+
+
+def _first_parts(names: Iterable[str]) -> list[str]:
+    return ["", *dict.fromkeys(f"{name.partition('.')[0]}." for name in names if "." in name)]

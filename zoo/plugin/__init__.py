@@ -1,0 +1,91 @@
+"""The public door: all that a plugin imports.
+
+    from zoo.plugin import Dataset, Model, hookimpl          # in plugin.py: loads no torch
+    from zoo.plugin import ResumableLoader, UsageError, plots  # in models and datasets
+
+The names of ``__all__`` are the plugin API; docs/plugin-api.md says what keeps and what raises
+its number. Those that need torch are loaded on first use. Everything else of the core is its own
+and may change at any time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
+from zoo.plugin.arguments import above, at_least, one_of, within
+from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
+from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
+from zoo.plugin.protocols import Facts, Player, Predictor, ZooDataModule, ZooModule
+from zoo.plugin.renaming import rename_keys
+
+if TYPE_CHECKING:
+    from zoo import plots as plots
+    from zoo.io.atomic import write_atomically as write_atomically
+    from zoo.io.rank_zero import is_rank_zero as is_rank_zero
+    from zoo.io.rank_zero import rank_zero_print as rank_zero_print
+    from zoo.io.weights import in_head as in_head
+    from zoo.io.weights import load_weights as load_weights
+    from zoo.io.weights import read_tensors as read_tensors
+    from zoo.plugin import optim as optim
+    from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
+    from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.loaders import EpochSampler as EpochSampler
+    from zoo.plugin.loaders import ResumableLoader as ResumableLoader
+    from zoo.plugin.parts import has_part as has_part
+
+_HOMES = {
+    "EpochSampler": "zoo.plugin.loaders",
+    "ResumableLoader": "zoo.plugin.loaders",
+    "attached_trainer": "zoo.plugin._lightning_internals",
+    "has_part": "zoo.plugin.parts",
+    "in_head": "zoo.io.weights",
+    "is_rank_zero": "zoo.io.rank_zero",
+    "load_weights": "zoo.io.weights",
+    "rank_zero_print": "zoo.io.rank_zero",
+    "read_tensors": "zoo.io.weights",
+    "training_batches": "zoo.plugin._lightning_internals",
+    "write_atomically": "zoo.io.atomic",
+}
+_MODULES = {"optim": "zoo.plugin.optim", "plots": "zoo.plots"}
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "PLUGIN_API",
+    "Checkpoint",
+    "Dataset",
+    "Deprecated",
+    "Entry",
+    "Facts",
+    "MissingDependencyError",
+    "Model",
+    "Player",
+    "Predictor",
+    "Recipes",
+    "UsageError",
+    "ZooDataModule",
+    "ZooError",
+    "ZooModule",
+    "above",
+    "at_least",
+    "hookimpl",
+    "nearest",
+    "one_of",
+    "rename_keys",
+    "within",
+    *_HOMES,
+    *_MODULES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'zoo.plugin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

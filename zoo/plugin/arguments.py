@@ -1,0 +1,59 @@
+"""Checks of constructor arguments: what is wrong, in one sentence, as a ``UsageError``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from zoo.errors import UsageError, nearest
+
+
+def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
+    """Require a value out of a few.
+
+    Args:
+        name: The argument, for the message.
+        value: What was given.
+        choices: What may be given.
+
+    Raises:
+        UsageError: it is none of them; the nearest one is named where there is one.
+    """
+    known = list(choices)
+    if value in known:
+        return
+    near = nearest(str(value), map(str, known), 1)
+    hint = f"; did you mean {near}?" if near else ""
+    listed = ", ".join(map(str, known))
+    raise UsageError(f"{name} has to be one of {listed}, not {value!r}{hint}")
+
+
+def at_least(name: str, value: float, minimum: float) -> None:
+    """Require a number that is not below ``minimum``; NaN is.
+
+    Raises:
+        UsageError: it is below.
+    """
+    if not value >= minimum:
+        raise UsageError(f"{name} has to be {minimum:g} or more, not {value:g}")
+
+
+def above(name: str, value: float, limit: float) -> None:
+    """Require a number above ``limit``; NaN is not.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not value > limit:
+        raise UsageError(f"{name} has to be above {limit:g}, not {value:g}")
+
+
+def within(name: str, value: float, low: float, high: float, *, below: bool = False) -> None:
+    """Require a number from ``low`` to ``high``, both included; with ``below``, under ``high``.
+
+    Raises:
+        UsageError: it is outside.
+    """
+    if not (low <= value < high if below else low <= value <= high):
+        end = f"{low:g} or more and below {high:g}" if below else f"from {low:g} to {high:g}"
+        raise UsageError(f"{name} has to be {end}, not {value:g}")

@@ -1,0 +1,107 @@
+"""Data loading whose order and randomness depend on seed and epoch alone.
+
+That is what makes a resumed run end with the weights of one that was never cut, and what makes
+several processes see the global batches that one process would see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+
+class EpochSampler(DistributedSampler):
+    """Shuffles by ``(seed, epoch)``, the same way for any number of processes.
+
+    Lightning calls ``set_epoch`` before every epoch and leaves a ``DistributedSampler`` as it
+    is. With ``n`` processes, process ``r`` takes every ``n``-th index of the one order, so the
+    global batches are those of a single process with the ``n``-fold batch size.
+
+    Args:
+        data: What is sampled from; only its length is used.
+        seed: Seed of the order.
+        shuffle: False keeps the order of the data, and then no sample is repeated to make the
+            processes' shares equal, so that metrics of a test count every sample once.
+    """
+
+    def __init__(self, data: Sized, seed: int = 0, shuffle: bool = True) -> None:
+        distributed = dist.is_available() and dist.is_initialized()
+        super().__init__(
+            data,  # type: ignore[arg-type]
+            num_replicas=dist.get_world_size() if distributed else 1,
+            rank=dist.get_rank() if distributed else 0,
+            shuffle=shuffle,
+            seed=seed << 20,  # torch adds the epoch: no two seeds share an order
+        )
+        if not shuffle:
+            self.num_samples = len(range(self.rank, len(data), self.num_replicas))
+            self.total_size = len(data)
+        self.start = 0
+        """Indices of this process to leave out in the next pass, and only in that."""
+
+    def __iter__(self) -> Iterator[Any]:
+        start, self.start = self.start, 0
+        if self.shuffle:
+            indices = list(super().__iter__())
+        else:
+            indices = list(range(self.rank, self.total_size, self.num_replicas))
+        return iter(indices[start:])
+
+
+class ResumableLoader(DataLoader):
+    """A DataLoader that Lightning can resume in the middle of an epoch.
+
+    The order comes from an ``EpochSampler`` and the workers' seeds from ``(seed, epoch)``; the
+    global random state is not drawn from. Its state is the number of batches handed out.
+
+    Args:
+        dataset: A map-style dataset.
+        batch_size: Samples a batch, in each process.
+        seed: Seed of order and workers.
+        shuffle: False keeps the order of the data, as for validation and test.
+        options: Further arguments of ``torch.utils.data.DataLoader``, without those that the
+            sampler decides.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            dataset,
+            batch_size=batch_size,
+            sampler=EpochSampler(dataset, seed, shuffle),  # type: ignore[arg-type]
+            generator=torch.Generator(),
+            **options,
+        )
+        self._seed = seed
+        self._batches = 0
+
+    # A generator function: nothing is drawn before the first batch is asked for, and by then
+    # Lightning has told the sampler its epoch.
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        assert isinstance(self.sampler, EpochSampler)
+        assert self.generator is not None
+        self._batches = self.sampler.start // (self.batch_size or 1)
+        self.generator.manual_seed((self._seed << 32) + self.sampler.epoch)
+        for batch in super().__iter__():
+            self._batches += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Position in the epoch, in batches of this process."""
+        return {"batches": self._batches}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin where the state was taken; an ended epoch is not repeated."""
+        assert isinstance(self.sampler, EpochSampler)
+        done = state["batches"]
+        self.sampler.start = 0 if done >= len(self) else done * (self.batch_size or 1)

@@ -1,0 +1,137 @@
+"""Optimizers and learning rate schedules by name, as most models of the zoo want them.
+
+A plugin with an optimizer or a schedule of its own adds it beside these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.errors import UsageError
+from zoo.io.weights import in_head
+
+OPTIMIZERS = ("adamw", "sgd", "nesterov")
+SCHEDULES = ("constant", "onecycle", "cosine")
+
+Factor = Callable[[int], float]
+"""From the number of an optimizer step to the factor on the learning rate."""
+
+
+def parameter_groups(
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    lr: float,
+    weight_decay: float,
+    head: Sequence[str] = (),
+    lr_backbone: float | None = None,
+) -> list[dict[str, Any]]:
+    """Groups for an optimizer: weight decay for weights alone, not for biases and norms.
+
+    Args:
+        parameters: What to train, with names, as ``module.named_parameters()`` gives it.
+        lr: Learning rate.
+        weight_decay: Of the weights.
+        head: Submodules that take ``lr`` where the rest takes another.
+        lr_backbone: Learning rate of everything outside ``head``; ``lr`` if None.
+
+    Returns:
+        Dicts of ``params``, ``lr`` and ``weight_decay``. Frozen parameters are among them: they
+        have no gradient and are passed over until they are unfrozen.
+    """
+    kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for path, parameter in parameters:
+        inside = lr_backbone is None or in_head(path, head)
+        rate = lr if inside or lr_backbone is None else lr_backbone
+        decay = weight_decay if _decays(path, parameter) else 0.0
+        kinds.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": chosen, "lr": rate, "weight_decay": decay}
+        for (rate, decay), chosen in kinds.items()
+    ]
+
+
+def _decays(path: str, parameter: nn.Parameter) -> bool:
+    name = path.rsplit(".", 1)[-1]
+    return parameter.ndim > 1 and not name.startswith("bias") and not name.endswith("bias")
+
+
+def optimizer(
+    name: str,
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    lr: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    head: Sequence[str] = (),
+    lr_backbone: float | None = None,
+    fused: bool = True,
+) -> torch.optim.Optimizer:
+    """Build an optimizer over ``parameter_groups``.
+
+    Args:
+        name: ``adamw``, ``sgd`` or ``nesterov``.
+        parameters: See ``parameter_groups``.
+        lr: Learning rate.
+        momentum: Momentum of ``sgd`` and ``nesterov``.
+        weight_decay: Decoupled for ``adamw``, L2 for the others.
+        head: See ``parameter_groups``.
+        lr_backbone: See ``parameter_groups``.
+        fused: One kernel for all parameters where torch has it: small nets are bound by such
+            overhead. Lightning clips no gradients for a fused optimizer under mixed precision.
+
+    Raises:
+        UsageError: there is no such optimizer.
+    """
+    if name not in OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
+    groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
+    fused = fused and all(
+        parameter.device.type in ("cpu", "cuda")
+        for group in groups
+        for parameter in group["params"]
+    )
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=lr, fused=fused)
+    nesterov = name == "nesterov" and momentum > 0
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=fused)
+
+
+def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
+    """The factor on the learning rate at every optimizer step.
+
+    Args:
+        name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
+            steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0.
+        total_steps: Optimizer steps of the whole training, as
+            ``trainer.estimated_stepping_batches`` gives them.
+        warmup: Part of the steps in which ``onecycle`` goes up.
+
+    Raises:
+        UsageError: there is no such schedule, or it needs an end and the training has none.
+    """
+    if name not in SCHEDULES:
+        raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
+    if name == "constant":
+        return lambda step: 1.0
+    if not math.isfinite(total_steps):
+        raise UsageError(
+            f"schedule {name!r} has to know when training ends; set trainer.max_epochs or "
+            "trainer.max_steps, or take a schedule without an end, such as 'constant'"
+        )
+    if name == "cosine":
+        return lambda step: _half_cosine(step / max(total_steps, 1))
+    rise = max(warmup * total_steps, 1.0)
+
+    def onecycle(step: int) -> float:
+        if step < rise:
+            return 0.04 + 0.96 * step / rise
+        return max(_half_cosine((step - rise) / max(total_steps - rise, 1.0)), 1e-4)
+
+    return onecycle
+
+
+def _half_cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))

@@ -1,0 +1,20 @@
+"""The parts of a dataset: training, validation, test."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lightning.pytorch import LightningDataModule
+
+Part = Literal["train", "val", "test"]
+
+
+def has_part(data: Any, part: Part) -> bool:
+    """Whether the datamodule has a loader of that part; an empty list, as Lightning allows it,
+    is none. The part is set up."""
+    name = f"{part}_dataloader"
+    if getattr(type(data), name, None) is getattr(LightningDataModule, name):
+        return False
+    data.setup("test" if part == "test" else "fit")
+    loaders = getattr(data, name)()
+    return not isinstance(loaders, list) or bool(loaders)

@@ -1,0 +1,1 @@
+"""One YAML file is one experiment, checked against signatures."""

@@ -1,0 +1,134 @@
+"""A recipe whose names are resolved and whose keys and values are checked against signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from zoo.errors import UsageError, format_problems
+from zoo.io.data_folder import data_folder
+from zoo.plugin.entries import Dataset
+from zoo.recipes.recipe import Recipe
+from zoo.recipes.signatures import argument_names, build, defaults, describe, read_arguments
+from zoo.registry.registry import ResolvedModel, registry
+
+RESERVED_TRAINER_ARGUMENTS = frozenset(
+    {"default_root_dir", "enable_checkpointing", "barebones", "fast_dev_run"}
+)
+"""Trainer arguments that would contradict the run folder."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe whose names are resolved and whose keys and values are checked.
+
+    Attributes:
+        recipe: The resolved recipe; running it repeats the experiment.
+        model: The model's entry and what its name stands for.
+        dataset: The dataset's entry.
+        facts: What the data know of themselves; empty before they were asked.
+    """
+
+    recipe: Recipe
+    model: ResolvedModel
+    dataset: Dataset
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def build_data(self) -> Any:
+        """The LightningDataModule."""
+        return registry().load(self.dataset)(**self.recipe.data)
+
+    def build_model(self) -> Any:
+        """The LightningModule, with the facts of the data where the recipe says nothing.
+
+        Raises:
+            UsageError: a required argument is neither in the recipe nor among the facts.
+        """
+        return build_model(self.model, self.recipe.model, self.facts)
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Experiment:
+        """The same experiment on data of these facts: the model's defaults are written out, so
+        that the recipe is the whole of it; what the facts decide stays with them."""
+        rest = defaults(registry().load(self.model.entry), self.model.arguments)
+        rest = {key: value for key, value in rest.items() if key not in facts}
+        recipe = replace(self.recipe, model={**rest, **self.recipe.model})
+        return replace(self, recipe=recipe, facts=dict(facts))
+
+
+def resolve(recipe: Recipe) -> Experiment:
+    """Resolve the two names, then check every key and value against the classes they name.
+
+    The defaults of the dataset are written out; those of the model only once the facts of the
+    data are known (``Experiment.with_facts``), which come before them.
+
+    Raises:
+        UsageError: every wrong key with its nearest right one, and every wrong value, at once.
+    """
+    found = registry().model(recipe.model_name)
+    dataset = registry().dataset(recipe.data_name)
+    model_class = registry().load(found.entry)
+    data_class = registry().load(dataset)
+    from lightning.pytorch import Trainer
+
+    model, problems = read_arguments(model_class, "model", recipe.model, found.arguments)
+    data, faults = read_arguments(data_class, "data", recipe.data)
+    problems += faults
+    trainer, faults = read_arguments(Trainer, "trainer", recipe.trainer, RESERVED_TRAINER_ARGUMENTS)
+    problems += faults
+    if problems:
+        raise UsageError(format_problems(f"the recipe {recipe.path or recipe.name}", problems))
+    data = {**defaults(data_class), **data}
+    arguments = argument_names(data_class)
+    if "seed" in arguments and "seed" not in recipe.data:
+        data["seed"] = recipe.seed
+    if "root" in arguments and "root" not in recipe.data:
+        data["root"] = str(data_folder(dataset.name))
+    model = {key: value for key, value in model.items() if value is not None}
+    return Experiment(replace(recipe, model=model, data=data, trainer=trainer), found, dataset)
+
+
+def with_current_names(recipe: Recipe) -> Recipe:
+    """A recipe that an earlier version saved, with the names that its classes use now."""
+    model = registry().model(recipe.model_name).entry
+    data = registry().dataset(recipe.data_name)
+    return replace(
+        recipe,
+        model=current_arguments(registry().load(model), recipe.model),
+        data=current_arguments(registry().load(data), recipe.data),
+    )
+
+
+def current_arguments(cls: type, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments out of a bundle or a run folder, as the class names them now.
+
+    A class whose arguments were renamed has the class method ``upgrade_arguments(arguments)``,
+    which is given those that an earlier version of it saved and returns today's.
+    """
+    upgrade: Any = getattr(cls, "upgrade_arguments", None)
+    return dict(upgrade(dict(saved)) if upgrade else saved)
+
+
+def build_model(
+    found: ResolvedModel, arguments: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Any:
+    """Build a registered model; arguments not given are taken from the facts where they have
+    that name.
+
+    Raises:
+        UsageError: an argument is unknown, missing, or has a value of the wrong type.
+    """
+    model_class = registry().load(found.entry)
+    names = argument_names(model_class, found.arguments)
+    known = {key: value for key, value in facts.items() if key in names}
+    return build(model_class, {**known, **arguments}, f"model {found.name!r}", found.arguments)
+
+
+def describe_arguments(recipe: Recipe) -> str:
+    """Help for exactly the arguments of the recipe's model and dataset, from their docstrings."""
+    found = registry().model(recipe.model_name)
+    classes = {
+        "model": (registry().load(found.entry), tuple(found.arguments)),
+        "data": (registry().load(registry().dataset(recipe.data_name)), ()),
+    }
+    return describe(classes, f"zoo train {recipe.name} [--KEY VALUE ...]")

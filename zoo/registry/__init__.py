@@ -1,0 +1,1 @@
+"""Find, check and isolate plugins; from a name to its entry."""

@@ -1,0 +1,1 @@
+"""The run folder that a training leaves behind."""

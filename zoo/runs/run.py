@@ -1,0 +1,193 @@
+"""The run folder: what a training leaves behind, and how to find it again."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from zoo.errors import UsageError
+from zoo.io.atomic import leftovers, write_atomically
+from zoo.io.plain_json import metrics_from_json, to_json
+from zoo.recipes.format_1 import upgrade_recipe
+from zoo.recipes.recipe import Recipe, make_recipe, read_yaml
+from zoo.runs.environment import environment
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe; ``zoo train`` on it repeats the run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """Metrics over time, a row for every logged step or epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The Lightning checkpoint that ``--resume`` continues from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of PNG files."""
+        return self.path / "plots"
+
+    @property
+    def bundle(self) -> Path:
+        """The trained model to keep."""
+        return self.path / "bundle"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training and testing came to their end."""
+        return "finished" in self.environment
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What is known of where and how it ran; empty before it was written."""
+        return _read_json(self.path / "environment.json")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final metrics, flat; empty before there are any."""
+        return metrics_from_json(_read_json(self.path / "metrics.json"))
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe under the name it was trained by."""
+        name = self.environment.get("recipe", self.recipe_file.stem)
+        content = upgrade_recipe(read_yaml(self.recipe_file))
+        return make_recipe(content, name, self.recipe_file)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write ``name`` in the folder; what was there before survives a failure."""
+        text = to_json(content, sort_keys=name == "metrics.json")
+        write_atomically(self.path / name, (text + "\n").encode())
+
+    def note(self, **values: Any) -> None:
+        """Add to ``environment.json``."""
+        self.write_json("environment.json", {**self.environment, **values})
+
+
+@contextlib.contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Keep other processes from training in the same folder; the lock ends with the process.
+
+    Args:
+        run: A run whose folder exists.
+
+    Raises:
+        UsageError: another process is training there.
+    """
+    lock = FileLock(run.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(
+            f"another process is training in {run.path}; wait for it, stop it, or start a run of "
+            "its own without --resume"
+        ) from error
+    except (NotImplementedError, OSError) as error:  # some network file systems
+        warnings.warn(
+            f"{run.path} cannot be locked ({error}): let no second process train in it",
+            stacklevel=3,
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def plan_run(recipe: Recipe, out: str | Path | None) -> Run:
+    """Where a run will lie: ``out``, or ``runs/<recipe>/<time>`` if None. Nothing is made yet."""
+    return Run(Path(out) if out is not None else timed_folder(RUNS / recipe.name))
+
+
+def create_run(run: Run, recipe: Recipe) -> None:
+    """Make the folder of a planned run and write down recipe and environment.
+
+    Args:
+        run: Where.
+        recipe: The resolved recipe.
+
+    Raises:
+        UsageError: the folder exists and is not empty, or cannot be made.
+    """
+    require_empty(run.path)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the run folder {run.path} cannot be made: {error.strerror}") from error
+    # The recipe last: a folder is a run once it is there.
+    run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
+    write_atomically(run.recipe_file, recipe.to_yaml().encode())
+
+
+def require_empty(path: str | Path) -> None:
+    """Refuse a folder that has more in it than what a start that was killed left.
+
+    Raises:
+        UsageError: ``path`` is a file, or a folder that is not empty.
+    """
+    path = Path(path)
+    started = {path / "environment.json", *leftovers(path)}
+    if path.exists() and (not path.is_dir() or set(path.iterdir()) - started):
+        raise UsageError(
+            f"{path} exists and is not empty: choose another --out, or continue an unfinished "
+            f"run with --resume {path}"
+        )
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        UsageError: the folder is not a run folder.
+    """
+    run = Run(Path(path))
+    if not run.recipe_file.is_file():
+        raise UsageError(f"{path} is not a run folder: it has no recipe.yaml")
+    return run
+
+
+def newest_unfinished(recipe_name: str, runs: Path = RUNS) -> Run | None:
+    """The newest run of that recipe under ``runs`` that did not come to its end."""
+    folder = runs / recipe_name
+    candidates = [Run(path.parent) for path in folder.glob("*/recipe.yaml")]
+    unfinished = [run for run in candidates if not run.finished]
+    return max(unfinished, key=lambda run: run.path.name, default=None)
+
+
+def timed_folder(parent: Path) -> Path:
+    """A folder in ``parent``, not yet there, named after the time."""
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    path, count = parent / stamp, 1
+    while path.exists():
+        count += 1
+        path = parent / f"{stamp}_{count}"
+    return path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}

@@ -1,0 +1,188 @@
+"""Of models and datasets: their class and its constructor arguments."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from zoo.errors import nearest
+from zoo.recipes.signatures import argument_names
+from zoo.registry.registry import registry
+from zoo.testing.check import CHECKS, check
+from zoo.testing.results import CheckFailed
+from zoo.testing.subjects import ClassSubject, DatasetSubject
+
+_PLAIN = (bool, int, float, str, type(None))
+_LOADER_ARGUMENTS = ("batch_size", "num_workers", "seed", "split")
+
+
+@check(
+    "class-exists",
+    "model",
+    "dataset",
+    why="an entry whose class does not import is found out by a user, in the middle of work",
+    remedy="correct class_path= in plugin.py, and declare what the module imports as dependencies",
+)
+def class_exists(subject: ClassSubject) -> None:
+    """The class imports and is a LightningModule or a LightningDataModule."""
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+    cls = registry().load(subject.entry)
+    wanted = LightningDataModule if isinstance(subject, DatasetSubject) else LightningModule
+    if not inspect.isclass(cls) or not issubclass(cls, wanted):
+        raise CheckFailed(f"{subject.entry.class_path} is no {wanted.__name__}")
+
+
+@check(
+    "arguments-typed",
+    "model",
+    "dataset",
+    why="types are what `zoo train` checks a recipe and reads a command line by",
+    remedy="annotate every argument of __init__, such as `lr: float = 0.01`",
+)
+def arguments_typed(subject: ClassSubject) -> None:
+    """Every constructor argument has a type that can be read at run time."""
+    untyped = [
+        n for n, p in parameters(subject.cls).items() if p.kind in (inspect.Parameter.empty, Any)
+    ]
+    if untyped:
+        raise CheckFailed(f"no type says what {', '.join(untyped)} may be")
+
+
+@check(
+    "arguments-primitive",
+    "model",
+    "dataset",
+    why="arguments are kept as YAML and JSON, and they alone rebuild the object",
+    remedy="take bool, int, float, str, None, Literal, or lists and dicts of them, and make the "
+    "object inside __init__",
+)
+def arguments_primitive(subject: ClassSubject) -> None:
+    """Every constructor argument is a primitive, or a list or dict of them."""
+    for name, parameter in parameters(subject.cls).items():
+        if parameter.kind is not inspect.Parameter.empty and not _is_plain(parameter.kind):
+            raise CheckFailed(f"{name} is of type {inspect.formatannotation(parameter.kind)}")
+        if parameter.default is not inspect.Parameter.empty:
+            try:
+                json.dumps(parameter.default)
+            except (TypeError, ValueError):
+                raise CheckFailed(f"the default of {name} is {parameter.default!r}") from None
+
+
+@check(
+    "arguments-documented",
+    "model",
+    "dataset",
+    why="the docstring is the help that `zoo train RECIPE --help` shows",
+    remedy="add an `Args:` section to the class's docstring with a line for each argument",
+)
+def arguments_documented(subject: ClassSubject) -> None:
+    """The docstrings of the class and of those it hands arguments on to name every argument."""
+    from docstring_parser import parse
+
+    documented = {
+        entry.arg_name
+        for cls in subject.cls.__mro__[:-1]
+        if not cls.__module__.startswith(("torch.", "lightning."))
+        for text in (vars(cls).get("__doc__"), getattr(vars(cls).get("__init__"), "__doc__", None))
+        for entry in parse(text or "").params
+        if (entry.description or "").strip()
+    }
+    missing = [name for name in parameters(subject.cls) if name not in documented]
+    if missing:
+        raise CheckFailed(
+            f"the docstring of {subject.cls.__name__} leaves out {', '.join(missing)}"
+        )
+
+
+@check(
+    "loader-arguments",
+    "dataset",
+    why="a recipe and the command line set them by these names for every dataset",
+    remedy="add them to __init__ (split: str = 'standard', 'all' makes everything test data) and "
+    "root: str where files are read",
+)
+def loader_arguments(subject: DatasetSubject) -> None:
+    """The dataset takes batch_size, num_workers, seed, split, and root unless embedded."""
+    names = argument_names(subject.cls)
+    wanted = [*_LOADER_ARGUMENTS, *([] if subject.entry.embedded else ["root"])]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise CheckFailed(f"{subject.cls.__name__} does not take {', '.join(missing)}")
+
+
+@check(
+    "declarations",
+    "model",
+    "dataset",
+    why="a misspelt exemption exempts nothing, and one without a reason hides a fault",
+    remedy="conformance_exempt = {check: reason}, conformance_arguments = {argument: value} and "
+    "not_exportable = reason are class attributes",
+)
+def declarations(subject: ClassSubject) -> None:
+    """What the class declares to the kit names checks and arguments that exist."""
+    exempt = getattr(subject.cls, "conformance_exempt", {})
+    arguments = getattr(subject.cls, "conformance_arguments", {})
+    for name, value in (("conformance_exempt", exempt), ("conformance_arguments", arguments)):
+        if not isinstance(value, Mapping):
+            raise CheckFailed(f"{name} is {value!r}, no dict")
+    for name, reason in exempt.items():
+        if name not in CHECKS:
+            near = nearest(str(name), CHECKS, 1)
+            raise CheckFailed(
+                f"there is no check {name!r}" + (f"; did you mean {near}?" if near else "")
+            )
+        _require_reason(f"conformance_exempt[{name!r}]", reason)
+    for name in arguments:
+        if name not in argument_names(subject.cls):
+            raise CheckFailed(f"conformance_arguments: {name!r} is no argument")
+    _require_reason("not_exportable", getattr(subject.cls, "not_exportable", "exportable"))
+
+
+class _Parameter:
+    """A constructor argument: its type and its default."""
+
+    def __init__(self, kind: Any, default: Any) -> None:
+        self.kind = kind
+        self.default = default
+
+
+def parameters(cls: type) -> dict[str, _Parameter]:
+    """The constructor's arguments, those handed on through ``**kwargs`` included."""
+    found: dict[str, _Parameter] = {}
+    for owner in cls.__mro__[:-1]:
+        init = vars(owner).get("__init__")
+        if init is None:
+            continue
+        try:
+            hints = get_type_hints(init)
+        except NameError as error:
+            raise CheckFailed(
+                f"a type of {owner.__name__}.__init__ cannot be read at run time: {error}"
+            ) from error
+        own = list(inspect.signature(init).parameters.values())[1:]
+        for each in own:
+            if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+                kind = hints.get(each.name, inspect.Parameter.empty)
+                found.setdefault(each.name, _Parameter(kind, each.default))
+        if not any(each.kind is each.VAR_KEYWORD for each in own):
+            break
+    accepted = argument_names(cls)
+    return {name: parameter for name, parameter in found.items() if name in accepted}
+
+
+def _is_plain(kind: Any) -> bool:
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind in (*_PLAIN, list, dict, Any) or origin is Literal:
+        return True
+    if origin in (Union, types.UnionType, list):
+        return all(_is_plain(each) for each in inner)
+    return origin is dict and inner[0] is str and _is_plain(inner[1])
+
+
+def _require_reason(what: str, reason: Any) -> None:
+    if not isinstance(reason, str) or not reason.strip():
+        raise CheckFailed(f"{what} is {reason!r}, not a reason")

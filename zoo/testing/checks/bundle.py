@@ -1,0 +1,121 @@
+"""Of a model that is kept, adapted and carried elsewhere."""
+
+from __future__ import annotations
+
+import torch
+
+from zoo.bundles.bundle import read_bundle, write_bundle
+from zoo.bundles.hub import locate
+from zoo.bundles.load import load
+from zoo.inference.export import export
+from zoo.io.weights import in_head, load_weights
+from zoo.recipes.experiment import build_model
+from zoo.recipes.signatures import argument_names
+from zoo.runs.run import Run, create_run
+from zoo.testing.check import check
+from zoo.testing.checks.model import outputs, tensors
+from zoo.testing.checks.training import different
+from zoo.testing.results import CheckFailed, Exempt, Skip
+from zoo.testing.subjects import CheckpointSubject, ModelSubject
+from zoo.training.finetune import TASK
+
+
+@check(
+    "bundle",
+    "model",
+    why="a bundle is what users keep, share and predict with",
+    remedy="keep all that forward needs in constructor arguments, parameters and buffers",
+)
+def bundle(subject: ModelSubject) -> None:
+    """A saved and loaded model gives the same outputs, to the last digit."""
+    model, path = _bundle(subject)
+    again = load(path)
+    for before, after in zip(tensors(outputs(model)), tensors(outputs(again)), strict=True):
+        if not torch.equal(before.nan_to_num(), after.nan_to_num()):
+            gap = (before - after).abs().max() if before.shape == after.shape else "another shape"
+            raise CheckFailed(f"the loaded model gives other outputs (difference: {gap})")
+
+
+@check(
+    "new-head",
+    "model",
+    why="fine-tuning on other classes is what most users come for",
+    remedy="size by num_classes what `head` names and nothing else, and take num_classes and "
+    "label_names from the facts of the data",
+)
+def new_head(subject: ModelSubject) -> None:
+    """With one class more everything but the head loads, and the head is of another shape."""
+    names = argument_names(subject.cls)
+    if "num_classes" not in names:
+        raise Skip("it takes no num_classes")
+    model = subject.build()
+    setting = subject.setting
+    task = getattr(subject.cls, "task_arguments", TASK)
+    kept = {
+        name: value
+        for name, value in dict(model.hparams).items()
+        if name in names and name not in task and name not in setting.found.arguments
+    }
+    classes = int(model.hparams.get("num_classes") or setting.facts["num_classes"]) + 1
+    facts = {
+        **setting.facts,
+        "num_classes": classes,
+        "label_names": [f"class {index}" for index in range(classes)],
+    }
+    other = build_model(setting.found, kept, facts)
+    match = load_weights(other, model.state_dict(), model.head, "the model with one class less")
+    if match.exact:
+        raise CheckFailed(f"with {classes} classes no tensor has another shape, the head neither")
+    body = {n: t for n, t in other.state_dict().items() if not in_head(n, other.head)}
+    old = {n: t for n, t in model.state_dict().items() if n in body}
+    if changed := different(old, body):
+        raise CheckFailed(f"outside the head {', '.join(changed[:4])} did not come along")
+    outputs(other.eval())
+
+
+@check(
+    "exports",
+    "model",
+    why="a model that leaves the zoo has to compute there what it computes here",
+    remedy="keep forward free of what torch.export cannot follow, or declare not_exportable = "
+    "'reason' on the class",
+)
+def exports(subject: ModelSubject) -> str:
+    """torch.export's file gives the model's outputs on real inputs."""
+    reason = getattr(subject.cls, "not_exportable", "")
+    if reason:
+        raise Exempt(reason)
+    _, path = _bundle(subject)
+    done = export(path, "torch-export", subject.folder("export") / "model.pt2")
+    return f"difference {done.difference:.1e} on {done.inputs}"
+
+
+@check(
+    "bundle-loads",
+    "checkpoint",
+    why="a checkpoint that does not load is worse than none",
+    remedy="train it again with this version of the plugin, and ship the new bundle folder",
+)
+def bundle_loads(subject: CheckpointSubject) -> None:
+    """A bundle inside the package is whole, and its model gives finite outputs."""
+    if "://" in subject.entry.location:
+        raise Skip(f"it lies at {subject.entry.location}; the kit downloads nothing")
+    folder = locate(subject.name)
+    read_bundle(folder)
+    for output in tensors(outputs(load(folder))):
+        if not output.isfinite().all():
+            raise CheckFailed("forward(example_input) is not finite")
+
+
+def _bundle(subject: ModelSubject):  # type: ignore[no-untyped-def]
+    """A model in evaluation mode, trained a little where it trains, and its bundle."""
+    try:
+        model = subject.trained.model
+    except Skip:
+        model = subject.build()
+    model.eval()
+    setting = subject.setting
+    run = Run(subject.folder("bundle") / "run")
+    create_run(run, setting.experiment.recipe)
+    write_bundle(run.bundle, model, setting.experiment, setting.facts, {}, run, {})
+    return model, run.bundle

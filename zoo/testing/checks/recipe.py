@@ -1,0 +1,91 @@
+"""Of a recipe: it states its source, its keys check out, and it trains."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from zoo.recipes.experiment import resolve as check_recipe
+from zoo.testing.check import check
+from zoo.testing.results import CheckFailed
+from zoo.testing.subjects import BATCH_SIZE, RecipeSubject
+from zoo.training.train import train
+
+_STATED = ("summary", "paper", "source")
+_QUICK: dict[str, Any] = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "max_epochs": 1,
+    "limit_train_batches": 1,
+    "limit_val_batches": 1,
+    "limit_test_batches": 1,
+    "num_sanity_val_steps": 0,
+    "enable_progress_bar": False,
+    "logger": False,
+}
+_NEUTRAL: dict[str, Any] = {"strategy": "auto", "precision": "32-true", "val_check_interval": 1.0}
+"""Settings that one step on a CPU may not allow, replaced where a recipe has them."""
+
+
+@check(
+    "recipe-keys",
+    "recipe",
+    why="a recipe with a wrong key is found out by the user who runs it",
+    remedy="correct what is named; `zoo train RECIPE --help` lists the arguments",
+)
+def recipe_keys(subject: RecipeSubject) -> None:
+    """It parses, and every key and value fits the classes it names."""
+    experiment = check_recipe(subject.read())
+    trainer = experiment.recipe.trainer
+    if not trainer.get("max_epochs") and not trainer.get("max_steps") and "max_time" not in trainer:
+        raise CheckFailed("'trainer' says neither max_epochs nor max_steps: it would end by chance")
+
+
+@check(
+    "recipe-sourced",
+    "recipe",
+    why="a target without a source is a rumour, and without a target nobody can tell success",
+    remedy="fill `about`: summary, paper, source (where the target comes from) and target: "
+    "{metric: test/..., value: NUMBER}; value: null where the data are a user's own",
+)
+def recipe_sourced(subject: RecipeSubject) -> None:
+    """``about`` has a summary, a paper, a target to reach and its source."""
+    about = subject.recipe.about
+    missing = [name for name in _STATED if not str(about.get(name) or "").strip()]
+    if missing:
+        raise CheckFailed(f"about lacks {', '.join(missing)}")
+    target = about.get("target")
+    if not isinstance(target, dict) or not {"metric", "value"} <= target.keys():
+        raise CheckFailed("about.target is missing, or is not {metric: ..., value: ...}")
+    if not str(target["metric"]).startswith("test/"):
+        raise CheckFailed(
+            f"about.target.metric is {target['metric']!r}, which is not a metric of the test"
+        )
+    value = target["value"]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and math.isfinite(value)):
+        raise CheckFailed(f"about.target.value is {value!r}, no number")
+
+
+@check(
+    "recipe-trains",
+    "recipe",
+    why="a recipe that was not run is a guess",
+    remedy="run `zoo train RECIPE --trainer.max_epochs 1` and see",
+)
+def recipe_trains(subject: RecipeSubject) -> str:
+    """A step of it through ``zoo.train``, with test, metrics and bundle, logs the metric of its target."""
+    recipe = subject.recipe
+    if "root" not in recipe.data:
+        subject.data.require()
+    changes = {f"trainer.{key}": value for key, value in _QUICK.items()}
+    changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
+    if recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
+        changes["data.batch_size"] = BATCH_SIZE
+    run = train(recipe, changes, out=subject.folder("run"))
+    metric = recipe.about.get("target", {}).get("metric")
+    if metric and metric not in run.metrics:
+        raise CheckFailed(
+            f"it logs no {metric}, the metric of its target, but {', '.join(run.metrics)}"
+        )
+    return f"one step on {recipe.data_name}"

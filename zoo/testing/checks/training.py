@@ -1,0 +1,232 @@
+"""Of a model in training: gradients, learning, logging, repeating, resuming."""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+import threading
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from zoo.testing.check import check
+from zoo.testing.checks.model import tensors
+from zoo.testing.fitting import CountBatches, run_trainer
+from zoo.testing.results import CheckFailed, Skip
+from zoo.testing.subjects import ModelSubject
+from zoo.training.csv_logger import metrics_of
+
+STEPS = 150
+FALL = 0.3
+_METRIC = re.compile(r"(train|val|test)/\S.*")
+_FRACTIONS = ("accuracy", "error", "dice")
+
+
+@check(
+    "gradients",
+    "model",
+    why="a parameter that no gradient reaches is never trained, and DDP waits for it for ever",
+    remedy="use the parameter in training_step, take it out, or freeze it: requires_grad = False",
+)
+def gradients(subject: ModelSubject) -> None:
+    """After forward, loss and backward every parameter has a finite gradient or is frozen."""
+    seen = _Gradients()
+    model = subject.build()
+    run_trainer(
+        model, subject.build_data(), subject.folder("gradients"), [seen],
+        max_epochs=1, limit_train_batches=2, limit_val_batches=0,
+    )  # fmt: skip
+    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
+    if lost := sorted(wanted - seen.reached):
+        raise CheckFailed(f"no gradient reaches {_some(lost)}")
+    if seen.bad:
+        raise CheckFailed(f"the gradient of {_some(sorted(seen.bad))} is not finite")
+
+
+@check(
+    "overfits-one-batch",
+    "model",
+    why="a model that cannot learn one batch by heart has a wrong loss, step or label",
+    remedy="look for labels that do not belong to their inputs, a detached loss, or a learning "
+    "rate that is far off; conformance_arguments may set a larger one",
+)
+def overfits_one_batch(subject: ModelSubject) -> str:
+    """The loss on one batch falls by a third or more within 150 steps."""
+    data = subject.build_data()
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    data.train_dataloader = lambda: DataLoader(_Repeated(batch), batch_size=None)
+    losses = _Losses()
+    run_trainer(
+        subject.build(), data, subject.folder("overfit"), [losses],
+        max_epochs=1, limit_train_batches=STEPS, limit_val_batches=0,
+    )  # fmt: skip
+    if not losses.values:
+        raise Skip("training_step returns no loss and logs no train/loss in its steps")
+    first, last = losses.values[0], losses.recent()
+    if not losses.fallen():
+        steps = len(losses.values)
+        raise CheckFailed(
+            f"the loss on one batch went from {first:.4g} to {last:.4g} in {steps} steps"
+        )
+    return f"{first:.3g} to {last:.3g} in {len(losses.values)} steps"
+
+
+@check(
+    "fits",
+    "model",
+    why="everything trains through the Trainer, and runs are compared by what they log",
+    remedy="log fractions as self.log('train/loss', ...), 'val/...' and 'test/...' in every stage "
+    "that the data have",
+)
+def fits(subject: ModelSubject) -> str:
+    """Epochs and a test run through the Trainer and log finite metrics under stage/name."""
+    fitted = subject.train()
+    for name, value in fitted.metrics.items():
+        if not _METRIC.fullmatch(name):
+            raise CheckFailed(f"it logs {name!r}, which is not of the form train/loss")
+        if not math.isfinite(value):
+            raise CheckFailed(f"it logs {name} = {value}")
+        if name.rpartition("/")[2] in _FRACTIONS and not 0 <= value <= 1:
+            raise CheckFailed(f"it logs {name} = {value:.4g}, which is no fraction")
+    for part in fitted.parts:
+        if not any(name.startswith(f"{part}/") for name in fitted.metrics):
+            raise CheckFailed(f"it logs nothing under {part}/")
+    return ", ".join(sorted(fitted.metrics))
+
+
+@check(
+    "same-seed",
+    "model",
+    why="a result that its seed does not repeat cannot be checked by anybody",
+    remedy="draw from torch's, numpy's or Python's global generators, or from one seeded by the "
+    "dataset's seed; choose nothing by timing",
+)
+def same_seed(subject: ModelSubject) -> None:
+    """Two trainings from one seed end with the same weights and metrics."""
+    first, again = subject.trained, subject.train()
+    if other := different(first.model.state_dict(), again.model.state_dict()):
+        raise CheckFailed(f"the second training ends with another {_some(other)}")
+    for name, value in first.metrics.items():
+        if value != again.metrics.get(name):
+            raise CheckFailed(f"{name} was {value!r} and then {again.metrics.get(name)!r}")
+
+
+@check(
+    "resumes",
+    "model",
+    why="a run that was cut has to end where it would have ended",
+    remedy="keep what changes while training in buffers or in on_save_checkpoint, and load data by "
+    "zoo.plugin.loaders.ResumableLoader",
+)
+def resumes(subject: ModelSubject) -> str:
+    """Ctrl-C within an epoch, then going on, gives the weights of a run that was never cut."""
+    if threading.current_thread() is not threading.main_thread():
+        raise Skip("Ctrl-C reaches the main thread only")
+    whole = subject.trained
+    if whole.batches < 2:
+        raise Skip("its training has one batch")
+    folder = subject.folder("resume")
+    cut = CountBatches(whole.batches // 2 + 1)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
+    try:
+        run_trainer(subject.build(), subject.build_data(), folder, [cut])
+    except (SystemExit, KeyboardInterrupt):  # what Lightning makes of Ctrl-C
+        if not (folder / "last.ckpt").is_file():
+            raise CheckFailed("it was cut and left no checkpoint") from None
+    else:
+        raise Skip("its training was over before it could be cut")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    model, rest = subject.build(), CountBatches()
+    trainer = run_trainer(model, subject.build_data(), folder, [rest], resume=True)
+    if cut.count + rest.count != whole.batches:
+        raise CheckFailed(
+            f"it was cut after {cut.count} of {whole.batches} batches and then saw {rest.count}"
+        )
+    if other := different(whole.model.state_dict(), model.state_dict()):
+        raise CheckFailed(f"the resumed training ends with another {_some(other)}")
+    for name, value in metrics_of(trainer).items():
+        if not math.isclose(value, whole.metrics.get(name, math.nan), rel_tol=1e-5, abs_tol=1e-6):
+            raise CheckFailed(
+                f"the resumed training ends with {name} = {value}, not {whole.metrics.get(name)}: "
+                "gather metrics in a torchmetrics.Metric of the module, or by self.log"
+            )
+    return f"cut after {cut.count} of {whole.batches} batches"
+
+
+def different(first: dict[str, Tensor], second: dict[str, Tensor]) -> list[str]:
+    """Names of the tensors that differ."""
+    return [
+        name
+        for name in {**first, **second}
+        if name not in first
+        or name not in second
+        or not torch.equal(first[name].nan_to_num(), second[name].nan_to_num())
+    ]
+
+
+class _Gradients(Callback):
+    """Notes which parameters a gradient reached, and where it was not finite."""
+
+    def __init__(self) -> None:
+        self.reached: set[str] = set()
+        self.bad: set[str] = set()
+
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for name, parameter in pl_module.named_parameters():
+            if parameter.grad is not None:
+                self.reached.add(name)
+                if not parameter.grad.isfinite().all():
+                    self.bad.add(name)
+
+
+class _Losses(Callback):
+    """Notes the loss of every step, and stops as soon as it has fallen clearly."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any
+    ) -> None:
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if loss is None:
+            loss = trainer.callback_metrics.get("train/loss")
+        for tensor in tensors(loss)[:1]:
+            self.values.append(float(tensor))
+        trainer.should_stop = trainer.should_stop or self.fallen()
+
+    def recent(self) -> float:
+        """Mean over the last steps: dropout and deformation make single ones uncertain."""
+        last = self.values[-5:]
+        return sum(last) / len(last)
+
+    def fallen(self) -> bool:
+        """Whether the loss is clearly below the first."""
+        if len(self.values) < 6:
+            return False
+        return self.recent() <= self.values[0] - FALL * abs(self.values[0])
+
+
+class _Repeated(Dataset[Any]):
+    """One batch, over and over."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return STEPS
+
+    def __getitem__(self, index: int) -> Any:
+        return self.batch
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more

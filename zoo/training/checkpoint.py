@@ -1,0 +1,164 @@
+"""Checkpoints that a run can continue from after any crash."""
+
+from __future__ import annotations
+
+import io
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from zoo.io.atomic import write_atomically
+from zoo.plugin._lightning_internals import batches_that_stepped, metrics_about_to_be_logged
+from zoo.training.csv_logger import MetricsLogger
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint to a temporary file next to it, flushes it to the disk and renames it,
+    so that a kill at any moment leaves either the old checkpoint or the new one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write ``checkpoint``; Lightning calls this on the first process only."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getbuffer().tobytes())
+
+
+_BEFORE_VALIDATION = 20.0
+"""Seconds of training that are worth a checkpoint just before the last batch of an epoch, as a
+kill during the validation that follows would lose them."""
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps ``last.ckpt``: after every epoch, within long epochs, and when asked to stop.
+
+    Ctrl-C and SIGTERM end the run between two batches, where a checkpoint is exact. Within a
+    validation none is exact: Ctrl-C waits for its end, and SIGTERM, which cannot wait, leaves
+    the checkpoint from shortly before. A second Ctrl-C ends the run at once. It is a
+    ModelCheckpoint only so that Lightning calls it after every hook that may still change
+    something.
+
+    Args:
+        path: The checkpoint's file.
+        log: Written before each checkpoint, as rows up to it are not logged again; None for none.
+        interval: Seconds between checkpoints within an epoch.
+    """
+
+    def __init__(
+        self, path: Path, log: MetricsLogger | None = None, interval: float = 300.0
+    ) -> None:
+        super().__init__(save_top_k=0)
+        self._path = path
+        self._log = log
+        self._interval = interval
+        self._saved = time.monotonic()
+        self._asked: type[BaseException] | None = None  # to stop, and how
+        self._previous_handler: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """All processes agree on the first one's path; Ctrl-C is taken over while fitting."""
+        self._path = trainer.strategy.broadcast(self._path)
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as of a job in background
+        here = threading.current_thread() is threading.main_thread()
+        if stage == "fit" and here and not ignored:
+            self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Ctrl-C is given back."""
+        self.release()
+
+    def release(self) -> None:
+        """Give Ctrl-C back; Lightning leaves ``teardown`` out after an exception."""
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGINT, self._previous_handler)
+            self._previous_handler = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The interval counts from here. Several processes have to stop at the same batch:
+        Lightning's SIGTERM handler can deadlock ranks inside a collective."""
+        self._saved = time.monotonic()
+        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._terminate)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save if it is time to, or if the user asked to stop."""
+        if trainer.is_last_batch:  # the epoch's end saves
+            return
+        left = trainer.num_training_batches - batch_idx - 1
+        interval = _BEFORE_VALIDATION if left == 1 else self._interval
+        asked = self._asked  # a signal that comes from here on counts at the next batch
+        due = asked is not None or time.monotonic() - self._saved > interval
+        if trainer.world_size > 1:  # all processes save together; asking each other has a price
+            if (batch_idx + 1) % 20:
+                return
+            due, asked = trainer.strategy.broadcast((due, asked))
+        if due:
+            self._save(trainer)
+        self._stop(asked)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save, with the epoch's metrics in the log: Lightning logs them only after this."""
+        metrics = metrics_about_to_be_logged(trainer)
+        step = batches_that_stepped(trainer) - 1
+        scalars = {name: float(value) for name, value in metrics.items()}
+        if self._log:
+            self._log.log_metrics({**scalars, "epoch": trainer.current_epoch}, step)
+        self._save(trainer)
+        self._stop(trainer.strategy.broadcast(self._asked))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Nothing: the epoch's end follows."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Nothing: the last epoch's end came before."""
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save on SIGTERM, which Lightning raises between two batches. A validation or test that
+        it stops leaves the checkpoint before."""
+        if isinstance(exception, SIGTERMException) and trainer.training and not self._asked:
+            self._save(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing to keep."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+    def _save(self, trainer: Trainer) -> None:
+        if self._log:
+            self._log.finalize("saved")
+        trainer.save_checkpoint(self._path)
+        self._saved = time.monotonic()
+
+    def _stop(self, asked: type[BaseException] | None) -> None:
+        if asked:
+            self._asked = asked
+            raise asked
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = KeyboardInterrupt
+
+    def _terminate(self, signum: int, frame: FrameType | None) -> None:
+        self._asked = SIGTERMException

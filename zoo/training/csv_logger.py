@@ -1,0 +1,117 @@
+"""``metrics.csv``: one row for every epoch (or logged step), continued after a resume."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from zoo.io.atomic import write_atomically
+
+_QUICK = 0.02
+_COLUMNS: dict[str, Callable[[str], float]] = {"epoch": int, "step": int}
+
+
+class MetricsLogger(Logger):
+    """Writes what the module logs as CSV with the columns ``epoch, step, <name>...``.
+
+    What is logged for the same epoch and step, such as training and validation metrics, shares
+    a row.
+
+    Args:
+        path: The file. Rows already in it are kept up to the step where logging goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.rows: list[dict[str, float]] = _read(path) if path.is_file() else []
+        self._resumed = bool(self.rows)
+        self._changed = False
+        self._written = 0.0
+        self._cost = 0.0
+
+    @property
+    def name(self) -> str:
+        """Name of the logger."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """There is one version a run."""
+        return ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run folder holds the recipe."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add metrics to the row of their epoch and step."""
+        values = dict(metrics)
+        key = {"epoch": values.pop("epoch", 0), "step": step or 0}
+        if self._resumed:  # rows after the checkpoint are about to be written again
+            self.rows = [row for row in self.rows if row["step"] < key["step"]]
+            self._resumed = False
+        if self.rows and all(self.rows[-1][name] == value for name, value in key.items()):
+            self.rows[-1].update(values)
+        elif values:
+            self.rows.append({**key, **values})
+        self._changed = True
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the file if there is anything new. A log so long that writing it takes more than
+        ``_QUICK`` seconds is written less often, so that a twentieth of the time goes into it."""
+        waited = time.monotonic() - self._written
+        if self._changed and (self._cost < _QUICK or waited >= 20 * self._cost):
+            self.write()
+
+    def write(self) -> None:
+        """Write the file."""
+        start = time.monotonic()
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        columns = columns[:2] + sorted(columns[2:])
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self._path, text.getvalue().encode(), durable=False)
+        self._changed = False
+        self._written = time.monotonic()
+        self._cost = self._written - start
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write the last rows."""
+        if self._changed:
+            self.write()
+
+    def series(self) -> dict[str, list[tuple[float, float]]]:
+        """Every metric as points (epoch counted from 1, value)."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for row in self.rows:
+            for name, value in row.items():
+                if name not in ("epoch", "step"):
+                    found.setdefault(name, []).append((row["epoch"] + 1, value))
+        return found
+
+
+def metrics_of(trainer: Trainer) -> dict[str, float]:
+    """The last value of everything logged as ``stage/name``."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+
+
+def _read(path: Path) -> list[dict[str, float]]:
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [
+            {name: _COLUMNS.get(name, float)(value) for name, value in row.items() if value}
+            for row in rows
+        ]

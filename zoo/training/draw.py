@@ -1,0 +1,28 @@
+"""The plots of a run: training curves, and what the model draws of itself at work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from zoo import plots
+from zoo.plugin.parts import has_part
+from zoo.runs.run import Run
+from zoo.training.csv_logger import MetricsLogger
+
+
+def draw(run: Run, log: MetricsLogger, model: Any, data: Any) -> None:
+    """Write training curves, and what the model draws from one batch of test data."""
+    series = {name: points for name, points in log.series().items() if "/" in name}
+    plots.save(plots.curves(series), run.plots / "curves.png")
+    if not hasattr(model, "draw_plots") or not has_part(data, "test"):
+        return
+    batch = next(iter(data.test_dataloader()))
+    batch = model.transfer_batch_to_device(batch, model.device, 0)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        for name, figure in model.draw_plots(batch).items():
+            plots.save(figure, run.plots / f"{name}.png")
+    model.train(was_training)

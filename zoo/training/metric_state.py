@@ -1,0 +1,81 @@
+"""Metrics that a checkpoint would forget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torchmetrics import Metric
+
+from zoo.plugin._lightning_internals import epoch_means, in_epoch, mark_updated
+from zoo.training.csv_logger import metrics_of
+
+
+class MetricState(Callback):
+    """Carries metrics through a checkpoint, so that a resumed run reports those of one never cut.
+
+    These are the last metrics, for a run that is cut after its last step, and what the means of
+    an unfinished epoch are made of so far: the states of the module's metrics, and the sums
+    behind ``self.log``. Several processes gather each its own, of which the checkpoint holds
+    none: there an epoch's metrics count from the resume on.
+    """
+
+    def __init__(self) -> None:
+        self.before: dict[str, float] = {}
+        """The metrics of the checkpoint; empty for a run that was not resumed."""
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._logged: dict[str, dict[str, Any]] = {}
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the metrics, and within an epoch the sums."""
+        found: dict[str, Any] = {"last": metrics_of(trainer), "metrics": {}, "logged": {}}
+        if trainer.world_size == 1 and in_epoch(trainer):
+            found["metrics"] = {
+                name: _state(module)
+                for name, module in pl_module.named_modules()
+                if isinstance(module, Metric) and module.update_called
+            }
+            found["logged"] = {key: _state(each) for key, each in epoch_means(trainer).items()}
+        checkpoint["zoo_metrics"] = found
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep what was noted until training goes on."""
+        found = checkpoint.get("zoo_metrics") or checkpoint.get(
+            "zoo_figures", {}
+        )  # as 0.1.0 wrote it
+        self.before = found.get("last", {})
+        if trainer.world_size == 1:
+            self._metrics, self._logged = found.get("metrics", {}), found.get("logged", {})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the states of the module's metrics back."""
+        modules = dict(pl_module.named_modules())
+        for name, state in self._metrics.items():
+            metric = modules[name]
+            assert isinstance(metric, Metric)
+            for key, value in state.items():
+                setattr(metric, key, value)
+            mark_updated(metric)
+            metric.to(pl_module.device)
+        self._metrics = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add to each logged metric what came before the resume; it exists once it is logged."""
+        for key, metric in epoch_means(trainer).items() if self._logged else ():
+            state = self._logged.pop(key, {})
+            for name, value in state.items():
+                now = getattr(metric, name)
+                value = value.to(now.device)
+                extreme = metric.meta.is_max_reduction or metric.meta.is_min_reduction
+                setattr(metric, name, metric.meta.reduce_fx(now, value) if extreme else now + value)
+
+
+def _state(metric: Metric) -> dict[str, Any]:
+    return dict(metric.metric_state)

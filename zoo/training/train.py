@@ -1,0 +1,249 @@
+"""THE training entrypoint: from a recipe to a module, a datamodule and a Trainer, to a run.
+
+``train`` resolves the recipe and builds model and data; ``fit`` trains what was built. The order
+of a run: train, load the best, test, draw plots, write the bundle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback
+
+from zoo.bundles.bundle import write_bundle
+from zoo.errors import UsageError, format_problems
+from zoo.io.atomic import remove_leftovers
+from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
+from zoo.plugin.parts import has_part
+from zoo.recipes.experiment import Experiment, resolve, with_current_names
+from zoo.recipes.recipe import Recipe, override, read_recipe
+from zoo.runs.environment import now
+from zoo.runs.run import (
+    RUNS,
+    Run,
+    create_run,
+    locked,
+    newest_unfinished,
+    open_run,
+    plan_run,
+    require_empty,
+)
+from zoo.training.csv_logger import metrics_of
+from zoo.training.draw import draw
+from zoo.training.interruption import interruptible
+from zoo.training.trainer import ResumableTrainer, destroy_process_group, run_settings
+from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
+
+
+def train(
+    recipe: str | Path | Recipe,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+) -> Run:
+    """Train, test and bundle what a recipe describes.
+
+    Args:
+        recipe: A recipe's name (``vision/mpcnn-digits``), its YAML file, or a Recipe.
+        overrides: Dotted keys to values, such as ``{"model.lr": 0.01, "trainer.max_epochs": 3}``.
+        out: The run folder; ``runs/<recipe>/<time>`` by default.
+        resume: ``"auto"`` continues the newest unfinished run of the recipe (or the one in
+            ``out``) and starts a new one if there is none; a folder continues that run.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError: recipe, overrides or data are wrong; nothing was written.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended the run, which can be continued.
+    """
+    asked = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    run = find_resumed(asked.name, out, resume)
+    if run is None and out is not None and is_rank_zero():
+        require_empty(out)
+    recipe = with_current_names(run.recipe) if run else asked
+    experiment = resolve(override(recipe, dict(overrides or {})))
+    if run:
+        _refuse_other_experiment(run, experiment.recipe)
+        if run.finished:
+            return run
+    seed_everything(experiment.recipe.seed, workers=True, verbose=False)
+    data, facts = prepare_data(experiment)
+    experiment = experiment.with_facts(facts)
+    model = experiment.build_model()
+    callbacks, origin = _initialize(model, experiment.recipe, run)
+    return fit(experiment, model, data, run, out, callbacks, origin)
+
+
+def find_resumed(name: str, out: str | Path | None, resume: str | Path | None) -> Run | None:
+    """The run that ``resume`` asks to continue; None if a new one is to be started.
+
+    Raises:
+        UsageError: the given folder is not a run, or ``out`` contradicts it.
+    """
+    if resume is None:
+        return None
+    if str(resume) != "auto":
+        if out is not None and Path(out).resolve() != Path(resume).resolve():
+            raise UsageError("--resume RUN continues in RUN: omit --out")
+        return open_run(resume)
+    if out is None:
+        return newest_unfinished(name, RUNS)
+    return open_run(out) if Run(Path(out)).recipe_file.is_file() else None
+
+
+def prepare_data(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
+    """The datamodule, checked and set up for fitting, and its facts.
+
+    Raises:
+        UsageError: the data are missing, unreadable or inconsistent.
+    """
+    data = experiment.build_data()
+    if is_rank_zero():
+        data.prepare_data()
+    facts = dict(data.facts)
+    data.setup("fit")
+    return data, facts
+
+
+def fit(
+    experiment: Experiment,
+    model: LightningModule,
+    data: Any,
+    run: Run | None = None,
+    out: str | Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    origin: Mapping[str, Any] | None = None,
+) -> Run:
+    """Train a built model on built data, then test it, draw its plots and bundle it.
+
+    Args:
+        experiment: What model and data were built from.
+        model: The module, seeded and initialized.
+        data: The datamodule, set up.
+        run: An unfinished run to continue; a new one is made otherwise.
+        out: Where to make a new one.
+        callbacks: Callbacks beside those of the recipe.
+        origin: For a fine-tuned model, where its weights came from; kept in the bundle.
+    """
+    recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()
+    if run is None:
+        run = plan_run(recipe, out) if is_rank_zero() else Run(Path(out or RUNS))
+    resumable = ResumableTrainer(
+        run_settings(recipe, model, data, run.path),
+        run.path,
+        run.checkpoint,
+        run.metrics_csv,
+        callbacks,
+    )
+    if is_rank_zero() and not resumed:  # only now: settings that are refused leave no folder
+        create_run(run, recipe)
+    with locked(run) if is_rank_zero() else contextlib.nullcontext():
+        if is_rank_zero():
+            _note_beginning(run, resumed, origin)
+        metrics, seconds = _train_and_test(resumable, model, data, run, resumed)
+        if is_distributed() and not callers_group:
+            destroy_process_group()
+        if resumable.trainer.is_global_zero:
+            _finish(run, resumable, model, data, experiment, metrics, seconds)
+        return run
+
+
+def _initialize(
+    model: LightningModule, recipe: Recipe, run: Run | None
+) -> tuple[list[Callback], dict[str, Any]]:
+    """Load the weights that the recipe starts from.
+
+    Returns:
+        The callbacks that fine-tuning needs, and where the weights came from.
+    """
+    init_from = read_init_from(recipe.init_from)
+    if init_from is None:
+        return [], {}
+    callbacks: list[Callback] = []
+    if init_from.freeze == "backbone":
+        head: Any = model.head
+        callbacks = [Freeze(tuple(head), init_from.unfreeze_at_epoch)]
+    if run and run.checkpoint.is_file():  # it has the weights; where they came from was noted
+        return callbacks, run.environment.get("origin", {})
+    matched, origin = load_initial_weights(model, init_from)
+    rank_zero_print(f"{init_from.reference}: {matched.table()}")
+    return callbacks, origin
+
+
+def _note_beginning(run: Run, resumed: bool, origin: Mapping[str, Any] | None) -> None:
+    if resumed:
+        remove_leftovers(run.path)
+    if origin:
+        run.note(origin=dict(origin))
+
+
+def _train_and_test(
+    resumable: ResumableTrainer, model: LightningModule, data: Any, run: Run, resumed: bool
+) -> tuple[dict[str, float], float]:
+    """Returns the final metrics and the seconds that training took."""
+    trainer = resumable.trainer
+    started = time.monotonic()
+    with interruptible(trainer, run):
+        resumable.fit(model, data, resume=resumed)
+    seconds = time.monotonic() - started
+    metrics = {**resumable.metrics.before, **metrics_of(trainer)}
+    if has_part(data, "test"):
+        _load_best(trainer, model)
+        with interruptible(trainer, run):
+            resumable.test(model, data)
+        metrics |= metrics_of(trainer)
+    return metrics, seconds
+
+
+def _finish(
+    run: Run,
+    resumable: ResumableTrainer,
+    model: LightningModule,
+    data: Any,
+    experiment: Experiment,
+    metrics: Mapping[str, float],
+    seconds: float,
+) -> None:
+    """Write metrics, plots and bundle; the run is finished once that is noted."""
+    run.write_json("metrics.json", metrics)
+    resumable.log.write()
+    draw(run, resumable.log, model, data)
+    write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
+    seconds += run.environment.get("fit_seconds", 0.0)
+    epochs = resumable.trainer.current_epoch
+    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=epochs)
+
+
+def _load_best(trainer: Trainer, model: LightningModule) -> None:
+    """A recipe that keeps the best by a validation metric tests the best."""
+    path = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if path:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["state_dict"])
+
+
+def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
+    before = with_current_names(run.recipe).as_dict()
+    now_ = recipe.as_dict()
+    machine = {"root", "num_workers"}
+    problems = [
+        f"'{section}.{key}' was {before[section].get(key)!r}, not {value!r}"
+        for section in ("model", "data")
+        for key, value in now_[section].items()
+        if key not in machine and before[section].get(key) != value
+    ]
+    if before["seed"] != now_["seed"]:
+        problems.append(f"'seed' was {before['seed']}, not {now_['seed']}")
+    if problems:
+        raise UsageError(
+            format_problems(f"the run {run.path} continues as it began, and there", problems)
+            + "; start another run without --resume"
+        )

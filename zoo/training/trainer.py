@@ -1,0 +1,176 @@
+"""The one place where Trainers are made: for a run, for a measurement, for the conformance kit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import distributed
+
+from zoo.errors import UsageError
+from zoo.recipes.recipe import Recipe
+from zoo.recipes.signatures import instantiate
+from zoo.training.checkpoint import AtomicCheckpointIO, LastCheckpoint
+from zoo.training.csv_logger import MetricsLogger
+from zoo.training.loader_position import LoaderPosition
+from zoo.training.metric_state import MetricState
+from zoo.training.progress import progress_callback
+from zoo.training.random_state import RandomState
+
+
+class ResumableTrainer:
+    """A Trainer whose training can be continued after any crash, and what makes it so.
+
+    Args:
+        settings: Arguments of ``lightning.pytorch.Trainer``. Their callbacks, loggers and plugins
+            come before those of every run.
+        folder: Lightning's ``default_root_dir``; it need not exist yet.
+        checkpoint: The file that a resumed training continues from.
+        metrics_csv: Where the metrics over time are written.
+        callbacks: Those that are not the user's settings.
+
+    Raises:
+        UsageError: Lightning refuses the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        folder: Path,
+        checkpoint: Path,
+        metrics_csv: Path,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.log = MetricsLogger(metrics_csv)
+        self.metrics = MetricState()
+        self._checkpoint = checkpoint
+        self._last = LastCheckpoint(checkpoint, self.log)
+        own = [RandomState(), LoaderPosition(), self.metrics, self._last, *callbacks]
+        quiet_lightning()
+        self.trainer = _trainer(
+            settings,
+            default_root_dir=folder,
+            logger=[self.log, *_listed(settings.get("logger"))],
+            callbacks=[*_listed(settings.get("callbacks")), *own],
+            plugins=[AtomicCheckpointIO(), *_listed(settings.get("plugins"))],
+        )
+
+    def fit(self, model: LightningModule, data: Any, resume: bool = False) -> None:
+        """Train; with ``resume`` from the checkpoint, if there is one by now."""
+        path = self._checkpoint if resume and self._checkpoint.is_file() else None
+        try:
+            self.trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
+        finally:
+            self._last.release()
+
+    def test(self, model: LightningModule, data: Any) -> None:
+        """Test the module as it is."""
+        self.trainer.test(model, datamodule=data, verbose=False)
+
+
+def run_settings(recipe: Recipe, model: LightningModule, data: Any, folder: Path) -> dict[str, Any]:
+    """The Trainer's arguments for a run: the recipe's, with objects for class paths, devices
+    chosen, a progress bar and a logger.
+
+    Args:
+        recipe: Its trainer settings, in the form of a recipe file.
+        model: Asked for the accelerator that suits it, if it says so and the recipe does not.
+        data: What that depends on.
+        folder: The run folder; TensorBoard writes there if the recipe names no logger.
+
+    Raises:
+        UsageError: a class in the settings refuses its arguments, or its package is missing.
+    """
+    settings = instantiate(Trainer, recipe.trainer)
+    _choose_devices(settings, recipe, model, data)
+    if settings.get("enable_progress_bar", True):
+        bar = progress_callback()
+        settings["callbacks"] = [*_listed(settings.get("callbacks")), bar]
+        settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
+    if settings.get("logger", True) in (True, None):
+        settings["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
+    return {"enable_model_summary": False, **settings}
+
+
+def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
+    """A Trainer that measures and keeps nothing, on one device unless told otherwise.
+
+    Args:
+        settings: Arguments of the Trainer that concern a measurement: ``accelerator``,
+            ``devices``, ``precision``.
+        folder: A scratch folder.
+
+    Raises:
+        UsageError: Lightning refuses the settings.
+    """
+    quiet_lightning()
+    return _trainer(
+        {"devices": 1, **settings},
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+
+
+def _trainer(settings: Mapping[str, Any], **own: Any) -> Trainer:
+    try:
+        return Trainer(**{**settings, **own})
+    except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"Lightning's Trainer refuses the settings --trainer...: {reason}"
+        ) from error
+
+
+def _choose_devices(
+    settings: dict[str, Any], recipe: Recipe, model: LightningModule, data: Any
+) -> None:
+    choose: Any = getattr(model, "choose_accelerator", None)
+    if choose and settings.get("accelerator", "auto") == "auto":
+        settings["accelerator"] = choose(data)
+    if recipe.trainer.get("devices") in (None, "auto"):
+        # One process unless asked for more: a recipe states the batch size of one.
+        settings["devices"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        nodes = int(os.environ.get("WORLD_SIZE", "1")) // settings["devices"]
+        settings.setdefault("num_nodes", nodes)
+
+
+def _listed(given: Any) -> list[Any]:
+    if given is None or given is False:
+        return []
+    return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def destroy_process_group() -> None:
+    """Close the connections to the other processes.
+
+    A process that exits with them open can abort (gloo's threads), whereupon torchrun stops the
+    first process before it has written the bundle.
+    """
+    distributed.destroy_process_group()
+
+
+def quiet_lightning() -> None:
+    """Leave Lightning's advertisements and advice out; warnings of other kinds stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*is not resumable.*",
+        ".*using `DistributedSampler` with the dataloaders.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        "Grad strides do not match bucket view strides.*",
+    ):
+        warnings.filterwarnings("ignore", message)
