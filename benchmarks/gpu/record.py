@@ -1,7 +1,8 @@
 """The device, and lines of results that are written as soon as there is something to say.
 
 ``$DEVICE`` is ``cuda`` or ``cpu`` (the GPU if there is one), ``$OUT`` the folder of
-``results.jsonl``, and ``$PART_ENDS`` when the part is stopped, in seconds since 1970.
+``results.jsonl``, ``$PART_ENDS`` when the part is stopped, in seconds since 1970. ``$ONLY`` leaves
+out every attempt whose name does not contain it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def attempt(part: str, name: str, work: Callable[[], dict[str, Any]]) -> None:
         name: What is tried.
         work: Returns facts, or raises: an ``AssertionError`` says what does not hold.
     """
+    if os.environ.get("ONLY", "") not in name:
+        return
     started = time.perf_counter()
     try:
         if seconds_left() < 5:

@@ -64,7 +64,7 @@ def main() -> None:
     for line in (out / "results.jsonl").read_text(encoding="utf-8").splitlines():
         print(line[:240])
     failed = sum(status not in (0, None) for status in statuses)
-    raise SystemExit(f"{failed} part(s) failed: {out}/log.txt" if failed else 0)
+    raise SystemExit(f"{failed} part(s) failed or were stopped: {out}/log.txt" if failed else 0)
 
 
 def asked(arguments: list[str]) -> dict[str, Part]:
