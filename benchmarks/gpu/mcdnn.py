@@ -52,8 +52,8 @@ def whole(chosen: tuple[str, str], seconds: float) -> dict[str, Any]:
         chosen: Execution and precision.
         seconds: Of a step.
     """
-    epochs = int(0.8 * (seconds_left() - 15) / (seconds * BATCHES)) if CUDA else 1
-    epochs = max(1, min(EPOCHS, epochs))
+    fit = 0.8 * (seconds_left() - 15) / (seconds * BATCHES) if CUDA else 1
+    epochs = int(max(1, min(EPOCHS, fit)))
     with tempfile.TemporaryDirectory() as folder:
         done = run(committee(chosen, {"trainer.max_epochs": epochs}), Path(folder) / "run")
         metrics, fit_seconds = done.metrics, done.environment["fit_seconds"]

@@ -14,7 +14,7 @@ from zoo.errors import ZooError
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 
-LIMIT = 400 * 2**20
+LIMIT = 256 * 2**20
 """Bytes that may be taken."""
 
 
@@ -35,7 +35,7 @@ def out_of_memory() -> dict[str, Any]:
         raise LeftOut("the memory of a CPU has no limit that could be set")
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(LIMIT / total)
-    sizes = {"data.size": [48, 64, 64], "data.patch_size": [48, 64, 64], "data.batch_size": 8}
+    sizes = {"data.size": [48, 64, 64], "data.patch_size": [48, 64, 64], "data.batch_size": 16}
     found = resolve(override(read_recipe("segmentation/pyramid-lstm-phantom"), {**QUICK, **sizes}))
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -10,9 +10,12 @@ set -euo pipefail
 PY=${PY:-python3}
 SITE=${SITE:-${XDG_CACHE_HOME:-$HOME/.cache}/zoo-gpu-site}
 export ZOO_DATA=${ZOO_DATA:-$PWD/.gpu/data} OMP_NUM_THREADS=${OMP_NUM_THREADS:-8}
-export MPLBACKEND=Agg PYTHONUNBUFFERED=1 PYTHONPYCACHEPREFIX=$SITE.pycache
+export MPLBACKEND=Agg PYTHONUNBUFFERED=1
 
-wheels=$(ls .whl/*.whl)
+wheels=$(ls .whl/*.whl 2>/dev/null) || {
+  echo "there are no wheels in .whl/: run benchmarks/gpu/pack.py where there is a network" >&2
+  exit 2
+}
 if [ "$(cat "$SITE/.wheels" 2>/dev/null)" != "$wheels" ]; then
   rm -rf "$SITE"
   "$PY" -m pip install --quiet --no-index --no-deps --no-compile --target "$SITE" $wheels

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from pyramid import layer_step, limit_step
 
 from gpu.record import CUDA, DEVICE, attempt, finish
@@ -53,10 +54,15 @@ class Layer:
         self.limit = self.loop = math.inf
 
     def measure(self) -> None:
-        """The limit, then every strategy."""
+        """The limit, a step's convolution, then every strategy."""
         where = f"{self.arguments.channels} to {self.arguments.hidden} channels"
         for dtype in (torch.bfloat16, torch.float32):
             attempt("pyramid", f"limit, {dtype}, {where}", lambda d=dtype: self._limit(d))
+        for layout in ("contiguous", "channels last", "channels last, ungrouped"):
+            for axis, count in ((0, 2), (1, 4)):
+                name = f"step along axis {axis}, {layout}, {where}"
+                work = lambda a=axis, c=count, o=layout: self._convolution(a, c, o)  # noqa: E731
+                attempt("pyramid", name, work)
         for strategy, dtype in TRIED:
             name = f"{strategy}, {dtype}, {where}"
             attempt("pyramid", name, lambda s=strategy, d=dtype: self._strategy(s, d))
@@ -68,6 +74,31 @@ class Layer:
         tf32 = dtype == torch.float32 and torch.backends.cudnn.allow_tf32
         speed = round(self.flop / taken / 1e12, 2)
         return {**self.facts, "ms": _ms(taken), "tflop_per_s": speed, "tf32": tf32}
+
+    def _convolution(self, axis: int, count: int, layout: str) -> dict[str, Any]:
+        """The convolution of the states in one step of a grouped scan: ``count`` directions."""
+        hidden = self.arguments.hidden
+        slab = [length for place, length in enumerate(SIZE) if place != axis]
+        order = torch.contiguous_format if layout == "contiguous" else torch.channels_last
+        kinds = {"device": DEVICE, "dtype": torch.bfloat16}
+        states = torch.randn(1, count * hidden, *slab, **kinds).contiguous(memory_format=order)
+        weights = torch.randn(count * 4 * hidden, hidden, KERNEL, KERNEL, **kinds)
+        weights = weights.contiguous(memory_format=order)
+        single = [each.contiguous(memory_format=order) for each in states.chunk(count, dim=1)]
+        parts = list(zip(single, weights.chunk(count), strict=True))
+
+        def grouped() -> None:
+            F.conv2d(states, weights, padding=KERNEL // 2, groups=count)
+
+        def ungrouped() -> None:
+            for state, weight in parts:
+                F.conv2d(state, weight, padding=KERNEL // 2)
+
+        work = ungrouped if layout.endswith("ungrouped") else grouped
+        repeats = 20 if CUDA else 1
+        taken = median(lambda: [work() for _ in range(repeats)], 0.1) / repeats
+        flop = 2 * count * math.prod(slab) * KERNEL**2 * 4 * hidden * hidden
+        return {"us": round(1e6 * taken, 2), "tflop_per_s": round(flop / taken / 1e12, 2)}
 
     def _strategy(self, strategy: str, dtype: torch.dtype) -> dict[str, Any]:
         step = layer_step(self.arguments, dtype, strategy=strategy)

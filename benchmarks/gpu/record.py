@@ -69,6 +69,8 @@ def attempt(part: str, name: str, work: Callable[[], dict[str, Any]]) -> None:
         _failed.append(name)
         said = " ".join(f"{type(error).__name__}: {error}".split())
         note(part, name, failed=said[:300])
+        if CUDA:
+            torch.cuda.empty_cache()
     else:
         note(part, name, **facts, seconds=round(time.perf_counter() - started, 2))
 

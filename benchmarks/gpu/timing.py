@@ -53,7 +53,7 @@ def kernels(work: Work) -> dict[str, Any]:
 
     work()
     wait()
-    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
         work()
         wait()
     found = [
@@ -61,7 +61,7 @@ def kernels(work: Work) -> dict[str, Any]:
         for event in profiled.events() or []
         if event.device_type == DeviceType.CUDA and not event.name.startswith(("Mem", "mem"))
     ]
-    busy = sum(event.device_time for event in found) / 1e3
+    busy = sum(event.time_range.elapsed_us() for event in found) / 1e3
     return {"kernels": len(found), "kernel_ms": round(busy, 3)}
 
 
