@@ -113,7 +113,7 @@ def test_an_unknown_backend_is_refused() -> None:
         (gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(2, start=1), "counted from 0"),
     ],
 )
-def test_spaces_that_are_not_served_are_refused(
+def test_spaces_that_are_not_supported_are_refused(
     observed: gym.Space, acted: gym.Space, what: str
 ) -> None:
     with pytest.raises(UsageError, match=what):

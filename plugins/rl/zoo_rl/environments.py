@@ -157,13 +157,13 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
         ones), ``max_episode_steps`` (0 where there is no limit) and ``environment``.
 
     Raises:
-        UsageError: observations or actions are of a kind that is not served.
+        UsageError: observations or actions are of a kind that is not supported.
     """
     observed, acted = env.observation_space, env.action_space
     if not isinstance(observed, spaces.Box) or len(observed.shape) not in (1, 2):
         raise UsageError(
             f"observations of {name!r} are {observed}; vectors of numbers (a Box of one axis) and "
-            "images in uint8 are served: wrap the environment, for example in gymnasium's "
+            "images in uint8 are supported: wrap the environment, for example in gymnasium's "
             "FlattenObservation, and register that"
         )
     if len(observed.shape) == 2 and observed.dtype != np.uint8:
@@ -194,5 +194,5 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
         }
     raise UsageError(
         f"actions of {name!r} are {acted}; one choice (Discrete, counted from 0) or a vector of "
-        "bounded numbers (Box) are served"
+        "bounded numbers (Box) are supported"
     )
