@@ -277,11 +277,13 @@ def test_arguments_and_state_of_zoo_0_1_0_are_read() -> None:
     first = CommandedEpisodes("Corridor-v0", **SMALL)
     first.gather(0)
     state = first.state_dict()
-    state["extremes"], state["beginning"] = state.pop("return_range"), state.pop("random_baseline")
+    older = {"return_range": "extremes", "random_baseline": "beginning", "metrics": "figures"}
+    state = {older.get(name, name): value for name, value in state.items()}
     second = CommandedEpisodes("Corridor-v0", **SMALL)
     second.load_state_dict(state)
     assert second.return_range == first.return_range
     assert second.random_baseline == first.random_baseline
+    assert second.metrics == first.metrics
 
 
 @pytest.mark.parametrize(

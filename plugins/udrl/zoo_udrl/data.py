@@ -28,6 +28,12 @@ from zoo_udrl.replay import add_episodes, training_pairs
 
 _COMMANDS, _ACTIONS, _BATCHES = 0, 1, 2
 """What is drawn in an iteration, each by a generator of its own."""
+_OLDER_STATE = {
+    "extremes": "return_range",
+    "beginning": "random_baseline",
+    "figures": "metrics",
+}
+"""Names in checkpoints of zoo 0.1.0."""
 
 
 class CommandedEpisodes(LightningDataModule):
@@ -293,9 +299,7 @@ class CommandedEpisodes(LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with what another run, or this one before it was cut, had gathered."""
-        # zoo 0.1.0 had two other names.
-        older = {"extremes": "return_range", "beginning": "random_baseline"}
-        state = rename_keys(state_dict, older)
+        state = rename_keys(state_dict, _OLDER_STATE)
         self.replay = Episodes.of_state(state["replay"]) if state["replay"] else None
         if self.replay:
             self._rewards_to_go = self.replay.rewards_to_go()
