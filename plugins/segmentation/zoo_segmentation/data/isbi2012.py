@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least
 from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.stacks import read_stack
@@ -98,9 +98,8 @@ class ISBI2012(VolumeDataModule):
             noise=noise,
             normalize_by=normalize_by,
         )
-        for name, value in (("test_slices", test_slices), ("val_slices", val_slices)):
-            if value < 0:
-                raise UsageError(f"{name} is {value}; it must be 0 or more")
+        at_least("test_slices", test_slices, 0)
+        at_least("val_slices", val_slices, 0)
         self.slices = slices
         self.test_slices = test_slices
         self.val_slices = val_slices

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.exposure import equalize_adapthist
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, one_of, within
 from zoo_segmentation.data.nifti import TOLERANCE, Scan, apart, read_image, read_labels
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import (
@@ -19,7 +19,6 @@ from zoo_segmentation.data.volumes import (
     Case,
     Listing,
     VolumeDataModule,
-    check_fractions,
     parts_of,
 )
 
@@ -233,11 +232,11 @@ class MRBrainS(VolumeDataModule):
             noise=noise,
             memory_mb=memory_mb,
         )
-        check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)
-        if channels not in ("five", "three"):
-            raise UsageError(f"channels {channels!r} is neither 'five' nor 'three'")
-        if layout not in (None, *LAYOUTS):
-            raise UsageError(f"layout {layout!r} is neither {' nor '.join(map(repr, LAYOUTS))}")
+        within("test_fraction", test_fraction, 0, 1, below=True)
+        within("val_fraction", val_fraction, 0, 1, below=True)
+        one_of("channels", channels, ("five", "three"))
+        if layout is not None:
+            one_of("layout", layout, LAYOUTS)
         self.layout = layout
         self.channels = channels
         self.test_fraction = test_fraction

@@ -185,7 +185,7 @@ class Patches(Dataset[Sample]):
         )
 
 
-class Wholes(Dataset[Sample]):
+class WholeVolumeDataset(Dataset[Sample]):
     """Whole volumes, for validation and test: a sample has ``spacing`` and ``name`` too.
 
     Args:

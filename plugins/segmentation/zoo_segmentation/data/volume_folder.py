@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, within
 from zoo_segmentation.data.nifti import (
     SUFFIXES,
     TOLERANCE,
@@ -30,7 +30,6 @@ from zoo_segmentation.data.volumes import (
     Case,
     Listing,
     VolumeDataModule,
-    check_fractions,
     parts_of,
 )
 
@@ -123,7 +122,8 @@ class VolumeFolder(VolumeDataModule):
             normalize_by=normalize_by,
             memory_mb=memory_mb,
         )
-        check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)
+        within("test_fraction", test_fraction, 0, 1, below=True)
+        within("val_fraction", val_fraction, 0, 1, below=True)
         if label_names is not None and len(label_names) < 2:
             raise UsageError(f"label_names is {label_names}; it takes background and at least one")
         self.label_names = label_names
