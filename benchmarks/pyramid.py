@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from monai.networks import nets
 
 from zoo_segmentation.layers import PyramidLSTM
-from zoo_segmentation.layers.strategies import STRATEGIES
+from zoo_segmentation.layers.scan import STRATEGIES
 
 RESULTS = Path(__file__).parent / "results"
 PAPER = ("--size", "15", "128", "128", "--kernel", "7")
@@ -139,7 +139,7 @@ def main() -> None:
     if arguments.peak:
         peak(arguments)
         return
-    chosen = "dense" if arguments.device == "cpu" else "grouped"
+    chosen = PyramidLSTM(1, 1, 1).to(arguments.device).resolved_strategy
     if arguments.checkpointing:
         medians = times(checkpointing_rows(arguments, chosen), arguments)
         print(checkpointing(medians, peaks(), chosen))

@@ -1,4 +1,4 @@
-"""Start from trained weights: what is kept, what is new, what is frozen and when it thaws."""
+"""Start from trained weights: what is kept, what is new, what is frozen and when it unfreezes."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_two_learning_rates(digits: Run, pictures: Path) -> None:
 def test_one_learning_rate(origin: Run, zoo: Callable) -> None:
     done = zoo("finetune", "origin", "--lr-backbone", "0.1", "--out", "run")
     assert done.status == 2
-    assert "'toy-net' has one learning rate for all: leave --lr-backbone away" in done.err
+    assert "'toy-net' has one learning rate for all: omit --lr-backbone" in done.err
     assert not Path("run").exists()
 
 
@@ -216,8 +216,10 @@ def test_freezing_for_good(origin: Run) -> None:
     assert not same(weights(free), weights(origin), "body")
 
 
-@pytest.mark.parametrize("thaw", [0, 1, 2])
-def test_thawing_at_an_epoch(origin: Run, monkeypatch: pytest.MonkeyPatch, thaw: int) -> None:
+@pytest.mark.parametrize("unfreeze", [0, 1, 2])
+def test_unfreezing_at_an_epoch(
+    origin: Run, monkeypatch: pytest.MonkeyPatch, unfreeze: int
+) -> None:
     frozen: list[bool] = []
     original = Freeze.on_train_epoch_start
 
@@ -229,15 +231,15 @@ def test_thawing_at_an_epoch(origin: Run, monkeypatch: pytest.MonkeyPatch, thaw:
     monkeypatch.setattr(Freeze, "on_train_epoch_start", note)
     changes = {**QUIET, "trainer.max_epochs": 3}
     run = package.finetune(
-        "origin", overrides=changes, freeze="backbone", unfreeze_at_epoch=thaw, out="run"
+        "origin", overrides=changes, freeze="backbone", unfreeze_at_epoch=unfreeze, out="run"
     )
-    assert frozen == [epoch < thaw for epoch in range(3)]
+    assert frozen == [epoch < unfreeze for epoch in range(3)]
     assert not same(weights(run), weights(origin), "body")
 
 
 @pytest.mark.parametrize("step", [2, 5, 7, 12])
-def test_thawing_and_a_stop(origin: Run, step: int) -> None:
-    """Five steps an epoch: stopped before the thaw, at it, and after it."""
+def test_unfreezing_and_a_stop(origin: Run, step: int) -> None:
+    """Five steps an epoch: stopped before the unfreeze, at it, and after it."""
     options: dict[str, Any] = {"freeze": "backbone", "unfreeze_at_epoch": 1}
     changes = {**QUIET, "trainer.max_epochs": 3, "data.clouds": 4}
     whole = package.finetune("origin", overrides=changes, out="whole", **options)
@@ -262,7 +264,7 @@ def test_the_recipe_repeats_the_run(origin: Run) -> None:
     options: dict[str, Any] = {"freeze": "backbone", "unfreeze_at_epoch": 1}
     run = package.finetune("origin", overrides=changes, out="run", **options)
     recipe = yaml.safe_load(run.recipe_file.read_text())
-    assert recipe["start"] == {"from": "origin", "freeze": "backbone", "unfreeze_at_epoch": 1}
+    assert recipe["init_from"] == {"reference": "origin", **options}
     again = train(run.recipe_file, out="again")
     assert same(weights(again), weights(run), "")
     assert again.metrics == run.metrics
@@ -281,8 +283,8 @@ def test_wrong_calls(origin: Run, zoo: Callable) -> None:
     for words, message in {
         ("absent",): "there is no checkpoint 'absent'",
         ("origin", "--data", "toy-point"): "did you mean 'toy-points'",
-        ("origin", "--thaw-at-epoch", "1"): "needs 'start.freeze: backbone'",
-        ("origin", "--freeze", "backbone", "--thaw-at-epoch", "-1"): "counts epochs from 0",
+        ("origin", "--unfreeze-at-epoch", "1"): "needs 'init_from.freeze: backbone'",
+        ("origin", "--freeze", "backbone", "--unfreeze-at-epoch", "-1"): "counts epochs from 0",
         ("origin", "--freeze", "head"): "invalid choice: 'head'",
         ("origin", "--model.hiden", "3"): "hidden",
         ("origin", "--model.hidden", "5"): "do not fit ToyNet",
@@ -293,15 +295,15 @@ def test_wrong_calls(origin: Run, zoo: Callable) -> None:
         assert not Path("run").exists()
 
 
-def test_a_recipe_with_a_wrong_start(origin: Run) -> None:
-    for start, message in {
-        "freeze": "'start.from' is missing",
+def test_a_recipe_with_a_wrong_init_from(origin: Run) -> None:
+    for key, message in {
+        "freeze": "'init_from.reference' is missing",
         "form": "form",
     }.items():
         content = {
             "model": {"name": "toy-net"},
             "data": {"name": "toy-points"},
-            "start": {start: "none"},
+            "init_from": {key: "none"},
         }
         with pytest.raises(UsageError, match=message):
             train(make_recipe(content, "mine"), out="run")

@@ -59,7 +59,7 @@ def test_momentum_is_nesterovs_by_name():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_frozen_parameter_stays_as_it_is_until_it_is_thawed(name):
+def test_a_frozen_parameter_stays_as_it_is_until_it_is_unfrozen(name):
     layer = nn.Linear(3, 2)
     layer.weight.requires_grad_(False)
     before = layer.weight.clone()

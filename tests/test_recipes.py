@@ -69,8 +69,8 @@ def test_all_faults_of_form_at_once() -> None:
     with pytest.raises(UsageError) as error:
         make_recipe(content, "mine")
     text = str(error.value)
-    assert "'modle' is no part of a recipe; did you mean 'model'?" in text
-    assert "'sed' is no part of a recipe; did you mean 'seed'?" in text
+    assert "'modle' is not part of a recipe; did you mean 'model'?" in text
+    assert "'sed' is not part of a recipe; did you mean 'seed'?" in text
     assert "'data' has to be a mapping" in text
     assert "'trainer' has to be a mapping" in text
     assert "'model.name' is missing" in text

@@ -447,9 +447,9 @@ def test_auto_with_a_folder_starts_anew_where_none_began(toy: Any, left: str) ->
 def test_folders_that_are_no_run(toy: Any, zoo: Callable) -> None:
     Path("empty").mkdir()
     for words, message in {
-        ("--resume", "empty"): "empty is no run folder: it has no recipe.yaml",
-        ("--resume", "absent"): "absent is no run folder",
-        ("--resume", "empty", "--out", "other"): "leave --out away",
+        ("--resume", "empty"): "empty is not a run folder: it has no recipe.yaml",
+        ("--resume", "absent"): "absent is not a run folder",
+        ("--resume", "empty", "--out", "other"): "omit --out",
     }.items():
         done = zoo("train", "toy/points", *words)
         assert done.status == 2

@@ -423,7 +423,7 @@ FAULTY: list[tuple[str, str, Faults, str]] = [
         "seeds 0 and 1 give the same",
     ),
     ("recipe-keys", "recipe", recipe("dropout", "dropuot"), "did you mean 'model.dropout'?"),
-    ("recipe-keys", "recipe", recipe("trainer:", "trianer:"), "no part of a recipe"),
+    ("recipe-keys", "recipe", recipe("trainer:", "trianer:"), "not part of a recipe"),
     ("recipe-keys", "recipe", recipe("  max_epochs: 2", "  devices: 1"), "end by chance"),
     ("recipe-sourced", "recipe", recipe("  source: set for these tests\n", ""), "lacks source"),
     (

@@ -27,7 +27,10 @@ def add_parser(commands: Any) -> None:
         help="backbone: train the head alone (default: none)",
     )
     parser.add_argument(
-        "--thaw-at-epoch", type=int, metavar="N", help="train the frozen rest too from epoch N on"
+        "--unfreeze-at-epoch",
+        type=int,
+        metavar="N",
+        help="train the frozen rest too from epoch N on",
     )
     parser.add_argument(
         "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"

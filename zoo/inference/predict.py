@@ -91,8 +91,8 @@ def predict(
     if hasattr(model, "play"):
         if paths:
             raise UsageError(
-                f"the model of {reference} plays in its environment and takes no files; leave "
-                f"{', '.join(map(str, paths))} away"
+                f"the model of {reference} plays in its environment and takes no files; omit "
+                f"{', '.join(map(str, paths))}"
             )
         chosen = read_options(type(model), "play", options or {})
         return _play(model.to(place), chosen, Path(out) if out else timed_folder(FOLDER))
@@ -112,7 +112,7 @@ def predict(
     if probabilities and not writes:
         raise UsageError(
             f"the model of {reference} makes no probability maps; its probabilities stand in "
-            "predictions.json: leave --probabilities away"
+            "predictions.json: omit --probabilities"
         )
     files = find_files(paths, model.input_suffixes)
     if hasattr(model, "group_files"):

@@ -9,12 +9,16 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from zoo.plugin import UsageError
+from zoo_segmentation.layers.blocks import block_sides, from_blocks, to_blocks
 from zoo_segmentation.losses import loss, softmax_squared
 from zoo_segmentation.md_lstm import MDLSTMNet, MDLSTMSegmenter
 from zoo_segmentation.metrics import Scores, measure
 from zoo_segmentation.monai_nets import MonaiSegmenter
-from zoo_segmentation.networks import PyramidLSTMNet, from_blocks, sides, to_blocks
-from zoo_segmentation.pyramid_lstm import PyramidLSTMSegmenter, SmallPyramidLSTMSegmenter
+from zoo_segmentation.pyramid_lstm import (
+    PyramidLSTMNet,
+    PyramidLSTMSegmenter,
+    SmallPyramidLSTMSegmenter,
+)
 
 MONAI = ("UNet", "SegResNet", "DynUNet", "BasicUNet", "AttentionUnet", "SegResNetDS")
 
@@ -77,13 +81,13 @@ def test_the_papers_net_has_the_papers_weights():
 def test_blocks_come_apart_as_they_were_put_together(dims, side):
     x = torch.arange(2 * 3 * 5 * 4 * 7.0).view(2, 3, 5, 4, 7)[..., : 7 if dims == 3 else 1]
     x = x if dims == 3 else x.squeeze(-1)
-    blocks = to_blocks(x, sides(side, dims))
+    blocks = to_blocks(x, block_sides(side, dims))
     assert blocks.shape[2:] == tuple(math.ceil(length / side) for length in x.shape[2:])
     if side == 2:
         first = blocks[0, :, 0, 0] if dims == 2 else blocks[0, :, 0, 0, 0]
         expected = x[0, :, :2, :2] if dims == 2 else x[0, :, :2, :2, :2]
         torch.testing.assert_close(first, expected.flatten())
-    torch.testing.assert_close(from_blocks(blocks, sides(side, dims), x.shape[2:]), x)
+    torch.testing.assert_close(from_blocks(blocks, block_sides(side, dims), x.shape[2:]), x)
 
 
 def test_blocks_may_have_another_side_along_every_axis():

@@ -1,4 +1,27 @@
-"""A net of MD-LSTM layers, slice by slice."""
+"""A net of MD-LSTM layers, slice by slice.
+
+From an image x (N, in_channels, H, W) to logits (N, num_classes, H, W); a volume is taken slice
+by slice. Layer l = 1 ... L is four LSTMs, one from each corner of the image, whose hidden states
+lie side by side in the channels, followed by a fully connected layer that sees each pixel alone::
+
+    y_l    = [LSTM_{l,k}(x_l) for the corners k]        x_1 = x
+    x_l+1  = tanh(V_l y_l + v_l)
+    logits = V_L y_L + v_L
+
+Coming from the top left, of the pixel x at row r and column c::
+
+    i, f1, f2, o = sigmoid(W x + U1 h[r-1, c] + U2 h[r, c-1] + b)
+    c~           = tanh   (likewise)
+    c[r, c]      = i c~ + f1 c[r-1, c] + f2 c[r, c-1]
+    h[r, c]      = o tanh(c[r, c])
+
+``MDLSTMNet.forward`` is the first three lines, ``zoo_segmentation.layers.md_lstm`` the other four.
+The image is first rearranged so that a block of pixels is one position
+(``zoo_segmentation.layers.blocks``).
+
+Source: Graves, Schmidhuber: Offline Handwriting Recognition with Multidimensional Recurrent
+Neural Networks, NIPS 2008.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +30,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError
+from zoo_segmentation.layers.blocks import from_blocks, pointwise, to_blocks
 from zoo_segmentation.layers.md_lstm import MDLSTM
-from zoo_segmentation.networks import from_blocks, pointwise, to_blocks
 from zoo_segmentation.segmenter import Segmenter
 
 

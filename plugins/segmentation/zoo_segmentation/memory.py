@@ -51,6 +51,6 @@ def first_that_fits(
     return None
 
 
-def by(size: Sequence[int]) -> str:
+def format_shape(size: Sequence[int]) -> str:
     """A size in words: 15x128x128."""
     return "x".join(map(str, size))

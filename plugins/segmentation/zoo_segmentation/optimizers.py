@@ -83,7 +83,7 @@ class NormalizedMomentum(torch.optim.Optimizer):
                     state["mean"] = torch.zeros_like(parameter)
                 state["step"] += 1
             early = {self.state[p]["step"] <= group["start_steps"] for p in parameters}
-            for start in early:  # frozen parameters that thawed later are behind
+            for start in early:  # frozen parameters that unfrozen later are behind
                 chosen = [
                     (p, g)
                     for p, g in zip(parameters, gradients, strict=True)

@@ -19,7 +19,7 @@ from torchmetrics import MeanMetric
 from zoo.plugin import UsageError, ZooError, rename_keys
 from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.em_metrics import MembraneScores
-from zoo_segmentation.memory import by, first_that_fits, is_out_of_memory
+from zoo_segmentation.memory import first_that_fits, format_shape, is_out_of_memory
 from zoo_segmentation.metrics import NAMES, Scores, measure
 from zoo_segmentation.prediction import VolumePrediction
 
@@ -167,7 +167,12 @@ class Segmenter(VolumePrediction, L.LightningModule):
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments that zoo 0.1.0 saved, under today's names."""
-        return rename_keys(arguments, {"normalise_by": "normalize_by"})
+        renamed = rename_keys(arguments, {"normalise_by": "normalize_by"})
+        if renamed.get("optimizer") == "normalised-momentum":
+            renamed["optimizer"] = "normalized-momentum"
+        if renamed.get("strategy") == "measured":  # by timing; the rule of "auto" took its place
+            renamed["strategy"] = "auto"
+        return renamed
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -226,13 +231,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         batch, _, *size = self._training_shape
         self.zero_grad()
         fits = first_that_fits(self._try_training, batch, size)
-        said = f"memory ran out in training on sub-volumes of {by(size)}, {batch} at a time; "
+        said = (
+            f"memory ran out in training on sub-volumes of {format_shape(size)}, {batch} at a "
+            "time; "
+        )
         if self.hparams.get("checkpoint") is False:
             said += "--model.checkpoint true needs less, or "
         if fits is None:
             return said + "no smaller ones fit either: take a smaller network or another device"
         return said + (
-            f"{by(fits[1])}, {fits[0]} at a time, fit: --data.patch_size "
+            f"{format_shape(fits[1])}, {fits[0]} at a time, fit: --data.patch_size "
             f"'{fits[1]}' --data.batch_size {fits[0]}"
         )
 
@@ -318,12 +326,15 @@ class Segmenter(VolumePrediction, L.LightningModule):
         whole = image.shape[2:]
         window = [size or length for size, length in zip(self.window, whole, strict=True)]
         fits = first_that_fits(partial(self._try_window, whole), 1, window)
-        said = f"memory ran out in predicting {by(whole)} voxels by windows of {by(window)}; "
+        said = (
+            f"memory ran out in predicting {format_shape(whole)} voxels by windows of "
+            f"{format_shape(window)}; "
+        )
         if fits is None:
             return said + "no smaller ones fit either: take smaller volumes or another device"
         return said + (
-            f"windows of {by(fits[1])} fit: set model.window to {fits[1]}, in the recipe or on "
-            "the model that zoo.load gives, or predict on another device"
+            f"windows of {format_shape(fits[1])} fit: set model.window to {fits[1]}, in the recipe "
+            "or on the model that zoo.load gives, or predict on another device"
         )
 
     def _try_window(self, whole: Sequence[int], batch: int, window: list[int]) -> None:

@@ -95,7 +95,6 @@ def test_columns_start_apart_and_deform_apart():
     assert not torch.equal(first["head.weight"], second["head.weight"])
     seen = []
     model.network.forward = lambda inputs, execution: seen.append(inputs) or torch.zeros(4, 6, 3)
-    model.execution = STACKED
     with torch.no_grad():
         model.training_step(digits(6)[:], 0)
     assert seen[0].shape == (4, 6, 1, 13, 13)
@@ -140,29 +139,24 @@ def test_every_columns_error_is_reported():
     assert float(run.callback_metrics["test/error"]) == pytest.approx(whole.item())
 
 
-def test_auto_measures_once_says_so_and_leaves_no_trace(capsys):
-    weights = []
+def test_auto_is_one_after_the_other_on_a_cpu_and_stacked_on_any_other_device():
+    model = committee()
+    assert model.execution_on(torch.device("cpu")) == LOOP
+    assert model.execution_on(torch.device("cuda")) == STACKED
+    assert model.execution_on(torch.device("meta")) == STACKED
+    assert committee(execution=STACKED).execution_on(torch.device("cpu")) == STACKED
+    assert committee(execution=LOOP).execution_on(torch.device("cuda")) == LOOP
+
+
+def test_auto_trains_on_a_cpu_as_one_after_the_other_to_the_last_digit():
+    weights = {}
     for execution in EXECUTIONS:
         torch.manual_seed(0)
         model = committee(execution=execution, rotation=10.0, dropout=0.0, optimizer="sgd", lr=0.1)
         trainer(max_epochs=2).fit(model, DataLoader(digits(), 10))
-        assert model.execution in (LOOP, STACKED)
-        weights.append(model.network.column(0)["head.weight"])
-    said = [line for line in capsys.readouterr().err.splitlines() if "mcdnn: 4 columns" in line]
-    assert len(said) == 1
-    assert LOOP in said[0]
-    assert STACKED in said[0]
-    assert torch.allclose(weights[0], weights[1], atol=1e-4)
-    assert torch.allclose(weights[0], weights[2], atol=1e-4)
-
-
-def test_a_resumed_run_keeps_its_execution():
-    model, checkpoint = committee(), {}
-    model.execution = STACKED
-    model.on_save_checkpoint(checkpoint)
-    again = committee()
-    again.on_load_checkpoint(checkpoint)
-    assert again.execution == STACKED
+        weights[execution] = model.network.column(0)["head.weight"]
+    assert torch.equal(weights["auto"], weights[LOOP])
+    assert torch.allclose(weights["auto"], weights[STACKED], atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,32 @@
-"""Multi-column deep neural networks (Ciresan, Meier, Schmidhuber, CVPR 2012)."""
+"""Multi-column deep neural networks: a committee of max-pooling nets.
+
+Of an image x (N, C, H, W), column k = 1 ... K computes the probabilities of its classes,
+softmax(net_k(preprocessing_k(x))), (N, classes); the committee's are their mean. The columns share
+a shape and have weights of their own, stacked in one tensor a layer, (K, out, in, ...): so all of
+them can be computed one after the other, or at once by one operation a layer. Each minimizes its
+own cross-entropy, on images that were deformed for it alone.
+
+Source: Ciresan, Meier, Schmidhuber: Multi-column Deep Neural Networks for Image Classification,
+CVPR 2012 (arXiv:1202.2745).
+"""
 
 from __future__ import annotations
 
 import math
-import time
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError, rank_zero_print
+from zoo.plugin import UsageError
 from zoo_vision.classifier import Classifier, Tally
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
 from zoo_vision.notation import open_ended
 from zoo_vision.preprocessing import preprocessing
 
-LOOP, STACKED = "one-after-the-other", "stacked"
-EXECUTIONS = ("auto", LOOP, STACKED)
+AUTO, LOOP, STACKED = "auto", "one-after-the-other", "stacked"
+EXECUTIONS = (AUTO, LOOP, STACKED)
 _WIDTHS = ["none", "width10", "width12", "width14", "width16", "width18", "width20"]
 
 
@@ -114,8 +123,9 @@ class MCDNN(Classifier):
             (digits), ``imadjust``, ``histeq``, ``adapthisteq`` or ``conorm`` (contrast).
         columns_per_preprocessing: Columns trained on each preprocessing.
         execution: ``one-after-the-other``, ``stacked`` (all columns in one operation a layer)
-            or ``auto``: measure both with the first batch and take the quicker. The two round
-            differently; name one to repeat a run to the last digit.
+            or ``auto``: one after the other on a CPU, whose cores a single column keeps busy, and
+            stacked on any other device, which wants few, large operations. The two differ by
+            rounding alone. ``execution_on`` says which it is.
         activation: ``relu``, ``leaky_relu``, ``tanh`` or ``scaled_tanh``
             (1.7159 tanh(0.6666 a), the papers').
         initialization: ``kaiming``, ``xavier`` or ``uniform`` (U[-0.05, 0.05], the papers').
@@ -130,12 +140,10 @@ class MCDNN(Classifier):
     """
 
     network: Columns
-    # Two columns, and no choice by timing, which same seeds would not repeat.
     conformance_arguments = {  # noqa: RUF012
         "net": "1x13x13-4C4-MP2-6C2-MP2-8N-N",
         "preprocessings": ["none", "width10"],
         "columns_per_preprocessing": 1,
-        "execution": STACKED,
     }
 
     def __init__(
@@ -167,8 +175,14 @@ class MCDNN(Classifier):
         self.network = Columns(
             [MaxPoolingNet(parsed, activation, initialization, dropout) for _ in range(count)]
         )
-        self.execution: str | None = None if execution == "auto" else execution
+        self.execution = execution
         self.column_tally = Tally(count)
+
+    def execution_on(self, device: torch.device) -> str:
+        """The execution that ``auto`` stands for on a device, or the one given."""
+        if self.execution != AUTO:
+            return self.execution
+        return LOOP if device.type == "cpu" else STACKED
 
     def column_inputs(self, images: Tensor) -> Tensor:
         """Prepare and preprocess: float (columns, N, C, H, W) in [0, 1]."""
@@ -179,7 +193,7 @@ class MCDNN(Classifier):
     def column_logits(self, images: Tensor) -> Tensor:
         """Every column's logits (columns, N, num_classes) of images as ``forward`` takes them."""
         inputs = self.normalize(self.column_inputs(images))
-        return self.network(inputs, self.execution or _usual(inputs.device))
+        return self.network(inputs, self.execution_on(inputs.device))
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify: the logarithm of the columns' mean probabilities, (N, num_classes)."""
@@ -190,9 +204,7 @@ class MCDNN(Classifier):
         inputs = self.column_inputs(images)
         deformed = self.deformation(inputs.flatten(0, 1)).view_as(inputs)
         inputs = self.normalize(deformed)
-        if self.execution is None:
-            self.execution = self._measure(inputs, labels)
-        logits = self.network(inputs, self.execution)
+        logits = self.network(inputs, self.execution_on(inputs.device))
         losses = self.column_losses(logits, labels)
         correct = (_committee(logits.detach()).argmax(dim=1) == labels).sum()
         self.train_tally.update(losses.detach().mean(), correct, len(labels))
@@ -225,47 +237,7 @@ class MCDNN(Classifier):
         for index, error in enumerate(errors, start=1):
             self.log(f"test/error/column-{index}", error)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["execution"] = self.execution
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # A resumed run has to go on as it began: the other way rounds differently.
-        self.execution = checkpoint.get("execution") or self.execution
-
-    def _measure(self, inputs: Tensor, labels: Tensor) -> str:
-        """Time a step's forward and backward both ways on this batch, leaving no trace."""
-        devices = [inputs.device] if inputs.device.type == "cuda" else []
-        seconds = {}
-        with torch.random.fork_rng(devices):
-            for execution in (LOOP, STACKED):
-                best = math.inf
-                for _ in range(3):
-                    start = _now(inputs.device)
-                    loss = self.column_losses(self.network(inputs, execution), labels).sum()
-                    # Not backward(): gradients must not be kept, nor hooks of DDP run.
-                    torch.autograd.grad(
-                        loss, [p for p in self.network.parameters() if p.requires_grad]
-                    )
-                    best = min(best, _now(inputs.device) - start)
-                seconds[execution] = best
-        chosen = min(seconds, key=lambda execution: seconds[execution])
-        rank_zero_print(
-            f"mcdnn: {self.network.count} columns {chosen}; a batch of {len(labels)} takes "
-            + ", ".join(f"{1000 * value:.1f} ms {name}" for name, value in seconds.items())
-        )
-        return chosen
-
 
 def _committee(logits: Tensor) -> Tensor:
     """(columns, N, classes) logits to the logarithm of their mean probabilities."""
     return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))
-
-
-def _usual(device: torch.device) -> str:
-    return LOOP if device.type == "cpu" else STACKED
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -1,7 +1,25 @@
-"""MDLSTM: multi-dimensional LSTM in two dimensions, along anti-diagonals.
+"""The MD-LSTM layer: multi-dimensional LSTMs over an image, one from each corner.
 
-Graves, Schmidhuber: Offline Handwriting Recognition with Multidimensional Recurrent Neural
-Networks, NIPS 2008; here without peephole connections, as in the layers of Stollenga et al. 2015.
+An image (N, C, H, W) is scanned four times, from the top left, bottom left, top right and bottom
+right; a volume slice by slice. Coming from the top left, of the pixel x at row r and column c::
+
+    i, f1, f2, o = sigmoid(W x + U1 h[r-1, c] + U2 h[r, c-1] + b)
+    c~           = tanh   (likewise)
+    c[r, c]      = i c~ + f1 c[r-1, c] + f2 c[r, c-1]
+    h[r, c]      = o tanh(c[r, c])
+
+with zeros outside the image and no peephole connections. The other corners are the same on the
+flipped image. The output is the four hidden states, (N, hidden, H, W) each, side by side in the
+channels or summed.
+
+A pixel depends on its upper and left neighbors alone, which both lie on the anti-diagonal before
+its own. So all pixels of an anti-diagonal are computed together, and the four corners with them:
+W x + b for the whole image in one product, then one step for each of the H + W - 1 diagonals.
+``MDLSTM.recurrence`` is these steps, line by line as above; for it the image is skewed, row r by
+r columns, so that an anti-diagonal becomes a column.
+
+Source: Graves, Schmidhuber: Offline Handwriting Recognition with Multidimensional Recurrent
+Neural Networks, NIPS 2008; without peepholes as in the layers of Stollenga et al. 2015.
 """
 
 from __future__ import annotations
@@ -19,16 +37,8 @@ _FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 class MDLSTM(nn.Module):
     """Four LSTMs over an image, one from each corner, each cell seeing two neighbors.
 
-    Coming from the top left, of the pixel x at row r and column c::
-
-        i, f1, f2, o = sigmoid(W x + U1 h[r-1, c] + U2 h[r, c-1] + b)
-        c~           = tanh   (likewise)
-        c[r, c]      = i c~ + f1 c[r-1, c] + f2 c[r, c-1]
-        h[r, c]      = o tanh(c[r, c])
-
-    with zeros outside the image. All pixels of an anti-diagonal depend on the one before it
-    alone, so they are computed together, and the four directions with them. States are float32
-    also under autocast. Volumes (N, C, D, H, W) are taken slice by slice.
+    For the equations see the module. States are float32 also under autocast. Volumes
+    (N, C, D, H, W) are taken slice by slice.
 
     The parameters are stacked over the corners, top left, bottom left, top right, bottom right,
     and hold the gates in the order i, f1, f2, o, c~: ``weight_x`` (4, in_channels, 5 hidden),
@@ -65,6 +75,43 @@ class MDLSTM(nn.Module):
         self.weight_h = nn.Parameter(torch.empty(4, 2 * hidden, 5 * hidden))
         self.bias = nn.Parameter(torch.empty(4, 5 * hidden))
         self.reset_parameters()
+
+    def recurrence(
+        self, gates: Tensor, columns: int, compute: torch.dtype, wide: torch.dtype
+    ) -> Tensor:
+        """The equations, one anti-diagonal a step, for the four corners together.
+
+        Args:
+            gates: W x + b, skewed: (4, N, H, H + W - 1, 5 hidden).
+            columns: W.
+            compute: The dtype of the products with U1 and U2.
+            wide: The dtype of the states.
+
+        Returns:
+            The hidden states, skewed likewise: (4, N, H, H + W - 1, hidden).
+        """
+        batch, rows = gates.shape[1:3]
+        u1_u2 = self.weight_h.to(compute)
+        outputs = []
+        h = gates.new_zeros(4, batch, rows, self.hidden, dtype=wide)
+        c = torch.zeros_like(h)
+        for diagonal, z in enumerate(gates.unbind(3)):
+            # Only rows low..high of a diagonal lie in the image; outside them states are zero.
+            low, high = max(0, diagonal - columns + 1), min(rows, diagonal + 1)
+            # On the diagonal before, row r - 1 has the pixel above and row r the one to the left.
+            h_above, h_left = _above(h, low, high), h[:, :, low:high]
+            c_above, c_left = _above(c, low, high), c[:, :, low:high]
+            z = z[:, :, low:high].to(wide)
+            if diagonal:
+                both = torch.cat((h_above, h_left), dim=-1).to(compute)
+                z = z + (both.flatten(1, 2) @ u1_u2).view(z.shape)
+            i, f1, f2, o, g = z.split(self.hidden, dim=-1)
+            c = i.sigmoid() * g.tanh() + f1.sigmoid() * c_above + f2.sigmoid() * c_left
+            h = o.sigmoid() * c.tanh()
+            c = F.pad(c, (0, 0, low, rows - high))
+            h = F.pad(h, (0, 0, low, rows - high))
+            outputs.append(h)
+        return torch.stack(outputs, dim=3)
 
     def reset_parameters(self, forget: float = -0.5) -> None:
         """Weights from U within the inverse square root of the inputs, biases 0.
@@ -117,36 +164,10 @@ class MDLSTM(nn.Module):
         corners = torch.stack([pixels.flip(flips) for flips in _FLIPS])
         gates = corners.flatten(1, 3) @ self.weight_x.to(compute)
         gates = (gates + self.bias.to(compute).unsqueeze(1)).view(4, batch, rows, columns, -1)
-        hidden = _unskew(self._diagonals(_skew(gates), columns, compute, wide), columns)
+        hidden = _unskew(self.recurrence(_skew(gates), columns, compute, wide), columns)
         parts = [hidden[number].flip(flips) for number, flips in enumerate(_FLIPS)]
         merged = torch.stack(parts).sum(0) if self.merge == "sum" else torch.cat(parts, dim=-1)
         return merged.permute(0, 3, 1, 2).to(torch.float32 if mixed else x.dtype)
-
-    def _diagonals(
-        self, gates: Tensor, columns: int, compute: torch.dtype, wide: torch.dtype
-    ) -> Tensor:
-        """From (4, N, rows, diagonals, 5 hidden) to the hidden states (..., hidden)."""
-        batch, rows = gates.shape[1:3]
-        width = self.hidden
-        recurrent = self.weight_h.to(compute)
-        outputs = []
-        h = gates.new_zeros(4, batch, rows, width, dtype=wide)
-        c = torch.zeros_like(h)
-        # Only rows low..high of a diagonal lie in the image; outside them states are zero.
-        for diagonal, z in enumerate(gates.unbind(3)):
-            low, high = max(0, diagonal - columns + 1), min(rows, diagonal + 1)
-            z = z[:, :, low:high].to(wide)
-            c_up, c_left = _above(c, low, high), c[:, :, low:high]
-            if diagonal:
-                both = torch.cat((_above(h, low, high), h[:, :, low:high]), dim=-1).to(compute)
-                z = z + (both.flatten(1, 2) @ recurrent).view(z.shape)
-            i, f1, f2, o, g = z.split(width, dim=-1)
-            c = i.sigmoid() * g.tanh() + f1.sigmoid() * c_up + f2.sigmoid() * c_left
-            h = o.sigmoid() * c.tanh()
-            c = F.pad(c, (0, 0, low, rows - high))
-            h = F.pad(h, (0, 0, low, rows - high))
-            outputs.append(h)
-        return torch.stack(outputs, dim=3)
 
 
 def _above(states: Tensor, low: int, high: int) -> Tensor:

@@ -20,13 +20,22 @@ Result = TypeVar("Result")
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
-def each(
+def parallel_map(
     work: Callable[[Item], Result], items: Iterable[Item], device: torch.device
 ) -> Iterator[Result]:
     """``map(work, items)`` without gradients, on a CPU as many at a time as torch has threads.
 
     Results come in order, and no more than that many are under way or waiting, so that memory
-    stays bounded by them.
+    stays bounded by them. On other devices, and with one thread, one after another.
+
+    Args:
+        work: Takes an item. Where several run at a time, each has a thread of its own, in which
+            torch has one thread.
+        items: What to work on.
+        device: Where the work is done.
+
+    Yields:
+        The results; the first error of a piece of work is raised in its place.
     """
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     if threads == 1:
@@ -39,12 +48,12 @@ def each(
     for item in items:
         if len(waiting) == threads:
             yield waiting.popleft().result()
-        waiting.append(pool.submit(_quietly, work, item))
+        waiting.append(pool.submit(_no_grad, work, item))
     while waiting:
         yield waiting.popleft().result()
 
 
-def _quietly(work: Callable[[Item], Result], item: Item) -> Result:
+def _no_grad(work: Callable[[Item], Result], item: Item) -> Result:
     with torch.no_grad():  # a matter of the thread
         return work(item)
 
@@ -55,7 +64,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
         ready = Barrier(threads + 1)
         pool = ThreadPoolExecutor(threads, "zoo-scan")
         for _ in range(threads):
-            pool.submit(_single, ready)
+            pool.submit(_set_single_thread, ready)
         ready.wait()
         # Setting it in a worker also set it for threads to come.
         torch.set_num_threads(threads)
@@ -63,7 +72,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return _pools[key]
 
 
-def _single(ready: Barrier) -> None:
+def _set_single_thread(ready: Barrier) -> None:
     torch.get_num_threads()  # torch initializes a thread at its first question
     torch.set_num_threads(1)
     ready.wait()

@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo_segmentation.layers import PyramidLSTM
-from zoo_segmentation.layers.strategies import STRATEGIES
+from zoo_segmentation.layers.scan import STRATEGIES
+from zoo_segmentation.layers.scan.parallel_map import parallel_map
 
 ALL = ("loop", *STRATEGIES)
 SIZES_3D = [(2, 3, 4, 5, 6), (1, 3, 1, 5, 3), (1, 3, 3, 3, 3), (1, 3, 2, 4, 4)]
@@ -228,16 +229,32 @@ def test_prediction_in_spans_is_that_of_training():
     torch.testing.assert_close(predicted, made(x), rtol=0, atol=0)
 
 
-def test_the_measured_strategy_is_one_that_was_measured_and_gives_the_same():
-    made = layer(3, "measured")
+def test_auto_is_dense_on_a_cpu_and_grouped_on_any_other_device():
+    made, dense = layer(strategy="auto"), layer(strategy="dense")
+    assert made.resolved_strategy == "dense"
     x = volume(1, 3, 3, 4, 5)
-    torch.testing.assert_close(made(x), reference(made, x))
-    assert made._fastest in STRATEGIES
-    assert all(parameter.grad is None for parameter in made.parameters())
-    with torch.no_grad():
-        times = made.measure(x.permute(0, 2, 3, 4, 1))
-    assert set(times) == set(STRATEGIES)
-    assert min(times.values()) > 0
+    for mine, true in zip(gradients(made, x), gradients(dense, x), strict=True):
+        torch.testing.assert_close(mine, true, rtol=0, atol=0)
+    assert made.to("meta").resolved_strategy == "grouped"
+    assert layer(strategy="paired").to("meta").resolved_strategy == "paired"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_a_piece_of_work_comes_out_in_its_place(threads):
+    def work(item):
+        assert not torch.is_grad_enabled()
+        if item == 3:
+            raise ValueError("the third")
+        return 2 * item
+
+    before, results = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(threads)
+        with pytest.raises(ValueError, match="the third"):
+            results.extend(parallel_map(work, range(6), torch.device("cpu")))
+    finally:
+        torch.set_num_threads(before)
+    assert results == [0, 2, 4]
 
 
 def test_a_second_backward_pass_gives_the_same():

@@ -1,7 +1,8 @@
 """Axes and senses of a scan, and the views of a volume along them.
 
-Volumes lie in memory as rows, (N, D, H, W, C). A sequence is a view of them, (T, N, P, Q, C):
-T slabs of (P, Q) pixels along one axis. Images are volumes of depth 1 without a scan along it.
+Volumes lie in memory as rows, (N, D, H, W, C), channels last. A sequence is a view of them along
+one axis, (T, N, P, Q, C): T slabs of (P, Q) pixels, so that a step of a scan is ``sequence[t]``.
+Images are volumes of depth 1 without a scan along it.
 """
 
 from __future__ import annotations

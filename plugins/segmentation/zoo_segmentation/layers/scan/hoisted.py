@@ -1,0 +1,186 @@
+"""The strategies ``hoisted``, ``paired`` and ``grouped``: the input's convolutions leave the loop.
+
+Wx * x_t does not depend on the state, so it is computed for all T slabs of a span in one
+convolution before the scan; a step then convolves h_{t-1} alone. The G directions of a group are
+scanned as one, by a convolution of G groups: of an axis both senses, the one reversed in time
+(``paired``), or all axes whose slabs have the same shape, as in a cube all six (``grouped``). A
+span keeps, in the order in which its steps visit the slabs, the hidden states before every step
+and after the last (T + 1, N, P, Q, G, H), the gates (T, N, P, Q, G, 4 H) and the cell states
+(T, N, P, Q, G, H).
+
+Forward: Wx * x for the span, then step by step add Wh * h_{t-1}, gates and states (``cell``).
+Backward, from the last step to the first: gradients of the gates (``cell``), then of h_{t-1} by
+one grouped convolution; after the last step Wh's gradient in one grouped convolution, and for
+each direction on its own those of Wx and the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo_segmentation.layers.scan import cell
+from zoo_segmentation.layers.scan.convolution import (
+    bias_gradient,
+    input_gradient,
+    kernel_gradient,
+)
+from zoo_segmentation.layers.scan.geometry import Direction, along, images
+from zoo_segmentation.layers.scan.strategy import (
+    Gradients,
+    Group,
+    Span,
+    State,
+    Weights,
+    state_dtype,
+    state_gradients,
+)
+
+
+class Hoisted:
+    """The input's convolutions before the scan, a grouped one of the hidden states a step.
+
+    Args:
+        same: What directions have in common that are scanned together: the ``direction`` (each
+            on its own), the ``axis`` (both senses of it), or the ``shape`` of their slabs.
+    """
+
+    def __init__(self, same: Literal["direction", "axis", "shape"]) -> None:
+        self.same = same
+
+    def groups(self, directions: Sequence[Direction], size: Sequence[int]) -> list[Group]:
+        if self.same == "direction":
+            return [[direction] for direction in directions]
+        groups: dict[int | tuple[int, ...], list[Direction]] = {}
+        for direction in directions:
+            axis = direction.axis
+            shape = (size[axis], *(side for other, side in enumerate(size) if other != axis))
+            groups.setdefault(axis if self.same == "axis" else shape, []).append(direction)
+        return list(groups.values())
+
+    def forward(
+        self, rows: Tensor, group: Group, weights: Weights, span: Span, state: State | None
+    ) -> tuple[list[Tensor], list[Tensor], State]:
+        width, groups, wide = weights.hidden, len(group), state_dtype(rows.dtype)
+        shape = along(rows, group[0].axis)[span.first : span.last].shape[:-1]
+        inputs = rows.new_empty(*shape, groups, 4 * width)
+        for (axis, first, last), members in _by_slabs(group, span).items():
+            index = [group[place].number for place in members]
+            kernel = weights.x[index].flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            z = F.conv2d(
+                images(along(rows, axis)[first:last]),
+                kernel,
+                weights.bias_x[index].flatten(),
+                padding=weights.padding,
+            )
+            z = z.permute(0, 2, 3, 1).reshape(*shape, len(members), 4 * width)
+            for position, place in enumerate(members):
+                part = z[..., position, :]
+                inputs[..., place, :] = part.flip(0) if group[place].reverse else part
+        kernel, bias = self._recurrent(group, weights)
+        gates = rows.new_empty(inputs.shape, dtype=wide)
+        cells = rows.new_empty(*shape, groups, width, dtype=wide)
+        # narrow[t] is the hidden state before step t.
+        narrow = rows.new_empty(len(cells) + 1, *cells.shape[1:])
+        hidden = narrow[1:] if wide == rows.dtype else torch.empty_like(cells)
+        before = None
+        if state is not None:
+            narrow[0], before = state
+        for t in range(len(inputs)):
+            gates[t] = inputs[t]
+            if before is not None:
+                h = images(narrow[t].flatten(-2))
+                z = F.conv2d(h, kernel, bias, padding=weights.padding, groups=groups)
+                gates[t] += z.permute(0, 2, 3, 1).view(gates[t].shape)
+            cell.forward(gates[t], before, cells[t], hidden[t])
+            before = cells[t]
+            if wide != rows.dtype:
+                narrow[t + 1] = hidden[t]
+        outputs = [
+            hidden[..., place, :].flip(0) if member.reverse else hidden[..., place, :]
+            for place, member in enumerate(group)
+        ]
+        after = State(narrow[-1].clone(), cells[-1].clone())
+        return outputs, [narrow, gates, cells], after
+
+    def backward(
+        self,
+        rows: Tensor,
+        group: Group,
+        weights: Weights,
+        span: Span,
+        state: State | None,
+        saved: list[Tensor],
+        grad: Tensor,
+        later: State | None,
+        needs_rows: bool,
+    ) -> tuple[Gradients, State | None]:
+        narrow, gates, cells = saved
+        saved.clear()
+        width, groups = weights.hidden, len(group)
+        d_out = torch.empty_like(cells)
+        for place, member in enumerate(group):
+            part = along(grad, member.axis)[span.slabs(member.reverse)]
+            d_out[..., place, :] = part.flip(0) if member.reverse else part
+        kernel, _ = self._recurrent(group, weights)
+        d_gates = rows.new_empty(gates.shape)
+        wide = torch.empty_like(gates[0])
+        d_hidden, d_cell = later or (None, None)
+        cell_before = None if state is None else state.cell
+        for t in range(len(gates) - 1, -1, -1):
+            total = d_out[t] if d_hidden is None else d_hidden.add_(d_out[t])
+            before = cells[t - 1] if t else cell_before
+            d_cell = cell.backward(gates[t], before, cells[t], total, d_cell, wide)
+            d_gates[t] = wide
+            if before is not None:
+                h = images(narrow[t].flatten(-2))
+                d_z = images(d_gates[t].flatten(-2))
+                d_h = input_gradient(d_z, h, kernel, weights.padding, groups)
+                d_hidden = d_h.permute(0, 2, 3, 1).to(gates.dtype).view(total.shape)
+        del gates, cells, wide, d_out
+        d_kernel = torch.zeros_like(kernel)
+        begin = 1 if state is None else 0  # the scan's first step has no hidden state before it
+        if len(d_gates) > begin:
+            d_z = images(d_gates[begin:].flatten(-2))
+            h = images(narrow[begin:-1].flatten(-2))
+            d_kernel = kernel_gradient(d_z, h, weights.window, weights.padding, groups)
+        d_kernel = d_kernel.view(groups, 4 * width, *kernel.shape[1:])
+        result = Gradients([], [])
+        for place, member in enumerate(group):
+            part = d_gates[..., place, :]
+            d_bias = bias_gradient(part)
+            d_bias_h = d_bias if state is not None else d_bias - bias_gradient(part[0])
+            d_z = images((part.flip(0) if member.reverse else part).contiguous())
+            x = images(along(rows, member.axis)[span.slabs(member.reverse)])
+            d_x = kernel_gradient(d_z, x, weights.window, weights.padding)
+            result.weights.append((d_x, d_kernel[place], d_bias, d_bias_h))
+            if needs_rows:
+                own = weights.x[member.number].contiguous(memory_format=torch.channels_last)
+                d_in = input_gradient(d_z, x, own, weights.padding).permute(0, 2, 3, 1)
+                result.inputs.append(d_in.view(*part.shape[:-1], x.shape[1]))
+        return result, state_gradients(state, d_hidden, d_cell)
+
+    @staticmethod
+    def _recurrent(group: Group, weights: Weights) -> tuple[Tensor, Tensor]:
+        index = [member.number for member in group]
+        kernel = weights.h[index].flatten(0, 1)
+        return (
+            kernel.contiguous(memory_format=torch.channels_last),
+            weights.bias_h[index].flatten(),
+        )
+
+
+def _by_slabs(group: Group, span: Span) -> dict[tuple[int, int, int], list[int]]:
+    """Places in the group of directions whose steps of the span visit the same slabs.
+
+    By axis, first slab and last slab (left out).
+    """
+    places: dict[tuple[int, int, int], list[int]] = {}
+    for place, direction in enumerate(group):
+        slabs = span.slabs(direction.reverse)
+        places.setdefault((direction.axis, slabs.start, slabs.stop), []).append(place)
+    return places
