@@ -113,7 +113,7 @@ def test_the_bundle_s_statistics_prepare_a_file_as_training_did(avletters: Path)
     module = AVLetters(str(avletters), size=[12, 16], audio=True, val_fraction=0.0)
     facts = json.loads(json.dumps(module.facts))
     path = avletters / "Lips" / "A3_Ann-lips.mat"
-    clip = next(clip for clip in module._read()[0].test if clip.name == path.name)
+    clip = next(clip for clip in module.parts.test if clip.name == path.name)
     trained = module.test_dataloader().dataset.unlabelled(clip)
     sample = read_clip(path, facts["preprocessing"], 25.0, facts["audio_size"])
     torch.testing.assert_close(sample.video, trained["video"], rtol=0, atol=0)
@@ -129,7 +129,7 @@ def test_a_grid_clip_is_prepared_as_training_did(
         str(grid), size=[10, 20], finder=finder, cache=str(tmp_path / "c"), unit="sentence"
     )
     facts = json.loads(json.dumps(module.facts))
-    clip = module._read()[0].test[0]
+    clip = module.parts.test[0]
     trained = module.test_dataloader().dataset.unlabelled(clip)
     speaker, code = clip.name.split("/")
     path = grid / speaker / "video" / f"{code}.mpg"
@@ -159,7 +159,7 @@ def test_words_are_prepared_as_training_did(
         normalization=normalization,
     )
     monkeypatch.setenv("ZOO_MOUTH_FINDERS", finder)
-    clips = module._read()[0].test
+    clips = module.parts.test
     speaker, code = clips[0].name.split()[0].split("/")
     data = module.test_dataloader().dataset
     wanted = [data.unlabelled(c)["video"] for c in clips if c.recording == f"{speaker}/{code}"]

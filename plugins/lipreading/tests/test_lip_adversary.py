@@ -173,7 +173,7 @@ def test_the_targets_labels_are_never_read(avletters: Path, changes: dict[str, A
             str(avletters), batch_size=6, split="leave-out:Bob", target=True, size=[8, 10],
             normalization="speaker",
         )  # fmt: skip
-        parts = data._read()[0]
+        parts = data.parts
         assert len(parts.adapt) == 8
         if spoil:
             for clip in (*parts.adapt, *parts.test):

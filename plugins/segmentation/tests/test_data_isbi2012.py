@@ -137,7 +137,7 @@ def test_slices_of_two_sizes_are_told(tmp_path):
     ("arguments", "message"),
     [
         ({"test_slices": 10, "val_slices": 2}, "12 slices, of which .* leave none to train on"),
-        ({"test_slices": -1}, "test_slices is -1"),
+        ({"test_slices": -1}, "test_slices has to be 0 or more"),
         ({"slices": True, "patch_size": [4, 8, 8]}, "patch_size"),
     ],
 )

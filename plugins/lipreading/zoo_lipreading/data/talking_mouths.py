@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit
 
-from zoo.plugin import UsageError
+from zoo.plugin import at_least
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.module import LipDataModule, Listing
 from zoo_lipreading.data.normalization import Normalization
@@ -235,11 +235,8 @@ class TalkingMouths(LipDataModule):
             audio=audio,
         )
         check_units(unit, tokens)
-        if num_speakers < 1 or repetitions < 4:
-            raise UsageError(
-                f"num_speakers is {num_speakers} and repetitions is {repetitions}; they must be "
-                "1 or more and 4 or more"
-            )
+        at_least("num_speakers", num_speakers, 1)
+        at_least("repetitions", repetitions, 4)
         self.unit = unit
         self.tokens = tokens
         self.num_speakers = num_speakers

@@ -109,8 +109,8 @@ class Patches(Dataset[Sample]):
         volumes: What to cut from.
         size: Length of every spatial axis of a sub-volume.
         per_volume: Sub-volumes of each volume in an epoch.
-        crop_centers: ``balanced`` crop_centers each at a voxel of a class, every class of the volume
-            equally often; ``uniform`` cuts anywhere.
+        crop_centers: ``balanced`` centers each at a voxel of a class, every class of the
+            volume equally often; ``uniform`` cuts anywhere.
         augment: Random changes, see `augmentation`.
         seed: Seed of all of it.
         curriculum: Stages before, ``(epochs, *size)`` each: so many epochs of that size.

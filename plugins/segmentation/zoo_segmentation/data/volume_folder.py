@@ -14,7 +14,7 @@ from zoo_segmentation.data.nifti import (
     SUFFIXES,
     TOLERANCE,
     Scan,
-    apart,
+    affine_distance,
     count_channels,
     read_image,
     read_labels,
@@ -208,7 +208,8 @@ def read_channels(paths: Sequence[Path], channels: int | None) -> Scan:
     scans = [read_image(path, 1) for path in paths]
     first = scans[0]
     for path, scan in zip(paths, scans, strict=True):
-        if scan.shape != first.shape or apart(scan, first) > TOLERANCE * min(first.spacing):
+        tolerance = TOLERANCE * min(first.spacing)
+        if scan.shape != first.shape or affine_distance(scan, first) > tolerance:
             raise UsageError(
                 f"{path} and {paths[0]} do not lie on one grid (shape or affine matrix differ); "
                 "register them"

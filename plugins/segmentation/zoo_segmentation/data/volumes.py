@@ -185,7 +185,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         self.normalize_by: Normalize = normalize_by
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        self._prepared: tuple[dict[int, list[Volume]], Facts] | None = None
+        self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -208,8 +208,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         """What prediction on a user's file has to repeat."""
         return {"normalize_by": self.normalize_by}
 
-    def _prepare(self) -> tuple[dict[int, list[Volume]], Facts]:
-        if self._prepared is None:
+    def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
+        if self._loaded is None:
             listing = self._list()
             cases = listing.cases
             if self.split == "all":
@@ -243,8 +243,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
                 "preprocessing": self._describe_preprocessing(),
                 "restarts": list(accumulate(stage[0] for stage in self.curriculum)),
             }
-            self._prepared = volumes, facts
-        return self._prepared
+            self._loaded = volumes, facts
+        return self._loaded
 
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
         """The volume at the training spacing, normalized."""
@@ -277,11 +277,11 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         epoch), ``train_volumes``, ``preprocessing`` and ``restarts`` (the epochs at which the
         curriculum's later stages begin).
         """
-        return dict(self._prepare()[1])
+        return dict(self._read()[1])
 
     def samples(self, part: Part) -> list[Volume]:
         """The volumes of a part, ready for a model."""
-        return self._prepare()[0][CODES[part]]
+        return self._read()[0][CODES[part]]
 
     def train_loader(self, samples: list[Volume]) -> DataLoader[Sample]:
         """Random sub-volumes."""

@@ -192,7 +192,7 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         if train_per_class is not None:
             at_least("train_per_class", train_per_class, 1)
         self.train_per_class = train_per_class
-        self._prepared: tuple[dict[Part, LabelledImages], Facts] | None = None
+        self._loaded: tuple[dict[Part, LabelledImages], Facts] | None = None
 
     @abstractmethod
     def _load(self) -> LoadedImages:
@@ -202,8 +202,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
             UsageError: something is missing, unreadable or inconsistent.
         """
 
-    def _prepare(self) -> tuple[dict[Part, LabelledImages], Facts]:
-        if self._prepared is None:
+    def _read(self) -> tuple[dict[Part, LabelledImages], Facts]:
+        if self._loaded is None:
             loaded = self._load()
             images, parts = loaded.images, loaded.parts
             classes = len(loaded.label_names)
@@ -233,8 +233,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
                 "std": std,
                 "train_size": len(by_part["train"]),
             }
-            self._prepared = by_part, facts
-        return self._prepared
+            self._loaded = by_part, facts
+        return self._loaded
 
     def _limited(self, parts: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The parts, with all but ``train_per_class`` training images of each class in none."""
@@ -254,11 +254,11 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
 
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
-        return dict(self._prepare()[1])
+        return dict(self._read()[1])
 
     def samples(self, part: Part) -> LabelledImages:
         """The images of a part."""
-        return self._prepare()[0][part]
+        return self._read()[0][part]
 
     def train_loader(self, samples: LabelledImages) -> DataLoader[Batch]:
         """Batches in random order; a last batch of a single image is left out."""
