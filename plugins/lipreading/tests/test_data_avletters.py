@@ -145,7 +145,10 @@ def test_many_wrong_files_come_in_one_report(avletters: Path, make: SimpleNamesp
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"normalization": "none"}, "normalization has to be one of global, speaker, clip, not 'none'"),
+        (
+            {"normalization": "none"},
+            "normalization has to be one of global, speaker, clip, not 'none'",
+        ),
         ({"size": [12]}, "size is \\[12\\]"),
         ({"target_seconds": 0}, "target_seconds has to be above 0"),
         ({"val_fraction": 1.0}, "val_fraction has to be 0 or more and below 1"),
