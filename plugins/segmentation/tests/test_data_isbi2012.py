@@ -110,8 +110,8 @@ def test_stacks_that_do_not_fit_are_told(root, name, array, message):
     ("content", "message"),
     [
         (lambda data: b"", "is an empty file"),
-        (lambda data: b"no picture", "is no readable TIFF file"),
-        (lambda data: data[:200], "is no readable TIFF file"),
+        (lambda data: b"no picture", "is not a readable TIFF file"),
+        (lambda data: data[:200], "is not a readable TIFF file"),
         (lambda data: data[:2000], "is damaged or cut short"),
         (lambda data: data[:-1500], "is damaged or cut short"),
     ],

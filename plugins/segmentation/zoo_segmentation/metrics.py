@@ -47,9 +47,8 @@ def measure(
     # MONAI leaves a class out of Dice that the truth lacks; one that is wrongly found scores 0.
     dice = compute_dice(pred, target, include_background=False, ignore_empty=False)[0].double()
     dice = dice.masked_fill((pred_size == 0) & (target_size == 0), torch.nan)
-    avd = torch.where(
-        target_size > 0, (pred_size - target_size).abs() / target_size.clamp(min=1), torch.nan
-    )
+    difference = (pred_size - target_size).abs() / target_size.clamp(min=1)
+    avd = torch.where(target_size > 0, difference, torch.nan)
     hd95 = torch.full_like(dice, torch.nan)
     both = ((pred_size > 0) & (target_size > 0)).nonzero()[:, 0].tolist() if distances else []
     for index in both:
