@@ -197,7 +197,7 @@ def test_without_a_target_domains_cannot_be_told_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"adversary_attach": "2"}, "there are lstm, 0, 1"),
+        ({"adversary_attach": "2"}, "has to be one of lstm, 0, 1"),
         ({"adversary_attach": "-1"}, "adversary_attach"),
         ({"adversary_weight": -1.0}, "adversary_weight"),
         ({"adversary_length": 0.0}, "adversary_length"),

@@ -33,7 +33,7 @@ MANY = 20
 VECTORS = 2
 """Of sound, for each frame."""
 MAX_GAP = 0.2
-"""By how many seconds sound and pictures may differ in length."""
+"""By how many seconds sound and frames may differ in length."""
 UNSEEN = ("s1", "s2", "s20", "s22")
 """LipNet's test speakers."""
 OVERLAPPED = 255
@@ -71,12 +71,12 @@ class Recording:
             heard = len(np.load(self.sound, mmap_mode="r")) / (VECTORS * FRAME_RATE)
             if abs(heard - frames / FRAME_RATE) > MAX_GAP:
                 raise UsageError(
-                    f"{video}: its sound lasts {heard:.2f} s and its pictures "
+                    f"{video}: its sound lasts {heard:.2f} s and its frames "
                     f"{frames / FRAME_RATE:.2f} s; they may differ by {MAX_GAP} s"
                 )
         return frames
 
-    def clip(self, start: int, stop: int, word: str = "", **said: Any) -> Clip:
+    def clip(self, start: int, stop: int, word: str = "", **content: Any) -> Clip:
         """The frames from ``start`` to before ``stop``, with what is said in them.
 
         Raises:
@@ -98,12 +98,12 @@ class Recording:
             recording=whole,
             whole=stored(self.mouth),
             whole_audio=None if self.sound is None else stored(self.sound),
-            **said,
+            **content,
         )
 
 
 class Grid(LipDataModule):
-    """GRID, read in place: its videos or picture sequences, and its alignments.
+    """GRID, read in place: its videos or image sequences, and its alignments.
 
     A clip is a sentence of six words, which its file's name spells; with ``unit: word`` the
     alignments cut it into words, the end frame included. Mouths are found and cropped once, and
@@ -146,7 +146,7 @@ class Grid(LipDataModule):
             every 20 ms.
         unit: ``word`` or ``sentence``.
         tokens: What a sentence is written in, ``characters`` or ``words``.
-        finder: What finds the mouth: ``haar``; ``whole`` for pictures that are mouths already; or
+        finder: What finds the mouth: ``haar``; ``whole`` for images that are mouths already; or
             a function of yours as ``package.module:function``.
         cache: Folder where mouths are kept, 3 kB a frame at the default size; without,
             ``zoo/mouths`` in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``).
@@ -301,7 +301,7 @@ class Grid(LipDataModule):
             words: Those cut so far, of the source speakers.
         """
         frames = recording.frames(video)
-        if recording.sound is not None:  # which may end a little before the pictures
+        if recording.sound is not None:  # which may end a little before the frames
             frames = min(frames, len(np.load(recording.sound, mmap_mode="r")) // VECTORS)
         lengths = [clip.frames for clip in words if clip.transcribed]
         random = np.random.default_rng([SPLIT_SEED, *recording.code.encode()])
