@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
-from zoo.plugin.arguments import above, at_least, one_of, within
+from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
@@ -50,12 +50,16 @@ if TYPE_CHECKING:
     from zoo.plugin import optim as optim
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
+    from zoo.plugin.parts import Part as Part
     from zoo.plugin.parts import has_part as has_part
 
 _HOMES = {
+    "BaseDataModule": "zoo.plugin.datamodule",
     "EpochSampler": "zoo.plugin.loaders",
+    "Part": "zoo.plugin.parts",
     "ResumableLoader": "zoo.plugin.loaders",
     "attached_trainer": "zoo.plugin._lightning_internals",
     "has_part": "zoo.plugin.parts",
@@ -101,10 +105,12 @@ __all__ = [
     "ZooModule",
     "above",
     "at_least",
+    "fractions",
     "hookimpl",
     "nearest",
     "one_of",
     "rename_keys",
+    "require",
     "within",
     *_HOMES,
     *_MODULES,

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 WIDTH = 240
-"""Of a moving picture, in pixels."""
+"""Of an animation, in pixels."""
 _BAR = 28
 _GRAYS = 0xF8
 """32 of them: more make the file several times larger."""
 _FRAMES = 7
-"""Pictures of each word on a page."""
+"""Of each word on a page."""
 _GAP = 2
 
 
@@ -34,11 +34,11 @@ class Read(Protocol):
 
 
 def gif(mouth: np.ndarray, frame_rate: float, words: Sequence[Read]) -> bytes:
-    """A moving picture of the mouth, each word under it while it is said.
+    """An animation of the mouth, each word under it while it is said.
 
     Args:
         mouth: uint8 (T, H, W).
-        frame_rate: Frames a second; the picture moves as fast, to a hundredth of a second.
+        frame_rate: Frames a second; the animation is as fast, to a hundredth of a second.
         words: What was read.
 
     Returns:
@@ -49,8 +49,8 @@ def gif(mouth: np.ndarray, frame_rate: float, words: Sequence[Read]) -> bytes:
     pages = []
     for index, frame in enumerate(mouth):
         page = Image.new("L", (WIDTH, height + _BAR), 255)
-        picture = Image.fromarray(frame & _GRAYS)
-        page.paste(picture.resize((WIDTH, height), Image.Resampling.NEAREST), (0, 0))
+        image = Image.fromarray(frame & _GRAYS)
+        page.paste(image.resize((WIDTH, height), Image.Resampling.NEAREST), (0, 0))
         now = (index + 0.5) / frame_rate
         text = "  ".join(
             f"{word.word} {word.confidence:.0%}" for word in words if word.start <= now < word.end

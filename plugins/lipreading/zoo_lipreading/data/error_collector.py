@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 SHOWN = 20
 
 
-class Problems:
+class ErrorCollector:
     """Collects what is wrong with single files.
 
     Args:
@@ -54,16 +54,16 @@ class Problems:
                 raise UsageError(f"{reason}; or leave it out with --data.skip_faulty true")
             raise UsageError(
                 f"{len(self.faulty)} files under {self.where} cannot be used; mend or remove "
-                f"them, or leave them out with --data.skip_faulty true:{_listed(self.faulty)}"
+                f"them, or leave them out with --data.skip_faulty true:{_lines(self.faulty)}"
             )
         skipped = {**self.faulty, **self.left_out}
         if skipped:
             count = "one file is" if len(skipped) == 1 else f"{len(skipped)} files are"
-            log.warning("%s: %s left out:%s", self.where, count, _listed(skipped))
+            log.warning("%s: %s left out:%s", self.where, count, _lines(skipped))
         return skipped
 
 
-def _listed(reasons: dict[str, str]) -> str:
+def _lines(reasons: dict[str, str]) -> str:
     lines = list(reasons.values())[:SHOWN]
     if len(reasons) > SHOWN:
         lines.append(f"and {len(reasons) - SHOWN} more")
