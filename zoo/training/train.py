@@ -160,7 +160,7 @@ def fit(
         create_run(run, recipe)
     with locked(run) if is_rank_zero() else contextlib.nullcontext():
         if is_rank_zero():
-            _note_beginning(run, resumed, origin)
+            _note_beginning(run, resumable.trainer, resumed, origin)
         metrics, seconds = _train_and_test(resumable, model, data, run, resumed)
         if is_distributed() and not callers_group:
             destroy_process_group()
@@ -190,9 +190,16 @@ def _initialize(
     return callbacks, origin
 
 
-def _note_beginning(run: Run, resumed: bool, origin: Mapping[str, Any] | None) -> None:
+def _note_beginning(
+    run: Run, trainer: Trainer, resumed: bool, origin: Mapping[str, Any] | None
+) -> None:
     if resumed:
         remove_leftovers(run.path)
+    run.note(
+        device=str(trainer.strategy.root_device),
+        processes=trainer.world_size,
+        precision=str(trainer.precision),
+    )
     if origin:
         run.note(origin=dict(origin))
 
