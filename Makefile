@@ -12,8 +12,10 @@ RELEASE := $(VENV)/.release
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
 
+# The coverage of the core is that of its own tests: measuring slows every line of Python down.
 test: $(INSTALLED)  ## every test, with the coverage of the core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --cov
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile plugins
 
 test-fast: $(INSTALLED)  ## without the slow ones, and without coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
