@@ -29,7 +29,7 @@ CHANNELS = ["T1", "FLAIR", "T1, equalized", "IR, equalized", "FLAIR, equalized"]
 LABELS = [
     "background",
     "cerebrospinal fluid",
-    "gray matter",
+    "grey matter",
     "white matter",
     "cerebellum and brainstem",
 ]

@@ -13,7 +13,7 @@ from zoo.plugin import at_least, one_of, require
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
 
-LABELS = ["background", "csf", "gray matter", "white matter", "cerebellum"]
+LABELS = ["background", "csf", "grey matter", "white matter", "cerebellum"]
 # Gray value of each tissue, as in a T1-weighted and in a FLAIR image.
 CONTRASTS = {"T1": (0.05, 0.25, 0.55, 0.8, 0.62), "FLAIR": (0.05, 0.1, 0.7, 0.55, 0.66)}
 VOLUMES = {TRAIN: 16, VAL: 2, TEST: 4}
