@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
+from lightning.pytorch.loops.fit_loop import _FitLoop
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.utilities.parsing import lightning_hasattr
 from torchmetrics import Metric
 
 
@@ -38,6 +42,61 @@ def in_epoch(trainer: Trainer) -> bool:
     progress: Any = trainer.fit_loop.epoch_progress.current
     begun: bool = progress.processed < progress.started
     return begun
+
+
+def epoch_ends_here(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether the epoch has no more of them."""
+    loop = trainer.fit_loop
+    stops = trainer.should_stop and loop._can_stop_early
+    return stops or loop.epoch_loop._is_training_done
+
+
+def accumulates(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether its gradients wait for those of the next."""
+    return trainer.fit_loop._should_accumulate()
+
+
+def only_measures(trainer: Trainer) -> bool:
+    """Whether this epoch trains nothing: stochastic weight averaging adds one that measures the
+    statistics of batch normalization."""
+    return trainer.fit_loop._skip_backward
+
+
+def resume_between_epochs(trainer: Trainer) -> None:
+    """Let a training that is continued from the end of an epoch begin the next one, or end.
+
+    Lightning takes every checkpoint of a training with ``max_steps`` for one within an epoch,
+    and counts an epoch of no batches. After the last epoch it leaves ``on_train_start`` and
+    ``on_train_end`` out, in which callbacks restore what they kept and put averaged weights into
+    the model.
+    """
+    loop = _ResumableFitLoop(trainer, trainer.fit_loop.min_epochs, trainer.fit_loop.max_epochs)
+    loop.epoch_loop = trainer.fit_loop.epoch_loop
+    trainer.fit_loop = loop
+
+
+class _ResumableFitLoop(_FitLoop):
+    def load_state_dict(self, state_dict: dict[str, Any], prefix: str = "") -> None:
+        super().load_state_dict(state_dict, prefix)
+        current: Any = self.epoch_progress.current
+        if current.ready == current.processed:
+            _Loop.restarting.fset(self, False)  # type: ignore[attr-defined]
+
+    @property
+    def skip(self) -> bool:
+        if self._loaded_from_state_dict and self.max_batches:
+            return self.trainer.limit_train_batches == 0
+        return super().skip
+
+
+def searched_attribute(
+    finder: LearningRateFinder | BatchSizeFinder, module: LightningModule
+) -> str:
+    """The attribute of the module, or of its data, that a finder looks for a value of."""
+    if isinstance(finder, BatchSizeFinder):
+        return finder._batch_arg_name
+    names = [finder._attr_name] if finder._attr_name else ["lr", "learning_rate"]
+    return next(name for name in names if lightning_hasattr(module, name))
 
 
 def attached_trainer(module: LightningModule) -> Trainer | None:

@@ -144,6 +144,12 @@ def create_run(run: Run, recipe: Recipe) -> None:
     write_atomically(run.recipe_file, recipe.to_yaml().encode())
 
 
+def describe_again(run: Run, recipe: Recipe) -> None:
+    """Write down where and how a run runs whose ``environment.json`` was lost."""
+    found = {"recipe": recipe.name, **environment(recipe.seed), **run.environment}
+    run.write_json("environment.json", found)
+
+
 def require_empty(path: str | Path) -> None:
     """Refuse a folder that has more in it than what a start that was killed left.
 
@@ -190,4 +196,15 @@ def timed_folder(parent: Path) -> Path:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """The object in a file; empty if there is none, or if the file is damaged, with a word: what
+    a run notes of itself keeps nobody from its weights."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:  # neither UTF-8 nor JSON
+        content = None
+    if not isinstance(content, dict):
+        warnings.warn(f"{path} is damaged: what was noted in it is lost", stacklevel=3)
+        return {}
+    return content
