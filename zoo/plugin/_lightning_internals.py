@@ -6,19 +6,26 @@ sentence when a release moves it (``tests/test_lightning_internals.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.utilities.parsing import lightning_hasattr
+from torch import Tensor
 from torchmetrics import Metric
 
 
 def metrics_about_to_be_logged(trainer: Trainer) -> dict[str, Any]:
     """The epoch's metrics as its loggers will get them, which is after the last callback."""
     return trainer._logger_connector.metrics["log"]
+
+
+def restore_metrics(trainer: Trainer, metrics: Mapping[str, Tensor]) -> None:
+    """Let ``trainer.callback_metrics`` begin with these, until they are logged again."""
+    trainer._logger_connector._callback_metrics.update(metrics)
 
 
 def batches_that_stepped(trainer: Trainer) -> int:
@@ -56,6 +63,13 @@ def accumulates(trainer: Trainer) -> bool:
     return trainer.fit_loop._should_accumulate()
 
 
+def validates_here(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether a validation follows."""
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
 def only_measures(trainer: Trainer) -> bool:
     """Whether this epoch trains nothing: stochastic weight averaging adds one that measures the
     statistics of batch normalization."""
@@ -87,6 +101,24 @@ class _ResumableFitLoop(_FitLoop):
         if self._loaded_from_state_dict and self.max_batches:
             return self.trainer.limit_train_batches == 0
         return super().skip
+
+
+_PROGRESS = (
+    "_last_global_step_saved",
+    "_last_checkpoint_saved",
+    "_defer_save_until_validation",
+)
+
+
+def progress_of(callback: ModelCheckpoint) -> dict[str, Any]:
+    """What decides when a ``ModelCheckpoint`` saves next, and is not in its state."""
+    return {name: getattr(callback, name) for name in _PROGRESS}
+
+
+def restore_progress(callback: ModelCheckpoint, progress: Mapping[str, Any]) -> None:
+    """Put it back."""
+    for name in _PROGRESS:
+        setattr(callback, name, progress[name])
 
 
 def searched_attribute(

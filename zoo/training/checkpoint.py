@@ -10,15 +10,22 @@ from types import FrameType
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, StochasticWeightAveraging
+from lightning.pytorch.callbacks import (
+    Callback,
+    GradientAccumulationScheduler,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from zoo.plugin._lightning_internals import (
     accumulates,
     batches_that_stepped,
     epoch_ends_here,
+    in_epoch,
     metrics_about_to_be_logged,
     only_measures,
+    validates_here,
 )
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finite_loss import FiniteLoss
@@ -38,8 +45,8 @@ class LastCheckpoint(ModelCheckpoint):
     something.
 
     Within an epoch it waits where a checkpoint would not be exact: while gradients are being
-    accumulated, and for the epoch's end with stochastic weight averaging, which restores its
-    schedule only there. The epoch in which that measures the statistics of batch normalization
+    accumulated, before a validation, which Lightning would leave out, and for the epoch's end
+    with stochastic weight averaging, which restores its schedule only there. The epoch in which that measures the statistics of batch normalization
     is repeated as a whole.
 
     Args:
@@ -65,6 +72,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._within_epochs = True
         self._measuring = False
         self._stopped = False
+        self._accumulated: int | None = None
         self.longer = False
         """Whether a training that was told to stop, as by EarlyStopping, continues nevertheless."""
         self._asked: type[BaseException] | None = None  # to stop, and how
@@ -98,9 +106,11 @@ class LastCheckpoint(ModelCheckpoint):
         if self._stopped and not self.longer:
             trainer.should_stop = True
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        averages = [isinstance(each, StochasticWeightAveraging) for each in callbacks]
-        self._within_epochs = not any(averages)
-        waits = trainer.world_size > 1 or trainer.accumulate_grad_batches > 1
+        self._within_epochs = not _has(callbacks, StochasticWeightAveraging)
+        scheduled = _has(callbacks, GradientAccumulationScheduler)
+        if scheduled and self._accumulated and in_epoch(trainer):
+            trainer.accumulate_grad_batches = self._accumulated
+        waits = trainer.world_size > 1 or scheduled or trainer.accumulate_grad_batches > 1
         if waits and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._terminate)
 
@@ -117,7 +127,7 @@ class LastCheckpoint(ModelCheckpoint):
         batch_idx: int,
     ) -> None:
         """Save if it is time to, or if the user asked to stop."""
-        if epoch_ends_here(trainer) or accumulates(trainer):  # the epoch's end saves
+        if not _exact(trainer):
             return
         left = trainer.num_training_batches - batch_idx - 1
         window = trainer.accumulate_grad_batches
@@ -154,21 +164,27 @@ class LastCheckpoint(ModelCheckpoint):
         """Save on SIGTERM, which Lightning raises between two batches. A validation or test that
         it stops leaves the checkpoint before."""
         sigterm = isinstance(exception, SIGTERMException) and trainer.training and not self._asked
-        exact = self._within_epochs and not (accumulates(trainer) or epoch_ends_here(trainer))
-        if sigterm and exact:
+        if (
+            sigterm
+            and self._within_epochs
+            and not (accumulates(trainer) or epoch_ends_here(trainer))
+        ):
             self._save(trainer)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note whether the training was told to stop, which Lightning forgets."""
-        checkpoint["zoo_should_stop"] = trainer.should_stop
+        """Note what Lightning forgets: whether the training was told to stop, and how many batches
+        a step takes now, which a schedule sets at the start of an epoch."""
+        checkpoint["zoo_stopped"] = trainer.should_stop
+        checkpoint["zoo_accumulated"] = trainer.accumulate_grad_batches
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep it until training starts."""
-        self._stopped = checkpoint.get("zoo_should_stop", False)
+        self._stopped = checkpoint.get("zoo_stopped", False)
+        self._accumulated = checkpoint.get("zoo_accumulated")
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing to keep."""
@@ -199,3 +215,13 @@ class LastCheckpoint(ModelCheckpoint):
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
         self._asked = SIGTERMException
+
+
+def _exact(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether a checkpoint would miss nothing of what follows.
+    The end of an epoch has one of its own."""
+    return not (epoch_ends_here(trainer) or accumulates(trainer) or validates_here(trainer))
+
+
+def _has(callbacks: list[Callback], kind: type[Callback]) -> bool:
+    return any(isinstance(each, kind) for each in callbacks)

@@ -18,24 +18,26 @@ class FoundSettings(Callback):
     start of a training: one that was continued would begin at its first epoch.
     """
 
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Note what was found."""
-        checkpoint["zoo_found"] = {
-            name: lightning_getattr(pl_module, name)
-            for finder, name in _finders(trainer, pl_module)
-            if _has_found(finder)
-        }
+        for finder, name in _finders(trainer, pl_module):
+            if _has_found(finder):
+                self._found[name] = lightning_getattr(pl_module, name)
+        checkpoint["zoo_found"] = dict(self._found)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Set it, before loaders and optimizers are made, and let its finder rest."""
-        found = checkpoint.get("zoo_found", {})
+        self._found = checkpoint.get("zoo_found", {})
         for finder, name in _finders(trainer, pl_module):
-            if name in found:
-                lightning_setattr(pl_module, name, found[name])
+            if name in self._found:
+                lightning_setattr(pl_module, name, self._found[name])
                 setattr(finder, "on_fit_start", _nothing)  # noqa: B010
 
 

@@ -235,7 +235,7 @@ def _train_and_test(
     with interruptible(trainer, run):
         resumable.fit(model, data, resumed, longer)
     seconds = time.monotonic() - started
-    metrics = {**resumable.metrics.before, **metrics_of(trainer)}
+    metrics = metrics_of(trainer)
     if has_part(data, "test"):
         _load_best(trainer, model)
         with interruptible(trainer, run):

@@ -57,7 +57,6 @@ class ResumableTrainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.log = MetricsLogger(metrics_csv)
-        self.metrics = MetricState()
         self.files = CheckpointFiles(checkpoint)
         self._checkpoint = checkpoint
         users = _listed(settings.get("callbacks"))
@@ -71,7 +70,7 @@ class ResumableTrainer:
             *([] if chosen else [finite]),
             RandomState(),
             LoaderPosition(),
-            self.metrics,
+            MetricState(),
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from zoo.errors import UsageError
+from zoo.plugin._lightning_internals import progress_of, restore_progress
+from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles
 
 _LAST = "newest"
@@ -39,9 +42,12 @@ class UsersCheckpoints(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note the folder and the files."""
-        names = self._files.names() if trainer.is_global_zero else []
-        checkpoint["zoo_files"] = {"folder": self._folder, "names": names}
+        """Note the folder, the files, and when each last saved."""
+        checkpoint["zoo_files"] = {
+            "folder": self._folder,
+            "names": self._files.names() if trainer.is_global_zero else [],
+            "progress": {each.state_key: progress_of(each) for each in _keepers(trainer)},
+        }
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -52,14 +58,18 @@ class UsersCheckpoints(Callback):
             return
         if trainer.is_global_zero:
             self._files.keep_only(found["names"])
-        for callback in trainer.checkpoint_callbacks:
+        here = functools.partial(self._here, before=found["folder"])
+        for callback in _keepers(trainer):
             state = checkpoint["callbacks"].get(callback.state_key)
-            if isinstance(callback, ModelCheckpoint) and state:
-                state["dirpath"] = callback.dirpath
-                for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-                    state[key] = self._here(state[key], found["folder"])
-                best = state["best_k_models"].items()
-                state["best_k_models"] = {self._here(k, found["folder"]): v for k, v in best}
+            if not state:
+                continue
+            state["dirpath"] = callback.dirpath
+            for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                state[key] = here(state[key])
+            state["best_k_models"] = {here(k): v for k, v in state["best_k_models"].items()}
+            progress = found["progress"][callback.state_key]
+            saved = here(progress["_last_checkpoint_saved"])
+            restore_progress(callback, {**progress, "_last_checkpoint_saved": saved})
 
     def _here(self, path: str, before: str) -> str:
         """Where a file lies now whose run lay in the folder ``before``."""
@@ -67,6 +77,14 @@ class UsersCheckpoints(Callback):
             return path
         moved = Path(self._folder) / Path(path).relative_to(before)
         return str(moved) if moved.is_file() else path
+
+
+def _keepers(trainer: Trainer) -> list[ModelCheckpoint]:
+    return [
+        each
+        for each in trainer.checkpoint_callbacks
+        if isinstance(each, ModelCheckpoint) and not isinstance(each, LastCheckpoint)
+    ]
 
 
 def place(callback: ModelCheckpoint, folder: Path) -> None:
