@@ -205,6 +205,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError:  # neither UTF-8 nor JSON
         content = None
     if not isinstance(content, dict):
-        warnings.warn(f"{path} is damaged: what was noted in it is lost", stacklevel=3)
+        warnings.warn(f"{path} is damaged: what was noted in it is lost", stacklevel=1)  # once
         return {}
     return content

@@ -84,10 +84,8 @@ class FiniteLoss(Callback):
         finite = {n: p.detach().isfinite().all() for n, p in module.named_parameters()}
         wrong = [name for name, every in finite.items() if not every]
         if _any(trainer, bool(wrong)):
-            which = f", first in {wrong[0]}" if wrong else " in another process"
-            self._raise(
-                trainer, f"there are weights that are not finite{which}", trainer.global_step
-            )
+            which = wrong[0] if wrong else "another process"
+            self._raise(trainer, f"the weights of {which} are not finite", trainer.global_step)
 
     def _look(self, trainer: Trainer) -> None:
         losses, self._losses = self._losses, []
