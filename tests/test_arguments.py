@@ -66,13 +66,13 @@ def test_all_wrong_keys_and_values_at_once() -> None:
     assert read == {"size": 3}
     assert len(problems) == 5
     text = "\n".join(problems)
-    assert "'model.siz' is no argument of Thing; did you mean 'model.size'?" in text
+    assert "'model.siz' is not an argument of Thing; did you mean 'model.size'?" in text
     assert (
-        "'model.lernin_rate' is no argument of Thing; did you mean 'model.learning_rate'?" in text
+        "'model.lernin_rate' is not an argument of Thing; did you mean 'model.learning_rate'?" in text
     )
     assert "'model.color' has to be one of 'red', 'blue', not 'green'" in text
     assert "'model.strict' has to be of type bool" in text
-    assert "'model.qqq' is no argument of Thing" in problems
+    assert "'model.qqq' is not an argument of Thing" in problems
 
 
 @pytest.mark.parametrize("name", argument_names(Thing))
@@ -140,7 +140,7 @@ def test_wrong_types_name_key_type_and_value(key: str, value: object, wanted: st
 def test_arguments_that_are_not_the_users_to_set() -> None:
     read, problems = read_arguments(Thing, "model", {"size": 1, "label": "x"}, skip=["label"])
     assert read == {"size": 1}
-    assert "'model.label' is no argument of Thing" in problems[0]
+    assert "'model.label' is not an argument of Thing" in problems[0]
 
 
 def test_defaults_leave_out_none_and_required() -> None:

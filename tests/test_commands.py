@@ -230,7 +230,7 @@ WRONG = {
         ["train", "toy/points", "--model.learning_rat", "1"],
         "did you mean 'model.learning_rate'",
     ),
-    "prefix-of-a-key": (["train", "toy/points", "--model.hid", "1"], "'model.hid' is no argument"),
+    "prefix-of-a-key": (["train", "toy/points", "--model.hid", "1"], "'model.hid' is not an argument"),
     "unknown-section": (["train", "toy/points", "--modl.hidden", "1"], "--modl.hidden"),
     "wrong-type": (["train", "toy/points", "--model.hidden=x"], "'model.hidden' has to be of type"),
     "wrong-trainer": (["train", "toy/points", "--trainer.max_epochs=x"], "'trainer.max_epochs'"),
