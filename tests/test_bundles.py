@@ -187,7 +187,7 @@ def test_a_run_without_a_bundle_yet(bundle: Path) -> None:
 
 def test_checkpoints_that_are_not_ours(bundle: Path, tmp_path: Path) -> None:
     shutil.copy("run/checkpoints/last.ckpt", tmp_path / "alone.ckpt")
-    with pytest.raises(UsageError, match="lies in no run folder"):
+    with pytest.raises(UsageError, match="is not inside a run folder"):
         package.load(tmp_path / "alone.ckpt")
     foreign = Path("run/checkpoints/foreign.ckpt")
     torch.save({"state_dict": {"w": torch.ones(1)}}, foreign)
@@ -299,7 +299,7 @@ def test_a_newer_format(bundle: Path) -> None:
 
 
 def test_a_plugin_that_is_not_installed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.bundles.bundle.registry", lambda: Registry([]))
+    monkeypatch.setattr("zoo.bundles.load.registry", lambda: Registry([]))
     with pytest.raises(UsageError, match=r"'toy-net' of zoo-toy 1\.0.*: pip install zoo-toy$"):
         package.load(bundle)
     ours = {"name": "vision", "distribution": "zoo-vision", "version": "0.1.0"}

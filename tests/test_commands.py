@@ -240,7 +240,7 @@ WRONG = {
     "two-recipes": (["train", "toy/points", "toy/files"], "'toy/files' is neither an option"),
     "missing-data": (["train", "toy/files"], "write the number of clouds into it"),
     "no-accelerator": (["train", "toy/points", "--trainer.accelerator", "abacus"], "abacus"),
-    "resume-of-nothing": (["train", "toy/points", "--resume", "absent"], "is no run folder"),
+    "resume-of-nothing": (["train", "toy/points", "--resume", "absent"], "is not a run folder"),
     "test-of-nothing": (["test", "no-such-thing"], "no checkpoint 'no-such-thing'"),
 }
 

@@ -82,13 +82,13 @@ class Stop(Callback):
 
 @pytest.fixture
 def before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> type[Stop]:
-    original = training.make_trainer
+    original = training.ResumableTrainer
 
-    def make_trainer(*given: Any) -> Any:
+    def resumable(*given: Any) -> Any:
         *others, callbacks = given
         return original(*others, [*callbacks, Stop()])
 
-    monkeypatch.setattr(training, "make_trainer", make_trainer)
+    monkeypatch.setattr(training, "ResumableTrainer", resumable)
     return Stop
 
 

@@ -218,7 +218,7 @@ def test_wrong_calls_of_a_model_that_plays(player: Path, zoo: Callable) -> None:
         ("--episode", "3"): "there is no option --episode; did you mean --episodes?",
         ("--episodes", "many"): "'--episodes' has to be of type int, not 'many'",
         ("--episodes",): "--episodes needs a value",
-        ("picture.png",): "plays in its environment and takes no files; leave picture.png away",
+        ("picture.png",): "plays in its environment and takes no files; omit picture.png",
     }.items():
         done = zoo("predict", player, *words)
         assert done.status == 2, words

@@ -122,7 +122,7 @@ def test_another_name_starts_its_section_afresh(first: str) -> None:
     [("modl.lr", "--model.KEY"), ("sed", "--seed"), ("trainer", "--trainer.KEY"), ("lr", "--")],
 )
 def test_keys_that_are_no_override(key: str, nearest: str) -> None:
-    with pytest.raises(UsageError, match=f"'--{key}' is no setting of a recipe") as error:
+    with pytest.raises(UsageError, match=f"'--{key}' is not a setting of a recipe") as error:
         override(make_recipe(GOOD, "mine"), {key: 1})
     assert nearest in str(error.value)
 
@@ -167,7 +167,7 @@ def test_unknown_names(toy: Any, section: str) -> None:
 
 def test_resolved_recipe_is_a_recipe(toy: Any, tmp_path: Path) -> None:
     experiment = resolve(read_recipe("toy/points"))
-    settled = experiment.with_defaults({"features": 2, "num_classes": 3})
+    settled = experiment.with_facts({"features": 2, "num_classes": 3})
     assert settled.recipe.model["dropout"] == 0.2
     assert settled.recipe.model["hidden"] == 16
     assert "num_classes" not in settled.recipe.model  # the data's to say
@@ -192,18 +192,18 @@ def test_seed_and_root_of_the_data(toy: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_facts_fill_what_the_recipe_leaves_out(toy: Any) -> None:
     facts = {"features": 2, "num_classes": 5, "label_names": ["of no argument"]}
-    model = resolve(read_recipe("toy/points")).build_model(facts)
+    model = resolve(read_recipe("toy/points")).with_facts(facts).build_model()
     assert model.hparams["num_classes"] == 5  # not the constructor's default
     assert model.hparams["hidden"] == 16
     explicit = override(read_recipe("toy/points"), {"model.num_classes": 9})
-    assert resolve(explicit).build_model(facts).hparams["num_classes"] == 9
+    assert resolve(explicit).with_facts(facts).build_model().hparams["num_classes"] == 9
     left = override(read_recipe("toy/points"), {"model.num_classes": None})
-    assert resolve(left).build_model(facts).hparams["num_classes"] == 5
+    assert resolve(left).with_facts(facts).build_model().hparams["num_classes"] == 5
 
 
 def test_missing_required_argument_is_named(toy: Any) -> None:
     with pytest.raises(UsageError, match=r"model 'toy-net' needs a value for features"):
-        resolve(read_recipe("toy/points")).build_model({})
+        resolve(read_recipe("toy/points")).build_model()
 
 
 def test_family_member_gets_its_name(toy: Any) -> None:

@@ -243,17 +243,18 @@ class Signal(Callback):
 
 def with_signal(hook: str, number: int, which: int, work: Callable[..., Run] = toy_run) -> None:
     """Train into ``cut``, and send a signal on the way."""
-    original = zoo.training.train.make_trainer
+    original = zoo.training.train.run_settings
 
-    def make_trainer(*given: Any) -> Any:
-        *others, callbacks = given
-        return original(*others, [Signal(hook, number, which), *callbacks])
+    def run_settings(*given: Any) -> dict[str, Any]:
+        settings = original(*given)
+        users = [*settings.get("callbacks", []), Signal(hook, number, which)]
+        return {**settings, "callbacks": users}
 
-    zoo.training.train.make_trainer = make_trainer
+    zoo.training.train.run_settings = run_settings
     try:
         work(out="cut")
     finally:
-        zoo.training.train.make_trainer = original
+        zoo.training.train.run_settings = original
 
 
 CUTS = [

@@ -189,7 +189,7 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     for content in ([1, 2], {"a": 1}, {"state_dict": {"a": "b"}}, torch.zeros(3)):
         torch.save(content, path)
-        with pytest.raises(UsageError, match="holds no state dict"):
+        with pytest.raises(UsageError, match="is not a state dict"):
             read_tensors(path)
     path.write_text("<html>not found</html>")
     with pytest.raises(UsageError, match="damaged or no PyTorch file"):
@@ -284,7 +284,7 @@ def test_timm_weights_start_a_training(
     theirs = load_file(published)
     path = tmp_path / "theirs.safetensors"
     save_file({part + name: tensor for name, tensor in theirs.items()}, path)
-    run = train(digits(start={"from": str(path), "freeze": "backbone"}), out="run")
+    run = train(digits(init_from={"reference": str(path), "freeze": "backbone"}), out="run")
     told = capsys.readouterr().err
     count = len(theirs) - 2
     assert f"{path}: {count} tensors matched, 0 missing, 0 unexpected, 2 reshaped" in told
@@ -313,7 +313,7 @@ def test_timm_weights_as_an_argument_of_the_model(published: Path) -> None:
 
 
 def test_weights_of_another_architecture(published: Path) -> None:
-    other = digits(start={"from": str(published)})
+    other = digits(init_from={"reference": str(published)})
     with pytest.raises(UsageError, match=r"do not fit TimmClassifier|none of the weights"):
         train(replace(other, model_name="timm/test_vit"), out="run")
     assert not Path("run").exists()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zoo.registry.listing import list_recipes as list_recipes
     from zoo.runs.run import Run as Run
     from zoo.training.finetune import finetune as finetune
+    from zoo.training.interruption import TrainingInterrupted as TrainingInterrupted
     from zoo.training.train import train as train
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Run": "zoo.runs.run",
+    "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",
     "ZooError": "zoo.errors",
     "create_data": "zoo.recipes.create",

@@ -116,15 +116,15 @@ def _about(path: Path) -> tuple[dict[str, Any], str, str]:
 
 
 def _checkpoint(entry: Checkpoint) -> dict[str, Any]:
-    import json
+    from zoo.bundles.bundle import read_manifest
 
     row: dict[str, Any] = {"name": entry.name, "summary": entry.summary}
     folder = None if "://" in entry.location else package_folder(entry.location)
     file = folder / "bundle.json" if folder else None
-    if file is None or not file.is_file():
+    if folder is None or file is None or not file.is_file():
         state = entry.location if "://" in entry.location else "missing: reinstall its plugin"
         return {**row, "size": state, "metric": "", "data": "", "license": ""}
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = read_manifest(folder)
     goal = (content["recipe"]["about"].get("target") or {}).get("metric", "test/loss")
     value = content["metrics"]["values"].get(goal)
     return {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from zoo import plots
 from zoo.bundles.load import load
@@ -45,7 +46,7 @@ class Predictions:
 
 
 def predict(
-    reference: str | Path,
+    reference: str | Path | nn.Module,
     paths: Sequence[str | Path] = (),
     *,
     options: Mapping[str, Any] | None = None,
@@ -63,7 +64,7 @@ def predict(
     an environment (``play``) takes no files and plays.
 
     Args:
-        reference: The model, as for ``zoo.load``.
+        reference: The model, as for ``zoo.load``, or one that is loaded.
         paths: Files, or folders whose files of the kinds the model reads are taken.
         options: Keyword arguments of the ``play`` of a model that acts.
         out: A new folder for ``predictions.csv``, ``predictions.json``, ``pictures/`` and what
@@ -86,32 +87,33 @@ def predict(
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
     if out is not None:
         require_empty(out)
-    model = load(reference)
+    model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
+    name = reference if isinstance(reference, (str, Path)) else type(model).__name__
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if hasattr(model, "play"):
         if paths:
             raise UsageError(
-                f"the model of {reference} plays in its environment and takes no files; omit "
+                f"the model of {name} plays in its environment and takes no files; omit "
                 f"{', '.join(map(str, paths))}"
             )
         chosen = read_options(type(model), "play", options or {})
         return _play(model.to(place), chosen, Path(out) if out else timed_folder(FOLDER))
     if options:
         raise UsageError(
-            f"the model of {reference} takes files and no option "
+            f"the model of {name} takes files and no option "
             + ", ".join(f"--{name}" for name in options)
         )
     if not paths:
-        raise UsageError(f"name the files or folders that the model of {reference} is to read")
+        raise UsageError(f"name the files or folders that the model of {name} is to read")
     if not hasattr(model, "read_file"):
         raise UsageError(
-            f"the model of {reference} does not say how it reads a file (read_file), so it cannot "
+            f"the model of {name} does not say how it reads a file (read_file), so it cannot "
             "predict on files; use zoo.load and call it on tensors"
         )
     writes = hasattr(model, "write_prediction")
     if probabilities and not writes:
         raise UsageError(
-            f"the model of {reference} makes no probability maps; its probabilities stand in "
+            f"the model of {name} makes no probability maps; its probabilities stand in "
             "predictions.json: omit --probabilities"
         )
     files = find_files(paths, model.input_suffixes)

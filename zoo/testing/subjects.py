@@ -203,7 +203,7 @@ class Setting:
             model=self.arguments,
             data=self.data_arguments,
         )
-        return Experiment(recipe, self.found, entry)
+        return Experiment(recipe, self.found, entry, self.facts)
 
 
 class ModelSubject(ClassSubject):

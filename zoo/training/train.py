@@ -22,7 +22,7 @@ from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.parts import has_part
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
-from zoo.recipes.recipe import Recipe, override, read_recipe
+from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.runs.environment import now
 from zoo.runs.run import (
     RUNS,
@@ -42,7 +42,7 @@ from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
 
 
 def train(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     *,
     out: str | Path | None = None,
@@ -51,7 +51,8 @@ def train(
     """Train, test and bundle what a recipe describes.
 
     Args:
-        recipe: A recipe's name (``vision/mpcnn-digits``), its YAML file, or a Recipe.
+        recipe: A recipe's name (``vision/mpcnn-digits``), its YAML file, what such a file holds
+            as a mapping, or a Recipe.
         overrides: Dotted keys to values, such as ``{"model.lr": 0.01, "trainer.max_epochs": 3}``.
         out: The run folder; ``runs/<recipe>/<time>`` by default.
         resume: ``"auto"`` continues the newest unfinished run of the recipe (or the one in
@@ -64,12 +65,12 @@ def train(
         UsageError: recipe, overrides or data are wrong; nothing was written.
         TrainingInterrupted: Ctrl-C or SIGTERM ended the run, which can be continued.
     """
-    asked = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    asked = _asked(recipe)
     run = find_resumed(asked.name, out, resume)
     if run is None and out is not None and is_rank_zero():
         require_empty(out)
-    recipe = with_current_names(run.recipe) if run else asked
-    experiment = resolve(override(recipe, dict(overrides or {})))
+    base = with_current_names(run.recipe) if run else asked
+    experiment = resolve(override(base, dict(overrides or {})))
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
@@ -80,6 +81,14 @@ def train(
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
     return fit(experiment, model, data, run, out, callbacks, origin)
+
+
+def _asked(recipe: str | Path | Recipe | Mapping[str, Any]) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, Mapping):
+        return make_recipe(recipe, "recipe")
+    return read_recipe(recipe)
 
 
 def find_resumed(name: str, out: str | Path | None, resume: str | Path | None) -> Run | None:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.inference.predict import Predictions, _predict_each
+import zoo
 from zoo.plugin import UsageError
 from zoo_lipreading import ctc_times
 from zoo_lipreading.clip_files import clips_of_speaker, read_clip
@@ -314,8 +314,8 @@ def test_what_is_written(tmp_path: Path, make: SimpleNamespace) -> None:
     make.align(path.with_suffix(".align"), ["one", "two"])
     bad = tmp_path / "in" / "b.mpg"
     bad.write_text("no video")
-    found = Predictions(folder=tmp_path / "out")
-    _predict_each(Words(WHOLE), iter([path, bad]), True, found)
+    model = Words(WHOLE)
+    found = zoo.predict(model, [path, bad], out=tmp_path / "out", probabilities=True)
     assert list(found.failures) == [str(bad)]
     (row,) = found.rows
     written = {kind: tmp_path / "out" / name for kind, name in row["written"].items()}

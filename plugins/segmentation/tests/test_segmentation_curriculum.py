@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from lightning.pytorch import Callback, Trainer
 
+import zoo
 from zoo.plugin import UsageError
-from zoo.recipes.recipe import Recipe, make_recipe
-from zoo.training.interruption import TrainingInterrupted
-from zoo.training.train import train
 from zoo_segmentation.data.volume_folder import VolumeFolder
 from zoo_segmentation.optimizers import restarted, schedule
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
@@ -95,31 +94,28 @@ def test_the_learning_rate_begins_anew_where_the_size_changes(folder, length):
     assert rates == pytest.approx(once + once[:5] + once[:5])
 
 
-def recipe(folder: Path) -> Recipe:
-    return make_recipe(
-        {
-            "about": {"summary": "A curriculum"},
-            "seed": 3,
-            "model": {"name": "pyramid-lstm-small", "hidden": [3], "schedule": "cosine"},
-            "data": {
-                "name": "volume-folder",
-                "root": str(folder),
-                "batch_size": 1,
-                "val_fraction": 0,
-                "patch_size": [6, 6, 6],
-                "curriculum": STAGES,
-                "flips": [0, 1, 2],
-                "noise": 0.1,
-            },
-            "trainer": {"max_epochs": 4, "logger": False, "enable_progress_bar": False},
+def recipe(folder: Path) -> dict[str, Any]:
+    return {
+        "about": {"summary": "A curriculum"},
+        "seed": 3,
+        "model": {"name": "pyramid-lstm-small", "hidden": [3], "schedule": "cosine"},
+        "data": {
+            "name": "volume-folder",
+            "root": str(folder),
+            "batch_size": 1,
+            "val_fraction": 0,
+            "patch_size": [6, 6, 6],
+            "curriculum": STAGES,
+            "flips": [0, 1, 2],
+            "noise": 0.1,
         },
-        "curriculum",
-    )
+        "trainer": {"max_epochs": 4, "logger": False, "enable_progress_bar": False},
+    }
 
 
 @pytest.mark.parametrize("cut", [10, 12], ids=lambda step: f"at step {step}")
 def test_a_cut_training_ends_as_one_that_was_never_cut(folder, tmp_path, monkeypatch, cut):
-    whole = train(recipe(folder), out=tmp_path / "whole")
+    whole = zoo.train(recipe(folder), out=tmp_path / "whole")
     bundle = json.loads((whole.bundle / "bundle.json").read_text())
     assert bundle["model"]["arguments"]["restarts"] == [2, 3]
     step = SmallPyramidLSTMSegmenter.training_step
@@ -131,9 +127,9 @@ def test_a_cut_training_ends_as_one_that_was_never_cut(folder, tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(SmallPyramidLSTMSegmenter, "training_step", cut_off)
-        with pytest.raises(TrainingInterrupted):
-            train(recipe(folder), out=tmp_path / "cut")
-    resumed = train(recipe(folder), resume=tmp_path / "cut")
+        with pytest.raises(zoo.TrainingInterrupted):
+            zoo.train(recipe(folder), out=tmp_path / "cut")
+    resumed = zoo.train(recipe(folder), resume=tmp_path / "cut")
     name = "model.safetensors"
     assert (resumed.bundle / name).read_bytes() == (whole.bundle / name).read_bytes()
     assert resumed.metrics == whole.metrics

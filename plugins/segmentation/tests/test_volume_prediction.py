@@ -14,8 +14,7 @@ import tifffile
 import torch
 from torch import Tensor
 
-from zoo.cli.main import main
-from zoo.inference import predict as prediction
+import zoo
 from zoo.plugin import UsageError
 from zoo_segmentation.data.preprocessing import normalize
 from zoo_segmentation.prediction import VolumePrediction
@@ -63,17 +62,10 @@ class Thresholds(VolumePrediction, L.LightningModule):
         return torch.cat(cuts, dim=1).float()
 
 
-@pytest.fixture
-def use(monkeypatch, tmp_path):
-    """Let ``zoo predict`` load this model, in an empty working directory."""
-
-    def use_(model: Thresholds) -> Thresholds:
-        monkeypatch.setattr(prediction, "load", lambda reference: model)
-        return model
-
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(monkeypatch, tmp_path):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    return use_
 
 
 def classes(values: np.ndarray) -> np.ndarray:
@@ -90,11 +82,11 @@ def blob(*shape: int) -> np.ndarray:
     return (np.exp(-distance * 12) * 100).astype(np.float32)
 
 
-def test_a_label_map_lies_in_the_space_of_its_image(tmp_path, nifti, use):
-    use(Thresholds())
+def test_a_label_map_lies_in_the_space_of_its_image(tmp_path, nifti):
+    model = Thresholds()
     image = blob(10, 12, 14)
     path = nifti(tmp_path / "a.b.nii.gz", image, ODD)
-    found = prediction.predict("ref", [path], out="out", probabilities=True)
+    found = zoo.predict(model, [path], out="out", probabilities=True)
     assert not found.failures
     (row,) = found.rows
     assert row["written"]["labels"] == "labels/a.b.nii.gz"
@@ -115,10 +107,10 @@ def test_a_label_map_lies_in_the_space_of_its_image(tmp_path, nifti, use):
     assert "labels/a.b.nii.gz" in Path("out/predictions.csv").read_text()
 
 
-def test_probability_maps_are_written_on_request_alone(tmp_path, nifti, use):
-    use(Thresholds())
+def test_probability_maps_are_written_on_request_alone(tmp_path, nifti):
+    model = Thresholds()
     path = nifti(tmp_path / "a.nii", blob(8, 8, 8))
-    prediction.predict("ref", [path], out="out")
+    zoo.predict(model, [path], out="out")
     assert sorted(p.name for p in Path("out").iterdir()) == [
         "labels",
         "pictures",
@@ -127,25 +119,25 @@ def test_probability_maps_are_written_on_request_alone(tmp_path, nifti, use):
     ]
 
 
-def test_the_model_sees_the_orientation_and_the_normalization_of_the_training(tmp_path, nifti, use):
-    model = use(Thresholds())
+def test_the_model_sees_the_orientation_and_the_normalization_of_the_training(tmp_path, nifti):
+    model = Thresholds()
     straight = blob(6, 7, 8)
     turned = nib.orientations.apply_orientation(straight, nib.orientations.axcodes2ornt("PIL"))
     nib.save(nib.Nifti1Image(straight, np.eye(4)), tmp_path / "1.nii")
     ornt = nib.orientations.axcodes2ornt("PIL")
     affine = np.eye(4) @ nib.orientations.inv_ornt_aff(ornt, straight.shape)
     nib.save(nib.Nifti1Image(turned, affine), tmp_path / "2.nii")
-    prediction.predict("ref", [tmp_path], out="out")
+    zoo.predict(model, [tmp_path], out="out")
     assert torch.equal(model.seen[0], model.seen[1])
     assert np.allclose(model.seen[0][0, 0], normalize(straight[None])[0].transpose(2, 1, 0))
 
 
-def test_a_volume_is_resampled_to_the_training_spacing_and_its_labels_back(tmp_path, nifti, use):
-    model = use(Thresholds(spacing=[1.0, 1.0, 1.0]))
+def test_a_volume_is_resampled_to_the_training_spacing_and_its_labels_back(tmp_path, nifti):
+    model = Thresholds(spacing=[1.0, 1.0, 1.0])
     image = blob(11, 12, 7)
     affine = np.diag([1.0, 1.0, 3.0, 1.0])
     path = nifti(tmp_path / "a.nii.gz", image, affine)
-    found = prediction.predict("ref", [path], out="out")
+    found = zoo.predict(model, [path], out="out")
     assert model.seen[0].shape == (1, 1, 21, 12, 11)
     written = nib.load(Path("out") / found.rows[0]["written"]["labels"])
     assert written.shape == image.shape
@@ -154,18 +146,18 @@ def test_a_volume_is_resampled_to_the_training_spacing_and_its_labels_back(tmp_p
     assert same.mean() > 0.93  # the cuts move a little with the mean
 
 
-def test_the_same_spacing_is_left_alone(tmp_path, nifti, use):
-    model = use(Thresholds(spacing=[3.0, 1.0, 2.0]))
+def test_the_same_spacing_is_left_alone(tmp_path, nifti):
+    model = Thresholds(spacing=[3.0, 1.0, 2.0])
     path = nifti(tmp_path / "a.nii.gz", blob(10, 12, 14), ODD)
-    prediction.predict("ref", [path], out="out")
+    zoo.predict(model, [path], out="out")
     assert model.seen[0].shape == (1, 1, 12, 14, 10)
 
 
-def test_a_model_of_slices_gets_them_one_by_one(tmp_path, nifti, use):
-    model = use(Thresholds(spatial_dims=2, spacing=[1.0, 1.0]))
+def test_a_model_of_slices_gets_them_one_by_one(tmp_path, nifti):
+    model = Thresholds(spatial_dims=2, spacing=[1.0, 1.0])
     image = blob(8, 9, 6)
     path = nifti(tmp_path / "a.nii", image)
-    found = prediction.predict("ref", [path], out="out")
+    found = zoo.predict(model, [path], out="out")
     assert [tuple(some.shape) for some in model.seen] == [(4, 1, 9, 8), (2, 1, 9, 8)]
     label = np.asarray(nib.load(Path("out") / found.rows[0]["written"]["labels"]).dataobj)
     for index in range(6):
@@ -173,11 +165,11 @@ def test_a_model_of_slices_gets_them_one_by_one(tmp_path, nifti, use):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_a_stack_of_pictures_becomes_a_stack_of_labels(tmp_path, use, dims):
-    use(Thresholds(spatial_dims=dims, num_classes=2, spacing=[5e-5, 4e-6, 4e-6][-dims:]))
+def test_a_stack_of_pictures_becomes_a_stack_of_labels(tmp_path, dims):
+    model = Thresholds(spatial_dims=dims, num_classes=2, spacing=[5e-5, 4e-6, 4e-6][-dims:])
     stack = blob(5, 20, 16).astype(np.uint8)
     tifffile.imwrite(tmp_path / "stack.tif", stack)
-    found = prediction.predict("ref", [tmp_path / "stack.tif"], out="out", probabilities=True)
+    found = zoo.predict(model, [tmp_path / "stack.tif"], out="out", probabilities=True)
     (row,) = found.rows
     label = tifffile.imread(Path("out") / row["written"]["labels"])
     assert row["written"]["labels"] == "labels/stack.tif"
@@ -192,8 +184,8 @@ def test_a_stack_of_pictures_becomes_a_stack_of_labels(tmp_path, use, dims):
     assert Path("out/pictures/stack.png").is_file()
 
 
-def test_bad_files_are_named_and_the_rest_goes_on(tmp_path, nifti, use, capsys):
-    use(Thresholds(in_channels=1))
+def test_bad_files_are_named_and_the_rest_goes_on(tmp_path, nifti):
+    model = Thresholds(in_channels=1)
     folder = tmp_path / "scans"
     nifti(folder / "good.nii.gz", blob(8, 8, 8))
     nifti(folder / "also" / "good.nii.gz", blob(8, 8, 8))
@@ -205,9 +197,8 @@ def test_bad_files_are_named_and_the_rest_goes_on(tmp_path, nifti, use, capsys):
     nifti(folder / "two.nii", np.ones((8, 8, 8, 2), dtype=np.float32))
     tifffile.imwrite(folder / "deep.tif", np.zeros((2, 8, 8), dtype=np.uint16))
     (folder / "notes.txt").write_text("about")
-    assert main(["predict", "ref", str(folder), "--out", "out"]) == 1
-    captured = capsys.readouterr()
-    assert "2 predictions" in captured.out
+    found = zoo.predict(model, [folder], out="out")
+    assert len(found.rows) == 2
     for name, reason in {
         "empty.nii": "is an empty file",
         "text.nii.gz": "is no readable NIfTI file",
@@ -215,35 +206,34 @@ def test_bad_files_are_named_and_the_rest_goes_on(tmp_path, nifti, use, capsys):
         "two.nii": "has 2 channels, not 1",
         "deep.tif": "holds uint16 values",
     }.items():
-        (line,) = [line for line in captured.err.splitlines() if f"{name} was left out" in line]
-        assert reason in line
+        assert reason in found.failures[str(folder / name)]
     assert sorted(path.name for path in Path("out/labels").iterdir()) == [
         "good.nii.gz",
         "good_2.nii.gz",
     ]
 
 
-def test_a_missing_channel_is_told(tmp_path, nifti, use):
-    use(Thresholds(in_channels=4))
+def test_a_missing_channel_is_told(tmp_path, nifti):
+    model = Thresholds(in_channels=4)
     path = nifti(tmp_path / "a.nii.gz", blob(8, 8, 8))
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((2, 8, 8), dtype=np.uint8))
-    found = prediction.predict("ref", [path, tmp_path / "b.tif"], out="out")
+    found = zoo.predict(model, [path, tmp_path / "b.tif"], out="out")
     assert "has 1 channel, not 4" in found.failures[str(path)]
     assert "has one channel and the model takes 4" in found.failures[str(tmp_path / "b.tif")]
     assert found.rows == []
 
 
-def test_channels_are_found_beside_the_first(tmp_path, nifti, use):
-    model = use(Thresholds(in_channels=2))
+def test_channels_are_found_beside_the_first(tmp_path, nifti):
+    model = Thresholds(in_channels=2)
     for channel in range(2):
         nifti(tmp_path / f"a_{channel:04}.nii.gz", blob(8, 8, 8) * (channel + 1) + channel)
-    found = prediction.predict("ref", [tmp_path / "a_0000.nii.gz"], out="out")
+    found = zoo.predict(model, [tmp_path / "a_0000.nii.gz"], out="out")
     assert not found.failures
     assert model.seen[0].shape == (1, 2, 8, 8, 8)
 
 
-def test_a_folder_of_channels_is_predicted_image_by_image(tmp_path, nifti, use, capsys):
-    model = use(Thresholds(in_channels=2))
+def test_a_folder_of_channels_is_predicted_image_by_image(tmp_path, nifti):
+    model = Thresholds(in_channels=2)
     folder = tmp_path / "imagesTs"
     for name in ("a", "b"):
         for channel in range(2):
@@ -251,7 +241,7 @@ def test_a_folder_of_channels_is_predicted_image_by_image(tmp_path, nifti, use, 
     nifti(folder / "four.nii.gz", np.stack([blob(8, 8, 8)] * 2, axis=-1))
     nifti(folder / "c_0001.nii.gz", blob(8, 8, 8))
     nifti(folder / "d_0000.nii.gz", blob(8, 8, 8))
-    assert main(["predict", "ref", str(folder), "--out", "out"]) == 1
+    zoo.predict(model, [folder], out="out")
     assert len(model.seen) == 3
     found = json.loads(Path("out/predictions.json").read_text())
     assert [Path(row["file"]).name for row in found["predictions"]] == [
@@ -266,58 +256,57 @@ def test_a_folder_of_channels_is_predicted_image_by_image(tmp_path, nifti, use, 
         "lacks d_0001.nii.gz beside d_0000.nii.gz; every image has to have 2 channels"
         in (reasons["d_0000.nii.gz"])
     )
-    capsys.readouterr()
 
 
-def test_with_one_channel_every_file_is_an_image(tmp_path, nifti, use):
-    model = use(Thresholds())
+def test_with_one_channel_every_file_is_an_image(tmp_path, nifti):
+    model = Thresholds()
     for name in ("a_0000", "a_0001"):
         nifti(tmp_path / f"{name}.nii.gz", blob(8, 8, 8))
-    assert len(prediction.predict("ref", [tmp_path], out="out").rows) == len(model.seen) == 2
+    assert len(zoo.predict(model, [tmp_path], out="out").rows) == len(model.seen) == 2
 
 
-def test_a_folder_of_subjects_is_predicted_subject_by_subject(tmp_path, nifti, use):
-    model = use(Thresholds(in_channels=3, preprocessing={"derived": "mrbrains-three"}))
+def test_a_folder_of_subjects_is_predicted_subject_by_subject(tmp_path, nifti):
+    model = Thresholds(in_channels=3, preprocessing={"derived": "mrbrains-three"})
     for subject in ("1", "2"):
         for name in ("T1", "T1_1mm", "T1_IR", "T2_FLAIR", "LabelsForTesting"):
             nifti(tmp_path / "all" / subject / f"{name}.nii", blob(8, 8, 8))
     nifti(tmp_path / "all" / "3" / "T1.nii", blob(8, 8, 8))
-    found = prediction.predict("ref", [tmp_path / "all"], out="out")
+    found = zoo.predict(model, [tmp_path / "all"], out="out")
     assert len(found.rows) == len(model.seen) == 2
     (reason,) = found.failures.values()
     assert "lacks T1_IR.nii(.gz), T2_FLAIR.nii(.gz)" in reason
 
 
-def test_a_model_of_mrbrains_takes_a_subject_or_its_three_contrasts(tmp_path, nifti, use):
-    model = use(Thresholds(in_channels=5, preprocessing={"derived": "mrbrains-five"}))
+def test_a_model_of_mrbrains_takes_a_subject_or_its_three_contrasts(tmp_path, nifti):
+    model = Thresholds(in_channels=5, preprocessing={"derived": "mrbrains-five"})
     images = {name: blob(20, 24, 4) + n for n, name in enumerate(("T1", "T1_IR", "T2_FLAIR"))}
     for name, image in images.items():
         nifti(tmp_path / "subject" / f"{name}.nii", image)
     nifti(tmp_path / "three.nii", np.stack(list(images.values()), axis=-1))
     nifti(tmp_path / "alone.nii", images["T1"])
     paths = [tmp_path / "subject" / "T1.nii", tmp_path / "three.nii", tmp_path / "alone.nii"]
-    found = prediction.predict("ref", paths, out="out")
+    found = zoo.predict(model, paths, out="out")
     assert list(found.failures) == [str(paths[2])]
     assert model.seen[0].shape == (1, 5, 4, 24, 20)
     assert torch.equal(model.seen[0], model.seen[1])
 
 
-def test_without_a_folder_the_maps_lie_in_one_of_the_time(tmp_path, nifti, use, capsys):
-    use(Thresholds())
+def test_without_a_folder_the_maps_lie_in_one_of_the_time(tmp_path, nifti):
+    model = Thresholds()
     path = nifti(tmp_path / "a.nii", blob(8, 8, 8))
-    assert main(["predict", "ref", str(path)]) == 0
+    found = zoo.predict(model, [path])
     (folder,) = Path("predictions").iterdir()
     assert (folder / "labels" / "a.nii.gz").is_file()
-    assert str(folder) in capsys.readouterr().out
+    assert found.folder == folder
 
 
-def test_a_model_without_maps_has_no_probability_maps(tmp_path, monkeypatch):
-    class Reader:
+def test_a_model_without_maps_has_no_probability_maps(tmp_path):
+    class Reader(torch.nn.Module):
         read_file = input_suffixes = None
 
-    monkeypatch.setattr(prediction, "load", lambda reference: Reader())
-    with pytest.raises(UsageError, match=r"makes no probability maps; .* leave --probabilities"):
-        prediction.predict("ref", [tmp_path], probabilities=True)
+    model = Reader()
+    with pytest.raises(UsageError, match=r"makes no probability maps; .* omit --probabilities"):
+        zoo.predict(model, [tmp_path], probabilities=True)
 
 
 def test_what_the_bundle_says_of_the_preprocessing():

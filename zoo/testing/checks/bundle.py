@@ -117,5 +117,5 @@ def _bundle(subject: ModelSubject):  # type: ignore[no-untyped-def]
     setting = subject.setting
     run = Run(subject.folder("bundle") / "run")
     create_run(run, setting.experiment.recipe)
-    write_bundle(run.bundle, model, setting.experiment, setting.facts, {}, run, {})
+    write_bundle(run.bundle, model, setting.experiment, {}, run, {})
     return model, run.bundle
