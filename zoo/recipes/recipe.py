@@ -15,6 +15,8 @@ import yaml
 from zoo.errors import UsageError, format_problems, nearest
 from zoo.registry.registry import registry
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Libyaml's, ten times as fast, where PyYAML was built with it."""
 SECTIONS = ("about", "seed", "model", "data", "trainer", "init_from")
 
 
@@ -87,7 +89,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UsageError: it is not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"the recipe {path} cannot be read: {reason}") from error

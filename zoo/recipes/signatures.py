@@ -190,7 +190,7 @@ class _Signature:
     def required(self) -> tuple[str, ...]:
         """The arguments that have no default."""
         try:
-            ArgumentParser.validate(self.parser, Namespace())
+            ArgumentParser.validate(self.parser, Namespace())  # type: ignore[no-untyped-call]
         except TypeError as error:
             return required_arguments(error)
         return ()
@@ -198,7 +198,8 @@ class _Signature:
     def parse(self, values: Mapping[str, Any]) -> Namespace:
         """All arguments, those that are not given at their defaults, required ones None."""
         # jsonargparse writes into nested values
-        return self.parser.parse_object(copy.deepcopy(dict(values)))
+        parsed: Namespace = self.parser.parse_object(copy.deepcopy(dict(values)))
+        return parsed
 
     def check(
         self, values: Mapping[str, Any], label: Callable[[str], str]
@@ -249,7 +250,7 @@ def _check(
 
 
 def _select(arguments: Namespace, names: Iterable[str]) -> Namespace:
-    return Namespace({name: arguments[name] for name in names})
+    return Namespace({name: arguments[name] for name in names})  # type: ignore[no-untyped-call]
 
 
 def _option(name: str) -> str:
