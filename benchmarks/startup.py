@@ -93,9 +93,10 @@ def main() -> None:
         "",
         f"- {today()}, `OMP_NUM_THREADS=1 python benchmarks/startup.py --pairs {options.pairs}`",
         f"- {describe()}",
-        f'- processor time, user and system, of whole processes, paired with `python -c "{IMPORTS}"`',
+        "- processor time, user and system, of whole processes, each paired with "
+        f'`python -c "{IMPORTS}"`',
         "",
-        "| what | target: at most | median ratio | least | most | seconds (median) | of the imports |",
+        "| what | target: at most | median ratio | least | most | seconds | of the imports |",
         "|---|---|---|---|---|---|---|",
         *rows,
         "",

@@ -132,7 +132,7 @@ def test_list_everything(toy: Any, zoo: Callable) -> None:
 
 def test_unreadable_recipe_is_listed_with_the_reason(toy: Any, zoo: Callable) -> None:
     code = (
-        "from zoo.plugin.entries import Recipes\nfrom zoo.plugin.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "from zoo.plugin import Recipes, hookimpl\nZOO_PLUGIN_API = 1\n"
         "@hookimpl\ndef zoo_recipes():\n    return [Recipes('odd', 'odd_recipes:all')]\n"
     )
     folder = toy.folder / "odd_recipes" / "all"

@@ -16,7 +16,8 @@ def add_parser(commands: Any) -> None:
         help="adapt a trained model to other data",
         usage="zoo finetune REF --data NAME [--data.KEY VALUE] [--model.KEY VALUE] ...",
         description="Start from a trained model: a new head for the new data's classes, the rest "
-        "kept and reported. The settings are those that the model was trained with, unless overridden.",
+        "kept and reported. The settings are those that the model was trained with, unless "
+        "overridden.",
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("--data", help="the dataset to train on; the model's own by default")

@@ -35,8 +35,8 @@ def read_arguments(
         skip: Arguments that may not be given.
 
     Returns:
-        The values as primitives of the right types, and a sentence for every fault. A None that
-        an argument does not take is neither: the facts of the data decide then.
+        The values as primitives of the right types, and a sentence for every fault. None is
+        right for every argument: it leaves the argument to the facts of the data.
     """
     parsed, accepted, problems = _check(cls, section, values, skip)
     return _signature(cls).primitives(parsed, accepted), problems
@@ -245,7 +245,7 @@ def _check(
             faults[key] = f"'{section}.{key}' is not an argument of {cls.__name__}{hint}"
     given = {key: value for key, value in values.items() if key not in faults}
     parsed, wrong = _signature(cls).check(given, lambda key: f"{section}.{key}")
-    faults |= {key: sentence for key, sentence in wrong.items() if values[key] is not None}
+    faults |= wrong
     return parsed, [k for k in given if k not in wrong], [faults[k] for k in values if k in faults]
 
 
