@@ -5,16 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/.installed
+RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast lint docs format wheels clean
+.PHONY: demo test test-fast lint docs format hooks wheels release changelog clean
 
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
 
-test: $(INSTALLED)  ## every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# The coverage of the core is that of its own tests: measuring slows every line of Python down.
+test: $(INSTALLED)  ## every test, with the coverage of the core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --cov
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile plugins
 
-test-fast: $(INSTALLED)  ## without the slow ones
+test-fast: $(INSTALLED)  ## without the slow ones, and without coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(INSTALLED)  ## style and types
@@ -29,19 +32,33 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+hooks: $(INSTALLED)  ## check every commit of this checkout
+	$(BIN)/pre-commit install
+
 wheels: $(BIN)/uv  ## wheels and sdists of the core and of every plugin, into dist/
 	rm -rf dist
 	@set -e; for folder in . $(dir $(PLUGINS)); do \
 		echo "building $$folder"; $(BIN)/uv build --quiet --out-dir dist "$$folder"; done
 	@ls dist
 
+release: wheels $(RELEASE)  ## build what is published, check it, and use it in a fresh environment
+	$(BIN)/twine check --strict dist/*
+	.ci/check-wheels dist
+
+changelog: $(RELEASE)  ## move the fragments of changelog.d/ into CHANGELOG.md
+	$(BIN)/towncrier build --yes --version "$$($(BIN)/python -c 'import zoo; print(zoo.__version__)')"
+
 clean:
-	rm -rf $(VENV) dist site
+	rm -rf $(VENV) dist site .coverage
 
 # The core and every plugin, editable, at the versions of constraints.txt.
-$(INSTALLED): Makefile pyproject.toml constraints.txt $(PLUGINS) | $(BIN)/uv
+$(INSTALLED): Makefile pyproject.toml constraints.txt zoo/__init__.py $(PLUGINS) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
 		--editable ".[author,onnx]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
+	touch $@
+
+$(RELEASE): pyproject.toml constraints.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group release
 	touch $@
 
 $(BIN)/uv:

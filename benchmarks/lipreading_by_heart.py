@@ -36,10 +36,10 @@ def main() -> None:
     with torch.inference_mode():
         for batch in data.train_dataloader():
             logits = model(batch["video"], batch["lengths"])
-            read, truth = model.read(logits, batch["lengths"]), model.truth(batch)
-            wer.update(read, truth)
-            cer.update(read, truth)
-            count += len(truth)
+            read, targets = model.read(logits, batch["lengths"]), model.targets(batch)
+            wer.update(read, targets)
+            cer.update(read, targets)
+            count += len(targets)
     print(
         f"{today()}; {describe()}; {count} training clips, {model.decoder}: "
         f"WER {float(wer.compute()):.4f}, CER {float(cer.compute()):.4f}"

@@ -191,7 +191,7 @@ def test_checkpoints_that_are_not_ours(bundle: Path, tmp_path: Path) -> None:
         package.load(tmp_path / "alone.ckpt")
     foreign = Path("run/checkpoints/foreign.ckpt")
     torch.save({"state_dict": {"w": torch.ones(1)}}, foreign)
-    with pytest.raises(UsageError, match="no Lightning checkpoint of this zoo"):
+    with pytest.raises(UsageError, match="is not a Lightning checkpoint of this zoo"):
         package.load(foreign)
     ours = Path("run/checkpoints/last.ckpt")
     ours.write_bytes(ours.read_bytes()[:-500])

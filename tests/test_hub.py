@@ -384,7 +384,7 @@ def test_a_repository_is_verified(hugging_face: list[dict[str, Any]]) -> None:
 def test_repositories_that_cannot_be_had(hugging_face: list[dict[str, Any]]) -> None:
     with pytest.raises(ZooError, match=r"cannot be fetched: Cannot find.*local cache"):
         package.load("hf://me/offline")
-    with pytest.raises(UsageError, match=r"is no zoo bundle: it has no bundle\.json"):
+    with pytest.raises(UsageError, match=r"is not a zoo bundle: it has no bundle\.json"):
         package.load("hf://me/other")
 
 
@@ -401,7 +401,7 @@ def test_no_form_of_a_repository(hugging_face: Any, zoo: Callable, address: str)
 def test_no_name_of_a_repository(toy: Any, zoo: Callable) -> None:
     done = zoo("test", "hf://me/a--b..git")
     assert done.status == 2
-    assert "is no address of a repository" in done.err
+    assert "is not the address of a repository" in done.err
 
 
 def test_offline_without_anything_cached(toy: Any, zoo: Callable, monkeypatch: Any) -> None:

@@ -1,11 +1,13 @@
 """Optimizers and schedules by name."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from zoo.errors import UsageError
-from zoo.plugin.optim import OPTIMIZERS, optimizer, schedule
+from zoo.plugin.optim import OPTIMIZERS, optimizer, schedule, with_schedule
 
 
 def test_onecycle_goes_up_linearly_and_down_to_almost_nothing():
@@ -30,9 +32,9 @@ def test_constant_needs_no_end_and_the_others_say_so():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UsageError, match=r"'linear'.*onecycle"):
+    with pytest.raises(UsageError, match=r"onecycle.*'linear'"):
         schedule("linear", 10)
-    with pytest.raises(UsageError, match=r"'lion'.*adamw"):
+    with pytest.raises(UsageError, match=r"adamw.*'lion'"):
         optimizer("lion", nn.Linear(1, 1).named_parameters(), 0.1, 0.9, 0.0)
 
 
@@ -92,3 +94,14 @@ def test_a_committees_stacked_biases_do_not_decay():
         0.3,
     )
     assert [group["weight_decay"] for group in built.param_groups] == [0.3, 0.0]
+
+
+def test_a_schedule_goes_by_steps():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    sgd = torch.optim.SGD([weight], lr=0.5)
+    configured: Any = with_schedule(sgd, lambda step: 1 / (1 + step))
+    assert configured["optimizer"] is sgd
+    assert configured["lr_scheduler"]["interval"] == "step"
+    sgd.step()
+    configured["lr_scheduler"]["scheduler"].step()
+    assert sgd.param_groups[0]["lr"] == 0.25

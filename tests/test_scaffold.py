@@ -4,6 +4,7 @@ authors says is so."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -65,6 +66,22 @@ def test_its_code_is_tidy(task: str, zoo: Any) -> None:
         step.get("run") for step in workflow["jobs"]["test"]["steps"]
     ]
     assert not any(sign in text.replace("${{", "") for text in texts for sign in ("{{ ", "{%"))
+
+
+@needs_copier
+@pytest.mark.slow
+def test_its_types_are_strict(zoo: Any) -> None:
+    """As an author sees it: beside an installed zoo, whose own types count."""
+    pytest.importorskip("mypy", reason="mypy is not installed, the group `dev`")
+    assert zoo("plugin", "new", "mine").status == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "zoo_mine"],
+        cwd="mine",
+        env={**os.environ, "MYPYPATH": str(GUIDE.parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_copier

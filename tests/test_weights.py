@@ -192,7 +192,7 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is not a state dict"):
             read_tensors(path)
     path.write_text("<html>not found</html>")
-    with pytest.raises(UsageError, match="damaged or no PyTorch file"):
+    with pytest.raises(UsageError, match="damaged or not a PyTorch file"):
         read_tensors(path)
 
 

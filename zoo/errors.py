@@ -26,8 +26,8 @@ class UsageError(ZooError):
 
 
 class MissingDependencyError(UsageError):
-    """What is asked for needs an optional package that is not installed; the sentence names the
-    extra that brings it. The conformance kit skips what it cannot check for that reason."""
+    """The call needs an optional package that is not installed; the sentence names the extra
+    that brings it. The conformance kit skips what it cannot check for that reason."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:

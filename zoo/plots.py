@@ -117,7 +117,7 @@ def _wrap(line: str, width: int = 24) -> list[str]:
 
 
 def overlay(image: np.ndarray, labels: Mapping[str, np.ndarray], names: Sequence[str]) -> Figure:
-    """One gray image beside itself under each label map.
+    """One gray image, and next to it the same under each label map.
 
     Args:
         image: (H, W) gray values of any range.

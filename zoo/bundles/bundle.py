@@ -15,6 +15,7 @@ from zoo.bundles.model_card import model_card
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import replace_folder
 from zoo.io.plain_json import metrics_from_json, without_nan
+from zoo.plugin.declarations import preprocessing, weights_license
 from zoo.recipes.experiment import Experiment
 from zoo.registry.registry import registry
 from zoo.runs.environment import now
@@ -44,12 +45,12 @@ class Bundle:
     @property
     def model_name(self) -> str:
         """Name of the registered model."""
-        return self.content["model"]["name"]
+        return str(self.content["model"]["name"])
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the training data knew."""
-        return self.content["facts"]
+        """The facts of the training data."""
+        return dict(self.content["facts"])
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -59,12 +60,12 @@ class Bundle:
     @property
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe, in the form of its file, with its name under ``name``."""
-        return self.content["recipe"]
+        return dict(self.content["recipe"])
 
     @property
     def size(self) -> int:
         """Bytes of the weights file."""
-        return self.content["files"][WEIGHTS]["size"]
+        return int(self.content["files"][WEIGHTS]["size"])
 
 
 def write_bundle(
@@ -75,8 +76,8 @@ def write_bundle(
     run: Run,
     origin: Mapping[str, Any],
 ) -> None:
-    """Write a bundle beside its place, then put it there; what was there before survives a
-    failure.
+    """Write a bundle to a temporary folder, then rename it; a bundle that was there before
+    survives a failure.
 
     Args:
         path: The bundle's folder.
@@ -87,7 +88,7 @@ def write_bundle(
         origin: Where the weights came from before fine-tuning; empty for a fresh start.
 
     Raises:
-        ZooError: an argument is no JSON value, or the disk does not take the files.
+        ZooError: an argument is not a JSON value, or the disk does not take the files.
     """
     from safetensors.torch import save
 
@@ -106,7 +107,7 @@ def write_bundle(
             "distribution": plugin.distribution,
             "version": plugin.version,
         },
-        "preprocessing": getattr(model, "preprocessing", {}),
+        "preprocessing": preprocessing(model),
         "facts": dict(experiment.facts),
         "recipe": recipe,
         "metrics": {
@@ -115,7 +116,7 @@ def write_bundle(
             "seed": environment["seed"],
         },
         "license": {
-            "weights": getattr(model, "weights_license", "as the data's"),
+            "weights": weights_license(model),
             "data": experiment.dataset.license,
         },
         "versions": environment["versions"],
@@ -179,7 +180,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """``bundle.json`` of a bundle folder, verified against its own hash.
 
     Raises:
-        UsageError: it is missing, no JSON, was edited, or is of a newer format.
+        UsageError: it is missing, not JSON, was edited, or is of a newer format.
     """
     file = path / MANIFEST
     try:

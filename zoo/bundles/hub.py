@@ -92,7 +92,7 @@ def _listed_files(description: Path) -> dict[str, Any]:
         files = {name: facts for name, facts in files.items() if facts["sha256"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"what was downloaded as {description} is no {MANIFEST}: give the address of the "
+            f"what was downloaded as {description} is not a {MANIFEST}: give the address of the "
             f"bundle's {MANIFEST}"
         ) from error
     for name in files:
@@ -180,10 +180,10 @@ def _from_hugging_face(address: str) -> Path:
             )
         )
     except HFValidationError as error:
-        raise UsageError(f"{address} is no address of a repository: {error}") from error
+        raise UsageError(f"{address} is not the address of a repository: {error}") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ZooError(f"{address} cannot be fetched: {reason}") from error
     if not (folder / MANIFEST).is_file():
-        raise UsageError(f"{address} is no zoo bundle: it has no {MANIFEST}")
+        raise UsageError(f"{address} is not a zoo bundle: it has no {MANIFEST}")
     return folder

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
 from zoo.errors import UsageError
 from zoo.io.weights import load_weights, read_pickle, read_tensors
-from zoo.recipes.experiment import build_model, current_arguments
-from zoo.registry.registry import extras, registry
+from zoo.plugin.declarations import current_arguments
+from zoo.recipes.experiment import build_model
+from zoo.registry.registry import ResolvedModel, extras, registry
 from zoo.runs.run import Run
 
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
-def load(reference: str | Path) -> Any:
+    from zoo.plugin.protocols import ZooLightningModule
+
+
+def load(reference: str | Path) -> LightningModule:
     """The trained module that a reference names, in evaluation mode, on the CPU.
 
     Args:
@@ -30,7 +36,7 @@ def load(reference: str | Path) -> Any:
     return rebuild(read_bundle(reference))
 
 
-def rebuild(bundle: Bundle) -> Any:
+def rebuild(bundle: Bundle) -> ZooLightningModule:
     """The bundle's module with its weights, in evaluation mode, on the CPU.
 
     Raises:
@@ -44,7 +50,7 @@ def rebuild(bundle: Bundle) -> Any:
     return model.eval()
 
 
-def find_model(bundle: Bundle) -> Any:
+def find_model(bundle: Bundle) -> ResolvedModel:
     """The registered model of a bundle.
 
     Raises:
@@ -62,14 +68,14 @@ def find_model(bundle: Bundle) -> Any:
     return registry().model(bundle.model_name)
 
 
-def _load_checkpoint(path: Path) -> Any:
+def _load_checkpoint(path: Path) -> LightningModule:
     if not path.is_file():
         raise UsageError(f"there is no checkpoint {str(path)!r}")
     content = read_pickle(path)
     if not isinstance(content, dict) or "hyper_parameters" not in content:
         raise UsageError(
-            f"{path} is not a Lightning checkpoint of this zoo; to start from its weights alone use "
-            "read_tensors and load_weights of zoo.plugin"
+            f"{path} is not a Lightning checkpoint of this zoo; to start from its weights alone "
+            "use read_tensors and load_weights of zoo.plugin"
         )
     run = Run(path.parent.parent)
     if not run.recipe_file.is_file():

@@ -1,11 +1,9 @@
-"""The model card of a bundle: what a person reads, with Hugging Face metadata on top."""
+"""The model card of a bundle: text for people, with Hugging Face metadata on top."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-import yaml
 
 from zoo.plugin.entries import Model
 
@@ -14,43 +12,19 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
     """The text of ``README.md`` for a bundle.
 
     Args:
-        content: What ``bundle.json`` will say.
+        content: The content of ``bundle.json``.
         entry: The registered model.
     """
     about = content["recipe"]["about"]
     name = content["recipe"]["name"]
     values = content["metrics"]["values"]
     tests = {key: value for key, value in values.items() if key.startswith("test/")}
-    head = {
-        "library_name": "zoo",
-        "tags": ["pytorch", "lightning", content["model"]["name"], content["plugin"]["name"]],
-        "datasets": [content["recipe"]["data"]["name"]],
-        "model-index": [
-            {
-                "name": name,
-                "results": [
-                    {
-                        "task": {"type": content["plugin"]["name"]},
-                        "dataset": {
-                            "type": content["recipe"]["data"]["name"],
-                            "name": content["recipe"]["data"]["name"],
-                        },
-                        "metrics": [
-                            {"type": key.removeprefix("test/"), "value": value}
-                            for key, value in tests.items()
-                            if value is not None
-                        ],
-                    }
-                ],
-            }
-        ],
-    }
     goal = about.get("target") or {}
     if goal.get("value") is None:
         goal = {}
     lines = [
         "---",
-        yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(),
+        _metadata(content, {key: value for key, value in tests.items() if value is not None}),
         "---",
         "",
         f"# {name}",
@@ -92,6 +66,30 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _metadata(content: Mapping[str, Any], tests: Mapping[str, float]) -> str:
+    """The YAML that Hugging Face reads: library, tags, dataset and the metrics of the test."""
+    from huggingface_hub import EvalResult, ModelCardData  # `zoo list` does without
+
+    plugin, data = content["plugin"]["name"], content["recipe"]["data"]["name"]
+    results = [
+        EvalResult(
+            task_type=plugin,
+            dataset_type=data,
+            dataset_name=data,
+            metric_type=key.removeprefix("test/"),
+            metric_value=value,
+        )
+        for key, value in tests.items()
+    ]
+    return ModelCardData(
+        library_name="zoo",
+        tags=["pytorch", "lightning", content["model"]["name"], plugin],
+        datasets=[data],
+        model_name=content["recipe"]["name"],
+        eval_results=results,
+    ).to_yaml()
 
 
 def _text(value: float | None) -> str:

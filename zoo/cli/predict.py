@@ -85,8 +85,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _describe_play(reference: str) -> None:
     from zoo.bundles.load import load
+    from zoo.plugin.protocols import Player, offers
     from zoo.recipes.signatures import describe_options
 
     model = type(load(reference))
-    if hasattr(model, "play"):
+    if offers(model, Player):
         print(f"\nOptions of {reference}:\n{describe_options(model, 'play')}")

@@ -108,14 +108,17 @@ def report(run: Run, as_json: bool) -> None:
 
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
+    from zoo.plugin.declarations import not_exportable
+    from zoo.plugin.protocols import Player, Predictor, offers
+
     model = registry().load(registry().model(run.recipe.model_name).entry)
-    if hasattr(model, "play"):
+    if offers(model, Player):
         use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
-    elif hasattr(model, "read_file"):
+    elif offers(model, Predictor):
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
     else:
         use, data = f"zoo test {run.path}", _OTHER_DATA
     found = [use, f"zoo finetune {run.path} {data}"]
-    if not getattr(model, "not_exportable", None):
+    if not not_exportable(model):
         found.append(f"zoo export {run.path} --format onnx --out model.onnx")
     return found

@@ -1,1 +1,1 @@
-"""What is done with a trained model: evaluate, predict, export."""
+"""The uses of a trained model: evaluate, predict, export."""

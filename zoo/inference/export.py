@@ -11,16 +11,21 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from zoo.bundles.bundle import read_bundle
+from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import rebuild
 from zoo.errors import UsageError, ZooError
 from zoo.inference.evaluate import experiment_of
 from zoo.io.atomic import write_atomically
+from zoo.plugin.declarations import not_exportable
+from zoo.plugin.protocols import Predictor, RealInputSource
+
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningModule
 
 _TORCH = Path(torch.__file__).parent
 
@@ -65,7 +70,7 @@ def export(
         format: ``torch-export`` (a ``.pt2`` for ``torch.export.load``) or ``onnx``.
         out: The file; replaced if it exists.
         inputs: Files to compare on; the test data of the model's own dataset by default, and
-            the model's example input where those are not at hand.
+            the model's example input where those are not available.
         tolerance: Largest difference of an output, relative to the largest output.
 
     Raises:
@@ -76,7 +81,7 @@ def export(
         raise UsageError(f"there is no format {format!r}: {' or '.join(FORMATS)}")
     bundle = read_bundle(reference)
     model = rebuild(bundle)
-    if reason := getattr(model, "not_exportable", ""):
+    if reason := not_exportable(model):
         raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
     network = _Forward(model).eval()
     samples, what = _real_inputs(model, bundle, inputs)
@@ -109,24 +114,32 @@ class _Forward(nn.Module):
         self.module = module
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.module(inputs)
+        outputs: Tensor = self.module(inputs)
+        return outputs
 
 
-def _real_inputs(model: Any, bundle: Any, files: Sequence[str | Path]) -> tuple[Tensor, str]:
+def _real_inputs(
+    model: ZooLightningModule, bundle: Bundle, files: Sequence[str | Path]
+) -> tuple[Tensor, str]:
     if files:
+        if not isinstance(model, Predictor):
+            raise UsageError(
+                f"a {bundle.model_name!r} does not say how it reads a file (read_file), so its "
+                "export cannot be compared on files: omit --inputs"
+            )
         from zoo.inference.predict import find_files
 
         found = find_files(files, model.input_suffixes)
         return torch.stack([model.read_file(path) for path in found]), "the files given"
-    if hasattr(model, "real_inputs"):
+    if isinstance(model, RealInputSource):
         return model.real_inputs(), "inputs that the model gives itself"
     try:
         data = experiment_of(bundle, {"data.batch_size": 16}).build_data()
         data.prepare_data()
         data.setup("test")
         batch = next(iter(data.test_dataloader()))
-    except UsageError:  # no data at hand
-        return model.example_input, "the model's example input (its test data are not at hand)"
+    except UsageError:  # the data are not available
+        return model.example_input, "the model's example input (its test data are not available)"
     name = bundle.recipe["data"]["name"]
     if isinstance(batch, Mapping):  # the inputs come first, by name or by position
         batch = list(batch.values())

@@ -18,6 +18,13 @@ from zoo.bundles.load import load
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import write_atomically
 from zoo.io.plain_json import to_json
+from zoo.plugin.protocols import (
+    FileGrouper,
+    Player,
+    PredictionWriter,
+    Predictor,
+    SamplePredictor,
+)
 from zoo.recipes.signatures import read_options
 from zoo.runs.run import require_empty, timed_folder
 
@@ -29,7 +36,7 @@ FOLDER = Path("predictions")
 
 @dataclass
 class Predictions:
-    """What came of a prediction.
+    """The result of a prediction.
 
     Attributes:
         rows: One for every file that could be read: ``file`` and what the model says of it; or
@@ -90,14 +97,16 @@ def predict(
     model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
     name = reference if isinstance(reference, (str, Path)) else type(model).__name__
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if hasattr(model, "play"):
+    if isinstance(model, nn.Module):
+        model.to(place)
+    if isinstance(model, Player):
         if paths:
             raise UsageError(
                 f"the model of {name} plays in its environment and takes no files; omit "
-                f"{', '.join(map(str, paths))}"
+                + ", ".join(map(str, paths))
             )
         chosen = read_options(type(model), "play", options or {})
-        return _play(model.to(place), chosen, Path(out) if out else timed_folder(FOLDER))
+        return _play(model, chosen, Path(out) if out else timed_folder(FOLDER))
     if options:
         raise UsageError(
             f"the model of {name} takes files and no option "
@@ -105,25 +114,24 @@ def predict(
         )
     if not paths:
         raise UsageError(f"name the files or folders that the model of {name} is to read")
-    if not hasattr(model, "read_file"):
+    if not isinstance(model, Predictor):
         raise UsageError(
             f"the model of {name} does not say how it reads a file (read_file), so it cannot "
             "predict on files; use zoo.load and call it on tensors"
         )
-    writes = hasattr(model, "write_prediction")
+    writes = isinstance(model, PredictionWriter)
     if probabilities and not writes:
         raise UsageError(
-            f"the model of {name} makes no probability maps; its probabilities stand in "
+            f"the model of {name} makes no probability maps; its probabilities are in "
             "predictions.json: omit --probabilities"
         )
     files = find_files(paths, model.input_suffixes)
-    if hasattr(model, "group_files"):
+    if isinstance(model, FileGrouper):
         files = model.group_files(files)
-    model.to(place)
     if out is None and writes:
         out = timed_folder(FOLDER)
     found = Predictions(folder=Path(out) if out is not None else None)
-    if hasattr(model, "predict_sample"):
+    if isinstance(model, SamplePredictor):
         _predict_each(model, _shown(files, progress), probabilities, found)
     else:
         _predict_batches(model, _shown(files, progress), batch_size, place, found)
@@ -132,7 +140,7 @@ def predict(
     return found
 
 
-def _play(model: Any, options: Mapping[str, Any], folder: Path) -> Predictions:
+def _play(model: Player, options: Mapping[str, Any], folder: Path) -> Predictions:
     found = Predictions(folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
@@ -144,7 +152,11 @@ def _play(model: Any, options: Mapping[str, Any], folder: Path) -> Predictions:
 
 
 def _predict_batches(
-    model: Any, files: Iterator[Path], batch_size: int, place: torch.device, found: Predictions
+    model: Predictor,
+    files: Iterator[Path],
+    batch_size: int,
+    place: torch.device,
+    found: Predictions,
 ) -> None:
     """Samples of one shape together, their pictures on pages."""
     page: list[tuple[str, Any, Any]] = []
@@ -163,7 +175,7 @@ def _predict_batches(
 
 
 def _predict_each(
-    model: Any, files: Iterator[Path], probabilities: bool, found: Predictions
+    model: SamplePredictor, files: Iterator[Path], probabilities: bool, found: Predictions
 ) -> None:
     """Each file by itself, from reading to writing, its picture named after it."""
     used: set[str] = set()
@@ -178,7 +190,7 @@ def _predict_each(
         row = {"file": str(path), **model.describe_prediction(output)}
         if found.folder:
             name = _unused(_stem(path, model.input_suffixes), used)
-            if hasattr(model, "write_prediction"):
+            if isinstance(model, PredictionWriter):
                 row["written"] = model.write_prediction(
                     name, sample, output, found.folder, probabilities
                 )
@@ -226,7 +238,7 @@ def find_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pat
 
 
 def _batches(
-    files: Iterator[Path], model: Any, size: int, failures: dict[str, str]
+    files: Iterator[Path], model: Predictor, size: int, failures: dict[str, str]
 ) -> Iterator[list[tuple[Path, torch.Tensor]]]:
     """Readable files of one shape together, in order."""
     batch: list[tuple[Path, torch.Tensor]] = []
@@ -252,7 +264,9 @@ def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
     return iter(track(files, description="predicting", transient=True))
 
 
-def _draw(model: Any, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str) -> None:
+def _draw(
+    model: Predictor, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str
+) -> None:
     assert found.folder is not None
     names, samples, outputs = zip(*page, strict=True)
     path = found.folder / "pictures" / f"{name}.png"

@@ -13,7 +13,7 @@ from typing import BinaryIO
 def write_atomically(
     path: Path, content: bytes | Callable[[BinaryIO], None], durable: bool = True
 ) -> None:
-    """Write beside the target, then rename over it.
+    """Write to a temporary file next to the target, then rename it over the target.
 
     Args:
         path: The target; its folder is made.
@@ -24,9 +24,9 @@ def write_atomically(
         OSError: the disk is full or the folder cannot be written; the target is as before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             if callable(content):
                 content(file)
             else:
@@ -34,15 +34,15 @@ def write_atomically(
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     if durable:
         sync_folder(path.parent)
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder of files beside its place, then put it there in one step.
+    """Write a folder of files to a temporary one next to it, then rename that in one step.
 
     Args:
         path: The folder; what was in it before is gone only after the new one is complete.
@@ -51,20 +51,20 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OSError: the disk is full or the place cannot be written; the folder is as before.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    previous = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         for name, data in files.items():
-            write_atomically(beside / name, data)
-        if path.exists() and not _exchange(beside, path):
-            path.rename(aside)
+            write_atomically(temporary / name, data)
+        if path.exists() and not _exchange(temporary, path):
+            path.rename(previous)
         if not path.exists():
-            beside.rename(path)
+            temporary.rename(path)
         sync_folder(path.parent)
     finally:
-        if aside.exists() and not path.exists():
-            aside.rename(path)
-        for leftover in (beside, aside):
+        if previous.exists() and not path.exists():
+            previous.rename(path)
+        for leftover in (temporary, previous):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -75,16 +75,17 @@ def _exchange(one: Path, other: Path) -> bool:
     except (AttributeError, TypeError, OSError):
         return False
     here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return swap(here, os.fsencode(one), here, os.fsencode(other), flag) == 0
+    done: int = swap(here, os.fsencode(one), here, os.fsencode(other), flag)
+    return done == 0
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What writers that were killed left right inside ``folder``."""
+    """Temporary files and folders in ``folder`` of writers that were killed."""
     return sorted(folder.glob(".*.tmp")) if folder.is_dir() else []
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed left in ``folder`` and in the folders inside it."""
+    """Remove temporary files of writers that were killed in ``folder`` and its folders."""
     for inside in (folder, *(path for path in folder.glob("*") if path.is_dir())):
         for path in leftovers(inside):
             if path.is_dir():

@@ -14,10 +14,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
-from zoo.plugin.arguments import above, at_least, one_of, within
+from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
-from zoo.plugin.protocols import Facts, Player, Predictor, ZooDataModule, ZooModule
+from zoo.plugin.protocols import (
+    AcceleratorChooser,
+    ArgumentUpgrader,
+    Facts,
+    FileGrouper,
+    HasConformanceArguments,
+    HasConformanceExempt,
+    HasPreprocessing,
+    HasTaskArguments,
+    HasWeightsLicense,
+    NotExportable,
+    Player,
+    PlotDrawer,
+    PredictionWriter,
+    Predictor,
+    RealInputSource,
+    SamplePredictor,
+    ZooDataModule,
+    ZooModule,
+)
 from zoo.plugin.renaming import rename_keys
 
 if TYPE_CHECKING:
@@ -31,12 +50,16 @@ if TYPE_CHECKING:
     from zoo.plugin import optim as optim
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
+    from zoo.plugin.parts import Part as Part
     from zoo.plugin.parts import has_part as has_part
 
 _HOMES = {
+    "BaseDataModule": "zoo.plugin.datamodule",
     "EpochSampler": "zoo.plugin.loaders",
+    "Part": "zoo.plugin.parts",
     "ResumableLoader": "zoo.plugin.loaders",
     "attached_trainer": "zoo.plugin._lightning_internals",
     "has_part": "zoo.plugin.parts",
@@ -53,26 +76,41 @@ _MODULES = {"optim": "zoo.plugin.optim", "plots": "zoo.plots"}
 __all__ = [
     "ENTRY_POINT_GROUP",
     "PLUGIN_API",
+    "AcceleratorChooser",
+    "ArgumentUpgrader",
     "Checkpoint",
     "Dataset",
     "Deprecated",
     "Entry",
     "Facts",
+    "FileGrouper",
+    "HasConformanceArguments",
+    "HasConformanceExempt",
+    "HasPreprocessing",
+    "HasTaskArguments",
+    "HasWeightsLicense",
     "MissingDependencyError",
     "Model",
+    "NotExportable",
     "Player",
+    "PlotDrawer",
+    "PredictionWriter",
     "Predictor",
+    "RealInputSource",
     "Recipes",
+    "SamplePredictor",
     "UsageError",
     "ZooDataModule",
     "ZooError",
     "ZooModule",
     "above",
     "at_least",
+    "fractions",
     "hookimpl",
     "nearest",
     "one_of",
     "rename_keys",
+    "require",
     "within",
     *_HOMES,
     *_MODULES,

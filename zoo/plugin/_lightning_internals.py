@@ -36,7 +36,8 @@ def mark_updated(metric: Metric) -> None:
 def in_epoch(trainer: Trainer) -> bool:
     """Whether a training epoch has begun and not ended."""
     progress: Any = trainer.fit_loop.epoch_progress.current
-    return progress.processed < progress.started
+    begun: bool = progress.processed < progress.started
+    return begun
 
 
 def attached_trainer(module: LightningModule) -> Trainer | None:

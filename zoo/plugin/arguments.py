@@ -17,7 +17,7 @@ def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
         choices: What may be given.
 
     Raises:
-        UsageError: it is none of them; the nearest one is named where there is one.
+        UsageError: it is not one of them; the sentence names the nearest one.
     """
     known = list(choices)
     if value in known:
@@ -57,3 +57,30 @@ def within(name: str, value: float, low: float, high: float, *, below: bool = Fa
     if not (low <= value < high if below else low <= value <= high):
         end = f"{low:g} or more and below {high:g}" if below else f"from {low:g} to {high:g}"
         raise UsageError(f"{name} has to be {end}, not {value:g}")
+
+
+def fractions(**values: float) -> None:
+    """Require fractions of one whole that leave something of it: each from 0, together below 1.
+
+    Raises:
+        UsageError: they do not; names all of them.
+    """
+    if not (all(value >= 0 for value in values.values()) and sum(values.values()) < 1):
+        stated = " and ".join(f"{name}={value:g}" for name, value in values.items())
+        raise UsageError(
+            f"{stated}: each has to be 0 or more, and together they have to be below 1"
+        )
+
+
+def require(held: bool, otherwise: str) -> None:
+    """Require what the other checks do not say.
+
+    Args:
+        held: Whether all is well.
+        otherwise: The message if not: what is wrong, and what to do.
+
+    Raises:
+        UsageError: all is not well.
+    """
+    if not held:
+        raise UsageError(otherwise)

@@ -1,4 +1,5 @@
-"""What a plugin registers: frozen dataclasses of plain text. Reading them imports no code."""
+"""The entries that a plugin registers: frozen dataclasses of plain text, read without importing
+the code that they name."""
 
 from __future__ import annotations
 

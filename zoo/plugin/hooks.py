@@ -1,4 +1,4 @@
-"""What a plugin may say to the zoo.
+"""The hooks by which a plugin tells the zoo what it has.
 
 A plugin is a module named by an entry point of the group ``zoo``. It declares
 ``ZOO_PLUGIN_API = 1`` and implements any of the hooks below. The module must stay cheap to
@@ -18,8 +18,9 @@ fields of entries keep it."""
 
 
 class Deprecated(DeprecationWarning):
-    """What goes with the next API: ``hookspec(warn_on_impl=Deprecated(...))``, or warned of by an
-    entry's ``__post_init__``. ``zoo doctor`` shows the text, which says what to use instead."""
+    """A form that the next API removes: ``hookspec(warn_on_impl=Deprecated(...))``, or warned of
+    by an entry's ``__post_init__``. ``zoo doctor`` shows the text, which says what to use
+    instead."""
 
 
 hookspec = pluggy.HookspecMarker("zoo")

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 
-class EpochSampler(DistributedSampler):
+class EpochSampler(DistributedSampler[Any]):
     """Shuffles by ``(seed, epoch)``, the same way for any number of processes.
 
     Lightning calls ``set_epoch`` before every epoch and leaves a ``DistributedSampler`` as it
@@ -52,7 +52,7 @@ class EpochSampler(DistributedSampler):
         return iter(indices[start:])
 
 
-class ResumableLoader(DataLoader):
+class ResumableLoader(DataLoader[Any]):
     """A DataLoader that Lightning can resume in the middle of an epoch.
 
     The order comes from an ``EpochSampler`` and the workers' seeds from ``(seed, epoch)``; the
@@ -69,7 +69,7 @@ class ResumableLoader(DataLoader):
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset[Any],
         batch_size: int,
         seed: int = 0,
         shuffle: bool = True,

@@ -1,6 +1,6 @@
 """Optimizers and learning rate schedules by name, as most models of the zoo want them.
 
-A plugin with an optimizer or a schedule of its own adds it beside these.
+A plugin with an optimizer or a schedule of its own uses it instead of these.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from zoo.errors import UsageError
 from zoo.io.weights import in_head
+from zoo.plugin.arguments import one_of
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
 SCHEDULES = ("constant", "onecycle", "cosine")
@@ -85,8 +87,7 @@ def optimizer(
     Raises:
         UsageError: there is no such optimizer.
     """
-    if name not in OPTIMIZERS:
-        raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
+    one_of("optimizer", name, OPTIMIZERS)
     groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
     fused = fused and all(
         parameter.device.type in ("cpu", "cuda")
@@ -112,8 +113,7 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
-    if name not in SCHEDULES:
-        raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
+    one_of("schedule", name, SCHEDULES)
     if name == "constant":
         return lambda step: 1.0
     if not math.isfinite(total_steps):
@@ -131,6 +131,17 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
         return max(_half_cosine((step - rise) / max(total_steps - rise, 1.0)), 1e-4)
 
     return onecycle
+
+
+def with_schedule(optimizer: torch.optim.Optimizer, factor: Factor) -> OptimizerLRScheduler:
+    """What a LightningModule's ``configure_optimizers`` returns for a schedule by steps.
+
+    Args:
+        optimizer: Its learning rates are those that the factor applies to.
+        factor: As ``schedule`` gives it.
+    """
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def _half_cosine(progress: float) -> float:

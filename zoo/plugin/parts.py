@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from lightning.pytorch import LightningDataModule
 
 Part = Literal["train", "val", "test"]
 
 
-def has_part(data: Any, part: Part) -> bool:
-    """Whether the datamodule has a loader of that part; an empty list, as Lightning allows it,
-    is none. The part is set up."""
+def has_part(data: LightningDataModule, part: Part) -> bool:
+    """Whether the datamodule has a loader of that part; an empty list, which Lightning allows,
+    counts as none. The part is set up."""
     name = f"{part}_dataloader"
     if getattr(type(data), name, None) is getattr(LightningDataModule, name):
         return False

@@ -1,7 +1,10 @@
-"""What the training entrypoint asks of a model and of a dataset, as protocols.
+"""The members that the zoo asks of a model and of a dataset, and those that they may have.
 
-Nothing has to be inherited: a LightningModule and a LightningDataModule with these members
-are enough. ``zoo.testing`` checks them.
+Nothing has to be inherited: a LightningModule with the members of ``ZooModule`` and a
+LightningDataModule with those of ``ZooDataModule`` are enough; ``zoo.testing`` checks them. Every
+other protocol is optional, and says what the core does without it. The core asks an object by
+``isinstance`` and a class by ``offers``; attributes that have a default are read by the functions
+of ``zoo.plugin.declarations``.
 """
 
 from __future__ import annotations
@@ -9,62 +12,83 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from lightning.pytorch import LightningDataModule, LightningModule
     from matplotlib.figure import Figure
     from torch import Tensor
 
 Facts = dict[str, Any]
-"""What a dataset knows: JSON values under names that models use as constructor arguments."""
+"""The facts of a dataset: JSON values under names that models use as constructor arguments."""
+
+
+def offers(cls: type, protocol: type) -> bool:
+    """Whether the instances of a class have every member of a protocol; nothing is evaluated.
+
+    ``issubclass`` refuses protocols with properties.
+
+    Args:
+        cls: The class of a model or dataset.
+        protocol: A protocol of this module.
+    """
+    members = {name for base in protocol.__mro__ for name in vars(base) if name[0] != "_"}
+    return all(hasattr(cls, name) for name in members)
+
+
+# A model: what every one has.
 
 
 @runtime_checkable
-class ZooModule(Protocol):
-    """A LightningModule of the zoo.
+class PlotDrawer(Protocol):
+    """A model that draws plots of itself at work. Without, a run has its training curves only,
+    and the check ``plots`` of the conformance kit fails."""
 
-    Its constructor arguments are primitives (or lists and dicts of them), typed and documented,
-    saved with ``save_hyperparameters()``; they alone rebuild it. An argument that a recipe
-    leaves out and that has the name of one of the dataset's facts receives that fact. It logs
-    fractions under ``train/...``, ``val/...`` and ``test/...``.
+    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
+        """Plots of this model at work, by file name without suffix.
 
-    It may also have ``preprocessing`` (JSON values for the bundle's readers), ``weights_license``
-    (text), ``choose_accelerator(data)`` (``cpu`` or ``cuda``, asked where a recipe leaves the
-    choice to the Trainer), ``real_inputs()`` (inputs of ``forward`` to compare an exported file
-    on, where the batches of its data hold none), and as class attributes ``task_arguments`` (the
-    constructor arguments that fine-tuning takes from the new data; ``num_classes`` and
-    ``label_names`` without) and what ``zoo.testing`` asks for.
-    """
-
-    @property
-    def head(self) -> tuple[str, ...]:
-        """Names of the submodules that a new task replaces, such as ``("network.head",)``."""
-        ...
-
-    @property
-    def example_input(self) -> Tensor:
-        """A small valid input of ``forward``, with a batch axis of length 2 or more."""
-        ...
-
-    def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """Pictures of this model at work, by file name without suffix.
-
-        Called once after testing with one batch of the test data, on the model's device; it may
-        also draw from what ``test_step`` gathered.
+        Called once after testing with one batch of the test data, on the model's device, in
+        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
         """
         ...
 
 
 @runtime_checkable
-class Predictor(Protocol):
-    """What a module adds so that ``zoo predict`` applies it to a user's own files.
+class ZooModule(PlotDrawer, Protocol):
+    """A LightningModule of the zoo.
 
-    ``predict_step(batch, 0)`` is Lightning's; it gets the stacked samples and returns one output
-    for each. A model whose samples cannot be stacked, or that writes a file of its own for each,
-    also has ``predict_sample(sample)`` and ``write_prediction(name, sample, output, folder,
-    probabilities)``; see ``zoo.inference.predict``. One whose inputs may be several files each, such as
-    one for every channel, has ``group_files(files)``: of all files found, the one for each input
-    that ``read_file`` is to be called with.
+    Its constructor arguments are primitives (or lists and dicts of them), typed and documented,
+    saved with ``save_hyperparameters()``; they alone rebuild it. An argument that a recipe
+    omits and that has the name of one of the dataset's facts receives that fact. It logs
+    fractions under ``train/...``, ``val/...`` and ``test/...``.
+    """
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Names of the submodules that a new task replaces, such as ``("network.head",)``.
+
+        Asked for by fine-tuning, which loads everything but the head and can train it alone.
+        """
+        ...
+
+    @property
+    def example_input(self) -> Tensor:
+        """A small valid input of ``forward``, with a batch axis of length 2 or more.
+
+        Asked for by the conformance kit, and by ``zoo export`` where no real input is available.
+        """
+        ...
+
+
+# A model: predictions on a user's own files (``zoo predict REF PATH...``).
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A model that ``zoo predict`` applies to a user's own files. Without, it refuses files.
+
+    The samples of files are stacked where their shapes agree and given to ``predict_step``; a
+    ``SamplePredictor`` gets each sample by itself.
     """
 
     @property
@@ -72,27 +96,95 @@ class Predictor(Protocol):
         """Suffixes, in lower case with the dot, of the files taken from a folder."""
         ...
 
-    def read_file(self, path: Path) -> Tensor:
-        """One sample, as the dataset's loader would give it; raises ``UsageError`` naming the
-        file if it cannot be read."""
+    def read_file(self, path: Path, /) -> Any:
+        """One sample, as the dataset's loader would give it.
+
+        Returns:
+            A Tensor without a batch axis; a ``SamplePredictor`` may return a type of its own.
+
+        Raises:
+            UsageError: the file cannot be read; the sentence names it. The others are predicted.
+        """
         ...
 
-    def describe_prediction(self, output: Tensor) -> dict[str, Any]:
-        """What the model says, as JSON values: a row of ``predictions.csv``."""
+    def predict_step(self, batch: Tensor, batch_idx: int, /) -> Tensor:
+        """Lightning's own member: one output for each of the stacked samples, (N, ...)."""
+        ...
+
+    def describe_prediction(self, output: Any, /) -> dict[str, Any]:
+        """One output as JSON values: a row of ``predictions.csv``."""
         ...
 
     def draw_predictions(
-        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
+        self, names: Sequence[str], samples: Sequence[Any], outputs: Sequence[Any], /
     ) -> Figure:
-        """A page of samples under what the model says of them."""
+        """A page of samples under what the model says of them.
+
+        Args:
+            names: The files' names.
+            samples: As ``read_file`` returned them.
+            outputs: One for each sample.
+        """
         ...
 
 
 @runtime_checkable
-class Player(Protocol):
-    """What a module that acts in an environment has instead of a ``Predictor``'s members."""
+class SamplePredictor(Predictor, Protocol):
+    """A Predictor whose samples cannot be stacked. Without, they are, and go to
+    ``predict_step``."""
 
-    def play(self, folder: Path | None) -> list[dict[str, Any]]:
+    def predict_sample(self, sample: Any, /) -> Any:
+        """The output for one sample, under ``torch.inference_mode``; it moves the sample to the
+        model's device itself.
+
+        Raises:
+            ZooError: this sample cannot be predicted; the sentence says why.
+        """
+        ...
+
+
+@runtime_checkable
+class PredictionWriter(SamplePredictor, Protocol):
+    """A SamplePredictor that writes files of its own, such as label maps. Without, only the
+    table and the pages of pictures are written, and only with ``--out``."""
+
+    def write_prediction(
+        self, name: str, sample: Any, output: Any, folder: Path, probabilities: bool, /
+    ) -> Mapping[str, str]:
+        """Write one prediction.
+
+        Args:
+            name: The file's name without suffix, unique in this call of ``zoo predict``.
+            sample: As ``read_file`` returned it.
+            output: As ``predict_sample`` returned it.
+            folder: Where to; the path inside it is the model's choice.
+            probabilities: Write probability maps too.
+
+        Returns:
+            The files written, by what they are; kept in ``predictions.json``.
+        """
+        ...
+
+
+@runtime_checkable
+class FileGrouper(Predictor, Protocol):
+    """A Predictor whose inputs may be several files each, such as one for every channel.
+    Without, every file is an input."""
+
+    def group_files(self, files: Sequence[Path], /) -> list[Path]:
+        """Of all files found, the one for each input that ``read_file`` is called with."""
+        ...
+
+
+# A model: acting in an environment (``zoo predict REF``).
+
+
+@runtime_checkable
+class Player(Protocol):
+    """A model that acts in an environment; it takes no files and need not be a Predictor.
+    Without, ``zoo predict`` needs files."""
+
+    def play(self, folder: Path | None, *args: Any, **options: Any) -> list[dict[str, Any]]:
         """Play episodes: what ``zoo predict REF`` does with this model.
 
         It may have keyword arguments of its own, typed, with defaults and documented: they are
@@ -107,17 +199,141 @@ class Player(Protocol):
         ...
 
 
+# A model: training, bundles, export.
+
+
+@runtime_checkable
+class AcceleratorChooser(Protocol):
+    """A model that knows where it trains faster. Without, Lightning takes a GPU if there is
+    one."""
+
+    def choose_accelerator(self, data: LightningDataModule, /) -> str:
+        """``cpu`` or ``cuda``; asked before training where the recipe leaves the choice to the
+        Trainer.
+
+        Args:
+            data: The datamodule it is trained on, set up for fitting.
+        """
+        ...
+
+
+@runtime_checkable
+class HasPreprocessing(Protocol):
+    """A model that describes its preprocessing to the readers of its bundle. Without, the
+    bundle says nothing of it."""
+
+    @property
+    def preprocessing(self) -> Mapping[str, Any]:
+        """JSON values: what ``forward`` takes and what happens to it first. Written into
+        ``bundle.json``; nothing is computed from it."""
+        ...
+
+
+@runtime_checkable
+class HasWeightsLicense(Protocol):
+    """A model whose weights come with terms. Without, the bundle says "as the data's"."""
+
+    @property
+    def weights_license(self) -> str:
+        """The terms of the trained weights, for bundle and model card."""
+        ...
+
+
+@runtime_checkable
+class HasTaskArguments(Protocol):
+    """A model class (the attribute is the class's) that names the constructor arguments that
+    fine-tuning takes from the new data. Without, ``num_classes`` and ``label_names``."""
+
+    @property
+    def task_arguments(self) -> tuple[str, ...]:
+        """Names of constructor arguments; all others stay the bundle's."""
+        ...
+
+
+@runtime_checkable
+class ArgumentUpgrader(Protocol):
+    """A model or dataset whose constructor arguments were renamed. Without, saved arguments are
+    taken as they are."""
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any], /) -> dict[str, Any]:
+        """Arguments that an earlier version saved in a bundle or run folder, as the constructor
+        names them now; see ``rename_keys``."""
+        ...
+
+
+@runtime_checkable
+class RealInputSource(Protocol):
+    """A model that makes real inputs itself. Without, ``zoo export`` compares the exported file
+    on a batch of test data, or on ``example_input`` where there are none."""
+
+    def real_inputs(self) -> Tensor:
+        """Inputs of ``forward``, with a batch axis."""
+        ...
+
+
+@runtime_checkable
+class NotExportable(Protocol):
+    """A model class (the attribute is the class's) that cannot be exported. Without, it can."""
+
+    @property
+    def not_exportable(self) -> str:
+        """The reason, which ``zoo export`` shows instead of trying."""
+        ...
+
+
+# Both: what a class declares to the conformance kit.
+
+
+@runtime_checkable
+class HasConformanceArguments(Protocol):
+    """A class (the attribute is the class's) that says how it is small. Without, the kit takes
+    the arguments of a recipe that names it, or the defaults."""
+
+    @property
+    def conformance_arguments(self) -> Mapping[str, Any]:
+        """Constructor arguments; of a family of models also what its ``*`` stands for."""
+        ...
+
+
+@runtime_checkable
+class HasConformanceExempt(Protocol):
+    """A class (the attribute is the class's) to which some checks do not apply. Without, all
+    are made."""
+
+    @property
+    def conformance_exempt(self) -> Mapping[str, str]:
+        """Name of a check to the reason, which is shown."""
+        ...
+
+
+# A dataset.
+
+
 @runtime_checkable
 class ZooDataModule(Protocol):
     """A LightningDataModule of the zoo.
 
     Its constructor takes ``batch_size``, ``num_workers`` and ``seed``, ``root`` where it reads
     files, and ``split`` where the data has parts (``"all"``: everything found is test data).
-    ``facts`` and ``setup`` raise ``zoo.errors.UsageError`` with the path and the remedy when
-    something is missing, unreadable or inconsistent. ``setup`` may be called more than once.
+    ``facts`` and ``setup`` raise ``UsageError`` with the path and the remedy when something is
+    missing, unreadable or inconsistent. ``setup`` may be called more than once.
     """
 
     @property
     def facts(self) -> Facts:
-        """What the data knows, read from it without training: JSON values by argument name."""
+        """The facts of the data, read without training: JSON values by argument name.
+
+        Asked for after ``prepare_data`` and before ``setup``.
+        """
         ...
+
+
+if TYPE_CHECKING:
+    # Python has no intersection of types: these say "and", for annotations in the core.
+
+    class ZooLightningModule(LightningModule, ZooModule):
+        """A LightningModule that has the members of ``ZooModule``."""
+
+    class ZooLightningDataModule(LightningDataModule, ZooDataModule):
+        """A LightningDataModule that has the members of ``ZooDataModule``."""

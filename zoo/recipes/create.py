@@ -35,4 +35,6 @@ def create_data(name: str, **arguments: Any) -> LightningDataModule:
     Raises:
         UsageError: there is no such dataset, or an argument is unknown, missing or wrong.
     """
-    return build(registry().load(registry().dataset(name)), arguments, f"dataset {name!r}", {})
+    cls = registry().load(registry().dataset(name))
+    data: LightningDataModule = build(cls, arguments, f"dataset {name!r}", {})
+    return data

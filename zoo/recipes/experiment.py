@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UsageError, format_problems
 from zoo.io.data_folder import data_folder
+from zoo.plugin.declarations import current_arguments
 from zoo.plugin.entries import Dataset
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import argument_names, build, defaults, describe, read_arguments
 from zoo.registry.registry import ResolvedModel, registry
+
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningDataModule, ZooLightningModule
 
 RESERVED_TRAINER_ARGUMENTS = frozenset(
     {"default_root_dir", "enable_checkpointing", "barebones", "fast_dev_run"}
@@ -35,11 +39,12 @@ class Experiment:
     dataset: Dataset
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def build_data(self) -> Any:
+    def build_data(self) -> ZooLightningDataModule:
         """The LightningDataModule."""
-        return registry().load(self.dataset)(**self.recipe.data)
+        data: ZooLightningDataModule = registry().load(self.dataset)(**self.recipe.data)
+        return data
 
-    def build_model(self) -> Any:
+    def build_model(self) -> ZooLightningModule:
         """The LightningModule, with the facts of the data where the recipe says nothing.
 
         Raises:
@@ -99,19 +104,9 @@ def with_current_names(recipe: Recipe) -> Recipe:
     )
 
 
-def current_arguments(cls: type, saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Constructor arguments out of a bundle or a run folder, as the class names them now.
-
-    A class whose arguments were renamed has the class method ``upgrade_arguments(arguments)``,
-    which is given those that an earlier version of it saved and returns today's.
-    """
-    upgrade: Any = getattr(cls, "upgrade_arguments", None)
-    return dict(upgrade(dict(saved)) if upgrade else saved)
-
-
 def build_model(
     found: ResolvedModel, arguments: Mapping[str, Any], facts: Mapping[str, Any]
-) -> Any:
+) -> ZooLightningModule:
     """Build a registered model; arguments not given are taken from the facts where they have
     that name.
 
@@ -121,7 +116,9 @@ def build_model(
     model_class = registry().load(found.entry)
     names = argument_names(model_class, found.arguments)
     known = {key: value for key, value in facts.items() if key in names}
-    return build(model_class, {**known, **arguments}, f"model {found.name!r}", found.arguments)
+    given = {**known, **arguments}
+    model: ZooLightningModule = build(model_class, given, f"model {found.name!r}", found.arguments)
+    return model
 
 
 def describe_arguments(recipe: Recipe) -> str:

@@ -13,7 +13,7 @@ def upgrade_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a saved recipe under the names of today; one of today stays as it is.
 
     Arguments of models and datasets are their classes' matter, see
-    ``zoo.recipes.experiment.current_arguments``.
+    ``zoo.plugin.declarations.current_arguments``.
     """
     upgraded = dict(content)
     if isinstance(about := upgraded.get("about"), dict):

@@ -122,7 +122,7 @@ def _load(point: importlib.metadata.EntryPoint, disabled: bool) -> Plugin:
         return Plugin(**plugin, api=api, entries=entries, deprecated=tuple(deprecated))
     except _PluginError as error:
         return Plugin(**plugin, api=api, problem=str(error), remedy=error.remedy)
-    # A stranger's code may raise anything, SystemExit included; Ctrl-C stays Ctrl-C.
+    # Third-party code may raise anything, SystemExit included; Ctrl-C stays Ctrl-C.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename}:{last.lineno}"
@@ -146,7 +146,7 @@ def _import(point: importlib.metadata.EntryPoint) -> ModuleType:
 
 
 def _check_api(module: ModuleType, distribution: str) -> int:
-    api = getattr(module, "ZOO_PLUGIN_API", None)
+    api: object = getattr(module, "ZOO_PLUGIN_API", None)
     if api is None:
         raise _PluginError(
             f"{module.__name__} does not declare ZOO_PLUGIN_API",
@@ -158,7 +158,7 @@ def _check_api(module: ModuleType, distribution: str) -> int:
             f"it was written for plugin API {api}, this zoo has {hooks.PLUGIN_API}",
             "Update zoo." if newer else f"Update {distribution}.",
         )
-    return api
+    return hooks.PLUGIN_API
 
 
 def _entries(module: ModuleType, name: str) -> tuple[Entry, ...]:

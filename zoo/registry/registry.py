@@ -168,17 +168,18 @@ class Registry:
         distribution = self.owner(entry).distribution
         try:
             loaded = importlib.import_module(module)
-        except Exception as error:  # a stranger's module may raise anything
+        except Exception as error:  # third-party code may raise anything
             raise ZooError(
                 f"{entry.name!r} of {distribution} does not import: {type(error).__name__}: "
                 f"{error}. Reinstall {distribution} with its dependencies, or update it."
             ) from error
         if not hasattr(loaded, name):
             raise ZooError(
-                f"{entry.name!r} of {distribution} names {entry.class_path!r}, which does not exist. "
-                f"Update {distribution}."
+                f"{entry.name!r} of {distribution} names {entry.class_path!r}, which does not "
+                f"exist. Update {distribution}."
             )
-        return getattr(loaded, name)
+        cls: type[Any] = getattr(loaded, name)
+        return cls
 
     def broken_note(self) -> str:
         """Names the broken plugins, as a name that is not found may be one of theirs."""
@@ -234,7 +235,7 @@ def package_folder(location: str) -> Path | None:
     package, _, folder = location.partition(":")
     try:
         spec = importlib.util.find_spec(package)
-    except Exception:  # noqa: BLE001  # a package around it is missing, or a stranger's code raises
+    except Exception:  # noqa: BLE001  # a package around it is missing, or third-party code raises
         return None
     for parent in (spec.submodule_search_locations or []) if spec else []:
         path = Path(parent) / folder

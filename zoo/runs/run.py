@@ -65,7 +65,7 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What is known of where and how it ran; empty before it was written."""
+        """Where and how it ran; empty before it was written."""
         return _read_json(self.path / "environment.json")
 
     @property

@@ -1,1 +1,1 @@
-"""What ``zoo plugin new`` writes."""
+"""The code that ``zoo plugin new`` writes."""

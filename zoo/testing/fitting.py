@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,12 +17,15 @@ from lightning.pytorch.callbacks import Callback
 from zoo.plugin.parts import has_part
 from zoo.training.trainer import ResumableTrainer
 
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningModule
+
 EPOCHS, BATCHES = 2, 4
 
 
 @dataclass
 class Fitted:
-    """What a short training left.
+    """The result of a short training.
 
     Attributes:
         model: The trained module.
@@ -31,7 +34,7 @@ class Fitted:
         parts: The stages that the data have: ``train``, and ``val`` and ``test`` where there are.
     """
 
-    model: LightningModule
+    model: ZooLightningModule
     metrics: dict[str, float]
     batches: int
     parts: tuple[str, ...]
@@ -55,7 +58,7 @@ class CountBatches(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-def fit(model: LightningModule, data: LightningDataModule, folder: Path) -> Fitted:
+def fit(model: ZooLightningModule, data: LightningDataModule, folder: Path) -> Fitted:
     """Train two short epochs, then test on what is left of the data's test part."""
     count = CountBatches()
     trainer = run_trainer(model, data, folder, [count])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import random
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-import torch
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from zoo.errors import MissingDependencyError
 from zoo.registry.registry import registry
@@ -59,7 +56,10 @@ class Case:
 
     def run(self) -> Result:
         """Make the check. Whatever the plugin's code raises is a failure of the check."""
-        outcome, note = self._outcome()
+        # No random number and no warning of a check reaches what comes after it.
+        with isolate_rng(include_cuda=False), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcome, note = self._outcome()
         return Result(
             self.check.name,
             self.subject.kind,
@@ -74,15 +74,14 @@ class Case:
         if reason := self.subject.exempt.get(self.check.name):
             return EXEMPT, str(reason)
         try:
-            with _apart():
-                return PASSED, self.check.run(self.subject) or ""
+            return PASSED, self.check.run(self.subject) or ""
         except (Skip, MissingDependencyError) as reason_:
             return SKIPPED, str(reason_)
         except Exempt as reason_:
             return EXEMPT, str(reason_)
         except CheckFailed as fault:
             return FAILED, str(fault)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # third-party code
             return FAILED, describe(error)
 
 
@@ -105,16 +104,3 @@ def check_plugin(plugin: str) -> Iterator[Result]:
     """Make every check, giving each result as it comes."""
     for case in cases(plugin):
         yield case.run()
-
-
-@contextmanager
-def _apart() -> Iterator[None]:
-    """What a check draws and warns of changes nothing for what comes after."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)

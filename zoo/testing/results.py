@@ -1,4 +1,4 @@
-"""What a check can come to, and how it says so."""
+"""The outcomes of a check, and how they are told."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Exempt(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one check of one entry.
+    """The result of one check of one entry.
 
     Attributes:
         check: Name of the check.

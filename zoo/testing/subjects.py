@@ -1,4 +1,4 @@
-"""What is checked: a plugin, and each of its entries with what is needed to build it."""
+"""The subjects of the checks: a plugin, and each of its entries with what builds it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UsageError, ZooError
 from zoo.io.data_folder import data_folder
+from zoo.plugin.declarations import conformance_arguments, conformance_exempt
 from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.protocols import ZooModule
 from zoo.recipes.experiment import Experiment, build_model
 from zoo.recipes.recipe import Recipe, read_recipe
 from zoo.recipes.signatures import argument_names, build
@@ -19,6 +21,11 @@ from zoo.registry.plugins import Plugin
 from zoo.registry.registry import ResolvedModel, package_folder, registry
 from zoo.testing.fitting import Fitted, fit, seed_all
 from zoo.testing.results import CheckFailed, Skip, describe
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
+    from zoo.plugin.protocols import ZooLightningDataModule, ZooLightningModule
 
 BATCH_SIZE = 16
 EXAMPLE_FACTS: dict[str, Any] = {
@@ -29,7 +36,7 @@ EXAMPLE_FACTS: dict[str, Any] = {
     "mean": [0.5],
     "std": [0.5],
 }
-"""Facts for a model whose plugin has no data at hand."""
+"""Facts for a model whose plugin has no data that is available."""
 
 
 class Subject:
@@ -110,13 +117,13 @@ class ClassSubject(Subject):
         """The class; a Skip if there is none, which is another check's matter."""
         try:
             return registry().load(self.entry)
-        except (Exception, SystemExit) as error:  # a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             raise Skip("its class does not import, see class-exists") from error
 
     @property
     def exempt(self) -> Mapping[str, str]:
         try:
-            declared = getattr(self.cls, "conformance_exempt", {})
+            declared: object = conformance_exempt(self.cls)  # of any type before it is checked
         except Skip:
             return {}
         return declared if isinstance(declared, Mapping) else {}
@@ -124,7 +131,7 @@ class ClassSubject(Subject):
     @property
     def declared_arguments(self) -> dict[str, Any] | None:
         """The class's ``conformance_arguments``; None if it declares none."""
-        declared = getattr(self.cls, "conformance_arguments", None)
+        declared: object = conformance_arguments(self.cls)  # of any type before it is checked
         return dict(declared) if isinstance(declared, Mapping) else None
 
 
@@ -140,12 +147,14 @@ class DatasetSubject(ClassSubject):
         return data_folder(self.name)
 
     def require(self) -> None:
-        """Skip if its files are not at hand."""
+        """Skip if its files are not available."""
         given = "root" in (self.declared_arguments or {})
         if not self.entry.embedded and not given and not self.root.exists():
-            raise Skip(f"its data are not at hand: there is no {self.root} ($ZOO_DATA moves it)")
+            raise Skip(f"its data are not available: there is no {self.root} ($ZOO_DATA moves it)")
 
-    def build(self, arguments: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
+    def build(
+        self, arguments: Mapping[str, Any] | None = None, seed: int = 0
+    ) -> ZooLightningDataModule:
         """A fresh datamodule, prepared but not set up.
 
         Args:
@@ -166,11 +175,12 @@ class DatasetSubject(ClassSubject):
             given["batch_size"] = BATCH_SIZE
         return {key: value for key, value in given.items() if key in argument_names(self.cls)}
 
-    def construct(self, arguments: Mapping[str, Any]) -> Any:
+    def construct(self, arguments: Mapping[str, Any]) -> ZooLightningDataModule:
         """The datamodule of these arguments, those that it does not take left out."""
         names = argument_names(self.cls)
         known = {key: value for key, value in arguments.items() if key in names}
-        return build(self.cls, known, f"dataset {self.name!r}", {})
+        data: ZooLightningDataModule = build(self.cls, known, f"dataset {self.name!r}", {})
+        return data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +191,7 @@ class Setting:
         found: Its entry, and what its name stands for.
         arguments: Its constructor arguments.
         facts: The facts of the data, or examples of facts.
-        data: What it is trained on; None if nothing is at hand.
+        data: What it is trained on; None if there are no data.
         data_arguments: The dataset's constructor arguments.
     """
 
@@ -226,7 +236,7 @@ class ModelSubject(ClassSubject):
         """How to build it.
 
         Raises:
-            Skip: nothing is at hand to build it on.
+            Skip: there are no data to build it on.
             Exception: it cannot be built.
         """
         refused: list[str] = []
@@ -269,19 +279,19 @@ class ModelSubject(ClassSubject):
         except (Exception, SystemExit) as error:
             raise Skip("it is not built, see builds") from error
 
-    def build(self, seed: int = 0) -> Any:
+    def build(self, seed: int = 0) -> ZooLightningModule:
         """A fresh model, initialized by ``seed``."""
         setting = self.setting
         seed_all(seed)
         return self._build(setting)
 
-    def build_data(self, seed: int = 0) -> Any:
-        """A fresh datamodule; a Skip if no data are at hand."""
+    def build_data(self, seed: int = 0) -> ZooLightningDataModule:
+        """A fresh datamodule; a Skip if no data are available."""
         setting = self.setting
         if setting.data is None:
             raise Skip(
-                "no data at hand: register an embedded dataset that fits, or put a dataset of the "
-                "plugin where ZOO_DATA points"
+                "no data are available: register an embedded dataset that fits, or put a dataset "
+                "of the plugin where ZOO_DATA points"
             )
         return setting.data.build(setting.data_arguments, seed)
 
@@ -324,7 +334,7 @@ class ModelSubject(ClassSubject):
             ResolvedModel(self.entry, name, fixed), arguments, facts, data, data_arguments
         )
 
-    def _build(self, setting: Setting) -> Any:
+    def _build(self, setting: Setting) -> ZooLightningModule:
         return build_model(setting.found, setting.arguments, setting.facts)
 
     def _candidates(self) -> list[tuple[Recipe | None, DatasetSubject]]:
@@ -340,14 +350,16 @@ class ModelSubject(ClassSubject):
         return sorted([*named, *others], key=lambda c: (not c[1].entry.embedded, c[0] is None))
 
     @staticmethod
-    def _takes(model: Any, data: Any) -> bool:
+    def _takes(model: LightningModule, data: ZooLightningDataModule) -> bool:
         """Whether the data's inputs have the type and axes of the model's example."""
         import torch
 
         data.setup("fit")
         batch = next(iter(data.train_dataloader()))
         inputs = batch[0] if isinstance(batch, (list, tuple)) and batch else batch
-        example = getattr(model, "example_input", None)
+        if not isinstance(model, ZooModule):
+            return True  # its checks tell what it lacks
+        example: object = model.example_input
         if not isinstance(inputs, torch.Tensor) or not isinstance(example, torch.Tensor):
             return True
         return inputs.dtype == example.dtype and inputs.ndim == example.ndim
@@ -406,10 +418,10 @@ class RecipeSubject(Subject):
 
     @property
     def exempt(self) -> Mapping[str, str]:
-        """What its model or its dataset declare."""
+        """Those that its model or its dataset declares."""
         try:
             model = registry().load(registry().model(self.recipe.model_name).entry)
-            return {**self.data.exempt, **getattr(model, "conformance_exempt", {})}
+            return {**self.data.exempt, **conformance_exempt(model)}
         except (Skip, ZooError):
             return {}
 

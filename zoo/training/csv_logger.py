@@ -26,7 +26,7 @@ class MetricsLogger(Logger):
     a row.
 
     Args:
-        path: The file. Rows already in it are kept up to the step where logging goes on.
+        path: The file. Rows already in it are kept up to the step from which logging continues.
     """
 
     def __init__(self, path: Path) -> None:

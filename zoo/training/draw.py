@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo import plots
 from zoo.plugin.parts import has_part
+from zoo.plugin.protocols import PlotDrawer
 from zoo.runs.run import Run
 from zoo.training.csv_logger import MetricsLogger
 
 
-def draw(run: Run, log: MetricsLogger, model: Any, data: Any) -> None:
+def draw(run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule) -> None:
     """Write training curves, and what the model draws from one batch of test data."""
     series = {name: points for name, points in log.series().items() if "/" in name}
     plots.save(plots.curves(series), run.plots / "curves.png")
-    if not hasattr(model, "draw_plots") or not has_part(data, "test"):
+    if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
     batch = next(iter(data.test_dataloader()))
     batch = model.transfer_batch_to_device(batch, model.device, 0)

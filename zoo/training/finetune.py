@@ -9,16 +9,13 @@ from typing import Any
 from zoo.bundles.bundle import read_bundle
 from zoo.bundles.load import find_model
 from zoo.errors import UsageError
-from zoo.recipes.experiment import current_arguments, with_current_names
+from zoo.plugin.declarations import current_arguments, task_arguments
+from zoo.recipes.experiment import with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override
 from zoo.recipes.signatures import argument_names
 from zoo.registry.registry import registry
 from zoo.runs.run import Run
 from zoo.training.train import train
-
-TASK = ("num_classes", "label_names")
-"""Constructor arguments that a new task brings, where a model names no others in its class
-attribute ``task_arguments``. All others, the preprocessing among them, stay the bundle's."""
 
 
 def finetune(
@@ -71,7 +68,7 @@ def finetuning_recipe(
     found = find_model(bundle)
     model_class = registry().load(found.entry)
     names = argument_names(model_class, found.arguments)
-    task = getattr(model_class, "task_arguments", TASK)
+    task = task_arguments(model_class)
     saved = current_arguments(model_class, bundle.content["model"]["arguments"])
     arguments = {k: v for k, v in saved.items() if k not in task}
     if lr_backbone is not None:

@@ -26,7 +26,7 @@ class LoaderPosition(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Note the positions; an epoch may have ended before its loaders (``limit_train_batches``),
-        which then begin anew."""
+        which then start over."""
         states = [loader.state_dict() for loader in _loaders(trainer)]
         if not in_epoch(trainer):
             states = [{"batches": 0} for _ in states]
@@ -39,7 +39,7 @@ class LoaderPosition(Callback):
         self._states = checkpoint.get("zoo_loaders", [])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let each loader go on; the loaders wait with their work for the first batch."""
+        """Let each loader continue; the loaders wait with their work for the first batch."""
         states, self._states = self._states, []
         if states:
             for loader, state in zip(_loaders(trainer), states, strict=True):

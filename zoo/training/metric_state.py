@@ -44,7 +44,7 @@ class MetricState(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep what was noted until training goes on."""
+        """Keep what was noted until training continues."""
         found = checkpoint.get("zoo_metrics") or checkpoint.get(
             "zoo_figures", {}
         )  # as 0.1.0 wrote it

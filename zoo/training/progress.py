@@ -57,7 +57,7 @@ class Bar(RichProgressBar):
     """Lightning's bar, without the version number of a logger that has none."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """What stands behind the bar."""
+        """The metrics shown behind the bar."""
         metrics: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
         metrics.pop("v_num", None)
         return metrics

@@ -23,7 +23,7 @@ class RandomState(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The states now."""
         version, words, gauss = random.getstate()
-        name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+        name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
         return {
             "python": [version, list(words), gauss],
             "numpy": [
@@ -42,7 +42,7 @@ class RandomState(Callback):
         self._resumed = state_dict
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on drawing where the checkpoint was taken; every process draws its own numbers."""
+        """Continue to draw where the checkpoint was taken; every process draws its own numbers."""
         state, self._resumed = self._resumed, {}
         if state:
             self._restore(state)

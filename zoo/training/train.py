@@ -10,17 +10,18 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from zoo.bundles.bundle import write_bundle
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.parts import has_part
+from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.runs.environment import now
@@ -39,6 +40,9 @@ from zoo.training.draw import draw
 from zoo.training.interruption import interruptible
 from zoo.training.trainer import ResumableTrainer, destroy_process_group, run_settings
 from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
+
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningModule
 
 
 def train(
@@ -108,7 +112,7 @@ def find_resumed(name: str, out: str | Path | None, resume: str | Path | None) -
     return open_run(out) if Run(Path(out)).recipe_file.is_file() else None
 
 
-def prepare_data(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
+def prepare_data(experiment: Experiment) -> tuple[LightningDataModule, Facts]:
     """The datamodule, checked and set up for fitting, and its facts.
 
     Raises:
@@ -125,7 +129,7 @@ def prepare_data(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
 def fit(
     experiment: Experiment,
     model: LightningModule,
-    data: Any,
+    data: LightningDataModule,
     run: Run | None = None,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
@@ -139,7 +143,7 @@ def fit(
         data: The datamodule, set up.
         run: An unfinished run to continue; a new one is made otherwise.
         out: Where to make a new one.
-        callbacks: Callbacks beside those of the recipe.
+        callbacks: Callbacks in addition to those of the recipe.
         origin: For a fine-tuned model, where its weights came from; kept in the bundle.
     """
     recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()
@@ -156,7 +160,7 @@ def fit(
         create_run(run, recipe)
     with locked(run) if is_rank_zero() else contextlib.nullcontext():
         if is_rank_zero():
-            _note_beginning(run, resumed, origin)
+            _note_beginning(run, resumable.trainer, resumed, origin)
         metrics, seconds = _train_and_test(resumable, model, data, run, resumed)
         if is_distributed() and not callers_group:
             destroy_process_group()
@@ -166,7 +170,7 @@ def fit(
 
 
 def _initialize(
-    model: LightningModule, recipe: Recipe, run: Run | None
+    model: ZooLightningModule, recipe: Recipe, run: Run | None
 ) -> tuple[list[Callback], dict[str, Any]]:
     """Load the weights that the recipe starts from.
 
@@ -178,8 +182,7 @@ def _initialize(
         return [], {}
     callbacks: list[Callback] = []
     if init_from.freeze == "backbone":
-        head: Any = model.head
-        callbacks = [Freeze(tuple(head), init_from.unfreeze_at_epoch)]
+        callbacks = [Freeze(tuple(model.head), init_from.unfreeze_at_epoch)]
     if run and run.checkpoint.is_file():  # it has the weights; where they came from was noted
         return callbacks, run.environment.get("origin", {})
     matched, origin = load_initial_weights(model, init_from)
@@ -187,15 +190,26 @@ def _initialize(
     return callbacks, origin
 
 
-def _note_beginning(run: Run, resumed: bool, origin: Mapping[str, Any] | None) -> None:
+def _note_beginning(
+    run: Run, trainer: Trainer, resumed: bool, origin: Mapping[str, Any] | None
+) -> None:
     if resumed:
         remove_leftovers(run.path)
+    run.note(
+        device=str(trainer.strategy.root_device),
+        processes=trainer.world_size,
+        precision=str(trainer.precision),
+    )
     if origin:
         run.note(origin=dict(origin))
 
 
 def _train_and_test(
-    resumable: ResumableTrainer, model: LightningModule, data: Any, run: Run, resumed: bool
+    resumable: ResumableTrainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    run: Run,
+    resumed: bool,
 ) -> tuple[dict[str, float], float]:
     """Returns the final metrics and the seconds that training took."""
     trainer = resumable.trainer
@@ -216,7 +230,7 @@ def _finish(
     run: Run,
     resumable: ResumableTrainer,
     model: LightningModule,
-    data: Any,
+    data: LightningDataModule,
     experiment: Experiment,
     metrics: Mapping[str, float],
     seconds: float,
@@ -233,9 +247,9 @@ def _finish(
 
 def _load_best(trainer: Trainer, model: LightningModule) -> None:
     """A recipe that keeps the best by a validation metric tests the best."""
-    path = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if path:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    keeper = trainer.checkpoint_callback
+    if isinstance(keeper, ModelCheckpoint) and keeper.best_model_path:
+        state = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["state_dict"])
 
 

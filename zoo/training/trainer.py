@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import distributed
 
 from zoo.errors import UsageError
+from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
 from zoo.training.checkpoint import AtomicCheckpointIO, LastCheckpoint
@@ -63,7 +64,7 @@ class ResumableTrainer:
             plugins=[AtomicCheckpointIO(), *_listed(settings.get("plugins"))],
         )
 
-    def fit(self, model: LightningModule, data: Any, resume: bool = False) -> None:
+    def fit(self, model: LightningModule, data: LightningDataModule, resume: bool = False) -> None:
         """Train; with ``resume`` from the checkpoint, if there is one by now."""
         path = self._checkpoint if resume and self._checkpoint.is_file() else None
         try:
@@ -71,12 +72,14 @@ class ResumableTrainer:
         finally:
             self._last.release()
 
-    def test(self, model: LightningModule, data: Any) -> None:
+    def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
         self.trainer.test(model, datamodule=data, verbose=False)
 
 
-def run_settings(recipe: Recipe, model: LightningModule, data: Any, folder: Path) -> dict[str, Any]:
+def run_settings(
+    recipe: Recipe, model: LightningModule, data: LightningDataModule, folder: Path
+) -> dict[str, Any]:
     """The Trainer's arguments for a run: the recipe's, with objects for class paths, devices
     chosen, a progress bar and a logger.
 
@@ -133,11 +136,10 @@ def _trainer(settings: Mapping[str, Any], **own: Any) -> Trainer:
 
 
 def _choose_devices(
-    settings: dict[str, Any], recipe: Recipe, model: LightningModule, data: Any
+    settings: dict[str, Any], recipe: Recipe, model: LightningModule, data: LightningDataModule
 ) -> None:
-    choose: Any = getattr(model, "choose_accelerator", None)
-    if choose and settings.get("accelerator", "auto") == "auto":
-        settings["accelerator"] = choose(data)
+    if isinstance(model, AcceleratorChooser) and settings.get("accelerator", "auto") == "auto":
+        settings["accelerator"] = model.choose_accelerator(data)
     if recipe.trainer.get("devices") in (None, "auto"):
         # One process unless asked for more: a recipe states the batch size of one.
         settings["devices"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BaseFinetuning
@@ -16,6 +16,9 @@ from zoo.bundles.bundle import WEIGHTS, read_bundle
 from zoo.errors import UsageError, format_problems
 from zoo.io.weights import Match, in_head, load_weights, read_tensors
 from zoo.recipes.signatures import read_arguments
+
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningModule
 
 _FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
@@ -66,7 +69,7 @@ def read_init_from(section: Mapping[str, Any]) -> InitFrom | None:
 
 
 def load_initial_weights(
-    model: LightningModule, init_from: InitFrom
+    model: ZooLightningModule, init_from: InitFrom
 ) -> tuple[Match, dict[str, Any]]:
     """Copy the weights into ``model``; its head stays fresh where the task is another.
 
@@ -80,7 +83,7 @@ def load_initial_weights(
     Raises:
         UsageError: the weights are missing or do not fit outside the head.
     """
-    head = tuple(getattr(model, "head", ()))
+    head = tuple(model.head)
     if init_from.reference.endswith(_FILES):
         tensors, origin = (
             read_tensors(init_from.reference),

@@ -34,14 +34,18 @@ class Words(WordReading):
     frame_rate = 25.0
     device = torch.device("cpu")
 
-    def __init__(self, preprocessing: dict[str, Any], hears: int | None = None) -> None:
+    def __init__(self, preprocessing: dict[str, Any], audio_features: int | None = None) -> None:
         self.preprocessing = preprocessing
         self.given: list[dict[str, Tensor]] = []
-        self._hears = hears
+        self._audio_features = audio_features
 
     @property
-    def hears(self) -> int | None:
-        return self._hears
+    def audio_features(self) -> int | None:
+        return self._audio_features
+
+    def to(self, device: torch.device) -> Words:
+        """A model's, which has no weights here."""
+        return self
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         self.given.append(batch)
@@ -113,7 +117,7 @@ def test_the_bundle_s_statistics_prepare_a_file_as_training_did(avletters: Path)
     module = AVLetters(str(avletters), size=[12, 16], audio=True, val_fraction=0.0)
     facts = json.loads(json.dumps(module.facts))
     path = avletters / "Lips" / "A3_Ann-lips.mat"
-    clip = next(clip for clip in module._read()[0].test if clip.name == path.name)
+    clip = next(clip for clip in module.parts.test if clip.name == path.name)
     trained = module.test_dataloader().dataset.unlabelled(clip)
     sample = read_clip(path, facts["preprocessing"], 25.0, facts["audio_size"])
     torch.testing.assert_close(sample.video, trained["video"], rtol=0, atol=0)
@@ -129,7 +133,7 @@ def test_a_grid_clip_is_prepared_as_training_did(
         str(grid), size=[10, 20], finder=finder, cache=str(tmp_path / "c"), unit="sentence"
     )
     facts = json.loads(json.dumps(module.facts))
-    clip = module._read()[0].test[0]
+    clip = module.parts.test[0]
     trained = module.test_dataloader().dataset.unlabelled(clip)
     speaker, code = clip.name.split("/")
     path = grid / speaker / "video" / f"{code}.mpg"
@@ -159,7 +163,7 @@ def test_words_are_prepared_as_training_did(
         normalization=normalization,
     )
     monkeypatch.setenv("ZOO_MOUTH_FINDERS", finder)
-    clips = module._read()[0].test
+    clips = module.parts.test
     speaker, code = clips[0].name.split()[0].split("/")
     data = module.test_dataloader().dataset
     wanted = [data.unlabelled(c)["video"] for c in clips if c.recording == f"{speaker}/{code}"]
@@ -229,7 +233,7 @@ def test_mouths_in_an_array(tmp_path: Path, make: SimpleNamespace) -> None:
         read_clip(tmp_path / "c.npy", WHOLE, 25.0, None)
 
 
-def test_a_model_that_hears_needs_sound(
+def test_a_model_of_sound_and_lips_needs_sound(
     tmp_path: Path, make: SimpleNamespace, avletters: Path
 ) -> None:
     path = make.video(tmp_path / "a.mpg", make.moving(5))
@@ -243,7 +247,7 @@ def test_a_model_that_hears_needs_sound(
         read_clip(lips, published, 25.0, 12)
     with pytest.raises(UsageError, match="it takes videos with sound"):
         read_clip(lips, {**WHOLE, "sound": "mfcc"}, 25.0, 26)
-    model = Words(published, hears=26)
+    model = Words(published, audio_features=26)
     model.predict_sample(model.read_file(lips))
     frames = len(read_lips(lips))
     assert model.given[0]["audio_lengths"].tolist() == [2 * frames - 1]
@@ -325,12 +329,12 @@ def test_what_is_written(tmp_path: Path, make: SimpleNamespace) -> None:
     shares = list(csv.reader(io.StringIO(written["probabilities"].read_text())))
     assert shares[0] == ["word", "dark", "bright"]
     assert sum(map(float, shares[1][1:])) == pytest.approx(1)
-    with Image.open(written["mouths"]) as picture:
-        assert picture.format == "GIF"
-        assert picture.n_frames > 1
+    with Image.open(written["mouths"]) as image:
+        assert image.format == "GIF"
+        assert image.n_frames > 1
         total = 0
-        for index in range(picture.n_frames):
-            picture.seek(index)
-            total += picture.info["duration"]
+        for index in range(image.n_frames):
+            image.seek(index)
+            total += image.info["duration"]
     assert total == 14 * 40  # as long as the clip
     assert found.pictures[0].stat().st_size > 1000

@@ -83,7 +83,7 @@ def test_global_statistics_leave_the_target_out(avletters: Path) -> None:
 def test_target_seconds_bound_what_is_looked_at(avletters: Path) -> None:
     module = data(avletters, split="leave-out:Cyd", target=True, target_seconds=0.5)
     module.setup()
-    adapt = module._read()[0].adapt
+    adapt = module.parts.adapt
     frames = [clip.frames for clip in adapt]
     assert sum(frames) >= 12.5 > sum(frames) - max(frames)
 
@@ -139,17 +139,20 @@ def test_many_wrong_files_come_in_one_report(avletters: Path, make: SimpleNamesp
         assert word in text
     module = data(avletters, audio=True, skip_faulty=True)
     assert module.facts["skipped_clips"] == 4
-    assert len(module._read()[0].test) == 11
+    assert len(module.parts.test) == 11
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"normalization": "none"}, "normalization 'none' is none of global, speaker, clip"),
+        (
+            {"normalization": "none"},
+            "normalization has to be one of global, speaker, clip, not 'none'",
+        ),
         ({"size": [12]}, "size is \\[12\\]"),
-        ({"target_seconds": 0}, "target_seconds is 0"),
-        ({"val_fraction": 1.0}, "val_fraction is 1"),
-        ({"adaptation": "both"}, "adaptation 'both'"),
+        ({"target_seconds": 0}, "target_seconds has to be above 0"),
+        ({"val_fraction": 1.0}, "val_fraction has to be 0 or more and below 1"),
+        ({"adaptation": "both"}, "adaptation has to be one of inductive, transductive"),
         ({"all_of_source": True, "test_on": "source"}, "no clip of the source is left"),
     ],
 )
@@ -187,7 +190,7 @@ def test_a_damaged_htk_file(
 def test_the_real_one(real: Callable[[str], Path]) -> None:
     module = AVLetters(str(real("avletters")), audio=True)
     assert module.facts["audio_size"] == 26
-    assert len(module._read()[0].test) == 26 * len(module.facts["speakers"])
+    assert len(module.parts.test) == 26 * len(module.facts["speakers"])
     batch = next(iter(module.train_dataloader()))
     assert torch.isfinite(batch["video"]).all()
     assert abs(float(batch["video"][0, : batch["lengths"][0]].mean())) < 2

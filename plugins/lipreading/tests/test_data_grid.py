@@ -31,7 +31,7 @@ def data(tmp_path: Path, finder: str) -> Callable[..., Grid]:
 
 
 def clips(module: Grid) -> list:
-    parts = module._read()[0]
+    parts = module.parts
     return [*parts.train, *parts.val, *parts.test]
 
 
@@ -52,7 +52,7 @@ def test_words_are_cut_with_their_last_frame(grid: Path, data: Callable[..., Gri
 
 
 def test_words_of_a_sentence_are_never_in_two_parts(grid: Path, data: Callable[..., Grid]) -> None:
-    parts = data(grid, val_fraction=0.2)._read()[0]
+    parts = data(grid, val_fraction=0.2).parts
     train, val, test = (
         {c.recording for c in part} for part in (parts.train, parts.val, parts.test)
     )
@@ -98,7 +98,7 @@ def test_an_untranscribed_target_is_adapted_to_in_pieces_and_not_tested(
         path.unlink()
     make.video(grid / "s10" / "video" / "anything.mp4", make.moving(14))
     module = data(grid, split="s1->s10", target=True)
-    parts = module._read()[0]
+    parts = module.parts
     assert {clip.recording for clip in parts.test} == {"s10/bbaf2n"}  # all that has an alignment
     assert all(clip.transcribed for clip in (*parts.train, *parts.val, *parts.test))
     pieces: dict[str, list[int]] = {}
@@ -113,7 +113,7 @@ def test_an_untranscribed_target_is_adapted_to_in_pieces_and_not_tested(
     # A speaker of whom nothing is transcribed cannot be tested, but can be adapted to.
     with pytest.raises(UsageError, match="no clip is in the test part"):
         data(grid, split="s1->s2", target=True).setup()
-    assert data(grid, split="s1->s2", target=True, test_on="source")._read()[0].adapt
+    assert data(grid, split="s1->s2", target=True, test_on="source").parts.adapt
 
 
 def test_an_untranscribed_sentence_is_adapted_to_whole(
@@ -122,7 +122,7 @@ def test_an_untranscribed_sentence_is_adapted_to_whole(
     make.video(grid / "s10" / "video" / "anything.mp4", make.moving(14))
     make.video(grid / "s10" / "video" / "faster.mp4", make.moving(28), rate=50)
     module = data(grid, split="s1->s10", target=True, unit="sentence")
-    parts = module._read()[0]
+    parts = module.parts
     assert {clip.frames for clip in parts.adapt} == {14}
     assert sum(not clip.transcribed for clip in parts.adapt) == 2
     assert "targets" not in next(iter(module.train_dataloader()))["target"]

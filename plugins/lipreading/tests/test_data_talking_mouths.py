@@ -23,7 +23,7 @@ def test_the_clips_are_always_the_same() -> None:
 
 def test_every_speaker_says_every_word_in_training_and_test() -> None:
     data = TalkingMouths(**SMALL, val_fraction=0.0)
-    parts = data._read()[0]
+    parts = data.parts
     for clips, times in ((parts.train, 3), (parts.test, 1)):
         found = np.zeros((3, 9), int)
         for clip in clips:
@@ -33,7 +33,7 @@ def test_every_speaker_says_every_word_in_training_and_test() -> None:
 
 def test_speakers_look_different() -> None:
     data = TalkingMouths(**SMALL, split="all")
-    clips = data._read()[0].test
+    clips = data.parts.test
     means = [
         np.mean([clip.read().mean(axis=0) for clip in clips if clip.speaker == number], axis=0)
         for number in range(3)
@@ -69,9 +69,9 @@ def test_sound() -> None:
 
 def test_wrong_arguments() -> None:
     for arguments, words in (
-        ({"repetitions": 3}, "repetitions is 3"),
-        ({"unit": "letter"}, "unit 'letter' is neither 'word' nor 'sentence'"),
-        ({"tokens": "phonemes"}, "tokens 'phonemes' is neither"),
+        ({"repetitions": 3}, "repetitions has to be 4 or more"),
+        ({"unit": "letter"}, "unit has to be one of word, sentence, not 'letter'"),
+        ({"tokens": "phonemes"}, "tokens has to be one of characters, words"),
     ):
         with pytest.raises(UsageError, match=words):
             TalkingMouths(**{**SMALL, **arguments})

@@ -173,7 +173,7 @@ def test_the_targets_labels_are_never_read(avletters: Path, changes: dict[str, A
             str(avletters), batch_size=6, split="leave-out:Bob", target=True, size=[8, 10],
             normalization="speaker",
         )  # fmt: skip
-        parts = data._read()[0]
+        parts = data.parts
         assert len(parts.adapt) == 8
         if spoil:
             for clip in (*parts.adapt, *parts.test):
@@ -197,7 +197,7 @@ def test_without_a_target_domains_cannot_be_told_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"adversary_attach": "2"}, "there are lstm, 0, 1"),
+        ({"adversary_attach": "2"}, "has to be one of lstm, 0, 1"),
         ({"adversary_attach": "-1"}, "adversary_attach"),
         ({"adversary_weight": -1.0}, "adversary_weight"),
         ({"adversary_length": 0.0}, "adversary_length"),

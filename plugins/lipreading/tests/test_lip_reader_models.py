@@ -80,27 +80,27 @@ def test_a_sentence_is_read_and_measured(tokens: Any, decoder: Any) -> None:
         **facts_for(LipreaderCTC, data), feedforward=[8], lstm=[8], decoder=decoder, beam_size=8
     ).eval()
     batch = next(iter(data.test_dataloader()))
-    truth = model.truth(batch)
+    targets = model.targets(batch)
     assert all(
         word in place
-        for sentence in truth
+        for sentence in targets
         for word, place in zip(sentence.split(" "), GRAMMAR, strict=True)
     )
     read = model.read(model(batch["video"], batch["lengths"]), batch["lengths"])
-    assert len(read) == len(truth)
+    assert len(read) == len(targets)
     if decoder == "grammar":
         assert all(
             word in place
             for sentence in read
             for word, place in zip(sentence.split(" "), GRAMMAR, strict=True)
         )
-    sure = torch.full((len(truth), 60, model.num_classes), -20.0)
+    sure = torch.full((len(targets), 60, model.num_classes), -20.0)
     for clip, symbols in enumerate(batch["targets"].tolist()):
         length = int(batch["target_lengths"][clip])
         sure[clip, :, 0] = 0.0
         for place, symbol in enumerate(symbols[:length]):
             sure[clip, 2 * place, 0], sure[clip, 2 * place, symbol] = -20.0, 0.0
-    assert model.read(sure, torch.full((len(truth),), 60)) == truth
+    assert model.read(sure, torch.full((len(targets),), 60)) == targets
 
 
 @pytest.mark.slow

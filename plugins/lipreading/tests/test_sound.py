@@ -96,7 +96,7 @@ def test_two_vectors_a_frame(tmp_path: Path, make: SimpleNamespace) -> None:
 def test_what_has_no_sound(tmp_path: Path, make: SimpleNamespace) -> None:
     with pytest.raises(UsageError, match=r"a\.mpg has no sound"):
         read_sound(make.video(tmp_path / "a.mpg", make.moving(5)))
-    with pytest.raises(UsageError, match="a folder of pictures and has no sound"):
+    with pytest.raises(UsageError, match="a folder of images and has no sound"):
         read_sound(tmp_path)
     (tmp_path / "b.mpg").write_text("no video")
     with pytest.raises(UsageError, match=r"the sound of .*b\.mpg cannot be decoded"):
@@ -131,7 +131,7 @@ def test_sound_of_another_length_is_refused(
     path = speaking / "s1" / "video" / "bbaf2n.mpg"
     make.video(path, make.moving(14), sound=tone(300, 1.5, 44_100))
     module = Grid(str(speaking), audio=True, finder=finder, cache=str(tmp_path / "c"))
-    with pytest.raises(UsageError, match=r"bbaf2n\.mpg: its sound lasts 1\.5. s and its pictures"):
+    with pytest.raises(UsageError, match=r"bbaf2n\.mpg: its sound lasts 1\.5. s and its frames"):
         module.setup()
 
 

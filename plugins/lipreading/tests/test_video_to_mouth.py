@@ -16,7 +16,7 @@ from zoo.plugin import UsageError
 from zoo_lipreading.video.cache import cached, default_folder, key_of
 from zoo_lipreading.video.crop import crop_mouth
 from zoo_lipreading.video.decode import read_video
-from zoo_lipreading.video.face import NoMouthError, find_by_haar, mouth_finder, whole_picture
+from zoo_lipreading.video.face import NoMouthError, find_by_haar, mouth_finder, whole_frame
 from zoo_lipreading.video.mouths import Mouths, read_mouth
 
 
@@ -53,7 +53,7 @@ def test_pictures_are_taken_by_their_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 1, 2):
         picture = np.full((8, 8), 20 * number, np.uint8)
         cv2.imwrite(str(tmp_path / f"frame{number}.png"), picture)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     frames = read_video(tmp_path).frames
     assert frames[:, 0, 0].tolist() == [20, 40, 180, 200]
 
@@ -69,8 +69,8 @@ def test_what_is_no_video(tmp_path: Path, make: SimpleNamespace) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(UsageError, match=r"folder has no frame"):
         read_video(tmp_path / "folder")
-    (tmp_path / "folder" / "1.jpg").write_text("no picture")
-    with pytest.raises(UsageError, match=r"1\.jpg cannot be read as a picture"):
+    (tmp_path / "folder" / "1.jpg").write_text("no image")
+    with pytest.raises(UsageError, match=r"1\.jpg cannot be read as an image"):
         read_video(tmp_path / "folder")
 
 
@@ -119,7 +119,7 @@ def test_a_box_for_every_frame_follows_the_mouth() -> None:
 def test_gray_and_faceless_clips() -> None:
     gray = np.full((20, 96, 96), 128, np.uint8)
     with pytest.raises(NoMouthError, match="all gray"):
-        crop_mouth(gray, whole_picture, (40, 80))
+        crop_mouth(gray, whole_frame, (40, 80))
     noise = np.random.default_rng(0).integers(0, 256, (9, 96, 96)).astype(np.uint8)
     with pytest.raises(NoMouthError, match="no face"):
         crop_mouth(noise, find_by_haar, (40, 80))
@@ -128,7 +128,7 @@ def test_gray_and_faceless_clips() -> None:
 def test_a_clip_that_is_gray_only_at_first_is_kept() -> None:
     frames = np.full((20, 20, 40), 128, np.uint8)
     frames[12:] = np.random.default_rng(0).integers(0, 256, (8, 20, 40))
-    assert crop_mouth(frames, whole_picture, (10, 20)).shape == (20, 10, 20)
+    assert crop_mouth(frames, whole_frame, (10, 20)).shape == (20, 10, 20)
 
 
 @pytest.mark.parametrize("boxes", [np.zeros(3), np.zeros((2, 4)), np.array([0, 0, 0, 5])])
@@ -144,7 +144,7 @@ def test_a_finder_that_gives_no_box(boxes: np.ndarray) -> None:
         ("dlib", "no mouth finder 'dlib'; it is haar or whole, or a function of yours"),
         ("no.such.module:find", "'no.such.module:find' cannot be imported"),
         ("math:nothing", "'math:nothing' cannot be imported"),
-        ("math:pi", "'math:pi' is no function"),
+        ("math:pi", "'math:pi' is not a function"),
     ],
 )
 def test_a_finder_that_is_not_there(name: str, words: str) -> None:

@@ -114,7 +114,7 @@ class Adversary(nn.Module):
             weight: Of the reversed gradient.
 
         Returns:
-            Mean cross-entropy over clips, or over all their frames, and the share of these that
+            Mean cross-entropy over clips, or over all their frames, and the fraction of these that
             were told right.
         """
         if self.level == "segment":
@@ -123,7 +123,7 @@ class Adversary(nn.Module):
                 if self.attach == "lstm"
                 else masked_mean(representation.layers[int(self.attach)], lengths)
             )
-            truth = speakers
+            target = speakers
         else:
             sequence = (
                 representation.sequence
@@ -132,9 +132,9 @@ class Adversary(nn.Module):
             )
             own = valid_frames(lengths, sequence.shape[1])
             vectors = sequence[own]
-            truth = speakers[:, None].expand_as(own)[own]
+            target = speakers[:, None].expand_as(own)[own]
         logits = self.network(reverse_gradient(vectors, weight))
-        return F.cross_entropy(logits, truth), (logits.argmax(dim=1) == truth).float().mean()
+        return F.cross_entropy(logits, target), (logits.argmax(dim=1) == target).float().mean()
 
 
 def read_attach(attach: str, layers: int) -> int | str:
@@ -151,5 +151,7 @@ def read_attach(attach: str, layers: int) -> int | str:
         return attach
     if attach.isdecimal() and int(attach) < layers:
         return int(attach)
-    known = ", ".join(["lstm", *map(str, range(layers))])
-    raise UsageError(f"adversary_attach is {attach!r}; there are {known}")
+    raise UsageError(
+        f"adversary_attach has to be one of {', '.join(['lstm', *map(str, range(layers))])}, "
+        f"not {attach!r}"
+    )

@@ -75,8 +75,8 @@ class Augmentation(nn.Module):
         below = source.floor().long()
         above = (below + 1).minimum((lengths - 1)[:, None])
         rows = torch.arange(len(video), device=video.device)[:, None]
-        share = (source - below)[..., None, None]
-        return video[rows, below] * (1 - share) + video[rows, above] * share, new
+        weight = (source - below)[..., None, None]
+        return video[rows, below] * (1 - weight) + video[rows, above] * weight, new
 
     def _move(self, video: Tensor) -> Tensor:
         count, frames, height, width = video.shape

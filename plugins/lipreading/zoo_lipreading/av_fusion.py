@@ -12,7 +12,11 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.plugin import (
     UsageError,
+    at_least,
+    one_of,
     plots,
+    require,
+    within,
 )
 from zoo_lipreading.av_network import FUSIONS, STREAMS, FusionNet, align
 from zoo_lipreading.networks import initialize
@@ -79,18 +83,15 @@ class AVFusion(WordReading, Reader):
             raise UsageError(
                 "the data has no sound (audio_size is missing): set data.audio to true"
             )
-        if fusion not in (*FUSIONS, *STREAMS):
-            known = ", ".join((*FUSIONS, *STREAMS))
-            raise UsageError(f"unknown fusion {fusion!r}; there are {known}")
-        if len(noise_range) != 2 or noise_range[0] > noise_range[1]:
-            raise UsageError(f"noise_range is {noise_range}; it takes a lower and an upper ratio")
-        for name, number in (("auxiliary", auxiliary), ("label_smoothing", label_smoothing)):
-            if not number >= 0:
-                raise UsageError(f"{name} is {number}; it has to be 0 or more")
-        if not 0 <= noise <= 1:
-            raise UsageError(f"noise is {noise}; it has to be from 0 to 1")
-        if len(set(snrs)) < len(snrs):
-            raise UsageError(f"snrs is {snrs}; each ratio is tested once")
+        one_of("fusion", fusion, (*FUSIONS, *STREAMS))
+        require(
+            len(noise_range) == 2 and noise_range[0] <= noise_range[1],
+            f"noise_range is {noise_range}; it takes a lower and an upper ratio",
+        )
+        at_least("auxiliary", auxiliary, 0)
+        at_least("label_smoothing", label_smoothing, 0)
+        within("noise", noise, 0, 1)
+        require(len(set(snrs)) == len(snrs), f"snrs is {snrs}; each ratio is tested once")
         check_units("audio_feedforward", audio_feedforward)
         values = self.encoder_arguments
         lstm, bidirectional = values.pop("lstm"), values.pop("bidirectional")
@@ -129,7 +130,7 @@ class AVFusion(WordReading, Reader):
         self._measured: dict[str, list[float]] = {}
 
     @property
-    def hears(self) -> int | None:
+    def audio_features(self) -> int | None:
         """Features of a vector of sound."""
         return self.audio_size
 
@@ -264,7 +265,7 @@ class AVFusion(WordReading, Reader):
     def saliency(self, batch: Any) -> dict[str, list[float]]:
         """Mean norm of the gradient of the true word's log-probability, by stream, at each of
         the tested ratios, the clean sound first."""
-        found: dict[str, list[float]] = {stream: [] for stream in STREAMS}
+        result: dict[str, list[float]] = {stream: [] for stream in STREAMS}
         for snr in self.snrs:
             norms = stream_saliency(
                 lambda video, audio: self(video, batch["lengths"], audio, batch["audio_lengths"]),
@@ -273,8 +274,8 @@ class AVFusion(WordReading, Reader):
                 batch["label"],
             )
             for stream, norm in zip(STREAMS, norms, strict=True):
-                found[stream].append(float(norm.mean()))
-        return found
+                result[stream].append(float(norm.mean()))
+        return result
 
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
@@ -287,13 +288,13 @@ class AVFusion(WordReading, Reader):
         label = batch["label"]
         measured, counts = self._measured, self._counts
         if not measured or counts is None:
-            found = [self._at(snr, batch, 0) for snr in self.snrs]
+            logits = [self._at(snr, batch, 0) for snr in self.snrs]
             measured = {
-                stream: [float(_correct(each[stream], label).mean()) for each in found]
+                stream: [float(_correct(each[stream], label).mean()) for each in logits]
                 for stream in self.streams
             }
             confusion = MulticlassConfusionMatrix(self.num_classes).to(label.device)
-            counts = confusion(found[0]["fused"], label).cpu()
+            counts = confusion(logits[0]["fused"], label).cpu()
         names = [name_of(snr) for snr in self.snrs]
         return {
             "noise": noise_curves(names, measured, self.saliency(batch)),

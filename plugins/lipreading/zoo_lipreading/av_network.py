@@ -109,14 +109,14 @@ class FusionNet(nn.Module):
             Logits (N, num_classes) under ``fused``, and under ``video`` and ``audio`` where a
             stream classifies by itself.
         """
-        found: dict[str, Tensor] = {}
+        features: dict[str, Tensor] = {}
         if "video" in self.front:
-            found["video"] = self.front["video"](video, lengths)[-1]
+            features["video"] = self.front["video"](video, lengths)[-1]
         if "audio" in self.front:
-            found["audio"] = [audio, *self.front["audio"](audio)][-1]
+            features["audio"] = [audio, *self.front["audio"](audio)][-1]
         if "fused" in self.lstm:
-            found["fused"] = torch.cat([found["video"], found["audio"]], dim=2)
-        states = {name: lstm(found[name], lengths)[1] for name, lstm in self.lstm.items()}
+            features["fused"] = torch.cat([features["video"], features["audio"]], dim=2)
+        states = {name: lstm(features[name], lengths)[1] for name, lstm in self.lstm.items()}
         logits = {name: self.head[name](state) for name, state in states.items()}
         if "fused" not in logits:
             each = torch.stack(list(logits.values()), dim=1)

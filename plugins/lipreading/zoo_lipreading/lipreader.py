@@ -12,6 +12,9 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.plugin import (
     UsageError,
+    above,
+    at_least,
+    one_of,
     plots,
 )
 from zoo_lipreading.adversary import Adversary, Schedule, read_attach
@@ -82,23 +85,15 @@ class Lipreader(WordReading, Reader):
         **reading: Any,
     ) -> None:
         super().__init__(**reading)
-        for name, known, value in (
-            ("pooling", ("last", "mean"), pooling),
-            ("adversary_level", ("segment", "frame"), adversary_level),
-            ("adversary_classes", ("domain", "speaker"), adversary_classes),
-            ("adversary_unit", ("step", "epoch"), adversary_unit),
-        ):
-            if value not in known:
-                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
-        for name, number in (
-            ("adversary_weight", adversary_weight),
-            ("adversary_gamma", adversary_gamma),
-            ("label_smoothing", label_smoothing),
-        ):
-            if not number >= 0:
-                raise UsageError(f"{name} is {number}; it has to be 0 or more")
-        if adversary_length is not None and not adversary_length > 0:
-            raise UsageError(f"adversary_length is {adversary_length}; it has to be above 0")
+        one_of("pooling", pooling, ("last", "mean"))
+        one_of("adversary_level", adversary_level, ("segment", "frame"))
+        one_of("adversary_classes", adversary_classes, ("domain", "speaker"))
+        one_of("adversary_unit", adversary_unit, ("step", "epoch"))
+        at_least("adversary_weight", adversary_weight, 0)
+        at_least("adversary_gamma", adversary_gamma, 0)
+        at_least("label_smoothing", label_smoothing, 0)
+        if adversary_length is not None:
+            above("adversary_length", adversary_length, 0)
         num_speakers = 2 if num_speakers is None else num_speakers
         units = self.sizes["classifier"] if classifier is None else classifier
         hidden = self.sizes["adversary_hidden"] if adversary_hidden is None else adversary_hidden
@@ -182,13 +177,14 @@ class Lipreader(WordReading, Reader):
         assert self.schedule is not None
         video, lengths, classes = _with_target(batch, self.hparams["adversary_classes"])
         video, lengths = self.augmentation(video, lengths)
-        found = self.network.encoder(video, lengths)
+        representation = self.network.encoder(video, lengths)
         weight = self.schedule(self.global_step, self.current_epoch)
-        loss, accuracy = adversary(found, lengths, classes, weight)
+        loss, accuracy = adversary(representation, lengths, classes, weight)
         for name, value in (("accuracy", accuracy), ("loss", loss)):
             self._adversary_mean(name).update(value.detach(), len(classes))
         count = len(batch["label"])
-        return self.network.classify(found._replace(segment=found.segment[:count])), loss
+        source = representation._replace(segment=representation.segment[:count])
+        return self.network.classify(source), loss
 
     def _adversary_mean(self, name: str) -> MeanMetric:
         return cast("MeanMetric", self.train_adversary[name])
@@ -241,15 +237,15 @@ class Lipreader(WordReading, Reader):
         Args:
             batch: As of the test loader.
         """
-        shares = self.predict_step(batch, 0)
+        probs = self.predict_step(batch, 0)
         counts = self._counts
         if counts is None:
-            confusion = MulticlassConfusionMatrix(self.num_classes).to(shares.device)
-            counts = confusion(shares, batch["label"]).cpu()
+            confusion = MulticlassConfusionMatrix(self.num_classes).to(probs.device)
+            counts = confusion(probs, batch["label"]).cpu()
         names = self.label_names
         titles = [
-            f"{names[true]} -> {names[int(share.argmax())]}\n{float(share.max()):.0%}"
-            for true, share in zip(batch["label"].tolist(), shares, strict=True)
+            f"{names[true]} -> {names[int(prob.argmax())]}\n{float(prob.max()):.0%}"
+            for true, prob in zip(batch["label"].tolist(), probs, strict=True)
         ]
         return {
             "confusion": plots.confusion_matrix(counts.numpy(), names),

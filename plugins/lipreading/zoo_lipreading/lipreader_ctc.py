@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least, one_of
 from zoo_lipreading import ctc
 from zoo_lipreading.grammar import Grammar
 from zoo_lipreading.layers.masking import valid_frames
@@ -70,15 +70,13 @@ class LipreaderCTC(SentenceReading, Reader):
         **reading: Any,
     ) -> None:
         super().__init__(**reading)
-        if decoder not in ("greedy", "beam", "grammar"):
-            raise UsageError(f"unknown decoder {decoder!r}; there are greedy, beam, grammar")
+        one_of("decoder", decoder, ("greedy", "beam", "grammar"))
         if decoder == "grammar" and not grammar:
             raise UsageError(
                 "decoder is grammar, and neither the recipe nor the data have one; set "
                 "model.grammar to the words possible at each place"
             )
-        if beam_size < 1:
-            raise UsageError(f"beam_size is {beam_size}; it has to be 1 or more")
+        at_least("beam_size", beam_size, 1)
         self.decoder = decoder
         self.beam_size = beam_size
         self.grammar: Grammar | None = None
@@ -133,12 +131,12 @@ class LipreaderCTC(SentenceReading, Reader):
 
     def read(self, logits: Tensor, lengths: Tensor) -> list[str]:
         """What each clip of a batch says, from logits (N, T, num_classes)."""
-        shares = logits.float().log_softmax(dim=2)
-        pairs = zip(shares, lengths.tolist(), strict=True)
+        log_probs = logits.float().log_softmax(dim=2)
+        pairs = zip(log_probs, lengths.tolist(), strict=True)
         return [self.text(self.decode_symbols(clip[:length])) for clip, length in pairs]
 
-    def truth(self, batch: Any) -> list[str]:
-        """What each clip of a labelled batch says in truth."""
+    def targets(self, batch: Any) -> list[str]:
+        """What each clip of a labelled batch really says."""
         pairs = zip(batch["targets"].tolist(), batch["target_lengths"].tolist(), strict=True)
         return [self.text(symbols[:length]) for symbols, length in pairs]
 
@@ -161,9 +159,9 @@ class LipreaderCTC(SentenceReading, Reader):
     ) -> None:
         logits = self(batch["video"], batch["lengths"])
         loss.update(self.loss(logits, batch["lengths"], batch), len(logits))
-        read, truth = self.read(logits, batch["lengths"]), self.truth(batch)
-        cer.update(read, truth)
-        wer.update(read, truth)
+        read, targets = self.read(logits, batch["lengths"]), self.targets(batch)
+        cer.update(read, targets)
+        wer.update(read, targets)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, T, num_classes) of clips, labelled or not."""
@@ -199,11 +197,11 @@ class LipreaderCTC(SentenceReading, Reader):
         lengths = batch["lengths"]
         titles = [
             f"{truth} -> {read}"
-            for truth, read in zip(self.truth(batch), self.read(logits, lengths), strict=True)
+            for truth, read in zip(self.targets(batch), self.read(logits, lengths), strict=True)
         ]
         own = valid_frames(lengths, logits.shape[1])[0]
-        shares = logits[0][own].float().softmax(dim=1)
+        probs = logits[0][own].float().softmax(dim=1)
         return {
-            "emissions": emission_map(shares, self.label_names, self.frame_rate, titles[0]),
+            "emissions": emission_map(probs, self.label_names, self.frame_rate, titles[0]),
             "clips": clip_sheet(batch["video"], lengths, titles, "true -> read"),
         }

@@ -1,4 +1,4 @@
-"""Pictures of lipreaders at work."""
+"""Plots of lipreaders at work."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def clip_sheet(
         titles: One for each clip.
         heading: A line above.
     """
-    pictures = []
+    images = []
     for clip, length in zip(video[:_SHOWN].float().cpu(), lengths[:_SHOWN].tolist(), strict=True):
-        chosen = [round((length - 1) * share) for share in (0.25, 0.5, 0.75)]
-        pictures.append(_stretched(clip[chosen].flatten(0, 1).numpy()))
-    return plots.contact_sheet(pictures, list(titles[:_SHOWN]), heading=heading)
+        chosen = [round((length - 1) * part) for part in (0.25, 0.5, 0.75)]
+        images.append(_stretched(clip[chosen].flatten(0, 1).numpy()))
+    return plots.contact_sheet(images, list(titles[:_SHOWN]), heading=heading)
 
 
 def emission_map(
-    shares: Tensor, names: Sequence[str], frame_rate: float, heading: str = ""
+    probs: Tensor, names: Sequence[str], frame_rate: float, heading: str = ""
 ) -> Figure:
     """Probabilities of symbols over a clip, a row a symbol that was ever likely.
 
     Args:
-        shares: (T, symbols), of one clip.
+        probs: (T, symbols), of one clip.
         names: What the symbols mean, CTC's blank first.
         frame_rate: Frames a second.
         heading: A line above.
     """
-    rows = shares.detach().cpu().numpy().T
+    rows = probs.detach().cpu().numpy().T
     chosen = [index for index in range(len(rows)) if rows[index].max() > _LIKELY] or [0]
     figure = Figure(figsize=(9, 1.2 + 0.22 * len(chosen)), layout="constrained")
     axes = figure.add_subplot()
@@ -77,7 +77,7 @@ def noise_curves(
     Args:
         names: Noise levels, from clean to loudest.
         accuracies: Stream to its accuracy at each level.
-        saliency: Stream to the norm of its input's gradient at each level; drawn as shares.
+        saliency: Stream to the norm of its input's gradient at each level; drawn as fractions.
     """
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     places = range(len(names))
@@ -88,9 +88,9 @@ def noise_curves(
     left.set_ylim(0, 1)
     total = np.sum([list(values) for values in saliency.values()], axis=0)
     for stream, values in saliency.items():
-        shares = np.divide(values, total, out=np.zeros(len(names)), where=total > 0)
-        right.plot(places, shares, marker="o", label=stream)
-    right.set_ylabel("share of the input gradient's norm")
+        fractions = np.divide(values, total, out=np.zeros(len(names)), where=total > 0)
+        right.plot(places, fractions, marker="o", label=stream)
+    right.set_ylabel("fraction of the input gradient's norm")
     right.set_ylim(0, 1)
     for axes in (left, right):
         axes.set_xticks(places, names)
@@ -100,6 +100,6 @@ def noise_curves(
     return figure
 
 
-def _stretched(picture: np.ndarray) -> np.ndarray:
-    low, high = np.percentile(picture, [1, 99])
-    return np.clip((picture - low) / max(high - low, 1e-6), 0, 1)
+def _stretched(image: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(image, [1, 99])
+    return np.clip((image - low) / max(high - low, 1e-6), 0, 1)

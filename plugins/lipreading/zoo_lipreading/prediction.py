@@ -19,7 +19,7 @@ from zoo.plugin import write_atomically
 from zoo_lipreading import ctc_times
 from zoo_lipreading.clip_files import SUFFIXES, ClipSample, read_clip
 from zoo_lipreading.data.align import Segment
-from zoo_lipreading.pictures import gif, word_sheet
+from zoo_lipreading.drawing import gif, word_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +70,7 @@ class ClipReading(ABC):
     device: Any
 
     @property
-    def hears(self) -> int | None:
+    def audio_features(self) -> int | None:
         """Features of a frame of sound that the model takes; None if it takes none."""
         return None
 
@@ -86,7 +86,7 @@ class ClipReading(ABC):
         Raises:
             UsageError: the file cannot be used, or there is no face in it.
         """
-        return read_clip(Path(path), self.preprocessing, self.frame_rate, self.hears)
+        return read_clip(Path(path), self.preprocessing, self.frame_rate, self.audio_features)
 
     @abstractmethod
     def predict_sample(self, sample: ClipSample) -> ClipPrediction:
@@ -162,16 +162,16 @@ class WordReading(ClipReading):
         places = sample.segments or [Segment("", 0, len(sample.video) - 1)]
         batch = _batch(sample, places)
         moved = {key: value.to(self.device) for key, value in batch.items()}
-        shares = self.predict_step(moved, 0).float().cpu()  # type: ignore[attr-defined]
+        probs = self.predict_step(moved, 0).float().cpu()  # type: ignore[attr-defined]
         words = [
             Word(
-                self.label_names[int(share.argmax())],
+                self.label_names[int(prob.argmax())],
                 **self._seconds(place.first, place.last, sample),
-                confidence=round(float(share.max()), 4),
+                confidence=round(float(prob.max()), 4),
             )
-            for place, share in zip(places, shares, strict=True)
+            for place, prob in zip(places, probs, strict=True)
         ]
-        return ClipPrediction(words, "word", shares.numpy())
+        return ClipPrediction(words, "word", probs.numpy())
 
 
 class SentenceReading(ClipReading):
@@ -185,19 +185,19 @@ class SentenceReading(ClipReading):
     def predict_sample(self, sample: ClipSample) -> ClipPrediction:
         video = sample.video[None].to(self.device)
         batch = {"video": video, "lengths": torch.tensor([video.shape[1]], device=video.device)}
-        shares = self.predict_step(batch, 0)[0].float().cpu()  # type: ignore[attr-defined]
-        logarithms = shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
-        symbols = self.decode_symbols(logarithms)
-        frames = ctc_times.align(logarithms.double().numpy(), symbols)
+        probs = self.predict_step(batch, 0)[0].float().cpu()  # type: ignore[attr-defined]
+        log_probs = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+        symbols = self.decode_symbols(log_probs)
+        frames = ctc_times.align(log_probs.double().numpy(), symbols)
         words = [
             Word(
                 "".join(self.label_names[symbols[index]] for index in group),
                 **self._seconds(frames[group[0]][0], frames[group[-1]][1], sample),
-                confidence=round(_confidence(shares, symbols, frames, group), 4),
+                confidence=round(_confidence(probs, symbols, frames, group), 4),
             )
             for group in self._groups(symbols)
         ]
-        return ClipPrediction(words, "frame", shares.numpy())
+        return ClipPrediction(words, "frame", probs.numpy())
 
     def _groups(self, symbols: Sequence[int]) -> list[list[int]]:
         """Places of the symbols that make up each word."""
@@ -213,11 +213,11 @@ class SentenceReading(ClipReading):
 
 
 def _confidence(
-    shares: Tensor, symbols: Sequence[int], frames: Sequence[tuple[int, int]], group: Sequence[int]
+    probs: Tensor, symbols: Sequence[int], frames: Sequence[tuple[int, int]], group: Sequence[int]
 ) -> float:
     """Mean over a word's symbols of their mean probability."""
     each = [
-        shares[frames[index][0] : frames[index][1] + 1, symbols[index]].mean() for index in group
+        probs[frames[index][0] : frames[index][1] + 1, symbols[index]].mean() for index in group
     ]
     return float(torch.stack(each).mean())
 

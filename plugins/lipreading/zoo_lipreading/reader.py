@@ -7,17 +7,18 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, optim, rename_keys
+from zoo.plugin import at_least, one_of, optim, rename_keys, require, within
 from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
 
 
 class Reader(L.LightningModule):
-    """Base of the lipreaders: clips of mouth images in, something said about each out.
+    """Base of the lipreaders: clips of mouth images in, words or sentences out.
 
     Args:
         num_classes: Number of words or symbols. Filled in from the data; 2 without.
@@ -99,20 +100,16 @@ class Reader(L.LightningModule):
         num_classes = 2 if num_classes is None else num_classes
         image_size = [40, 80] if image_size is None else list(image_size)
         self.hparams.update(num_classes=num_classes, image_size=image_size)
-        if num_classes < 2:
-            raise UsageError(f"num_classes is {num_classes}; 2 or more are needed")
-        if len(image_size) != 2 or min(image_size) < 1:
-            raise UsageError(f"image_size is {image_size}; it takes a height and a width in pixels")
-        for name, known, value in (
-            ("preset", tuple(PRESETS), preset),
-            ("optimizer", optim.OPTIMIZERS, optimizer),
-            ("schedule", optim.SCHEDULES, schedule),
-        ):
-            if value not in known:
-                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
-        if deltas not in (0, 1, 2):
-            raise UsageError(f"deltas is {deltas}; it takes 0, 1 or 2")
-        self.sizes = _settle(
+        at_least("num_classes", num_classes, 2)
+        require(
+            len(image_size) == 2 and min(image_size) >= 1,
+            f"image_size is {image_size}; it takes a height and a width in pixels",
+        )
+        one_of("preset", preset, PRESETS)
+        one_of("optimizer", optimizer, optim.OPTIMIZERS)
+        one_of("schedule", schedule, optim.SCHEDULES)
+        one_of("deltas", deltas, (0, 1, 2))
+        self.sizes = with_defaults(
             preset,
             feedforward=feedforward,
             lstm=lstm,
@@ -120,27 +117,21 @@ class Reader(L.LightningModule):
             dropout=dropout,
             init_std=init_std,
         )
-        if activation is not None and activation not in ACTIVATIONS:
-            raise UsageError(f"activation is {activation!r}; there are {', '.join(ACTIVATIONS)}")
-        for name, rate in (("dropout", self.sizes["dropout"]), ("tempo", tempo)):
-            if not 0 <= rate < 1:
-                raise UsageError(f"{name} is {rate}; it has to be 0 or more and below 1")
-        for name, units in (
-            ("channels", channels or []),
-            ("feedforward", self.sizes["feedforward"]),
-            ("lstm", self.sizes["lstm"]),
-        ):
-            check_units(name, units)
-        if not self.sizes["lstm"]:
-            raise UsageError("lstm is empty; one layer is needed")
+        one_of("activation", self.sizes["activation"], ACTIVATIONS)
+        within("dropout", self.sizes["dropout"], 0, 1, below=True)
+        within("tempo", tempo, 0, 1, below=True)
+        check_units("channels", channels or [])
+        check_units("feedforward", self.sizes["feedforward"])
+        check_units("lstm", self.sizes["lstm"])
+        require(bool(self.sizes["lstm"]), "lstm is empty; one layer is needed")
         self.num_classes = num_classes
         self.image_size = image_size
         self.frame_rate = 25.0 if frame_rate is None else frame_rate
         self.label_names = label_names or [str(index) for index in range(num_classes)]
-        if len(self.label_names) != num_classes:
-            raise UsageError(
-                f"label_names has {len(self.label_names)} names for {num_classes} classes"
-            )
+        require(
+            len(self.label_names) == num_classes,
+            f"label_names has {len(self.label_names)} names for {num_classes} classes",
+        )
         self.speakers = speakers or []
         self.preprocessing = preprocessing or {}
         self.augmentation = Augmentation(
@@ -176,7 +167,7 @@ class Reader(L.LightningModule):
         count = 2 * 12 * height * width
         return (torch.arange(count) * 7 % 41 / 20 - 1).view(2, 12, height, width)
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams
         optimizer = optim.optimizer(
             values["optimizer"],
@@ -189,14 +180,10 @@ class Reader(L.LightningModule):
         )
         total = self.trainer.estimated_stepping_batches
         factor = optim.schedule(values["schedule"], total, values["warmup"])
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return optim.with_schedule(optimizer, factor)
 
     def log_means(self, stage: str, **means: MeanMetric) -> None:
-        """Log the means gathered over an epoch as ``stage/name``, and begin anew."""
+        """Log the means gathered over an epoch as ``stage/name``, and start over."""
         for name, mean in means.items():
             self.log(f"{stage}/{name}", mean.compute(), prog_bar=True, sync_dist=True)
             mean.reset()
@@ -208,10 +195,9 @@ def check_units(name: str, units: Sequence[int]) -> None:
     Raises:
         UsageError: a number is below 1.
     """
-    if any(count < 1 for count in units):
-        raise UsageError(f"{name} is {list(units)}; every layer needs 1 or more")
+    require(min(units, default=1) >= 1, f"{name} is {list(units)}; every layer needs 1 or more")
 
 
-def _settle(preset: str, **given: Any) -> dict[str, Any]:
-    """A preset's values, but those that were given."""
+def with_defaults(preset: str, **given: Any) -> dict[str, Any]:
+    """The given values, and the preset's where one is None."""
     return {**PRESETS[preset], **{key: value for key, value in given.items() if value is not None}}

@@ -31,8 +31,8 @@ def stream_saliency(
     # cuDNN computes no gradient through an LSTM in evaluation mode.
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         video, audio = video.detach().requires_grad_(), audio.detach().requires_grad_()
-        shares = logits(video, audio).float().log_softmax(dim=1)
-        total = shares.gather(1, classes[:, None]).sum()
+        log_probs = logits(video, audio).float().log_softmax(dim=1)
+        total = log_probs.gather(1, classes[:, None]).sum()
         gradients = torch.autograd.grad(total, [video, audio], allow_unused=True)
     norms = [
         torch.zeros(len(given), device=given.device)

@@ -130,7 +130,7 @@ def test_files_that_cannot_be_used_are_told_before_training(task, nifti):
 
 
 def test_fractions_out_of_range_are_refused():
-    with pytest.raises(UsageError, match="test_fraction is 1; it must be"):
+    with pytest.raises(UsageError, match="test_fraction has to be 0 or more and below 1"):
         Decathlon(test_fraction=1.0)
 
 

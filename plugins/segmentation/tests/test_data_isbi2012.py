@@ -110,8 +110,8 @@ def test_stacks_that_do_not_fit_are_told(root, name, array, message):
     ("content", "message"),
     [
         (lambda data: b"", "is an empty file"),
-        (lambda data: b"no picture", "is no readable TIFF file"),
-        (lambda data: data[:200], "is no readable TIFF file"),
+        (lambda data: b"no picture", "is not a readable TIFF file"),
+        (lambda data: data[:200], "is not a readable TIFF file"),
         (lambda data: data[:2000], "is damaged or cut short"),
         (lambda data: data[:-1500], "is damaged or cut short"),
     ],
@@ -137,7 +137,7 @@ def test_slices_of_two_sizes_are_told(tmp_path):
     ("arguments", "message"),
     [
         ({"test_slices": 10, "val_slices": 2}, "12 slices, of which .* leave none to train on"),
-        ({"test_slices": -1}, "test_slices is -1"),
+        ({"test_slices": -1}, "test_slices has to be 0 or more"),
         ({"slices": True, "patch_size": [4, 8, 8]}, "patch_size"),
     ],
 )

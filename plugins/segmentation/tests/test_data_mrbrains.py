@@ -182,9 +182,9 @@ def test_modalities_on_other_grids_are_told(year13, nifti):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layout": "2015"}, "layout '2015' is neither"),
-        ({"channels": "two"}, "channels 'two'"),
-        ({"val_fraction": -0.5}, "val_fraction is -0.5"),
+        ({"layout": "2015"}, "layout has to be one of 2013, 2018"),
+        ({"channels": "two"}, "channels has to be one of five, three, not 'two'"),
+        ({"val_fraction": -0.5}, "val_fraction has to be 0 or more"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -319,7 +319,7 @@ def test_finding_the_head_draws_no_numbers():
         (lambda: small(spatial_dims=1), "spatial_dims"),
         (lambda: small(patch_size=[8, 8]), "3 lengths"),
         (lambda: small(overlap=1.0), "overlap"),
-        (lambda: small(lr=0), "lr is 0; it has to be above 0"),
+        (lambda: small(lr=0), "lr has to be above 0, not 0"),
         (lambda: small(half_life=0), "half_life"),
         (lambda: small(lr_backbone=-1), "lr_backbone"),
         (lambda: small(lr_floor=-1), "lr_floor"),

@@ -312,8 +312,8 @@ def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
     source = [volume(number) for number in range(3)]
     parts = [TRAIN, TRAIN, TEST]
     kept, mapped = Volumes(source, parts), Volumes(source, parts, memory_mb=0)
-    assert isinstance(mapped._read()[0][TRAIN][0].image, np.memmap)
-    assert not isinstance(kept._read()[0][TRAIN][0].image, np.memmap)
+    assert isinstance(mapped.samples("train")[0].image, np.memmap)
+    assert not isinstance(kept.samples("train")[0].image, np.memmap)
     assert kept.facts == mapped.facts
     assert same(batches(kept.train_dataloader()), batches(mapped.train_dataloader()))
     assert same(batches(kept.test_dataloader()), batches(mapped.test_dataloader()))

@@ -142,14 +142,14 @@ class MembraneScores(Metric):
     def compute(self) -> dict[str, float]:
         """``pixel_error``; ``v_rand`` and ``v_info`` at their best thresholds, which are
         ``v_rand/threshold`` and ``v_info/threshold``; ``v_rand/0.5`` and ``v_info/0.5``."""
-        found = {"pixel_error": float(self.wrong / self.pixels.clamp(min=1))}
+        result = {"pixel_error": float(self.wrong / self.pixels.clamp(min=1))}
         for name, sums in (("v_rand", self.rand), ("v_info", self.info)):
             means = (sums / self.slices.clamp(min=1)).tolist()
             best = max(range(len(means)), key=means.__getitem__)
-            found[name] = means[best]
-            found[f"{name}/threshold"] = self.thresholds[best]
-            found[f"{name}/0.5"] = means[self.thresholds.index(0.5)]
-        return found
+            result[name] = means[best]
+            result[f"{name}/threshold"] = self.thresholds[best]
+            result[f"{name}/0.5"] = means[self.thresholds.index(0.5)]
+        return result
 
 
 def _foreground(truth: np.ndarray, proposal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,5 +164,5 @@ def _foreground(truth: np.ndarray, proposal: np.ndarray) -> tuple[np.ndarray, np
 
 def _entropy(labels: np.ndarray) -> float:
     """In bits, as scikit-image's."""
-    share = np.unique(labels, return_counts=True)[1] / labels.size
-    return float(-(share * np.log2(share)).sum())
+    probs = np.unique(labels, return_counts=True)[1] / labels.size
+    return float(-(probs * np.log2(probs)).sum())

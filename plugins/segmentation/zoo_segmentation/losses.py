@@ -8,7 +8,7 @@ import torch
 from monai.losses import DiceCELoss
 from torch import Tensor
 
-from zoo.plugin import UsageError
+from zoo.plugin import one_of
 
 LOSSES = ("dice-ce", "softmax-squared")
 
@@ -22,8 +22,8 @@ def softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
         logits: (N, K, ...).
         labels: int64 (N, 1, ...).
     """
-    truth = torch.zeros_like(logits).scatter_(1, labels, 1.0)
-    return 0.5 * (logits.softmax(dim=1) - truth).square().mean()
+    target = torch.zeros_like(logits).scatter_(1, labels, 1.0)
+    return 0.5 * (logits.softmax(dim=1) - target).square().mean()
 
 
 def loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
@@ -32,8 +32,7 @@ def loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     Raises:
         UsageError: there is no such loss.
     """
+    one_of("loss", name, LOSSES)
     if name == "softmax-squared":
         return softmax_squared
-    if name == "dice-ce":
-        return DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
-    raise UsageError(f"unknown loss {name!r}; there are {', '.join(LOSSES)}")
+    return DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)

@@ -29,7 +29,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least
 from zoo_segmentation.layers.blocks import from_blocks, pointwise, to_blocks
 from zoo_segmentation.layers.md_lstm import MDLSTM
 from zoo_segmentation.segmenter import Segmenter
@@ -132,8 +132,7 @@ class MDLSTMSegmenter(Segmenter):
                 f"fully_connected is {fully_connected}; between {len(hidden)} LSTM layers there "
                 f"are {len(hidden) - 1}"
             )
-        if block < 1:
-            raise UsageError(f"block is {block}; it has to be 1 or more")
+        at_least("block", block, 1)
         self.network = MDLSTMNet(
             self.in_channels,
             self.num_classes,

@@ -1,6 +1,6 @@
 """Metrics of segmented volumes, class by class, by MONAI's measures.
 
-A class that a volume does not have is no reason for a figure: where truth and prediction are both
+A class that a volume does not have gives no metric: where truth and prediction are both
 without it, Dice says nothing, and where one of them is, there is no distance between surfaces.
 Such volumes are left out of the class's mean, and counted.
 """
@@ -39,23 +39,24 @@ def measure(
         difference of volume relative to the true one; nan where there is none.
     """
     shape = (1, classes, *labels.shape[2:])
-    mine, truth = (
+    pred, target = (
         torch.zeros(shape, dtype=torch.bool, device=labels.device).scatter_(1, volume, True)
         for volume in (predicted, labels)
     )
-    found, true = (volume[0, 1:].flatten(1).sum(1).double() for volume in (mine, truth))
+    pred_size, target_size = (volume[0, 1:].flatten(1).sum(1).double() for volume in (pred, target))
     # MONAI leaves a class out of Dice that the truth lacks; one that is wrongly found scores 0.
-    dice = compute_dice(mine, truth, include_background=False, ignore_empty=False)[0].double()
-    dice = dice.masked_fill((found == 0) & (true == 0), torch.nan)
-    avd = torch.where(true > 0, (found - true).abs() / true.clamp(min=1), torch.nan)
+    dice = compute_dice(pred, target, include_background=False, ignore_empty=False)[0].double()
+    dice = dice.masked_fill((pred_size == 0) & (target_size == 0), torch.nan)
+    difference = (pred_size - target_size).abs() / target_size.clamp(min=1)
+    avd = torch.where(target_size > 0, difference, torch.nan)
     hd95 = torch.full_like(dice, torch.nan)
-    both = ((found > 0) & (true > 0)).nonzero()[:, 0].tolist() if distances else []
+    both = ((pred_size > 0) & (target_size > 0)).nonzero()[:, 0].tolist() if distances else []
     for index in both:
         with warnings.catch_warnings():  # of MONAI about its own calls
             warnings.simplefilter("ignore", FutureWarning)
             distance = compute_hausdorff_distance(
-                mine[:, index + 1 : index + 2].float(),
-                truth[:, index + 1 : index + 2].float(),
+                pred[:, index + 1 : index + 2].float(),
+                target[:, index + 1 : index + 2].float(),
                 include_background=True,
                 percentile=95,
                 spacing=spacing,
@@ -102,7 +103,7 @@ class Scores(Metric):
         self.voxels += voxels
 
     def read(self) -> dict[str, Tensor]:
-        """What ``compute`` says, and begin anew."""
+        """What ``compute`` says, and start over."""
         values = self.compute()
         self.reset()
         # torchmetrics makes scalars of the metrics of one class.
@@ -110,7 +111,7 @@ class Scores(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """``dice``, ``hd95`` and ``avd`` (classes - 1), nan without a volume; ``left_out``, the
-        share of volumes without the figure, likewise for each, (3, classes - 1); ``error``."""
+        share of volumes without the metric, likewise for each, (3, classes - 1); ``error``."""
         means = torch.where(self.count > 0, self.total / self.count.clamp(min=1), torch.nan)
         result = dict(zip(NAMES, means, strict=True))
         result["left_out"] = 1 - self.count / self.volumes.clamp(min=1)

@@ -11,7 +11,7 @@ import torch
 from monai.networks import nets
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, nearest
 from zoo_segmentation.segmenter import Segmenter
 
 # What MONAI asks for without a default of its own, at a size that trains on modest hardware.
@@ -81,10 +81,10 @@ class MonaiSegmenter(Segmenter):
         for name in given:
             if name not in takes or name in ("self", *_TAKES):
                 own = [known for known in takes if known not in ("self", *_TAKES)]
-                near = difflib.get_close_matches(name, own, n=1)
+                near = nearest(name, own, 1)
                 raise UsageError(
                     f"monai/{architecture} does not take {name!r}; "
-                    + (f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(own)}")
+                    + (f"did you mean {near}?" if near else f"it takes {', '.join(own)}")
                 )
         self._arguments = given
         self.architecture = architecture

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.plugin import UsageError, optim
+from zoo.plugin import one_of, optim
 
 OPTIMIZERS = ("adamw", "normalized-momentum")
 SCHEDULES = (*optim.SCHEDULES, "halving")
@@ -97,6 +97,7 @@ class NormalizedMomentum(torch.optim.Optimizer):
         gradients = [g for _, g in chosen]
         squares = [self.state[p]["square"] for p in parameters]
         means = [self.state[p]["mean"] for p in parameters]
+        # torch documents its foreach functions and has no other names for them.
         torch._foreach_mul_(squares, decay)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - decay)
         roots = torch._foreach_sqrt(squares)
@@ -129,8 +130,7 @@ def optimizer(
     Raises:
         UsageError: there is no such optimizer.
     """
-    if name not in OPTIMIZERS:
-        raise UsageError(f"unknown optimizer {name!r}; there are {', '.join(OPTIMIZERS)}")
+    one_of("optimizer", name, OPTIMIZERS)
     if name == "normalized-momentum":
         groups = optim.parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
         return NormalizedMomentum(groups, lr=lr)
@@ -166,10 +166,9 @@ def schedule(
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
+    one_of("schedule", name, SCHEDULES)
     if name == "halving":
         return lambda step: floor + 0.5 ** (step / half_life)
-    if name not in SCHEDULES:
-        raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
     return optim.schedule(name, total_steps, warmup)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of segmentations: slices under label maps, tables of classes, membrane maps."""
+"""Plots of segmentations: slices under label maps, tables of classes, membrane maps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def orthogonal_slices(
 
     Args:
         image: (D, H, W) gray values of any range; axes from inferior to superior, posterior to
-            anterior, left to right. A picture (H, W) makes one row.
+            anterior, left to right. An image (H, W) makes one row.
         labels: Title (``label``, ``prediction``) to a map of classes of the image's shape.
         names: The classes' names, 0 first.
         spacing: Voxel edges along the image's axes.
@@ -67,12 +67,12 @@ def orthogonal_slices(
     grid = figure.add_gridspec(len(rows), len(columns), height_ratios=heights)
     for row, (axis, tall, wide) in enumerate(rows):
         place = places[axis]
-        picture = image.take(place, axis)
-        aspect = (tall / picture.shape[0]) / (wide / picture.shape[1])
+        cut = image.take(place, axis)
+        aspect = (tall / cut.shape[0]) / (wide / cut.shape[1])
         for column, (title, label) in enumerate(columns.items()):
             axes = figure.add_subplot(grid[row, column])
             up: Literal["lower", "upper"] = "lower" if len(axes_shown) == 3 else "upper"
-            axes.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=aspect, origin=up)
+            axes.imshow(cut, cmap="gray", vmin=low, vmax=high, aspect=aspect, origin=up)
             if label is not None:
                 axes.imshow(
                     label.take(place, axis),
@@ -141,10 +141,10 @@ def membrane_map(
     if truth is not None:
         shown["membranes by hand"] = 1.0 - np.asarray(truth, dtype=float)
     figure = Figure(figsize=(4 * len(shown), 4.3 + 0.3 * bool(heading)), layout="constrained")
-    for index, (title, picture) in enumerate(shown.items()):
+    for index, (title, gray) in enumerate(shown.items()):
         axes = figure.add_subplot(1, len(shown), index + 1)
         low, high = (None, None) if index == 0 else (0.0, 1.0)
-        axes.imshow(picture, cmap="gray", vmin=low, vmax=high)
+        axes.imshow(gray, cmap="gray", vmin=low, vmax=high)
         axes.set_title(title, fontsize=9)
         axes.set_axis_off()
     if heading:

@@ -36,14 +36,14 @@ class FileSample:
         image: float32 (C, D, H, W), ready for the model.
         shape: The file's own grid (D, H, W), before any resampling.
         spacing: Its voxel edges in mm, along D, H, W.
-        picture: (D, H, W) on that grid, the first channel, to look at.
-        scan: The NIfTI file's space; None for a stack of pictures.
+        preview: (D, H, W) on that grid, the first channel, to look at.
+        scan: The NIfTI file's space; None for a stack of images.
     """
 
     image: Tensor
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
-    picture: np.ndarray
+    preview: np.ndarray
     scan: Scan | None
 
 
@@ -54,7 +54,7 @@ class FilePrediction:
     Attributes:
         label: uint8 (D, H, W), a class for each voxel.
         probabilities: float32 (classes, D, H, W).
-        voxel_ml: Volume of a voxel in millilitres; None for a stack of pictures.
+        voxel_ml: Volume of a voxel in millilitres; None for a stack of images.
     """
 
     label: np.ndarray
@@ -152,10 +152,10 @@ class VolumePrediction(ABC):
             scan = self._read_nifti(path)
             image, spacing = scan.array, scan.spacing
         shape = image.shape[1:]
-        wanted = self._training_spacing()
-        if wanted is not None and self.spatial_dims == 2:
-            wanted = (spacing[0], *wanted[1:])
-        size = resampled_size(shape, spacing, wanted) if wanted is not None else shape
+        target = self._training_spacing()
+        if target is not None and self.spatial_dims == 2:
+            target = (spacing[0], *target[1:])
+        size = resampled_size(shape, spacing, target) if target is not None else shape
         by: Normalize = (
             "slice" if self.spatial_dims == 2 else self._learned().get("normalize_by", "volume")
         )
@@ -166,13 +166,13 @@ class VolumePrediction(ABC):
         """Predict on one file, and bring the result back to its own grid."""
         if self.spatial_dims == 2:
             slices = sample.image.transpose(0, 1).split(SLICES_AT_ONCE)
-            found = [self.probabilities(some.to(self.device)).float().cpu() for some in slices]
-            share = torch.cat(found).transpose(0, 1).unsqueeze(0)
+            parts = [self.probabilities(some.to(self.device)).float().cpu() for some in slices]
+            probs = torch.cat(parts).transpose(0, 1).unsqueeze(0)
         else:
-            share = self.probabilities(sample.image.unsqueeze(0).to(self.device)).float().cpu()
-        if share.shape[2:] != sample.shape:
-            share = F.interpolate(share, sample.shape, mode="trilinear", align_corners=False)
-        values = share[0].numpy()
+            probs = self.probabilities(sample.image.unsqueeze(0).to(self.device)).float().cpu()
+        if probs.shape[2:] != sample.shape:
+            probs = F.interpolate(probs, sample.shape, mode="trilinear", align_corners=False)
+        values = probs[0].numpy()
         millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
         return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
 
@@ -232,12 +232,12 @@ class VolumePrediction(ABC):
         class, the slice beside its membrane map."""
         sample, output = samples[0], outputs[0]
         if sample.scan is None and self.num_classes == 2:
-            middle = len(sample.picture) // 2
+            middle = len(sample.preview) // 2
             heading = f"{names[0]}, slice {middle}"
             membrane = output.probabilities[1, middle]
-            return plots.membrane_map(sample.picture[middle], membrane, heading=heading)
+            return plots.membrane_map(sample.preview[middle], membrane, heading=heading)
         return plots.orthogonal_slices(
-            sample.picture,
+            sample.preview,
             {"prediction": output.label},
             self.label_names,
             sample.spacing,

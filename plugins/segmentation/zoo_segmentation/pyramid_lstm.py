@@ -37,7 +37,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, one_of, within
 from zoo_segmentation.layers.blocks import block_sides, from_blocks, pointwise, to_blocks
 from zoo_segmentation.layers.pyramid_lstm import PyramidLSTM, StrategyName
 from zoo_segmentation.segmenter import Segmenter
@@ -205,10 +205,8 @@ class PyramidLSTMSegmenter(Segmenter):
             raise UsageError(
                 f"block is {block}; it takes a side of 1 or more, or {self.spatial_dims} of them"
             )
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout is {dropout}; it has to be 0 or more and below 1")
-        if init not in ("paper", "scaled"):
-            raise UsageError(f"unknown init {init!r}; there are paper, scaled")
+        within("dropout", dropout, 0, 1, below=True)
+        one_of("init", init, ("paper", "scaled"))
         try:
             self.network = PyramidLSTMNet(
                 self.in_channels,

@@ -12,11 +12,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, ZooError, rename_keys
+from zoo.plugin import (
+    ZooError,
+    above,
+    at_least,
+    one_of,
+    optim,
+    rename_keys,
+    require,
+    training_batches,
+    within,
+)
 from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import first_that_fits, format_shape, is_out_of_memory
@@ -110,51 +121,44 @@ class Segmenter(VolumePrediction, L.LightningModule):
             spatial_dims=spatial_dims,
             patch_size=patch_size,
         )
-        if num_classes < 2:
-            raise UsageError(f"num_classes is {num_classes}; background and one more are needed")
-        if in_channels < 1:
-            raise UsageError(f"in_channels is {in_channels}; it has to be 1 or more")
-        if spatial_dims not in (2, 3):
-            raise UsageError(f"spatial_dims is {spatial_dims}; it has to be 2 or 3")
-        for name, known, value in (
-            ("loss", losses.LOSSES, loss),
-            ("optimizer", optimizers.OPTIMIZERS, optimizer),
-            ("schedule", optimizers.SCHEDULES, schedule),
-        ):
-            if value not in known:
-                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
-        _sizes("patch_size", patch_size, spatial_dims, 1)
-        if window is not None:
-            _sizes("window", window, spatial_dims, 0)
-        for name, rate in (("lr", lr), ("half_life", half_life)):
-            if not rate > 0:
-                raise UsageError(f"{name} is {rate:g}; it has to be above 0")
-        for name, rate in (("lr_backbone", lr_backbone or 0.0), ("lr_floor", lr_floor)):
-            if rate < 0:
-                raise UsageError(f"{name} is {rate:g}; it has to be 0 or more")
-        restarts = restarts or []
-        if restarts != sorted({epoch for epoch in restarts if epoch > 0}):
-            raise UsageError(f"restarts is {restarts}; it takes epochs above 0, ascending")
-        if not 0 <= overlap < 1:
-            raise UsageError(f"overlap is {overlap}; it has to be 0 or more and below 1")
-        flips = flips or []
-        if any(axis not in range(spatial_dims) for axis in flips) or len(set(flips)) < len(flips):
-            raise UsageError(f"flips is {flips}; it takes axes of 0 to {spatial_dims - 1}, once")
+        at_least("num_classes", num_classes, 2)  # background is one of them
+        at_least("in_channels", in_channels, 1)
+        one_of("spatial_dims", spatial_dims, (2, 3))
+        one_of("loss", loss, losses.LOSSES)
+        one_of("optimizer", optimizer, optimizers.OPTIMIZERS)
+        one_of("schedule", schedule, optimizers.SCHEDULES)
+        window = patch_size if window is None else list(window)
+        _check_size("patch_size", patch_size, spatial_dims, 1)
+        _check_size("window", window, spatial_dims, 0)
+        above("lr", lr, 0)
+        above("half_life", half_life, 0)
+        at_least("lr_backbone", lr_backbone or 0.0, 0)
+        at_least("lr_floor", lr_floor, 0)
+        within("overlap", overlap, 0, 1, below=True)
+        restarts, flips = restarts or [], flips or []
+        require(
+            restarts == sorted({epoch for epoch in restarts if epoch > 0}),
+            f"restarts is {restarts}; it takes epochs above 0, ascending",
+        )
+        require(
+            set(flips) <= set(range(spatial_dims)) and len(set(flips)) == len(flips),
+            f"flips is {flips}; it takes axes of 0 to {spatial_dims - 1}, once",
+        )
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.spatial_dims = spatial_dims
         self.patch_size = patch_size
-        self.window = patch_size if window is None else list(window)
+        self.window = window
         self.overlap = overlap
         self.flips = flips
         self.distances = distances
         self.restarts = restarts
         numbered = ["background", *(f"label {index}" for index in range(1, num_classes))]
         self.label_names = label_names or numbered
-        if len(self.label_names) != num_classes:
-            raise UsageError(
-                f"label_names has {len(self.label_names)} names for {num_classes} classes"
-            )
+        require(
+            len(self.label_names) == num_classes,
+            f"label_names has {len(self.label_names)} names for {num_classes} classes",
+        )
         self.loss = losses.loss(loss)
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
@@ -231,15 +235,15 @@ class Segmenter(VolumePrediction, L.LightningModule):
         batch, _, *size = self._training_shape
         self.zero_grad()
         fits = first_that_fits(self._try_training, batch, size)
-        said = (
+        message = (
             f"memory ran out in training on sub-volumes of {format_shape(size)}, {batch} at a "
             "time; "
         )
         if self.hparams.get("checkpoint") is False:
-            said += "--model.checkpoint true needs less, or "
+            message += "--model.checkpoint true needs less, or "
         if fits is None:
-            return said + "no smaller ones fit either: take a smaller network or another device"
-        return said + (
+            return message + "no smaller ones fit either: take a smaller network or another device"
+        return message + (
             f"{format_shape(fits[1])}, {fits[0]} at a time, fit: --data.patch_size "
             f"'{fits[1]}' --data.batch_size {fits[0]}"
         )
@@ -254,7 +258,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         torch.autograd.grad(loss, parameters, allow_unused=True)
         del states
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams
         optimizer = optimizers.optimizer(
             values["optimizer"],
@@ -275,18 +279,12 @@ class Segmenter(VolumePrediction, L.LightningModule):
             self._restart_steps(),
             self.trainer.estimated_stepping_batches,
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return optim.with_schedule(optimizer, factor)
 
     def _restart_steps(self) -> list[int]:
         if not self.restarts:
             return []
-        self.trainer.fit_loop.setup_data()  # counts the batches of an epoch
-        batches = float(self.trainer.num_training_batches)
-        an_epoch = math.ceil(batches / self.trainer.accumulate_grad_batches)
+        an_epoch = math.ceil(training_batches(self.trainer) / self.trainer.accumulate_grad_batches)
         return [epoch * an_epoch for epoch in self.restarts]
 
     # Whole volumes
@@ -326,24 +324,24 @@ class Segmenter(VolumePrediction, L.LightningModule):
         whole = image.shape[2:]
         window = [size or length for size, length in zip(self.window, whole, strict=True)]
         fits = first_that_fits(partial(self._try_window, whole), 1, window)
-        said = (
+        message = (
             f"memory ran out in predicting {format_shape(whole)} voxels by windows of "
             f"{format_shape(window)}; "
         )
         if fits is None:
-            return said + "no smaller ones fit either: take smaller volumes or another device"
-        return said + (
+            return message + "no smaller ones fit either: take smaller volumes or another device"
+        return message + (
             f"windows of {format_shape(fits[1])} fit: set model.window to {fits[1]}, in the recipe "
             "or on the model that zoo.load gives, or predict on another device"
         )
 
     def _try_window(self, whole: Sequence[int], batch: int, window: list[int]) -> None:
         # The blended result and its weights, of the whole volume.
-        kept = torch.empty(self.num_classes + 1, *whole, device=self.device)
+        blended = torch.empty(self.num_classes + 1, *whole, device=self.device)
         part = torch.zeros(batch, self.in_channels, *window, device=self.device)
         with torch.no_grad():
             self(part).float().softmax(dim=1)
-        del kept
+        del blended
 
     def _blended(self, image: Tensor, window: Sequence[int]) -> Tensor:
         sizes = zip(window, image.shape[2:], strict=True)
@@ -361,35 +359,35 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return result
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        shares = self._measure(batch, self.val_scores, distances=False)
-        true = shares.gather(1, batch["label"]).clamp(min=1e-12)
-        self.val_loss.update(-true.log().mean())
+        probs = self._measure(batch, self.val_scores, distances=False)
+        likelihood = probs.gather(1, batch["label"]).clamp(min=1e-12)
+        self.val_loss.update(-likelihood.log().mean())
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        shares = self._measure(batch, self.test_scores, self.distances)
+        probs = self._measure(batch, self.test_scores, self.distances)
         if MEMBRANE in self.label_names:
-            self._measure_membranes(shares, batch["label"])
+            self._measure_membranes(probs, batch["label"])
 
-    def _measure_membranes(self, shares: Tensor, label: Tensor) -> None:
+    def _measure_membranes(self, probs: Tensor, label: Tensor) -> None:
         """Metrics of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
         number = self.label_names.index(MEMBRANE)
-        for probability, truth in zip(shares[:, number].cpu(), label[:, 0].cpu(), strict=True):
-            stack = (-1, *truth.shape[-2:])
+        for prob, target in zip(probs[:, number].cpu(), label[:, 0].cpu(), strict=True):
+            stack = (-1, *target.shape[-2:])
             self.membrane_scores.update(
-                probability.reshape(stack).numpy(), (truth.reshape(stack) == number).numpy()
+                prob.reshape(stack).numpy(), (target.reshape(stack) == number).numpy()
             )
 
     def _measure(self, batch: Any, scores: Scores, distances: bool) -> Tensor:
         label = batch["label"]
-        shares = self.probabilities(batch["image"])
-        predicted = shares.argmax(dim=1, keepdim=True)
+        probs = self.probabilities(batch["image"])
+        predicted = probs.argmax(dim=1, keepdim=True)
         spacing = batch.get("spacing")
         for index in range(len(label)):
-            mine, true = predicted[index : index + 1], label[index : index + 1]
+            pred, target = predicted[index : index + 1], label[index : index + 1]
             edges = None if spacing is None else spacing[index].tolist()[-self.spatial_dims :]
-            found = measure(mine, true, self.num_classes, edges, distances)
-            scores.update(found, (mine != true).sum(), true.numel())
-        return shares
+            result = measure(pred, target, self.num_classes, edges, distances)
+            scores.update(result, (pred != target).sum(), target.numel())
+        return probs
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes, *spatial) of a batch of volumes, labelled or not."""
@@ -418,18 +416,18 @@ class Segmenter(VolumePrediction, L.LightningModule):
             for name, value in self.membrane_scores.compute().items():
                 self.log(f"test/{name}", value, sync_dist=True)
             self.membrane_scores.reset()
-        for name, shares in zip(NAMES, values["left_out"], strict=True):
-            if name in names and shares.any():
-                parts = zip(self.label_names[1:], shares.tolist(), strict=True)
-                said = ", ".join(f"{label} {share:.0%}" for label, share in parts if share)
+        for name, fractions in zip(NAMES, values["left_out"], strict=True):
+            if name in names and fractions.any():
+                by_class = zip(self.label_names[1:], fractions.tolist(), strict=True)
+                listed = ", ".join(f"{label} {part:.0%}" for label, part in by_class if part)
                 warnings.warn(
                     f"test/{name} leaves out volumes in which truth or prediction lacks the "
-                    f"class: {said} of the volumes",
+                    f"class: {listed} of the volumes",
                     stacklevel=1,
                 )
 
     def _log_metric(self, name: str, value: Tensor) -> None:
-        if value.isfinite():  # no figure rather than "nan" where no volume has the class
+        if value.isfinite():  # no metric rather than "nan" where no volume has the class
             self.log(name, value, prog_bar=name == "test/dice", sync_dist=True)
 
     # Plots
@@ -442,8 +440,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
             batch: As of the test loader.
         """
         image, label = batch["image"][:1], batch["label"][:1]
-        shares = self.probabilities(image)
-        predicted = shares.argmax(dim=1)[0].cpu().numpy()
+        probs = self.probabilities(image)
+        predicted = probs.argmax(dim=1)[0].cpu().numpy()
         spacing = batch.get("spacing")
         edges = [1.0] * self.spatial_dims
         if spacing is not None:
@@ -459,7 +457,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             )
         }
         if MEMBRANE in self.label_names:
-            drawn["membranes"] = self._draw_membranes(image, shares, label, name)
+            drawn["membranes"] = self._draw_membranes(image, probs, label, name)
         if self._tested is not None:
             drawn["classes"] = plots.class_table(
                 {
@@ -474,12 +472,12 @@ class Segmenter(VolumePrediction, L.LightningModule):
             )
         return drawn
 
-    def _draw_membranes(self, image: Tensor, shares: Tensor, label: Tensor, name: str) -> Figure:
+    def _draw_membranes(self, image: Tensor, probs: Tensor, label: Tensor, name: str) -> Figure:
         number = self.label_names.index(MEMBRANE)
-        picture, probability, truth = (
-            _middle(stack) for stack in (image[0, 0], shares[0, number], label[0, 0] == number)
+        gray, prob, target = (
+            _middle(stack) for stack in (image[0, 0], probs[0, number], label[0, 0] == number)
         )
-        return plots.membrane_map(picture, probability, truth, heading=name)
+        return plots.membrane_map(gray, prob, target, heading=name)
 
 
 def _middle(stack: Tensor) -> np.ndarray:
@@ -487,6 +485,8 @@ def _middle(stack: Tensor) -> np.ndarray:
     return slices[len(slices) // 2].float().cpu().numpy()
 
 
-def _sizes(name: str, sizes: Sequence[int], dims: int, least: int) -> None:
-    if len(sizes) != dims or min(sizes) < least:
-        raise UsageError(f"{name} is {list(sizes)}; it takes {dims} lengths of {least} or more")
+def _check_size(name: str, size: Sequence[int], dims: int, least: int) -> None:
+    require(
+        len(size) == dims and min(size) >= least,
+        f"{name} is {list(size)}; it takes {dims} lengths of {least} or more",
+    )

@@ -273,8 +273,8 @@ def test_label_smoothing_enters_the_training_loss_alone():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"num_classes": 1}, "num_classes is 1"),
-        ({"in_channels": 2}, "in_channels is 2"),
+        ({"num_classes": 1}, "num_classes has to be 2 or more"),
+        ({"in_channels": 2}, "in_channels has to be one of 1, 3"),
         ({"in_channels": 3}, r"takes 1 channel.*data has 3; start it with '3x13x13'"),
         ({"num_classes": 4, "net": "1x13x13-3N"}, r"ends with 3 units.*4 classes"),
         ({"image_size": [12]}, "image_size"),
@@ -282,12 +282,12 @@ def test_label_smoothing_enters_the_training_loss_alone():
         ({"mean": [0.1, 0.2]}, "mean is"),
         ({"std": [0.0]}, r"std is .*above 0"),
         ({"label_names": ["a"]}, "1 names for 3 classes"),
-        ({"optimizer": "lion"}, r"'lion'.*adamw"),
-        ({"schedule": "linear"}, r"'linear'.*onecycle"),
-        ({"fit": "crop"}, r"'crop'.*pad"),
+        ({"optimizer": "lion"}, r"adamw.*'lion'"),
+        ({"schedule": "linear"}, r"onecycle.*'linear'"),
+        ({"fit": "crop"}, r"pad.*'crop'"),
         ({"rotation": -1.0}, "rotation"),
-        ({"activation": "swish"}, r"'swish'.*relu"),
-        ({"initialization": "zeros"}, r"'zeros'.*kaiming"),
+        ({"activation": "swish"}, r"relu.*'swish'"),
+        ({"initialization": "zeros"}, r"kaiming.*'zeros'"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, words):

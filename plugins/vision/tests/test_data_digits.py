@@ -9,7 +9,6 @@ from sklearn.datasets import load_digits
 
 from zoo.plugin import UsageError
 from zoo_vision.data.digits import Digits
-from zoo_vision.data.images import TEST, TRAIN
 
 
 def labels_of(loader) -> list[int]:
@@ -46,13 +45,13 @@ def test_gray_values_fill_the_range_and_nothing_is_lost():
 
 def test_train_per_class_limits_the_training_part_alone_and_follows_the_seed():
     whole, few, other = Digits(), Digits(train_per_class=10), Digits(train_per_class=10, seed=1)
-    labels = few._read()[0][TRAIN].labels
+    labels = few.samples("train").labels
     assert torch.bincount(labels).tolist() == [10] * 10
-    assert len(few._read()[0][TEST]) == len(whole._read()[0][TEST])
+    assert len(few.samples("test")) == len(whole.samples("test"))
     assert few.facts["train_size"] == 100
     assert not torch.equal(
-        few._read()[0][TRAIN].pixels(torch.arange(100)),
-        other._read()[0][TRAIN].pixels(torch.arange(100)),
+        few.samples("train").pixels(torch.arange(100)),
+        other.samples("train").pixels(torch.arange(100)),
     )
-    with pytest.raises(UsageError, match="train_per_class is 0"):
+    with pytest.raises(UsageError, match="train_per_class has to be 1 or more, not 0"):
         Digits(train_per_class=0)

@@ -12,7 +12,9 @@ from PIL import Image
 from zoo.plugin import UsageError
 from zoo_vision.data import image_folder
 from zoo_vision.data.image_folder import ImageFiles, ImageFolder
-from zoo_vision.data.images import TEST, TRAIN, VAL, TensorImages
+from zoo_vision.data.images import TensorImages
+
+PARTS = ("train", "val", "test")
 
 
 def images(folder: Path, count: int, suffix: str = ".png", start: int = 0) -> Path:
@@ -36,8 +38,7 @@ def load(root: Path, **arguments) -> ImageFolder:
 
 
 def sizes(data: ImageFolder) -> list[int]:
-    parts = data._read()[0]
-    return [len(parts[part]) for part in (TRAIN, VAL, TEST)]
+    return [len(data.samples(part)) for part in PARTS]
 
 
 def batches(loader) -> list[tuple[np.ndarray, list[int]]]:
@@ -49,11 +50,11 @@ def test_folders_are_classes_split_stratified_and_fixed(root):
     assert data.facts["label_names"] == ["ant", "cat"]
     assert data.facts["image_size"] == [16, 16]
     assert sizes(data) == [21, 3, 6]
-    labels = data._read()[0][TEST].labels
+    labels = data.samples("test").labels
     assert labels.bincount().tolist() == [2, 4]
     again = load(root, val_fraction=0, test_fraction=0.2, seed=9)
     assert sizes(again) == [24, 0, 6]
-    assert np.array_equal(again._read()[0][TEST].images, data._read()[0][TEST].images)
+    assert np.array_equal(again.samples("test").images, data.samples("test").images)
     assert sizes(load(root, split="all")) == [0, 0, 30]
 
 
@@ -84,8 +85,8 @@ def test_other_files_are_left_alone(root):
 
 def test_large_folders_are_decoded_by_batch_to_the_same_pixels(root):
     kept, decoded = load(root), load(root, memory_mb=0)
-    assert isinstance(kept._read()[0][TRAIN], TensorImages)
-    assert isinstance(decoded._read()[0][TRAIN], ImageFiles)
+    assert isinstance(kept.samples("train"), TensorImages)
+    assert isinstance(decoded.samples("train"), ImageFiles)
     assert kept.facts == decoded.facts
     for first, second in zip(
         batches(kept.train_dataloader()), batches(decoded.train_dataloader()), strict=True
@@ -135,7 +136,7 @@ def test_opening_finds_what_is_no_image_and_leaves_the_rest_to_training(root, mo
 
 def test_one_process_of_several_checks(root, monkeypatch):
     (root / "cat" / "broken.png").write_text("no image")
-    monkeypatch.setattr(image_folder.rank_zero_only, "rank", 1)
+    monkeypatch.setattr(image_folder, "is_rank_zero", lambda: False)
     with pytest.raises(UsageError, match="31 image files"):
         load(root)
     monkeypatch.setattr(ImageFolder, "statistics_sample", 1)

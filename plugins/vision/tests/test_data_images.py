@@ -13,8 +13,8 @@ from zoo_vision.data.images import (
     TEST,
     TRAIN,
     VAL,
-    Found,
     ImageDataModule,
+    LoadedImages,
     TensorImages,
     hold_out,
     pixel_statistics,
@@ -39,9 +39,9 @@ class Generated(ImageDataModule):
         self.chosen = parts or (TRAIN,) * 20 + (VAL,) * 10 + (TEST,) * 10
         self.loads = 0
 
-    def _load(self) -> Found:
+    def _load(self) -> LoadedImages:
         self.loads += 1
-        return Found(self.images, np.array(self.chosen), ["a", "b", "c", "d"])
+        return LoadedImages(self.images, np.array(self.chosen), ["a", "b", "c", "d"])
 
 
 def seen(loader) -> list[int]:
@@ -238,9 +238,9 @@ def test_labels_outside_the_classes_are_refused(label):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"split": "most"}, "split 'most' is neither"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"num_workers": -1}, "num_workers is -1"),
+        ({"split": "most"}, "split has to be one of standard, all"),
+        ({"batch_size": 0}, "batch_size has to be 1 or more"),
+        ({"num_workers": -1}, "num_workers has to be 0 or more"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from zoo.plugin import UsageError
-from zoo_vision.data.images import TEST, TRAIN, VAL
 from zoo_vision.data.mnist import MNIST, read_idx
 
 NAMES = {
@@ -48,8 +47,8 @@ def write(folder: Path, files: dict[str, bytes], packed: bool = False) -> Path:
     return folder
 
 
-def sizes(data: MNIST) -> dict[int, int]:
-    return {part: len(images) for part, images in data._read()[0].items()}
+def sizes(data: MNIST) -> list[int]:
+    return [len(data.samples(part)) for part in ("train", "val", "test")]
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -57,7 +56,7 @@ def sizes(data: MNIST) -> dict[int, int]:
 def test_files_are_found_packed_or_not_and_where_torchvision_puts_them(tmp_path, packed, below):
     write(tmp_path / below, generated(), packed)
     data = MNIST(str(tmp_path))
-    assert sizes(data) == {TRAIN: 50, VAL: 10, TEST: 20}
+    assert sizes(data) == [50, 10, 20]
     images, labels = next(iter(data.test_dataloader()))
     stored = read_idx(next((tmp_path / below).glob("t10k-images*")), axes=3)
     assert np.array_equal(images[:, 0].numpy(), stored)
@@ -70,15 +69,15 @@ def test_validation_is_stratified_and_can_be_left_out(tmp_path):
     data = MNIST(str(tmp_path))
     validation = torch.cat([labels for _, labels in data.val_dataloader()])
     assert torch.bincount(validation).tolist() == [1] * 10
-    assert sizes(MNIST(str(tmp_path), val_fraction=0)) == {TRAIN: 60, VAL: 0, TEST: 20}
+    assert sizes(MNIST(str(tmp_path), val_fraction=0)) == [60, 0, 20]
 
 
 def test_split_all_needs_no_more_than_one_pair_of_files(tmp_path):
     files = generated()
     write(tmp_path / "both", files)
-    assert sizes(MNIST(str(tmp_path / "both"), split="all"))[TEST] == 80
+    assert sizes(MNIST(str(tmp_path / "both"), split="all"))[2] == 80
     write(tmp_path / "test", {key: value for key, value in files.items() if "test" in key})
-    assert sizes(MNIST(str(tmp_path / "test"), split="all"))[TEST] == 20
+    assert sizes(MNIST(str(tmp_path / "test"), split="all"))[2] == 20
     with pytest.raises(UsageError, match="lacks train-images-idx3-ubyte, train-labels"):
         MNIST(str(tmp_path / "test")).setup()
 
@@ -165,7 +164,7 @@ def test_the_real_files():
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there; set ZOO_DATA to the folder that holds mnist/")
     data = MNIST(str(folder), val_fraction=0)
-    assert sizes(data) == {TRAIN: 60000, VAL: 0, TEST: 10000}
+    assert sizes(data) == [60000, 0, 10000]
     assert data.facts["image_size"] == [28, 28]
     assert data.facts["mean"] == pytest.approx([0.1307], abs=1e-4)
     assert data.facts["std"] == pytest.approx([0.3081], abs=1e-4)

@@ -113,7 +113,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no weights file .*nowhere"):
         TimmClassifier(SMALL, weights=str(tmp_path / "nowhere"), **FACTS)
     (tmp_path / "a.safetensors").write_text("no weights at all")
-    with pytest.raises(UsageError, match="damaged or no safetensors file"):
+    with pytest.raises(UsageError, match="damaged or not a safetensors file"):
         TimmClassifier(SMALL, weights=str(tmp_path / "a.safetensors"), **FACTS)
 
 

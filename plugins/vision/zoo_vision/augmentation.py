@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError
+from zoo.plugin import above, at_least, one_of, within
 
 BORDERS = ("zeros", "border", "reflection")
 
@@ -55,14 +55,11 @@ class Deformation(nn.Module):
             ("rotation", rotation, 0, 180),
             ("scaling", scaling, 0, 0.99),
             ("translation", translation, 0, 1),
-            ("elastic_alpha", elastic_alpha, 0, math.inf),
         ):
-            if not low <= value <= high:
-                raise UsageError(f"{name} is {value}; it must lie between {low} and {high}")
-        if elastic_sigma <= 0:
-            raise UsageError(f"elastic_sigma is {elastic_sigma}; it must be above 0 pixels")
-        if border not in BORDERS:
-            raise UsageError(f"unknown border {border!r}; there are {', '.join(BORDERS)}")
+            within(name, value, low, high)
+        above("elastic_sigma", elastic_sigma, 0)
+        at_least("elastic_alpha", elastic_alpha, 0)
+        one_of("border", border, BORDERS)
         self.rotation = rotation
         self.scaling = scaling
         self.translation = translation

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import lightning as L
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo.plugin import UsageError, optim, plots, rename_keys
+from zoo.plugin import (
+    UsageError,
+    above,
+    at_least,
+    one_of,
+    optim,
+    plots,
+    rename_keys,
+    require,
+)
 from zoo_vision import schedules
 from zoo_vision.augmentation import Deformation
 from zoo_vision.data.decoding import read_image, suffixes
@@ -27,8 +37,11 @@ WORST_KEPT = 32
 _LUMA = (0.299, 0.587, 0.114)
 
 
-class Tally(Metric):
+class EpochMetrics(Metric):
     """Sums over an epoch: loss, correct predictions, samples. Added up over processes.
+
+    ``MulticlassAccuracy`` and ``MeanMetric`` give the same numbers, but an update of theirs takes
+    several times as long, which small nets feel in every step, and they take no ``shape``.
 
     Args:
         shape: Of the losses and counts of correct predictions: () or (columns,).
@@ -136,27 +149,20 @@ class Classifier(L.LightningModule):
         self.hparams.update(
             num_classes=num_classes, in_channels=in_channels, image_size=list(image_size)
         )
-        if num_classes < 2:
-            raise UsageError(f"num_classes is {num_classes}; a classifier needs 2 or more")
-        if in_channels not in (1, 3):
-            raise UsageError(f"in_channels is {in_channels}; images have 1 (gray) or 3 (RGB)")
-        for name, known, value in (
-            ("fit", ("resize", "pad"), fit),
-            ("optimizer", optim.OPTIMIZERS, optimizer),
-            ("schedule", schedules.SCHEDULES, schedule),
-        ):
-            if value not in known:
-                raise UsageError(f"unknown {name} {value!r}; there are {', '.join(known)}")
-        if lr <= 0:
-            raise UsageError(f"lr is {lr}; it has to be above 0")
+        at_least("num_classes", num_classes, 2)
+        one_of("in_channels", in_channels, (1, 3))
+        one_of("fit", fit, ("resize", "pad"))
+        one_of("optimizer", optimizer, optim.OPTIMIZERS)
+        one_of("schedule", schedule, schedules.SCHEDULES)
+        above("lr", lr, 0)
         self.num_classes = num_classes
         self.in_channels = in_channels
-        self.image_size = _pair("image_size", image_size)
+        self.image_size = height_and_width("image_size", image_size)
         self.label_names = label_names or [str(index) for index in range(num_classes)]
-        if len(self.label_names) != num_classes:
-            raise UsageError(
-                f"label_names has {len(self.label_names)} names for {num_classes} classes"
-            )
+        require(
+            len(self.label_names) == num_classes,
+            f"label_names has {len(self.label_names)} names for {num_classes} classes",
+        )
         for name, values in (("mean", mean), ("std", std)):
             channels = _channels(name, values, in_channels)
             # Rebuilt from the arguments, so kept out of the weights.
@@ -166,7 +172,9 @@ class Classifier(L.LightningModule):
         self.deformation = Deformation(
             rotation, scaling, translation, elastic_sigma, elastic_alpha, border
         )
-        self.train_tally, self.val_tally, self.test_tally = Tally(), Tally(), Tally()
+        # Checkpoints within an epoch know the metrics by these names.
+        self.train_tally, self.val_tally = EpochMetrics(), EpochMetrics()
+        self.test_tally = EpochMetrics()
         self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
         self._counts: Tensor | None = None
         self._worst: list[_Mistake] = []
@@ -219,7 +227,7 @@ class Classifier(L.LightningModule):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """What happens to a picture before the network, for the bundle's readers."""
+        """What happens to an image before the network, for the bundle's readers."""
         return {
             "input": "uint8 pixels (N, C, H, W)",
             "channels": self.in_channels,
@@ -238,7 +246,7 @@ class Classifier(L.LightningModule):
         return tuple(sorted(suffixes()))
 
     def read_file(self, path: Path) -> Tensor:
-        """One picture as the data's loader would give it: uint8 (in_channels, height, width).
+        """One image as the data's loader would give it: uint8 (in_channels, height, width).
 
         Raises:
             UsageError: the file is missing or does not decode.
@@ -252,24 +260,24 @@ class Classifier(L.LightningModule):
             probabilities: (num_classes,), one row of ``predict_step``.
         """
         best = int(probabilities.argmax())
-        shares = zip(self.label_names, probabilities.tolist(), strict=True)
+        named = zip(self.label_names, probabilities.tolist(), strict=True)
         return {
             "label": self.label_names[best],
             "confidence": round(float(probabilities[best]), 6),
-            "probabilities": {name: round(share, 6) for name, share in shares},
+            "probabilities": {name: round(prob, 6) for name, prob in named},
         }
 
     def draw_predictions(
         self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
     ) -> Figure:
-        """The pictures as the model saw them, under what it took them for."""
-        said = [self.describe_prediction(output) for output in outputs]
+        """The images as the model saw them, under what it took them for."""
+        rows = [self.describe_prediction(output) for output in outputs]
         titles = [
             f"{name[-18:]}\n{row['label']} {row['confidence']:.0%}"
-            for name, row in zip(names, said, strict=True)
+            for name, row in zip(names, rows, strict=True)
         ]
-        pictures = [sample.permute(1, 2, 0).squeeze(-1).numpy() for sample in samples]
-        return plots.contact_sheet(pictures, titles)
+        images = [sample.permute(1, 2, 0).squeeze(-1).numpy() for sample in samples]
+        return plots.contact_sheet(images, titles)
 
     # Training
 
@@ -281,13 +289,13 @@ class Classifier(L.LightningModule):
         images, labels = batch
         logits = self.network(self.normalize(self.deformation(self.prepare(images))))
         loss = self.loss(logits, labels)
-        _count(self.train_tally, loss, logits, labels)
+        _update(self.train_tally, loss, logits, labels)
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         images, labels = batch
         logits = self(images)
-        _count(self.val_tally, F.cross_entropy(logits, labels), logits, labels)
+        _update(self.val_tally, F.cross_entropy(logits, labels), logits, labels)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         images, labels = batch
@@ -295,7 +303,7 @@ class Classifier(L.LightningModule):
 
     def measure(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch of the test to its metrics."""
-        _count(self.test_tally, F.cross_entropy(logits, labels), logits, labels)
+        _update(self.test_tally, F.cross_entropy(logits, labels), logits, labels)
         self.confusion.update(logits, labels)
         self._keep_worst(images, logits, labels)
 
@@ -304,7 +312,7 @@ class Classifier(L.LightningModule):
         images = batch if isinstance(batch, Tensor) else batch[0]
         return self(images).softmax(dim=1)
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams
         optimizer = optim.optimizer(
             values["optimizer"],
@@ -325,32 +333,28 @@ class Classifier(L.LightningModule):
             decay=values["lr_decay"],
             floor=values["lr_floor"] / values["lr"],
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return optim.with_schedule(optimizer, factor)
 
     # Measuring: sums on the device, read once an epoch, so that no step waits for a number
 
-    def _log_tally(self, stage: str, tally: Tally, names: Sequence[str]) -> None:
-        values = tally.compute()
-        tally.reset()
+    def _log_metrics(self, stage: str, metrics: EpochMetrics, names: Sequence[str]) -> None:
+        values = metrics.compute()
+        metrics.reset()
         for name in names:
-            # The tally is the same in every process; the mean of equals says so to Lightning.
+            # They are the same in every process; the mean of equals says so to Lightning.
             self.log(f"{stage}/{name}", values[name], prog_bar=name != "accuracy", sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
-        self._log_tally("train", self.train_tally, ("loss", "accuracy"))
+        self._log_metrics("train", self.train_tally, ("loss", "accuracy"))
 
     def on_validation_epoch_end(self) -> None:
-        self._log_tally("val", self.val_tally, ("loss", "accuracy", "error"))
+        self._log_metrics("val", self.val_tally, ("loss", "accuracy", "error"))
 
     def on_test_epoch_start(self) -> None:
         self._worst = []
 
     def on_test_epoch_end(self) -> None:
-        self._log_tally("test", self.test_tally, ("loss", "accuracy", "error"))
+        self._log_metrics("test", self.test_tally, ("loss", "accuracy", "error"))
         self._counts = self.confusion.compute().cpu()
         self.confusion.reset()
 
@@ -396,9 +400,9 @@ class Classifier(L.LightningModule):
                 f"{self.label_names[true]} -> {self.label_names[predicted]}\n{confidence:.0%}"
                 for _, true, predicted, confidence, _ in worst
             ]
-            pictures = [image.permute(1, 2, 0).squeeze(-1).numpy() for *_, image in worst]
+            mistakes = [image.permute(1, 2, 0).squeeze(-1).numpy() for *_, image in worst]
             drawn["mistakes"] = plots.contact_sheet(
-                pictures, titles, heading="worst mistakes: true -> predicted, confidence"
+                mistakes, titles, heading="worst mistakes: true -> predicted, confidence"
             )
         return drawn
 
@@ -406,14 +410,21 @@ class Classifier(L.LightningModule):
 _Mistake = tuple[float, int, int, float, Tensor]
 
 
-def _count(tally: Tally, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+def _update(metrics: EpochMetrics, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
     correct = (logits.detach().argmax(dim=1) == labels).sum()
-    tally.update(loss.detach(), correct, len(labels))
+    metrics.update(loss.detach(), correct, len(labels))
 
 
-def _pair(name: str, values: Sequence[int]) -> tuple[int, int]:
-    if len(values) != 2 or min(values) < 1:
-        raise UsageError(f"{name} is {list(values)}; it takes a height and a width in pixels")
+def height_and_width(name: str, values: Sequence[int]) -> tuple[int, int]:
+    """Two lengths in pixels.
+
+    Raises:
+        UsageError: they are not two, or one is below 1; names the argument.
+    """
+    require(
+        len(values) == 2 and min(values) >= 1,
+        f"{name} is {list(values)}; it takes a height and a width in pixels",
+    )
     return int(values[0]), int(values[1])
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError
+from zoo.plugin import one_of
 
 
 class ScaledTanh(nn.Module):
@@ -37,8 +37,7 @@ def activation(name: str) -> nn.Module:
     Raises:
         UsageError: there is none of this name.
     """
-    if name not in ACTIVATIONS:
-        raise UsageError(f"unknown activation {name!r}; there are {', '.join(ACTIVATIONS)}")
+    one_of("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
 
 
@@ -58,6 +57,7 @@ def initialize(weight: Tensor, bias: Tensor, initialization: str, activation: st
     Raises:
         UsageError: there is no such initialization.
     """
+    one_of("initialization", initialization, INITIALIZATIONS)
     if initialization == "uniform":
         weight.uniform_(-0.05, 0.05)
         bias.uniform_(-0.05, 0.05)
@@ -65,12 +65,8 @@ def initialize(weight: Tensor, bias: Tensor, initialization: str, activation: st
     if initialization == "kaiming":
         fan_in = weight[0].numel()
         weight.normal_(0.0, _GAINS.get(activation, 1.0) / fan_in**0.5)
-    elif initialization == "xavier":
-        nn.init.xavier_uniform_(weight)
     else:
-        raise UsageError(
-            f"unknown initialization {initialization!r}; there are {', '.join(INITIALIZATIONS)}"
-        )
+        nn.init.xavier_uniform_(weight)
     bias.zero_()
 
 

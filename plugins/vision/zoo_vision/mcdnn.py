@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError
-from zoo_vision.classifier import Classifier, Tally
+from zoo.plugin import UsageError, one_of
+from zoo_vision.classifier import Classifier, EpochMetrics
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
 from zoo_vision.notation import open_ended
 from zoo_vision.preprocessing import preprocessing
@@ -165,8 +165,7 @@ class MCDNN(Classifier):
                 f"a committee needs columns: {len(preprocessings)} preprocessing(s) with "
                 f"{columns_per_preprocessing} column(s) each make none"
             )
-        if execution not in EXECUTIONS:
-            raise UsageError(f"unknown execution {execution!r}; there are {', '.join(EXECUTIONS)}")
+        one_of("execution", execution, EXECUTIONS)
         parsed = parse_for(net, self.num_classes, self.in_channels, partial_pooling)
         self.input_size = (parsed.input.height, parsed.input.width)
         self.preprocessings = [preprocessing(name) for name in preprocessings]
@@ -176,7 +175,7 @@ class MCDNN(Classifier):
             [MaxPoolingNet(parsed, activation, initialization, dropout) for _ in range(count)]
         )
         self.execution = execution
-        self.column_tally = Tally(count)
+        self.column_tally = EpochMetrics(count)
 
     def execution_on(self, device: torch.device) -> str:
         """The execution that ``auto`` stands for on a device, or the one given."""

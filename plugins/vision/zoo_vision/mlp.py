@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Literal
 
-from zoo.plugin import UsageError
-from zoo_vision.classifier import Classifier
+from zoo.plugin import require
+from zoo_vision.classifier import Classifier, height_and_width
 from zoo_vision.mpcnn import MaxPoolingNet
 from zoo_vision.notation import Maps, Network, Units
 
@@ -43,11 +43,8 @@ class MLP(Classifier):
         **training: Any,
     ) -> None:
         super().__init__(**training)
-        if len(input_size) != 2 or min(input_size) < 1:
-            raise UsageError(f"input_size is {input_size}; it takes a height and a width in pixels")
-        if any(units < 1 for units in hidden):
-            raise UsageError(f"hidden is {hidden}; every layer needs 1 unit or more")
-        self.input_size = (input_size[0], input_size[1])
+        require(min(hidden, default=1) >= 1, f"hidden is {hidden}; every layer needs 1 or more")
+        self.input_size = height_and_width("input_size", input_size)
         pixels = Maps(self.in_channels, *self.input_size)
         sizes = [pixels.values, *hidden, self.num_classes]
         layers = tuple(Units(*pair) for pair in pairwise(sizes))

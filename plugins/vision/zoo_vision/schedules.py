@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.plugin import UsageError, optim
+from zoo.plugin import one_of, optim
 
 SCHEDULES = (*optim.SCHEDULES, "exponential")
 
@@ -29,8 +29,7 @@ def schedule(
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
+    one_of("schedule", name, SCHEDULES)
     if name == "exponential":
         return lambda step: max(decay ** (step // max(steps_per_epoch, 1)), floor)
-    if name not in SCHEDULES:
-        raise UsageError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
     return optim.schedule(name, total_steps, warmup)

@@ -12,7 +12,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError, load_weights, rank_zero_print, read_tensors
-from zoo_vision.classifier import Classifier
+from zoo_vision.classifier import Classifier, height_and_width
 
 
 class TimmClassifier(Classifier):
@@ -72,9 +72,7 @@ class TimmClassifier(Classifier):
         if drop_path_rate:
             options["drop_path_rate"] = drop_path_rate
         if input_size is not None:
-            if len(input_size) != 2 or min(input_size) < 1:
-                raise UsageError(f"input_size is {input_size}; it takes a height and a width")
-            self.input_size = (input_size[0], input_size[1])
+            self.input_size = height_and_width("input_size", input_size)
             if published.fixed_input_size and self.input_size != own_size:
                 options["img_size"] = self.input_size
         else:
@@ -155,11 +153,13 @@ def _adapted(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if convert is not None:
         state = dict(convert(state, network))
     first = _facts(network).get("first_conv") or ()
-    wanted = network.state_dict()
+    expected = network.state_dict()
     for name in [first] if isinstance(first, str) else first:
         key = f"{name}.weight"
-        if key in state and key in wanted and state[key].shape[1] != wanted[key].shape[1]:
-            state[key] = adapt_input_conv(wanted[key].shape[1], state[key])
+        if key in state and key in expected:
+            channels = expected[key].shape[1]
+            if state[key].shape[1] != channels:
+                state[key] = adapt_input_conv(channels, state[key])
     return state
 
 

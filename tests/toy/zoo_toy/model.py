@@ -38,6 +38,7 @@ class ToyNet(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self.features = features
         self.learning_rate = learning_rate
         self.ctrl_c_at_step = ctrl_c_at_step
         self.body = nn.Sequential(
@@ -53,10 +54,11 @@ class ToyNet(LightningModule):
 
     @property
     def example_input(self) -> Tensor:
-        return torch.zeros(2, self.body[0].in_features)
+        return torch.zeros(2, self.features)
 
     def forward(self, points: Tensor) -> Tensor:
-        return self.classifier(self.body(points))
+        scores: Tensor = self.classifier(self.body(points))
+        return scores
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         if self.global_step == self.ctrl_c_at_step:

@@ -1,4 +1,4 @@
-"""Of models and datasets: their class and its constructor arguments."""
+"""Checks of the class of a model or dataset and of its constructor arguments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from zoo.errors import nearest
+from zoo.plugin.declarations import conformance_arguments, conformance_exempt
+from zoo.plugin.protocols import NotExportable
 from zoo.recipes.signatures import argument_names
 from zoo.registry.registry import registry
 from zoo.testing.check import CHECKS, check
@@ -33,7 +35,7 @@ def class_exists(subject: ClassSubject) -> None:
     cls = registry().load(subject.entry)
     wanted = LightningDataModule if isinstance(subject, DatasetSubject) else LightningModule
     if not inspect.isclass(cls) or not issubclass(cls, wanted):
-        raise CheckFailed(f"{subject.entry.class_path} is no {wanted.__name__}")
+        raise CheckFailed(f"{subject.entry.class_path} is not a {wanted.__name__}")
 
 
 @check(
@@ -46,7 +48,9 @@ def class_exists(subject: ClassSubject) -> None:
 def arguments_typed(subject: ClassSubject) -> None:
     """Every constructor argument has a type that can be read at run time."""
     untyped = [
-        n for n, p in parameters(subject.cls).items() if p.kind in (inspect.Parameter.empty, Any)
+        name
+        for name, parameter in parameters(subject.cls).items()
+        if parameter.annotation in (inspect.Parameter.empty, Any)
     ]
     if untyped:
         raise CheckFailed(f"no type says what {', '.join(untyped)} may be")
@@ -63,8 +67,9 @@ def arguments_typed(subject: ClassSubject) -> None:
 def arguments_primitive(subject: ClassSubject) -> None:
     """Every constructor argument is a primitive, or a list or dict of them."""
     for name, parameter in parameters(subject.cls).items():
-        if parameter.kind is not inspect.Parameter.empty and not _is_plain(parameter.kind):
-            raise CheckFailed(f"{name} is of type {inspect.formatannotation(parameter.kind)}")
+        kind = parameter.annotation
+        if kind is not inspect.Parameter.empty and not _is_plain(kind):
+            raise CheckFailed(f"{name} is of type {inspect.formatannotation(kind)}")
         if parameter.default is not inspect.Parameter.empty:
             try:
                 json.dumps(parameter.default)
@@ -123,12 +128,13 @@ def loader_arguments(subject: DatasetSubject) -> None:
     "not_exportable = reason are class attributes",
 )
 def declarations(subject: ClassSubject) -> None:
-    """What the class declares to the kit names checks and arguments that exist."""
-    exempt = getattr(subject.cls, "conformance_exempt", {})
-    arguments = getattr(subject.cls, "conformance_arguments", {})
+    """The class declares to the kit checks and arguments that exist."""
+    exempt = conformance_exempt(subject.cls)
+    arguments = conformance_arguments(subject.cls)
+    arguments = {} if arguments is None else arguments
     for name, value in (("conformance_exempt", exempt), ("conformance_arguments", arguments)):
         if not isinstance(value, Mapping):
-            raise CheckFailed(f"{name} is {value!r}, no dict")
+            raise CheckFailed(f"{name} is {value!r}, which is not a dict")
     for name, reason in exempt.items():
         if name not in CHECKS:
             near = nearest(str(name), CHECKS, 1)
@@ -138,21 +144,15 @@ def declarations(subject: ClassSubject) -> None:
         _require_reason(f"conformance_exempt[{name!r}]", reason)
     for name in arguments:
         if name not in argument_names(subject.cls):
-            raise CheckFailed(f"conformance_arguments: {name!r} is no argument")
-    _require_reason("not_exportable", getattr(subject.cls, "not_exportable", "exportable"))
+            raise CheckFailed(f"conformance_arguments: {name!r} is not an argument")
+    if isinstance(subject.cls, NotExportable):
+        _require_reason("not_exportable", subject.cls.not_exportable)
 
 
-class _Parameter:
-    """A constructor argument: its type and its default."""
-
-    def __init__(self, kind: Any, default: Any) -> None:
-        self.kind = kind
-        self.default = default
-
-
-def parameters(cls: type) -> dict[str, _Parameter]:
-    """The constructor's arguments, those handed on through ``**kwargs`` included."""
-    found: dict[str, _Parameter] = {}
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """The constructor's arguments, those handed on through ``**kwargs`` included, with types in
+    place of text in their annotations."""
+    found: dict[str, inspect.Parameter] = {}
     for owner in cls.__mro__[:-1]:
         init = vars(owner).get("__init__")
         if init is None:
@@ -166,8 +166,9 @@ def parameters(cls: type) -> dict[str, _Parameter]:
         own = list(inspect.signature(init).parameters.values())[1:]
         for each in own:
             if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
-                kind = hints.get(each.name, inspect.Parameter.empty)
-                found.setdefault(each.name, _Parameter(kind, each.default))
+                found.setdefault(
+                    each.name, each.replace(annotation=hints.get(each.name, each.empty))
+                )
         if not any(each.kind is each.VAR_KEYWORD for each in own):
             break
     accepted = argument_names(cls)

@@ -1,14 +1,18 @@
-"""Of a model that is kept, adapted and carried elsewhere."""
+"""Checks of a model that is bundled, adapted to new classes and exported."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from zoo.bundles.bundle import read_bundle, write_bundle
 from zoo.bundles.hub import locate
-from zoo.bundles.load import load
+from zoo.bundles.load import rebuild
 from zoo.inference.export import export
 from zoo.io.weights import in_head, load_weights
+from zoo.plugin.declarations import not_exportable, task_arguments
 from zoo.recipes.experiment import build_model
 from zoo.recipes.signatures import argument_names
 from zoo.runs.run import Run, create_run
@@ -17,7 +21,9 @@ from zoo.testing.checks.model import outputs, tensors
 from zoo.testing.checks.training import different
 from zoo.testing.results import CheckFailed, Exempt, Skip
 from zoo.testing.subjects import CheckpointSubject, ModelSubject
-from zoo.training.finetune import TASK
+
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningModule
 
 
 @check(
@@ -29,7 +35,7 @@ from zoo.training.finetune import TASK
 def bundle(subject: ModelSubject) -> None:
     """A saved and loaded model gives the same outputs, to the last digit."""
     model, path = _bundle(subject)
-    again = load(path)
+    again = rebuild(read_bundle(path))
     for before, after in zip(tensors(outputs(model)), tensors(outputs(again)), strict=True):
         if not torch.equal(before.nan_to_num(), after.nan_to_num()):
             gap = (before - after).abs().max() if before.shape == after.shape else "another shape"
@@ -50,7 +56,7 @@ def new_head(subject: ModelSubject) -> None:
         raise Skip("it takes no num_classes")
     model = subject.build()
     setting = subject.setting
-    task = getattr(subject.cls, "task_arguments", TASK)
+    task = task_arguments(subject.cls)
     kept = {
         name: value
         for name, value in dict(model.hparams).items()
@@ -82,8 +88,7 @@ def new_head(subject: ModelSubject) -> None:
 )
 def exports(subject: ModelSubject) -> str:
     """torch.export's file gives the model's outputs on real inputs."""
-    reason = getattr(subject.cls, "not_exportable", "")
-    if reason:
+    if reason := not_exportable(subject.cls):
         raise Exempt(reason)
     _, path = _bundle(subject)
     done = export(path, "torch-export", subject.folder("export") / "model.pt2")
@@ -101,13 +106,12 @@ def bundle_loads(subject: CheckpointSubject) -> None:
     if "://" in subject.entry.location:
         raise Skip(f"it lies at {subject.entry.location}; the kit downloads nothing")
     folder = locate(subject.name)
-    read_bundle(folder)
-    for output in tensors(outputs(load(folder))):
+    for output in tensors(outputs(rebuild(read_bundle(folder)))):
         if not output.isfinite().all():
             raise CheckFailed("forward(example_input) is not finite")
 
 
-def _bundle(subject: ModelSubject):  # type: ignore[no-untyped-def]
+def _bundle(subject: ModelSubject) -> tuple[ZooLightningModule, Path]:
     """A model in evaluation mode, trained a little where it trains, and its bundle."""
     try:
         model = subject.trained.model

@@ -1,4 +1,4 @@
-"""Of a dataset: what it says is true, and what is missing is refused."""
+"""Checks of a dataset: its facts are true, and missing files are refused."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from zoo.errors import UsageError
-from zoo.plugin.parts import has_part
+from zoo.plugin.parts import Part, has_part
 from zoo.recipes.signatures import argument_names
 from zoo.testing.check import check
 from zoo.testing.checks.model import tensors
 from zoo.testing.results import CheckFailed, Skip, describe
 from zoo.testing.subjects import DatasetSubject
 
-PARTS = ("train", "val", "test")
+PARTS: tuple[Part, ...] = ("train", "val", "test")
 BATCHES = 64
 """Batches of a part that are looked at, at most."""
 _NEAR = 0.1
@@ -29,7 +29,7 @@ _NEAR = 0.1
     "missing-root",
     "dataset",
     why="a user's first mistake is a wrong folder; an hour into training is too late to tell",
-    remedy="raise zoo.errors.UsageError(f'there is no {path}: what to do') from facts and setup",
+    remedy="raise zoo.plugin.UsageError(f'there is no {path}: what to do') from facts and setup",
 )
 def missing_root(subject: DatasetSubject) -> str:
     """A root that does not exist is refused by a UsageError with the path and the remedy."""
@@ -63,9 +63,9 @@ def missing_root(subject: DatasetSubject) -> str:
 )
 def facts_plain(subject: DatasetSubject) -> None:
     """Facts are JSON values under names that arguments can have."""
-    facts = subject.build().facts
+    facts: object = subject.build().facts
     if not isinstance(facts, dict):
-        raise CheckFailed(f"facts is a {type(facts).__name__}, no dict")
+        raise CheckFailed(f"facts is a {type(facts).__name__}, not a dict")
     for name, value in facts.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise CheckFailed(f"the fact {name!r} has no name that an argument can have")
@@ -117,7 +117,7 @@ def facts_true(subject: DatasetSubject) -> str:
     "seed-decides-order",
     "dataset",
     why="resuming and comparing runs need the same batches again",
-    remedy="shuffle by zoo.plugin.loaders.ResumableLoader(data, batch_size, seed)",
+    remedy="shuffle by zoo.plugin.ResumableLoader(data, batch_size, seed)",
 )
 def seed_decides_order(subject: DatasetSubject) -> None:
     """One seed gives the same training batches again, whatever was drawn before; another
@@ -143,7 +143,7 @@ def _equal(first: list[Tensor], second: list[Tensor]) -> bool:
 
 
 def _pairs(batches: Iterator[Any]) -> Iterator[tuple[Tensor, Any]]:
-    """Of batches that are (inputs, labels, ...) the first two."""
+    """The inputs and labels of those batches that are (inputs, labels, ...)."""
     for batch in batches:
         if isinstance(batch, (list, tuple)) and len(batch) > 1 and isinstance(batch[0], Tensor):
             yield batch[0], batch[1]
@@ -169,7 +169,7 @@ def _compare_statistics(facts: dict[str, Any], batches: list[Tensor]) -> None:
             raise CheckFailed(f"{name} is {facts[name]}, the training batches have {seen}")
 
 
-# What facts mean: each function gives what is wrong, or nothing.
+# The meaning of facts: each function says what is wrong, or nothing.
 
 
 def _classes(value: Any, inputs: Tensor, labels: Any, facts: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Of a model on a GPU."""
+"""Checks of a model on a GPU."""
 
 from __future__ import annotations
 

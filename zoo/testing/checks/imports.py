@@ -1,4 +1,4 @@
-"""What importing a plugin costs everybody, also those who use another plugin."""
+"""Checks of the cost of importing a plugin, which everybody pays, users of others too."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ print("\\n" + json.dumps({"seconds": seconds, "heavy": watch.heavy}))
     "imports-lightly",
     "plugin",
     why="`zoo list` imports every plugin; one that loads torch makes it take seconds for all",
-    remedy="import torch, lightning and numpy in the modules that class paths name, not in plugin.py "
-    "or in the package's __init__.py",
+    remedy="import torch, lightning and numpy in the modules that class paths name, not in "
+    "plugin.py or in the package's __init__.py",
 )
 def imports_lightly(subject: PluginSubject) -> None:
     """Importing the module and calling its hooks loads no torch, lightning or numpy."""
@@ -92,4 +92,5 @@ def _import(module: str, plugin: str) -> dict[str, Any]:
     )
     if done.returncode:
         raise CheckFailed(f"{module} does not import on its own: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seen

@@ -1,17 +1,20 @@
-"""Of a model that is built, before any training: what it says of itself."""
+"""Checks of a model that is built, before any training."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from zoo.plugin.protocols import PlotDrawer
 from zoo.recipes.signatures import argument_names
 from zoo.testing.check import check
 from zoo.testing.results import CheckFailed
 from zoo.testing.subjects import ModelSubject
+
+if TYPE_CHECKING:
+    from zoo.plugin.protocols import ZooLightningModule
 
 
 @check(
@@ -24,7 +27,9 @@ from zoo.testing.subjects import ModelSubject
 def builds(subject: ModelSubject) -> str:
     """It is built from its arguments and the facts of data; the note says which."""
     setting = subject.find_setting()
-    return f"on {setting.data.name}" if setting.data else "on examples of facts: no data at hand"
+    return (
+        f"on {setting.data.name}" if setting.data else "on examples of facts: no data are available"
+    )
 
 
 @check(
@@ -51,12 +56,12 @@ def arguments_saved(subject: ModelSubject) -> None:
 def example_input(subject: ModelSubject) -> None:
     """forward takes ``example_input`` and gives finite numbers, one row a sample."""
     model = subject.build().eval()
-    example = getattr(model, "example_input", None)
+    example: object = model.example_input
     if not isinstance(example, Tensor):
         raise CheckFailed(f"example_input is a {type(example).__name__}, not a tensor")
     if example.ndim == 0 or len(example) < 2:
         raise CheckFailed(
-            f"example_input has the shape {tuple(example.shape)}, no batch of 2 or more"
+            f"example_input has the shape {tuple(example.shape)}, not a batch of 2 or more"
         )
     for output in tensors(outputs(model)):
         if output.is_floating_point() and not output.isfinite().all():
@@ -72,13 +77,13 @@ def example_input(subject: ModelSubject) -> None:
 def head(subject: ModelSubject) -> None:
     """``head`` names submodules that have parameters."""
     model = subject.build()
-    named = getattr(model, "head", None)
+    named: object = model.head
     if not isinstance(named, tuple) or not named:
         raise CheckFailed(f"head is {named!r}, not a tuple of names")
     modules = dict(model.named_modules())
     for name in named:
         if name not in modules:
-            raise CheckFailed(f"head names {name!r}, which is no submodule")
+            raise CheckFailed(f"head names {name!r}, which is not a submodule")
         if not list(modules[name].parameters()):
             raise CheckFailed(f"head names {name!r}, which has no parameters")
 
@@ -100,22 +105,22 @@ def plots(subject: ModelSubject) -> None:
     batch = next(iter(data.test_dataloader()))
     before = matplotlib.pyplot.get_fignums()
     model = subject.build().eval()
-    if not hasattr(model, "draw_plots"):
+    if not isinstance(model, PlotDrawer):
         raise CheckFailed("it has no draw_plots")
     with torch.no_grad():
-        drawn = model.draw_plots(batch)
+        drawn: object = model.draw_plots(batch)
     if not isinstance(drawn, dict) or not drawn:
         raise CheckFailed(f"draw_plots returned {drawn!r}")
     for name, figure in drawn.items():
         if not isinstance(name, str) or "." in name or not isinstance(figure, Figure):
             raise CheckFailed(f"draw_plots returned {figure!r} under {name!r}")
     if matplotlib.pyplot.get_fignums() != before:
-        raise CheckFailed("draw_plots leaves metrics open in pyplot; make matplotlib.figure.Figure")
+        raise CheckFailed("draw_plots leaves figures open in pyplot; make matplotlib.figure.Figure")
 
 
 @torch.no_grad()
-def outputs(model: LightningModule) -> Any:
-    """What the model, in evaluation mode, makes of its example input."""
+def outputs(model: ZooLightningModule) -> Any:
+    """The outputs of a model, in evaluation mode, for its example input."""
     return model(model.example_input)
 
 

@@ -1,4 +1,4 @@
-"""Of a plugin as a whole: it loads, its entries are plain, its names are its own."""
+"""Checks of a plugin as a whole: it loads, its entries are plain, its names are its own."""
 
 from __future__ import annotations
 

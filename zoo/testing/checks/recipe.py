@@ -1,4 +1,4 @@
-"""Of a recipe: it states its source, its keys check out, and it trains."""
+"""Checks of a recipe: it states its source, its keys and values are right, and it trains."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def recipe_sourced(subject: RecipeSubject) -> None:
     value = target["value"]
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if value is not None and not (number and math.isfinite(value)):
-        raise CheckFailed(f"about.target.value is {value!r}, no number")
+        raise CheckFailed(f"about.target.value is {value!r}, which is not a number")
 
 
 @check(
@@ -74,7 +74,7 @@ def recipe_sourced(subject: RecipeSubject) -> None:
     remedy="run `zoo train RECIPE --trainer.max_epochs 1` and see",
 )
 def recipe_trains(subject: RecipeSubject) -> str:
-    """A step of it through ``zoo.train``, with test, metrics and bundle, logs the metric of its target."""
+    """A step of it through ``zoo.train``, to test and bundle, logs the metric of its target."""
     recipe = subject.recipe
     if "root" not in recipe.data:
         subject.data.require()

@@ -1,4 +1,4 @@
-"""Of a model in training: gradients, learning, logging, repeating, resuming."""
+"""Checks of a model in training: gradients, learning, logging, repeating, resuming."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FRACTIONS = ("accuracy", "error", "dice")
 @check(
     "gradients",
     "model",
-    why="a parameter that no gradient reaches is never trained, and DDP waits for it for ever",
+    why="a parameter that no gradient reaches is never trained, and DDP waits for it forever",
     remedy="use the parameter in training_step, take it out, or freeze it: requires_grad = False",
 )
 def gradients(subject: ModelSubject) -> None:
@@ -60,7 +60,8 @@ def overfits_one_batch(subject: ModelSubject) -> str:
     data = subject.build_data()
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
-    data.train_dataloader = lambda: DataLoader(_Repeated(batch), batch_size=None)
+    repeated = DataLoader(_Repeated(batch), batch_size=None)
+    data.train_dataloader = lambda: repeated  # type: ignore[method-assign]
     losses = _Losses()
     run_trainer(
         subject.build(), data, subject.folder("overfit"), [losses],
@@ -93,7 +94,7 @@ def fits(subject: ModelSubject) -> str:
         if not math.isfinite(value):
             raise CheckFailed(f"it logs {name} = {value}")
         if name.rpartition("/")[2] in _FRACTIONS and not 0 <= value <= 1:
-            raise CheckFailed(f"it logs {name} = {value:.4g}, which is no fraction")
+            raise CheckFailed(f"it logs {name} = {value:.4g}, which is not a fraction")
     for part in fitted.parts:
         if not any(name.startswith(f"{part}/") for name in fitted.metrics):
             raise CheckFailed(f"it logs nothing under {part}/")
@@ -122,10 +123,10 @@ def same_seed(subject: ModelSubject) -> None:
     "model",
     why="a run that was cut has to end where it would have ended",
     remedy="keep what changes while training in buffers or in on_save_checkpoint, and load data by "
-    "zoo.plugin.loaders.ResumableLoader",
+    "zoo.plugin.ResumableLoader",
 )
 def resumes(subject: ModelSubject) -> str:
-    """Ctrl-C within an epoch, then going on, gives the weights of a run that was never cut."""
+    """Ctrl-C within an epoch, then a resume, gives the weights of a run that was never cut."""
     if threading.current_thread() is not threading.main_thread():
         raise Skip("Ctrl-C reaches the main thread only")
     whole = subject.trained

@@ -14,10 +14,10 @@ from scipy.io import loadmat
 
 from zoo.plugin import UsageError
 from zoo_lipreading.data.batches import Clip
+from zoo_lipreading.data.error_collector import ErrorCollector
 from zoo_lipreading.data.htk import read_htk
 from zoo_lipreading.data.module import LipDataModule, Listing
 from zoo_lipreading.data.normalization import Normalization
-from zoo_lipreading.data.problems import Problems
 from zoo_lipreading.data.splits import Adaptation, Split, TestOn
 
 LETTERS = [chr(ord("A") + index) for index in range(26)]
@@ -120,12 +120,12 @@ class AVLetters(LipDataModule):
         return sorted({speaker for *_, speaker in self._files()})
 
     def _list(self, speakers: Sequence[str], split: Split) -> Listing:
-        problems = Problems(self.root, self.skip_faulty)
+        errors = ErrorCollector(self.root, self.skip_faulty)
         clips = []
         for path, letter, repetition, speaker in self._files():
             if speaker not in split.speakers:
                 continue
-            with problems.of(path):
+            with errors.of(path):
                 video = read_lips(path, self.size)
                 clips.append(
                     Clip(
@@ -138,7 +138,7 @@ class AVLetters(LipDataModule):
                         audio=self._sound(path, len(video)) if self.audio else None,
                     )
                 )
-        skipped = problems.report()
+        skipped = errors.report()
         crop = {"method": "publisher", "size": [HEIGHT, WIDTH]}
         return Listing(
             clips,

@@ -30,8 +30,6 @@ from zoo_lipreading.data.normalization import Normalizer
 
 Sample = dict[str, Any]
 Batch = dict[str, Any]
-UNLABELLED = ("video", "speaker", "audio")
-"""All that is ever taken from a clip of a target speaker in training."""
 
 
 @dataclass(frozen=True)

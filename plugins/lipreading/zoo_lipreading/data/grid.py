@@ -13,13 +13,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, within
 from zoo_lipreading.data.align import GRAMMAR, WORDS, segments, transcript
 from zoo_lipreading.data.batches import Clip
+from zoo_lipreading.data.error_collector import ErrorCollector
 from zoo_lipreading.data.grid_files import GridFiles, find_grid
 from zoo_lipreading.data.module import LipDataModule, Listing
 from zoo_lipreading.data.normalization import Normalization
-from zoo_lipreading.data.problems import Problems
 from zoo_lipreading.data.splits import SPLIT_SEED, Adaptation, Split, TestOn
 from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
 from zoo_lipreading.errors import LeftOutError
@@ -33,7 +33,7 @@ MANY = 20
 VECTORS = 2
 """Of sound, for each frame."""
 MAX_GAP = 0.2
-"""By how many seconds sound and pictures may differ in length."""
+"""By how many seconds sound and frames may differ in length."""
 UNSEEN = ("s1", "s2", "s20", "s22")
 """LipNet's test speakers."""
 OVERLAPPED = 255
@@ -71,12 +71,12 @@ class Recording:
             heard = len(np.load(self.sound, mmap_mode="r")) / (VECTORS * FRAME_RATE)
             if abs(heard - frames / FRAME_RATE) > MAX_GAP:
                 raise UsageError(
-                    f"{video}: its sound lasts {heard:.2f} s and its pictures "
+                    f"{video}: its sound lasts {heard:.2f} s and its frames "
                     f"{frames / FRAME_RATE:.2f} s; they may differ by {MAX_GAP} s"
                 )
         return frames
 
-    def clip(self, start: int, stop: int, word: str = "", **said: Any) -> Clip:
+    def clip(self, start: int, stop: int, word: str = "", **content: Any) -> Clip:
         """The frames from ``start`` to before ``stop``, with what is said in them.
 
         Raises:
@@ -98,12 +98,12 @@ class Recording:
             recording=whole,
             whole=stored(self.mouth),
             whole_audio=None if self.sound is None else stored(self.sound),
-            **said,
+            **content,
         )
 
 
 class Grid(LipDataModule):
-    """GRID, read in place: its videos or picture sequences, and its alignments.
+    """GRID, read in place: its videos or image sequences, and its alignments.
 
     A clip is a sentence of six words, which its file's name spells; with ``unit: word`` the
     alignments cut it into words, the end frame included. Mouths are found and cropped once, and
@@ -146,7 +146,7 @@ class Grid(LipDataModule):
             every 20 ms.
         unit: ``word`` or ``sentence``.
         tokens: What a sentence is written in, ``characters`` or ``words``.
-        finder: What finds the mouth: ``haar``; ``whole`` for pictures that are mouths already; or
+        finder: What finds the mouth: ``haar``; ``whole`` for images that are mouths already; or
             a function of yours as ``package.module:function``.
         cache: Folder where mouths are kept, 3 kB a frame at the default size; without,
             ``zoo/mouths`` in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``).
@@ -195,10 +195,7 @@ class Grid(LipDataModule):
             audio=audio,
         )
         check_units(unit, tokens)
-        if not 0 <= test_fraction < 1:
-            raise UsageError(
-                f"test_fraction is {test_fraction:g}; it must be at least 0 and below 1"
-            )
+        within("test_fraction", test_fraction, 0, 1, below=True)
         self.test_fraction = test_fraction
         self.unit = unit
         self.tokens: Tokens = tokens
@@ -240,7 +237,7 @@ class Grid(LipDataModule):
         folder = default_folder() if self.cache is None else Path(self.cache)
         mouths = Mouths(self.size, self.finder, cache=folder)
         sounds = Sounds(cache=folder) if self.audio else None
-        problems = Problems(self.root, self.skip_faulty)
+        errors = ErrorCollector(self.root, self.skip_faulty)
         vocabulary = Vocabulary(WORDS, self.tokens)
         clips: list[Clip] = []
         for name in split.speakers:
@@ -250,9 +247,9 @@ class Grid(LipDataModule):
             held_out = self._held_out(name, sorted(videos), aligns)
             if to_adapt_to:
                 videos |= self._files.untranscribed.get(name, {})
-            for code, files in self._prepare(videos, mouths, sounds, problems).items():
+            for code, files in self._prepare(videos, mouths, sounds, errors).items():
                 recording = Recording(name, code, speakers.index(name), code in held_out, *files)
-                with problems.of(videos[code]):
+                with errors.of(videos[code]):
                     align = aligns.get(code)
                     if to_adapt_to and (not transcript(code) or (self._words and align is None)):
                         clips += self._windows(recording, videos[code], clips)
@@ -264,7 +261,7 @@ class Grid(LipDataModule):
             WORDS if self._words else vocabulary.symbols,
             mouths.parameters,
             GRAMMAR,
-            problems.report(),
+            errors.report(),
             FEATURES if self.audio else None,
             "mfcc" if self.audio else None,
         )
@@ -304,7 +301,7 @@ class Grid(LipDataModule):
             words: Those cut so far, of the source speakers.
         """
         frames = recording.frames(video)
-        if recording.sound is not None:  # which may end a little before the pictures
+        if recording.sound is not None:  # which may end a little before the frames
             frames = min(frames, len(np.load(recording.sound, mmap_mode="r")) // VECTORS)
         lengths = [clip.frames for clip in words if clip.transcribed]
         random = np.random.default_rng([SPLIT_SEED, *recording.code.encode()])
@@ -326,7 +323,7 @@ class Grid(LipDataModule):
         videos: Mapping[str, Path],
         mouths: Mouths,
         sounds: Sounds | None,
-        problems: Problems,
+        errors: ErrorCollector,
     ) -> dict[str, tuple[Path, Path | None]]:
         """The stored mouth and sound of every clip that has them, by code."""
 
@@ -345,7 +342,7 @@ class Grid(LipDataModule):
                 disable=len(videos) < MANY or not sys.stderr.isatty(),
             )
             for code, future in shown:
-                with problems.of(videos[code]):
+                with errors.of(videos[code]):
                     files[code] = future.result()
         return files
 

@@ -18,7 +18,7 @@ class GridFiles:
     """What is there.
 
     Attributes:
-        videos: By speaker and code: a video file or a folder of pictures.
+        videos: By speaker and code: a video file or a folder of images.
         aligns: By speaker and code.
         untranscribed: Videos named otherwise, by speaker and name: nothing says what is said.
     """
@@ -38,7 +38,7 @@ def find_grid(root: Path) -> GridFiles:
 
     A file belongs to the speaker whose name, ``s1`` to ``s34``, is the last such part of its
     path: ``s1/video/bbaf2n.mpg``, ``s1/bbaf2n.mpg``, ``video/s1/mpg_6000/bbaf2n.mpg`` and folders
-    of pictures ``s1/bbaf2n/`` alike; so are ``s1/align/bbaf2n.align`` and
+    of images ``s1/bbaf2n/`` alike; so are ``s1/align/bbaf2n.align`` and
     ``alignments/s1/bbaf2n.align``. A video that is not named as a clip of GRID is untranscribed.
     """
     found = GridFiles()
@@ -46,7 +46,7 @@ def find_grid(root: Path) -> GridFiles:
         here = Path(folder)
         # The root itself may be a speaker's folder.
         speaker = _speaker(Path(root.resolve().name) / here.relative_to(root))
-        # A folder of pictures is a clip; nothing is looked for in it.
+        # A folder of images is a clip; nothing is looked for in it.
         clips = {name for name in inside if transcript(name)}
         inside[:] = sorted(name for name in inside if name not in clips)
         if speaker is None:
@@ -54,7 +54,7 @@ def find_grid(root: Path) -> GridFiles:
         for name in sorted(clips):
             found.videos.setdefault(speaker, {}).setdefault(name, here / name)
         for name in sorted(names):
-            code, suffix = os.path.splitext(name)
+            code, suffix = Path(name).stem, Path(name).suffix
             if suffix.lower() in VIDEO_SUFFIXES:
                 kind = found.videos if transcript(code) else found.untranscribed
                 kind.setdefault(speaker, {}).setdefault(code, here / name)

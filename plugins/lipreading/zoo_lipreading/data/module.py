@@ -1,18 +1,26 @@
-"""What all lipreading datasets share: checks, splits, normalization, loaders, facts."""
+"""What all lipreading datasets share: splits, normalization, loaders, facts."""
 
 from __future__ import annotations
 
 import logging
-import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.plugin import Facts, UsageError, rename_keys
+from zoo.plugin import (
+    BaseDataModule,
+    Facts,
+    Part,
+    UsageError,
+    above,
+    one_of,
+    rename_keys,
+    require,
+    within,
+)
 from zoo_lipreading.data.batches import Batch, Clip, ClipLoader, Clips, PairedClips, collate
 from zoo_lipreading.data.normalization import (
     MODES,
@@ -39,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found under a root.
+    """What there is under a root.
 
     Attributes:
         clips: In the publisher's order; of sentences all have ``targets``.
@@ -63,7 +71,7 @@ class Listing:
     sound: str | None = None
 
 
-class LipDataModule(LightningDataModule, ABC):
+class LipDataModule(BaseDataModule[list[Clip]]):
     """Base of the lipreading datasets: a subclass says who speaks and which clips there are.
 
     For the batches see ``zoo_lipreading.data.batches``, for the splits
@@ -91,6 +99,9 @@ class LipDataModule(LightningDataModule, ABC):
         UsageError: an argument is out of its range.
     """
 
+    splits = None
+    sample_name = "clip"
+
     def __init__(
         self,
         root: str,
@@ -109,37 +120,22 @@ class LipDataModule(LightningDataModule, ABC):
         size: Sequence[int] = (40, 80),
         audio: bool = False,
     ) -> None:
-        super().__init__()
-        _require(batch_size >= 1, f"batch_size is {batch_size}; it must be 1 or more")
-        _require(num_workers >= 0, f"num_workers is {num_workers}; it must be 0 or more")
-        _require(
-            target_seconds is None or target_seconds > 0,
-            f"target_seconds is {target_seconds}; it must be above 0, or null for all there is",
-        )
-        _require(
-            0 <= val_fraction < 1,
-            f"val_fraction is {val_fraction:g}; it must be at least 0 and below 1",
-        )
-        for name, value, known in (
-            ("adaptation", adaptation, ADAPTATIONS),
-            ("test_on", test_on, TEST_ON),
-            ("normalization", normalization, MODES),
-        ):
-            _require(value in known, f"{name} {value!r} is none of {', '.join(known)}")
-        _require(
+        super().__init__(root, batch_size, num_workers, seed, split)
+        if target_seconds is not None:
+            above("target_seconds", target_seconds, 0)
+        within("val_fraction", val_fraction, 0, 1, below=True)
+        one_of("adaptation", adaptation, ADAPTATIONS)
+        one_of("test_on", test_on, TEST_ON)
+        one_of("normalization", normalization, MODES)
+        require(
             len(size) == 2 and min(size) >= 1,
             f"size is {list(size)}; it takes height and width in pixels",
         )
-        _require(
+        require(
             not (all_of_source and test_on == "source"),
-            "with all_of_source no clip of the source is left to test on; leave one of "
-            "all_of_source and test_on=source away",
+            "with all_of_source no clip of the source is left to test on; omit one of "
+            "all_of_source and test_on=source",
         )
-        self.root = root
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.seed = seed
-        self.split = split
         self.target = target
         self.target_seconds = target_seconds
         self.adaptation: Adaptation = adaptation
@@ -149,7 +145,7 @@ class LipDataModule(LightningDataModule, ABC):
         self.normalization: Normalization = normalization
         self.size = [int(length) for length in size]
         self.audio = audio
-        self._found: tuple[Parts, Normalizer, Facts] | None = None
+        self._loaded: tuple[Parts, Normalizer, Facts] | None = None
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +177,7 @@ class LipDataModule(LightningDataModule, ABC):
         return {}
 
     def _read(self) -> tuple[Parts, Normalizer, Facts]:
-        if self._found is None:
+        if self._loaded is None:
             speakers = self._speakers()
             split = parse_split(self.split, speakers, self._named_splits(speakers), self.root)
             if self.target and split.sources and not split.targets:
@@ -203,23 +199,21 @@ class LipDataModule(LightningDataModule, ABC):
             parts = Parts(parts.train, parts.val, parts.test, adapt)
             self._require_parts(listing, split, parts)
             normalizer = self._normalizer(parts, speakers)
-            self._found = parts, normalizer, self._describe(listing, parts, normalizer, speakers)
-        return self._found
+            self._loaded = parts, normalizer, self._describe(listing, parts, normalizer, speakers)
+        return self._loaded
 
     def _require_parts(self, listing: Listing, split: Split, parts: Parts) -> None:
         """Refuse an empty part now, rather than after the training."""
-        wanted = {"training": parts.train, "test": parts.test, "adaptation": parts.adapt}
+        required = {"training": parts.train, "test": parts.test, "adaptation": parts.adapt}
         if not split.sources:
-            del wanted["training"]
+            del required["training"]
         if not self.target or not split.sources:
-            del wanted["adaptation"]
-        for name, clips in wanted.items():
+            del required["adaptation"]
+        count = len(listing.skipped)
+        note = f"; {count} were left out, see the warning" if count else ""
+        for name, clips in required.items():
             if not clips:
-                count = len(listing.skipped)
-                raise UsageError(
-                    f"{self.root}: with split={self.split!r} no clip is in the {name} part"
-                    + (f"; {count} were left out, see the warning" if count else "")
-                )
+                raise self.empty_part(name, note)
 
     def _normalizer(self, parts: Parts, speakers: Sequence[str]) -> Normalizer:
         """Statistics of the clips that may be looked at: training clips, and of the target
@@ -290,66 +284,27 @@ class LipDataModule(LightningDataModule, ABC):
         """
         return dict(self._read()[2])
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read and check everything, unless that has been done."""
-        self._read()
+    @property
+    def parts(self) -> Parts:
+        """All clips by their use."""
+        return self._read()[0]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def samples(self, part: Part) -> list[Clip]:
+        """The labelled clips of a part."""
+        parts = self.parts
+        return {"train": parts.train, "val": parts.val, "test": parts.test}[part]
+
+    def train_loader(self, samples: list[Clip]) -> DataLoader[Batch]:
         """Labelled clips; with ``target`` each batch has as many unlabelled ones of the target."""
         parts, normalizer, _ = self._read()
-        clips = self._part("training", parts.train)
-        data = Clips(clips, normalizer)
+        data = Clips(samples, normalizer)
         if self.target:
-            data = PairedClips(clips, self._part("adaptation", parts.adapt), normalizer, self.seed)
-        return ClipLoader(
-            data,
-            self.batch_size,
-            seed=self.seed,
-            collate_fn=collate,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=self._on_gpu(),
-        )
+            if not parts.adapt:
+                raise self.empty_part("adaptation")
+            data = PairedClips(samples, parts.adapt, normalizer, self.seed)
+        return self.loader(data, kind=ClipLoader, shuffle=True, collate_fn=collate)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """Labelled clips of source speakers; with no validation part, an empty list: Lightning
-        then skips it."""
-        clips = self._read()[0].val
-        if clips:
-            return self._in_order(clips)
-        # Lightning warns of an empty list, in case it came about by accident.
-        warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
-        return []
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """Labelled clips of the test part."""
-        return self._in_order(self._part("test", self._read()[0].test))
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """The test part."""
-        return self.test_dataloader()
-
-    def _in_order(self, clips: Sequence[Clip]) -> DataLoader[Batch]:
-        return ClipLoader(
-            Clips(clips, self._read()[1]),
-            self.batch_size,
-            shuffle=False,
-            collate_fn=collate,
-            pin_memory=self._on_gpu(),
-        )
-
-    def _part(self, name: str, clips: list[Clip]) -> list[Clip]:
-        if not clips:
-            raise UsageError(
-                f"{self.root}: with split={self.split!r} no clip is in the {name} part"
-            )
-        return clips
-
-    def _on_gpu(self) -> bool:
-        trainer = self.trainer
-        return trainer is not None and trainer.strategy.root_device.type == "cuda"
-
-
-def _require(held: bool, otherwise: str) -> None:
-    if not held:
-        raise UsageError(otherwise)
+    def eval_loader(self, samples: list[Clip]) -> DataLoader[Batch]:
+        """Labelled clips in order."""
+        data = Clips(samples, self._read()[1])
+        return self.loader(data, kind=ClipLoader, num_workers=0, collate_fn=collate)

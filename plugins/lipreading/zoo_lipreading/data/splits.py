@@ -14,7 +14,7 @@ of target clips are used in testing alone; validation is of source speakers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -79,44 +79,47 @@ def parse_split(
         where: The data's place, for messages.
 
     Raises:
-        UsageError: it is no split, names an unknown speaker, or has a speaker on both sides.
+        UsageError: it is not a split, names an unknown speaker, or has a speaker on both sides.
     """
-    if text in named:
-        split = named[text]
-    elif text == "multi-speaker":
-        split = Split(tuple(speakers))
-    elif text == "all":
-        split = Split((), tuple(speakers))
-    elif text.startswith("speaker:"):
-        split = Split((text.partition(":")[2].strip(),))
-    elif text.startswith("leave-out:"):
-        out = _names(text.partition(":")[2])
-        split = Split(tuple(name for name in speakers if name not in out), out)
-    elif "->" in text:
-        source, _, target = text.partition("->")
-        split = Split(_names(source), _names(target))
-        if not split.sources or not split.targets:
-            raise UsageError(f"the split {text!r} needs a speaker on both sides of ->")
-    else:
-        more = "".join(f"{name}, " for name in named)
-        raise UsageError(f"there is no split {text!r}; it is one of {more}{_FORMS}")
+    split = named[text] if text in named else _split_of(text, speakers, named)
     unknown = [name for name in split.speakers if name not in speakers]
     if unknown:
         raise UsageError(
-            f"the split {text!r} names {_listed(unknown)}, and the speakers under {where} are "
+            f"the split {text!r} names {_quoted(unknown)}, and the speakers under {where} are "
             f"{', '.join(speakers) or 'none'}"
         )
     both = [name for name in split.sources if name in split.targets]
     if both:
         raise UsageError(
-            f"the split {text!r} has {_listed(both)} on both sides: whoever is tested on may not "
+            f"the split {text!r} has {_quoted(both)} on both sides: whoever is tested on may not "
             "be trained on; name every speaker once"
         )
     twice = sorted({name for name in split.speakers if split.speakers.count(name) > 1})
     if twice:
-        raise UsageError(f"the split {text!r} names {_listed(twice)} twice; once is enough")
+        raise UsageError(f"the split {text!r} names {_quoted(twice)} twice; once is enough")
     if not split.sources and text != "all":
         raise UsageError(f"the split {text!r} leaves no speaker to train on under {where}")
+    return split
+
+
+def _split_of(text: str, speakers: Sequence[str], named: Iterable[str]) -> Split:
+    kind, _, names = text.partition(":")
+    if text == "multi-speaker":
+        return Split(tuple(speakers))
+    if text == "all":
+        return Split((), tuple(speakers))
+    if kind == "speaker" and names:
+        return Split((names.strip(),))
+    if kind == "leave-out" and names:
+        out = _names(names)
+        return Split(tuple(name for name in speakers if name not in out), out)
+    if "->" not in text:
+        more = "".join(f"{name}, " for name in named)
+        raise UsageError(f"there is no split {text!r}; it is one of {more}{_FORMS}")
+    source, _, target = text.partition("->")
+    split = Split(_names(source), _names(target))
+    if not split.sources or not split.targets:
+        raise UsageError(f"the split {text!r} needs a speaker on both sides of ->")
     return split
 
 
@@ -208,5 +211,5 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _listed(names: Sequence[str]) -> str:
+def _quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)

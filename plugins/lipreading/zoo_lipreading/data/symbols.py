@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from zoo.plugin import UsageError
+from zoo.plugin import one_of
 
 Unit = Literal["word", "sentence"]
 Tokens = Literal["characters", "words"]
@@ -52,6 +52,5 @@ def check_units(unit: str, tokens: str) -> None:
     Raises:
         UsageError: naming the argument.
     """
-    for name, value, known in (("unit", unit, UNITS), ("tokens", tokens, TOKENS)):
-        if value not in known:
-            raise UsageError(f"{name} {value!r} is neither {known[0]!r} nor {known[1]!r}")
+    one_of("unit", unit, UNITS)
+    one_of("tokens", tokens, TOKENS)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit
 
-from zoo.plugin import UsageError
+from zoo.plugin import at_least
 from zoo_lipreading.data.batches import Clip
 from zoo_lipreading.data.module import LipDataModule, Listing
 from zoo_lipreading.data.normalization import Normalization
@@ -37,15 +37,15 @@ class Speaker:
     """What a generated speaker looks and moves like.
 
     Attributes:
-        width: Of the mouth at rest, of half the picture.
-        height: Of the open mouth, of half the picture.
-        lips: Thickness of the lips, of half the picture.
-        x: Center of the mouth, of half the picture.
+        width: Of the mouth at rest, of half the frame.
+        height: Of the open mouth, of half the frame.
+        lips: Thickness of the lips, of half the frame.
+        x: Center of the mouth, of half the frame.
         y: The same, downwards.
         skin: Gray value of the skin, 0 to 1; the other three are below it.
         lip: Gray value of the lips.
         dark: Gray value of the open mouth.
-        shadow: How much darker the picture's lower edge is.
+        shadow: How much darker the frame's lower edge is.
         tempo: Frames a letter.
         lag: How much of the last frame's pose stays in the next.
         spread: How much the mouth's width changes.
@@ -136,19 +136,19 @@ def draw(
         radius = (x / (half_width + margin)) ** 2 + (y / (half_height + margin)) ** 2
         return expit(8 * (1 - radius))
 
-    def over(below: np.ndarray, gray: np.ndarray | float, share: np.ndarray) -> np.ndarray:
-        return below + (gray - below) * share
+    def over(below: np.ndarray, gray: np.ndarray | float, weight: np.ndarray) -> np.ndarray:
+        return below + (gray - below) * weight
 
-    picture = np.broadcast_to(
+    frame = np.broadcast_to(
         speaker.skin * (1 - speaker.shadow * (y + 1) / 2), wide.shape[:1] + y.shape
     )
-    picture = over(picture, speaker.lip, ellipse(speaker.lips))
+    frame = over(frame, speaker.lip, ellipse(speaker.lips))
     inside = ellipse(0.0)
-    picture = over(picture, speaker.dark, inside)
+    frame = over(frame, speaker.dark, inside)
     upper = expit(-20 * (y + 0.3 * half_height))
-    picture = over(picture, speaker.skin * 1.1, inside * upper * teeth)
-    picture = picture + random.normal(0, 0.02, picture.shape)
-    return (255 * picture).round().clip(0, 255).astype(np.uint8)
+    frame = over(frame, speaker.skin * 1.1, inside * upper * teeth)
+    frame = frame + random.normal(0, 0.02, frame.shape)
+    return (255 * frame).round().clip(0, 255).astype(np.uint8)
 
 
 def sound(letters: Sequence[int], speaker: Speaker, random: np.random.Generator) -> np.ndarray:
@@ -184,7 +184,7 @@ class TalkingMouths(LipDataModule):
         val_fraction: Share of the training clips held out for validation.
         normalization: Pixel by pixel, with the mean and deviation of all training clips
             (``global``), of the same speaker's (``speaker``) or of the clip (``clip``).
-        size: Height and width of the pictures.
+        size: Height and width of the frames.
         audio: Add features of a generated sound.
         unit: ``word`` or ``sentence``.
         tokens: What a sentence is written in, ``characters`` or ``words``.
@@ -235,11 +235,8 @@ class TalkingMouths(LipDataModule):
             audio=audio,
         )
         check_units(unit, tokens)
-        if num_speakers < 1 or repetitions < 4:
-            raise UsageError(
-                f"num_speakers is {num_speakers} and repetitions is {repetitions}; they must be "
-                "1 or more and 4 or more"
-            )
+        at_least("num_speakers", num_speakers, 1)
+        at_least("repetitions", repetitions, 4)
         self.unit = unit
         self.tokens = tokens
         self.num_speakers = num_speakers

@@ -38,10 +38,10 @@ class Deltas(nn.Module):
         place = torch.arange(frames.shape[0], device=frames.device)
         before = place - (~first).long()
         after = place + (~last).long()
-        found = [frames]
+        orders = [frames]
         for _ in range(self.order):
-            found.append((found[-1][after] - found[-1][before]) / 2)
-        return torch.stack(found, dim=1)
+            orders.append((orders[-1][after] - orders[-1][before]) / 2)
+        return torch.stack(orders, dim=1)
 
 
 class ConvolutionalFront(nn.Module):
@@ -108,8 +108,8 @@ class FrameLayers(nn.Module):
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """(..., in_features) to the outputs of every layer, (..., size)."""
-        found = []
+        outputs = []
         for layer in self.layers:
             frames = layer(frames)
-            found.append(frames)
-        return found
+            outputs.append(frames)
+        return outputs

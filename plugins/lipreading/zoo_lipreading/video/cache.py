@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zoo.plugin import UsageError, write_atomically
-from zoo_lipreading.video.decode import pictures_in
+from zoo_lipreading.video.decode import images_in
 
 log = logging.getLogger(__name__)
 VERSION = 1
@@ -31,10 +31,10 @@ def key_of(path: Path, parameters: Mapping[str, Any]) -> str:
     """A name that changes with the file, the parameters and this code.
 
     Args:
-        path: A file, or a folder of pictures: told by place, size and time of change.
+        path: A file, or a folder of images: told by place, size and time of change.
         parameters: JSON values.
     """
-    files = pictures_in(path) if path.is_dir() else [path]
+    files = images_in(path) if path.is_dir() else [path]
     identity = [
         [str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files
     ]

@@ -1,4 +1,4 @@
-"""From a clip and a mouth's place to small pictures of the mouth."""
+"""From a clip and a mouth's place to small images of the mouth."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _crop(frame: np.ndarray, box: np.ndarray, size: Sequence[int]) -> np.ndarray
         center[0] - scale / shrink * (wide - 1) / 2 - 0.5,
         center[1] - scale / shrink * (high - 1) / 2 - 0.5,
     )
-    picture = cv2.warpAffine(
+    cropped = cv2.warpAffine(
         frame,
         matrix,
         (wide, high),
@@ -65,5 +65,5 @@ def _crop(frame: np.ndarray, box: np.ndarray, size: Sequence[int]) -> np.ndarray
         borderMode=cv2.BORDER_REPLICATE,
     )
     if shrink > 1:
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return picture
+        cropped = cv2.resize(cropped, (width, height), interpolation=cv2.INTER_AREA)
+    return cropped

@@ -12,7 +12,7 @@ import numpy as np
 from zoo.plugin import UsageError
 
 VIDEO_SUFFIXES = (".mpg", ".mpeg", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEFAULT_RATE = 25.0
 """Frames a second, where nothing says."""
 _SLACK = 0.02
@@ -41,7 +41,7 @@ class Video:
 
 
 def read_video(path: Path) -> Video:
-    """Decode a video file, or a folder of numbered pictures, to gray.
+    """Decode a video file, or a folder of numbered images, to gray.
 
     Frames are counted by decoding: what a container says of their number may be wrong.
 
@@ -50,10 +50,10 @@ def read_video(path: Path) -> Video:
             files, which are taken in the order of their numbers.
 
     Raises:
-        UsageError: it is no video, has no frame, or the frames differ in size.
+        UsageError: it is not a video, has no frame, or the frames differ in size.
     """
     if path.is_dir():
-        return Video(_read_pictures(path), DEFAULT_RATE)
+        return Video(_read_images(path), DEFAULT_RATE)
     frames: list[np.ndarray] = []
     rate = DEFAULT_RATE
     try:
@@ -63,8 +63,8 @@ def read_video(path: Path) -> Video:
             stream = container.streams.video[0]
             frames.extend(_gray(frame) for frame in container.decode(stream))
             # An MPEG program stream has no average until enough of it is read.
-            said = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
-            rate = float(said or DEFAULT_RATE)
+            stated = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
+            rate = float(stated or DEFAULT_RATE)
     except (av.FFmpegError, OSError, ValueError) as error:
         # A broken end is told from no video at all.
         after = f" after {len(frames)} frames" if frames else ""
@@ -88,21 +88,21 @@ def _gray(frame: av.VideoFrame) -> np.ndarray:
     return luma.copy() if full else cv2.LUT(np.ascontiguousarray(luma), _FULL_RANGE)
 
 
-def _read_pictures(folder: Path) -> np.ndarray:
-    paths = pictures_in(folder)
+def _read_images(folder: Path) -> np.ndarray:
+    paths = images_in(folder)
     frames = []
     for path in paths:
-        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise UsageError(f"{path} cannot be read as a picture")
-        frames.append(picture)
+        frame = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if frame is None:
+            raise UsageError(f"{path} cannot be read as an image")
+        frames.append(frame)
     return _stacked(folder, frames)
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of the numbers in their names."""
-    found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
-    return sorted(found, key=lambda path: (_number(path), path.name))
+def images_in(folder: Path) -> list[Path]:
+    """The images of a folder in the order of the numbers in their names."""
+    paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(paths, key=lambda path: (_number(path), path.name))
 
 
 def _number(path: Path) -> int:

@@ -15,7 +15,7 @@ from zoo_lipreading.errors import LeftOutError
 
 FRAMES_LOOKED_AT = 8
 _SMALLEST_FACE = 0.2
-"""Of the picture's shorter side."""
+"""Of the frame's shorter side."""
 _SCALE, _NEIGHBORS = 1.1, 4
 # A mouth in the box of the face that the cascade finds: center and width, in the box's size.
 _CENTER_X, _CENTER_Y, _WIDTH = 0.5, 0.79, 0.56
@@ -61,11 +61,11 @@ def find_by_haar(frames: np.ndarray, /) -> np.ndarray | None:
     faces = []
     places = np.linspace(0, len(frames) - 1, min(FRAMES_LOOKED_AT, len(frames)))
     for index in places.round().astype(int):
-        found = _cascade().detectMultiScale(
+        boxes = _cascade().detectMultiScale(
             frames[index], _SCALE, _NEIGHBORS, minSize=(least, least)
         )
-        if len(found):
-            faces.append(max(found, key=lambda box: box[2]))
+        if len(boxes):
+            faces.append(max(boxes, key=lambda box: box[2]))
     if not faces:
         return None
     x, y, w, h = np.median(faces, axis=0)
@@ -78,20 +78,20 @@ def find_by_haar(frames: np.ndarray, /) -> np.ndarray | None:
 find_by_haar.version = "1"  # type: ignore[attr-defined]
 
 
-def whole_picture(frames: np.ndarray, /) -> np.ndarray | None:
-    """The box of the whole picture, for clips that show nothing but a mouth."""
+def whole_frame(frames: np.ndarray, /) -> np.ndarray | None:
+    """The box of the whole frame, for clips that show nothing but a mouth."""
     height, width = frames.shape[1:]
     return np.array([0, 0, width, height])
 
 
-FINDERS: dict[str, MouthFinder] = {"haar": find_by_haar, "whole": whole_picture}
+FINDERS: dict[str, MouthFinder] = {"haar": find_by_haar, "whole": whole_frame}
 
 
 def mouth_finder(name: str) -> MouthFinder:
     """The finder of that name.
 
     Args:
-        name: ``haar``; ``whole`` for pictures that are mouths already; or any function as
+        name: ``haar``; ``whole`` for images that are mouths already; or any function as
             ``package.module:function``.
 
     Raises:
@@ -106,12 +106,12 @@ def mouth_finder(name: str) -> MouthFinder:
             "yours as package.module:function"
         )
     try:
-        found = getattr(importlib.import_module(module), function)
+        finder = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the mouth finder {name!r} cannot be imported ({error})") from error
-    if not callable(found):
-        raise UsageError(f"the mouth finder {name!r} is no function")
-    return found
+    if not callable(finder):
+        raise UsageError(f"the mouth finder {name!r} is not a function")
+    return finder
 
 
 def _cascade() -> cv2.CascadeClassifier:

@@ -46,7 +46,7 @@ class Mouths:
 
         Raises:
             NoMouthError: the clip has no face or is all gray.
-            UsageError: it is no video.
+            UsageError: it is not a video.
         """
         key = key_of(path, self.parameters)
         return cached(self.cache, key, lambda: read_mouth(path, self.find, self.size))
@@ -90,7 +90,7 @@ def read_mouth(
 
     Raises:
         NoMouthError: the clip has no face or is all gray.
-        UsageError: it is no video.
+        UsageError: it is not a video.
     """
     frames = read_video(path).at(rate).frames
     try:

@@ -32,7 +32,7 @@ def read_sound(path: Path) -> np.ndarray:
         UsageError: the file has no sound or cannot be decoded.
     """
     if path.is_dir():
-        raise UsageError(f"{path} is a folder of pictures and has no sound")
+        raise UsageError(f"{path} is a folder of images and has no sound")
     pieces: list[np.ndarray] = []
     try:
         with av.open(str(path)) as container:
@@ -72,10 +72,10 @@ def mfcc(samples: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * np.hamming(WINDOW)
     power = np.abs(np.fft.rfft(frames, POINTS)) ** 2 / POINTS
     energies = np.log(np.maximum(power @ mel_bands().T, _FLOOR))
-    found = dct(energies, norm="ortho")[:, :_COEFFICIENTS]
-    wide = np.pad(found, ((2, 2), (0, 0)), mode="edge")
+    cepstra = dct(energies, norm="ortho")[:, :_COEFFICIENTS]
+    wide = np.pad(cepstra, ((2, 2), (0, 0)), mode="edge")
     slopes = (wide[3:-1] - wide[1:-3] + 2 * (wide[4:] - wide[:-4])) / 10
-    return np.concatenate([found, slopes], axis=1).astype(np.float32)
+    return np.concatenate([cepstra, slopes], axis=1).astype(np.float32)
 
 
 @cache

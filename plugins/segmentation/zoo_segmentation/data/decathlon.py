@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, within
 from zoo_segmentation.data.nifti import read_image, read_labels, stem
 from zoo_segmentation.data.sampling import Volume
-from zoo_segmentation.data.volumes import Case, Listing, VolumeDataModule, check_fractions, parts_of
+from zoo_segmentation.data.volumes import Case, Listing, VolumeDataModule, parts_of
 
 HOMEPAGE = "http://medicaldecathlon.com"
 
@@ -94,7 +94,8 @@ class Decathlon(VolumeDataModule):
             spacing=spacing,
             memory_mb=memory_mb,
         )
-        check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)
+        within("test_fraction", test_fraction, 0, 1, below=True)
+        within("val_fraction", val_fraction, 0, 1, below=True)
         self.task = task
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least
 from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.stacks import read_stack
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
+from zoo_segmentation.memory import format_shape
 
 HOMEPAGE = "https://imagej.net/events/isbi-2012-segmentation-challenge"
 IMAGES, LABELS = "train-volume.tif", "train-labels.tif"
@@ -48,8 +49,8 @@ class ISBI2012(VolumeDataModule):
             (or 4) without.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
-        crop_centers: Where sub-volumes are cut: ``balanced`` (around cell and membrane equally often)
-            or ``uniform``.
+        crop_centers: Where sub-volumes are cut: ``balanced`` (around cell and membrane equally
+            often) or ``uniform``.
         flips: Axes that are mirrored in half of the sub-volumes.
         rotate90: Random quarter turns within the slices.
         rotation: Largest random turn within the slices, in degrees, of half of the sub-volumes.
@@ -98,9 +99,8 @@ class ISBI2012(VolumeDataModule):
             noise=noise,
             normalize_by=normalize_by,
         )
-        for name, value in (("test_slices", test_slices), ("val_slices", val_slices)):
-            if value < 0:
-                raise UsageError(f"{name} is {value}; it must be 0 or more")
+        at_least("test_slices", test_slices, 0)
+        at_least("val_slices", val_slices, 0)
         self.slices = slices
         self.test_slices = test_slices
         self.val_slices = val_slices
@@ -116,8 +116,8 @@ class ISBI2012(VolumeDataModule):
         images, labels = read_stack(root / IMAGES), read_stack(root / LABELS)
         if images.shape != labels.shape:
             raise UsageError(
-                f"{root / LABELS} has {_by(labels)} voxels and {root / IMAGES} {_by(images)}; "
-                "they do not belong together"
+                f"{root / LABELS} has {format_shape(labels.shape)} voxels and {root / IMAGES} "
+                f"{format_shape(images.shape)}; they do not belong together"
             )
         strange = np.setdiff1d(labels, (MEMBRANE, CELL))
         if len(strange):
@@ -161,7 +161,3 @@ class ISBI2012(VolumeDataModule):
         if self.slices:
             return Volume(name, image[:, 0], label[0], SPACING[1:])
         return Volume(name, image, label, SPACING)
-
-
-def _by(array: np.ndarray) -> str:
-    return "x".join(map(str, array.shape))

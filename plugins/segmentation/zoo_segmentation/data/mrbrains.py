@@ -10,8 +10,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.exposure import equalize_adapthist
 
-from zoo.plugin import UsageError
-from zoo_segmentation.data.nifti import TOLERANCE, Scan, apart, read_image, read_labels
+from zoo.plugin import UsageError, one_of, within
+from zoo_segmentation.data.nifti import TOLERANCE, Scan, affine_distance, read_image, read_labels
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import (
     TEST,
@@ -19,9 +19,9 @@ from zoo_segmentation.data.volumes import (
     Case,
     Listing,
     VolumeDataModule,
-    check_fractions,
     parts_of,
 )
+from zoo_segmentation.memory import format_shape
 
 HOMEPAGES = "https://doi.org/10.34894/645ZIN (2013) or https://doi.org/10.34894/E0U32Q (2018)"
 MODALITIES = ("T1", "IR", "FLAIR")
@@ -29,7 +29,7 @@ CHANNELS = ["T1", "FLAIR", "T1, equalized", "IR, equalized", "FLAIR, equalized"]
 LABELS = [
     "background",
     "cerebrospinal fluid",
-    "gray matter",
+    "grey matter",
     "white matter",
     "cerebellum and brainstem",
 ]
@@ -138,10 +138,10 @@ def read_subject(subject: Subject) -> Scan:
         path = subject.images[name]
         if scan.shape != first.shape:
             raise UsageError(
-                f"{path} has {_by(scan.shape)} voxels and {subject.images['T1']} "
-                f"{_by(first.shape)}; register the modalities onto one grid"
+                f"{path} has {format_shape(scan.shape)} voxels and {subject.images['T1']} "
+                f"{format_shape(first.shape)}; register the modalities onto one grid"
             )
-        if (distance := apart(scan, first)) > TOLERANCE * min(first.spacing):
+        if (distance := affine_distance(scan, first)) > TOLERANCE * min(first.spacing):
             raise UsageError(
                 f"{path} and {subject.images['T1']} have different affine matrices: their voxels "
                 f"lie up to {distance:.3g} mm apart; register them onto one grid"
@@ -233,11 +233,11 @@ class MRBrainS(VolumeDataModule):
             noise=noise,
             memory_mb=memory_mb,
         )
-        check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)
-        if channels not in ("five", "three"):
-            raise UsageError(f"channels {channels!r} is neither 'five' nor 'three'")
-        if layout not in (None, *LAYOUTS):
-            raise UsageError(f"layout {layout!r} is neither {' nor '.join(map(repr, LAYOUTS))}")
+        within("test_fraction", test_fraction, 0, 1, below=True)
+        within("val_fraction", val_fraction, 0, 1, below=True)
+        one_of("channels", channels, ("five", "three"))
+        if layout is not None:
+            one_of("layout", layout, LAYOUTS)
         self.layout = layout
         self.channels = channels
         self.test_fraction = test_fraction
@@ -338,7 +338,3 @@ def _name(subject: Subject, root: str) -> str:
 def _natural(folder: Path) -> tuple[list[tuple[int, str]], str]:
     """Sorts 2 before 10."""
     return [(int(part) if part.isdigit() else 0, part) for part in folder.parts], str(folder)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

@@ -14,6 +14,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from zoo.plugin import UsageError
+from zoo_segmentation.memory import format_shape
 
 SUFFIXES = (".nii", ".nii.gz")
 CHANNELS_AXIS = 3
@@ -140,10 +141,10 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
         raise UsageError(f"{path} has {len(scan.array)} channels; a label map has one")
     if scan.shape != image.shape:
         raise UsageError(
-            f"{path} has {_by(scan.shape)} voxels and its image {image_path} "
-            f"{_by(image.shape)}; they do not belong together"
+            f"{path} has {format_shape(scan.shape)} voxels and its image {image_path} "
+            f"{format_shape(image.shape)}; they do not belong together"
         )
-    distance = apart(scan, image)
+    distance = affine_distance(scan, image)
     if distance > TOLERANCE * min(image.spacing):
         raise UsageError(
             f"{path} and its image {image_path} have different affine matrices: their voxels lie "
@@ -171,7 +172,7 @@ def check_labels(labels: np.ndarray, classes: int, path: str | Path) -> None:
         )
 
 
-def apart(one: Scan, other: Scan) -> float:
+def affine_distance(one: Scan, other: Scan) -> float:
     """Largest distance, in mm, of a corner voxel in one scan from the same in the other."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in one.shape], [1])).reshape(4, -1)
     difference = (one.affine - other.affine) @ corners
@@ -236,16 +237,12 @@ def _load(path: Path) -> tuple[Any, np.ndarray]:
         values = values[:, :, :, 0]
     if values.ndim not in (3, 4) or values.size == 0:
         raise UsageError(
-            f"{path} has the axes {_by(values.shape)}; a volume has three, and a fourth for "
-            "channels, each of length 1 or more"
+            f"{path} has the axes {format_shape(values.shape)}; a volume has three, and a fourth "
+            "for channels, each of length 1 or more"
         )
     if values.dtype.kind not in "fiub":
         raise UsageError(f"{path} holds values of type {values.dtype}; they have to be numbers")
     return image, values
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _count(number: int, what: str) -> str:

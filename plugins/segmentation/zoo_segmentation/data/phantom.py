@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from zoo.plugin import UsageError
+from zoo.plugin import at_least, one_of, require
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
 
-LABELS = ["background", "csf", "gray matter", "white matter", "cerebellum"]
+LABELS = ["background", "csf", "grey matter", "white matter", "cerebellum"]
 # Gray value of each tissue, as in a T1-weighted and in a FLAIR image.
 CONTRASTS = {"T1": (0.05, 0.25, 0.55, 0.8, 0.62), "FLAIR": (0.05, 0.1, 0.7, 0.55, 0.66)}
 VOLUMES = {TRAIN: 16, VAL: 2, TEST: 4}
@@ -116,12 +116,12 @@ class Phantom(VolumeDataModule):
             crop_centers=crop_centers,
             flips=flips or [],
         )
-        if len(self.size) != 3 or min(self.size) < 8:
-            raise UsageError(f"size is {self.size}; it takes 3 lengths of 8 voxels or more")
-        if channels not in (1, 2):
-            raise UsageError(f"channels is {channels}; it must be 1 (T1) or 2 (T1 and FLAIR)")
-        if noise < 0:
-            raise UsageError(f"noise is {noise}; it must be 0 or more")
+        require(
+            len(self.size) == 3 and min(self.size) >= 8,
+            f"size is {self.size}; it takes 3 lengths of 8 voxels or more",
+        )
+        one_of("channels", channels, (1, 2))
+        at_least("noise", noise, 0)
         self.channels = channels
         self.image_noise = noise
 

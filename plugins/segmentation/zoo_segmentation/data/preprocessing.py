@@ -29,13 +29,13 @@ def normalize(image: np.ndarray, by: Normalize = "volume") -> np.ndarray:
 
 
 def resampled_size(
-    shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]
+    shape: Sequence[int], spacing: Sequence[float], target: Sequence[float]
 ) -> tuple[int, ...]:
-    """Number of voxels of ``wanted`` spacing that cover the same extent; ``shape`` if the
+    """Number of voxels of ``target`` spacing that cover the same extent; ``shape`` if the
     spacings agree within a hundredth."""
-    if all(abs(a / b - 1) < SAME_SPACING for a, b in zip(spacing, wanted, strict=True)):
+    if all(abs(a / b - 1) < SAME_SPACING for a, b in zip(spacing, target, strict=True)):
         return tuple(shape)
-    return tuple(max(1, round(n * a / b)) for n, a, b in zip(shape, spacing, wanted, strict=True))
+    return tuple(max(1, round(n * a / b)) for n, a, b in zip(shape, spacing, target, strict=True))
 
 
 def resample(image: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -48,7 +48,7 @@ class Volume:
 
 def pad_to(array: Tensor, size: Sequence[int]) -> Tensor:
     """Pad the trailing axes with zeros, the same on both sides, to at least ``size``."""
-    short = [max(0, wanted - there) for wanted, there in zip(size, array.shape[1:], strict=True)]
+    short = [max(0, target - there) for target, there in zip(size, array.shape[1:], strict=True)]
     if not any(short):
         return array
     pads = [side for gap in reversed(short) for side in (gap // 2, gap - gap // 2)]
@@ -109,8 +109,8 @@ class Patches(Dataset[Sample]):
         volumes: What to cut from.
         size: Length of every spatial axis of a sub-volume.
         per_volume: Sub-volumes of each volume in an epoch.
-        crop_centers: ``balanced`` crop_centers each at a voxel of a class, every class of the volume
-            equally often; ``uniform`` cuts anywhere.
+        crop_centers: ``balanced`` centers each at a voxel of a class, every class of the
+            volume equally often; ``uniform`` cuts anywhere.
         augment: Random changes, see `augmentation`.
         seed: Seed of all of it.
         curriculum: Stages before, ``(epochs, *size)`` each: so many epochs of that size.
@@ -169,7 +169,7 @@ class Patches(Dataset[Sample]):
         self, shape: Sequence[int], crop_centers: list[np.ndarray], random: np.random.RandomState
     ) -> tuple[slice, ...]:
         """Where to cut; the whole of an axis that is shorter than the sub-volume."""
-        size = [min(wanted, there) for wanted, there in zip(self.size, shape, strict=True)]
+        size = [min(target, there) for target, there in zip(self.size, shape, strict=True)]
         if crop_centers:
             (center,) = generate_label_classes_crop_centers(
                 size, 1, shape, crop_centers, rand_state=random, allow_smaller=False, warn=False
@@ -185,7 +185,7 @@ class Patches(Dataset[Sample]):
         )
 
 
-class Wholes(Dataset[Sample]):
+class WholeVolumeDataset(Dataset[Sample]):
     """Whole volumes, for validation and test: a sample has ``spacing`` and ``name`` too.
 
     Args:
@@ -221,12 +221,12 @@ class PatchLoader(ResumableLoader):
 def _centers(label: np.ndarray) -> list[np.ndarray]:
     """For each class of the volume, flat indices of voxels of that class."""
     classes = int(label.max()) + 1
-    found = map_classes_to_indices(
+    by_class = map_classes_to_indices(
         torch.tensor(label)[None],
         num_classes=classes,
         max_samples_per_class=CENTERS_KEPT,
     )
-    return [np.asarray(indices, dtype=np.int64) for indices in found if len(indices)]
+    return [np.asarray(indices, dtype=np.int64) for indices in by_class if len(indices)]
 
 
 def _plain(tensor: Tensor) -> Tensor:

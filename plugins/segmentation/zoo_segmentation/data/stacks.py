@@ -19,7 +19,7 @@ def read_stack(path: str | Path) -> np.ndarray:
     """Read all slices of a stack.
 
     Returns:
-        uint8 (D, H, W); D is 1 for a single picture.
+        uint8 (D, H, W); D is 1 for a single image.
 
     Raises:
         UsageError: the file is missing, empty, damaged, not 8-bit gray, or its slices differ in
@@ -52,7 +52,7 @@ def read_stack(path: str | Path) -> np.ndarray:
         raise UsageError(f"there is no file {path}") from error
     except (tifffile.TiffFileError, ValueError, RuntimeError, EOFError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{path} is no readable TIFF file ({reason}); {again}") from error
+        raise UsageError(f"{path} is not a readable TIFF file ({reason}); {again}") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); {again}") from error
     return slices

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, within
 from zoo_segmentation.data.nifti import (
     SUFFIXES,
     TOLERANCE,
     Scan,
-    apart,
+    affine_distance,
     count_channels,
     read_image,
     read_labels,
@@ -30,7 +30,6 @@ from zoo_segmentation.data.volumes import (
     Case,
     Listing,
     VolumeDataModule,
-    check_fractions,
     parts_of,
 )
 
@@ -123,7 +122,8 @@ class VolumeFolder(VolumeDataModule):
             normalize_by=normalize_by,
             memory_mb=memory_mb,
         )
-        check_fractions(test_fraction=test_fraction, val_fraction=val_fraction)
+        within("test_fraction", test_fraction, 0, 1, below=True)
+        within("val_fraction", val_fraction, 0, 1, below=True)
         if label_names is not None and len(label_names) < 2:
             raise UsageError(f"label_names is {label_names}; it takes background and at least one")
         self.label_names = label_names
@@ -208,7 +208,8 @@ def read_channels(paths: Sequence[Path], channels: int | None) -> Scan:
     scans = [read_image(path, 1) for path in paths]
     first = scans[0]
     for path, scan in zip(paths, scans, strict=True):
-        if scan.shape != first.shape or apart(scan, first) > TOLERANCE * min(first.spacing):
+        tolerance = TOLERANCE * min(first.spacing)
+        if scan.shape != first.shape or affine_distance(scan, first) > tolerance:
             raise UsageError(
                 f"{path} and {paths[0]} do not lie on one grid (shape or affine matrix differ); "
                 "register them"

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.plugin import Facts, ResumableLoader, UsageError, rename_keys
+from zoo.plugin import (
+    BaseDataModule,
+    Facts,
+    Part,
+    UsageError,
+    at_least,
+    one_of,
+    rename_keys,
+    require,
+)
 from zoo_segmentation.data.preprocessing import (
     Normalize,
     normalize,
@@ -29,7 +36,7 @@ from zoo_segmentation.data.sampling import (
     PatchLoader,
     Sample,
     Volume,
-    Wholes,
+    WholeVolumeDataset,
     augmentation,
     collate,
 )
@@ -37,6 +44,8 @@ from zoo_segmentation.data.sampling import (
 log = logging.getLogger(__name__)
 
 TRAIN, VAL, TEST = 0, 1, 2
+CODES: dict[Part, int] = {"train": TRAIN, "val": VAL, "test": TEST}
+"""The parts as cases name them."""
 
 SPLIT_SEED = 20150624
 """The validation part is the same in every run, whatever the recipe's seed."""
@@ -60,7 +69,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found under a root.
+    """What there is under a root.
 
     Attributes:
         cases: In the publisher's order.
@@ -91,7 +100,7 @@ def parts_of(count: int, test_fraction: float, val_fraction: float) -> list[int]
     return [int(part) for part in parts]
 
 
-class VolumeDataModule(LightningDataModule, ABC):
+class VolumeDataModule(BaseDataModule[list[Volume]]):
     """Base of the volume datasets: a subclass says in `_list` what there is and how to read it.
 
     A training batch is ``{"image": float32 (N, C, *spatial), "label": int64 (N, 1, *spatial)}``;
@@ -123,6 +132,7 @@ class VolumeDataModule(LightningDataModule, ABC):
         UsageError: an argument is out of its range.
     """
 
+    sample_name = "volume"
     spatial_dims = 3
 
     def __init__(
@@ -146,54 +156,22 @@ class VolumeDataModule(LightningDataModule, ABC):
         normalize_by: Normalize = "volume",
         memory_mb: int = 4000,
     ) -> None:
-        super().__init__()
+        super().__init__(root, batch_size, num_workers, seed, split)
         dims = self.spatial_dims
-        _require(split in ("standard", "all"), f"split {split!r} is neither 'standard' nor 'all'")
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("patches_per_volume", patches_per_volume, 1),
-            ("rotation", rotation, 0),
-            ("intensity", intensity, 0),
-            ("noise", noise, 0),
-        ):
-            _require(value >= least, f"{name} is {value}; it must be {least} or more")
-        _require(
-            len(patch_size) == dims and min(patch_size) >= 1,
-            f"patch_size is {list(patch_size)}; it takes {dims} lengths in voxels",
-        )
-        _require(
-            crop_centers in ("balanced", "uniform"),
-            f"crop_centers {crop_centers!r} is neither 'balanced' nor 'uniform'",
-        )
-        _require(
+        at_least("patches_per_volume", patches_per_volume, 1)
+        for name, strength in (("rotation", rotation), ("intensity", intensity), ("noise", noise)):
+            at_least(name, strength, 0)
+        one_of("crop_centers", crop_centers, ("balanced", "uniform"))
+        one_of("normalize_by", normalize_by, get_args(Normalize))
+        _check_sizes(patch_size, curriculum, dims, rotate90)
+        require(
             all(axis in range(dims) for axis in flips),
             f"flips is {list(flips)}; it takes axes from 0 to {dims - 1}",
         )
-        _require(
+        require(
             spacing is None or (len(spacing) == dims and min(spacing) > 0),
             f"spacing is {spacing}; it takes {dims} lengths in mm, above 0",
         )
-        _require(
-            normalize_by in ("volume", "slice"),
-            f"normalize_by {normalize_by!r} is neither 'volume' nor 'slice'",
-        )
-        _require(
-            all(len(stage) == dims + 1 and min(stage) >= 1 for stage in curriculum),
-            f"curriculum is {[list(stage) for stage in curriculum]}; each of its stages takes a "
-            f"number of epochs and {dims} lengths in voxels",
-        )
-        for size in (patch_size, *curriculum):
-            _require(
-                not rotate90 or size[-1] == size[-2],
-                f"rotate90 turns sub-volumes of {size[-2]}x{size[-1]} voxels into another shape; "
-                "make the last two lengths of every size equal",
-            )
-        self.root = root
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.seed = seed
-        self.split = split
         self.patch_size = [int(length) for length in patch_size]
         self.patches_per_volume = patches_per_volume
         self.curriculum = [[int(number) for number in stage] for stage in curriculum]
@@ -207,7 +185,7 @@ class VolumeDataModule(LightningDataModule, ABC):
         self.normalize_by: Normalize = normalize_by
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        self._found: tuple[dict[int, list[Volume]], Facts] | None = None
+        self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +209,7 @@ class VolumeDataModule(LightningDataModule, ABC):
         return {"normalize_by": self.normalize_by}
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
-        if self._found is None:
+        if self._loaded is None:
             listing = self._list()
             cases = listing.cases
             if self.split == "all":
@@ -265,8 +243,8 @@ class VolumeDataModule(LightningDataModule, ABC):
                 "preprocessing": self._describe_preprocessing(),
                 "restarts": list(accumulate(stage[0] for stage in self.curriculum)),
             }
-            self._found = volumes, facts
-        return self._found
+            self._loaded = volumes, facts
+        return self._loaded
 
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
         """The volume at the training spacing, normalized."""
@@ -301,13 +279,12 @@ class VolumeDataModule(LightningDataModule, ABC):
         """
         return dict(self._read()[1])
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read and check everything, unless that has been done."""
-        self._read()
+    def samples(self, part: Part) -> list[Volume]:
+        """The volumes of a part, ready for a model."""
+        return self._read()[0][CODES[part]]
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_loader(self, samples: list[Volume]) -> DataLoader[Sample]:
         """Random sub-volumes."""
-        volumes = self._part(TRAIN)
         changes = augmentation(
             self.flips,
             self.rotate90,
@@ -317,7 +294,7 @@ class VolumeDataModule(LightningDataModule, ABC):
             self.spatial_dims,
         )
         data = Patches(
-            volumes,
+            samples,
             self.patch_size,
             self.patches_per_volume,
             self.crop_centers,
@@ -325,70 +302,38 @@ class VolumeDataModule(LightningDataModule, ABC):
             self.seed,
             self.curriculum,
         )
-        return PatchLoader(
+        return self.loader(
             data,
-            self.batch_size,
-            seed=self.seed,
+            kind=PatchLoader,
+            shuffle=True,
             # Steps of one size: a captured scan need not be captured again.
             drop_last=len(data) >= self.batch_size,
             collate_fn=collate,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=self._on_gpu(),
         )
 
-    def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        """Whole volumes; with no validation part, an empty list: Lightning then skips it."""
-        if self._read()[0][VAL]:
-            return self._wholes(VAL)
-        # Lightning warns of an empty list, in case it came about by accident.
-        warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
-        return []
+    def eval_loader(self, samples: list[Volume]) -> DataLoader[Sample]:
+        """Whole volumes, one at a time."""
+        return self.loader(WholeVolumeDataset(samples), 1, num_workers=0, collate_fn=collate)
 
-    def test_dataloader(self) -> DataLoader[Sample]:
-        """Whole volumes."""
-        return self._wholes(TEST)
 
-    def predict_dataloader(self) -> DataLoader[Sample]:
-        """Whole volumes, of the test part."""
-        return self._wholes(TEST)
-
-    def _wholes(self, part: int) -> DataLoader[Sample]:
-        return ResumableLoader(
-            Wholes(self._part(part)),
-            batch_size=1,
-            shuffle=False,
-            collate_fn=collate,
-            pin_memory=self._on_gpu(),
+def _check_sizes(
+    patch_size: Sequence[int], curriculum: Sequence[Sequence[int]], dims: int, rotate90: bool
+) -> None:
+    require(
+        len(patch_size) == dims and min(patch_size) >= 1,
+        f"patch_size is {list(patch_size)}; it takes {dims} lengths in voxels",
+    )
+    require(
+        all(len(stage) == dims + 1 and min(stage) >= 1 for stage in curriculum),
+        f"curriculum is {[list(stage) for stage in curriculum]}; each of its stages takes a "
+        f"number of epochs and {dims} lengths in voxels",
+    )
+    for size in (patch_size, *curriculum):
+        require(
+            not rotate90 or size[-1] == size[-2],
+            f"rotate90 turns sub-volumes of {size[-2]}x{size[-1]} voxels into another shape; "
+            "make the last two lengths of every size equal",
         )
-
-    def _part(self, part: int) -> list[Volume]:
-        volumes = self._read()[0][part]
-        if not volumes:
-            name = {TRAIN: "training", VAL: "validation", TEST: "test"}[part]
-            raise UsageError(
-                f"{self.root}: with split={self.split!r} no volume is in the {name} part"
-            )
-        return volumes
-
-    def _on_gpu(self) -> bool:
-        trainer = self.trainer
-        return trainer is not None and trainer.strategy.root_device.type == "cuda"
-
-
-def check_fractions(**fractions: float) -> None:
-    """Refuse fractions below 0, or of 1 and more.
-
-    Raises:
-        UsageError: naming the argument.
-    """
-    for name, value in fractions.items():
-        _require(0 <= value < 1, f"{name} is {value:g}; it must be at least 0 and below 1")
-
-
-def _require(held: bool, otherwise: str) -> None:
-    if not held:
-        raise UsageError(otherwise)
 
 
 def _read_all(
@@ -415,10 +360,7 @@ def _read_all(
             volumes[index] = volume
     if problems:
         first, *others = problems
-        more = f" (and {len(others)} more cannot be used: {_listed(others)})" if others else ""
+        named = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        more = f" (and {len(others)} more cannot be used: {named})" if others else ""
         raise UsageError(problems[first] + more)
     return volumes, spacings
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

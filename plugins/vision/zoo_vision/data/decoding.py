@@ -56,7 +56,7 @@ def suffixes() -> set[str]:
 def read_image(path: str | Path, channels: int, size: Sequence[int]) -> Tensor:
     """Read one image file the way every dataset of this plugin does.
 
-    The picture is turned upright (EXIF orientation), laid on white where it is transparent,
+    The image is turned upright (EXIF orientation), laid on white where it is transparent,
     brought to 8 bits and to gray or RGB, scaled to cover ``size`` and cropped to it at the
     center. Of an animation the first frame is taken.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from zoo.plugin import fractions
 from zoo_vision.data.images import (
     TEST,
     VAL,
-    Found,
     ImageDataModule,
+    LoadedImages,
     TensorImages,
-    check_fractions,
     hold_out,
 )
 
@@ -47,10 +47,10 @@ class Digits(ImageDataModule):
         super().__init__(
             "scikit-learn's digits", batch_size, num_workers, seed, split, train_per_class
         )
-        check_fractions(val_fraction=val_fraction)
+        fractions(val_fraction=val_fraction)
         self.val_fraction = val_fraction
 
-    def _load(self) -> Found:
+    def _load(self) -> LoadedImages:
         from sklearn.datasets import load_digits
 
         values, labels = load_digits(return_X_y=True)
@@ -61,4 +61,4 @@ class Digits(ImageDataModule):
         rest = np.flatnonzero(parts != TEST)
         parts[rest[hold_out(labels[rest], self.val_fraction)]] = VAL
         images = TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
-        return Found(images, parts, [str(digit) for digit in range(10)])
+        return LoadedImages(images, parts, [str(digit) for digit in range(10)])

@@ -15,16 +15,16 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import torch
 
-from zoo.plugin import UsageError
+from zoo.plugin import Part, UsageError, at_least, fractions
 from zoo_vision.data.decoding import decode, decode_all
 from zoo_vision.data.images import (
+    CODES,
     TEST,
     TRAIN,
     VAL,
-    Found,
     ImageDataModule,
+    LoadedImages,
     TensorImages,
-    check_fractions,
     hold_out,
 )
 
@@ -146,17 +146,16 @@ class GTSRB(ImageDataModule):
         train_per_class: int | None = None,
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
-        check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
-        if image_size < 1:
-            raise UsageError(f"image_size is {image_size}; it must be 1 or more pixels")
+        fractions(val_fraction=val_fraction, test_fraction=test_fraction)
+        at_least("image_size", image_size, 1)
         self.image_size = image_size
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.crop_to_sign = crop_to_sign
-        self.tracks: dict[int, list[int]] = {}
+        self.tracks: dict[Part, list[int]] = {}
         """For each part the track of each image, as class * 100,000 + track; -1 where unknown."""
 
-    def _load(self) -> Found:
+    def _load(self) -> LoadedImages:
         images = self._images()
         labels = np.array([image.label for image in images])
         parts = self._parts(images, labels)
@@ -169,8 +168,8 @@ class GTSRB(ImageDataModule):
             (self.image_size, self.image_size),
         )
         tracks = np.array([image.track for image in images])
-        self.tracks = {part: tracks[parts == part].tolist() for part in (TRAIN, VAL, TEST)}
-        return Found(
+        self.tracks = {part: tracks[parts == code].tolist() for part, code in CODES.items()}
+        return LoadedImages(
             TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels)), parts, CLASSES
         )
 

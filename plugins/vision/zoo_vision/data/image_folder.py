@@ -11,10 +11,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least, fractions, is_rank_zero, one_of
 from zoo_vision.data.decoding import (
     attempt_all,
     check_decodes,
@@ -28,11 +27,10 @@ from zoo_vision.data.images import (
     TEST,
     TRAIN,
     VAL,
-    Found,
     ImageDataModule,
     LabelledImages,
+    LoadedImages,
     TensorImages,
-    check_fractions,
     hold_out,
 )
 
@@ -126,13 +124,10 @@ class ImageFolder(ImageDataModule):
         train_per_class: int | None = None,
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
-        check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
-        if image_size < 1:
-            raise UsageError(f"image_size is {image_size}; it must be 1 or more pixels")
-        if in_channels not in (1, 3):
-            raise UsageError(f"in_channels is {in_channels}; it must be 1 (gray) or 3 (color)")
-        if check not in ("decode", "open"):
-            raise UsageError(f"check {check!r} is neither 'decode' nor 'open'")
+        fractions(val_fraction=val_fraction, test_fraction=test_fraction)
+        at_least("image_size", image_size, 1)
+        one_of("in_channels", in_channels, (1, 3))
+        one_of("check", check, ("decode", "open"))
         self.size = (image_size, image_size)
         self.in_channels = in_channels
         self.val_fraction = val_fraction
@@ -140,7 +135,7 @@ class ImageFolder(ImageDataModule):
         self.memory_mb = memory_mb
         self.check = check
 
-    def _load(self) -> Found:
+    def _load(self) -> LoadedImages:
         paths, labels, parts, names = self._list()
         if self.split == "standard":
             self._split(labels, parts, names)
@@ -148,13 +143,15 @@ class ImageFolder(ImageDataModule):
         if len(paths) * channels * size[0] * size[1] <= self.memory_mb * 1e6:
             calls = {path: partial(decode, path, channels, size) for path in paths}
             pixels = torch.from_numpy(decode_all(calls, channels, size))
-            return Found(TensorImages(pixels, torch.from_numpy(labels)), parts, names)
+            return LoadedImages(TensorImages(pixels, torch.from_numpy(labels)), parts, names)
         # Of several processes, one is enough to read the whole folder.
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if is_rank_zero():
             log.info("Checking that %d image files under %s decode", len(paths), self.root)
             test = check_decodes if self.check == "decode" else check_opens
             attempt_all(test, {path: path for path in paths})
-        return Found(ImageFiles(paths, torch.from_numpy(labels), channels, size), parts, names)
+        return LoadedImages(
+            ImageFiles(paths, torch.from_numpy(labels), channels, size), parts, names
+        )
 
     def _list(self) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
         """All image files, their labels, their parts and the classes' names."""
@@ -243,5 +240,6 @@ def _folders(folder: Path) -> list[Path]:
 def _images(folder: Path, known: set[str]) -> Iterator[str]:
     for where, _, files in os.walk(folder, followlinks=True):
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in known:
-                yield os.path.join(where, name)
+            path = Path(where, name)
+            if not name.startswith(".") and path.suffix.lower() in known:
+                yield str(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +9,17 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from zoo.plugin import EpochSampler, Facts, ResumableLoader, UsageError
+from zoo.plugin import BaseDataModule, EpochSampler, Facts, Part, UsageError, at_least
 
 Batch = tuple[Tensor, Tensor]
 """uint8 images (N, C, H, W) and int64 labels (N,)."""
 
 TRAIN, VAL, TEST, UNUSED = 0, 1, 2, 3
+CODES: dict[Part, int] = {"train": TRAIN, "val": VAL, "test": TEST}
+"""The parts as they are written in arrays of parts."""
 
 SPLIT_SEED = 20120613
 """Held-out parts are the same in every run, whatever the recipe's seed."""
@@ -88,8 +88,8 @@ class TensorImages(LabelledImages):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found under a root.
+class LoadedImages:
+    """The images under a root.
 
     Args:
         images: Everything, in the publisher's order.
@@ -156,8 +156,9 @@ def _as_is(batch: T) -> T:
     return batch
 
 
-class ImageDataModule(LightningDataModule, ABC):
-    """Base of the image datasets: a subclass says in `_load` what was found, and that is all.
+class ImageDataModule(BaseDataModule[LabelledImages]):
+    """Base of the image datasets: a subclass says in `_load` which images there are, and that is
+    all.
 
     Batches are ``(images, labels)``: uint8 (N, C, H, W) and int64 (N,).
 
@@ -174,6 +175,7 @@ class ImageDataModule(LightningDataModule, ABC):
         UsageError: an argument is out of its range.
     """
 
+    sample_name = "image"
     statistics_sample = 1_000_000
     """Images that ``mean`` and ``std`` are measured on, at most."""
 
@@ -186,36 +188,25 @@ class ImageDataModule(LightningDataModule, ABC):
         split: str = "standard",
         train_per_class: int | None = None,
     ) -> None:
-        super().__init__()
-        if split not in ("standard", "all"):
-            raise UsageError(f"split {split!r} is neither 'standard' nor 'all'")
-        if batch_size < 1:
-            raise UsageError(f"batch_size is {batch_size}; it must be 1 or more")
-        if num_workers < 0:
-            raise UsageError(f"num_workers is {num_workers}; it must be 0 or more")
-        if train_per_class is not None and train_per_class < 1:
-            raise UsageError(f"train_per_class is {train_per_class}; it must be 1 or more")
+        super().__init__(root, batch_size, num_workers, seed, split)
+        if train_per_class is not None:
+            at_least("train_per_class", train_per_class, 1)
         self.train_per_class = train_per_class
-        self.root = root
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.seed = seed
-        self.split = split
-        self._found: tuple[dict[int, LabelledImages], Facts] | None = None
+        self._loaded: tuple[dict[Part, LabelledImages], Facts] | None = None
 
     @abstractmethod
-    def _load(self) -> Found:
+    def _load(self) -> LoadedImages:
         """Read the data under ``root``; called once.
 
         Raises:
             UsageError: something is missing, unreadable or inconsistent.
         """
 
-    def _read(self) -> tuple[dict[int, LabelledImages], Facts]:
-        if self._found is None:
-            found = self._load()
-            images, parts = found.images, found.parts
-            classes = len(found.label_names)
+    def _read(self) -> tuple[dict[Part, LabelledImages], Facts]:
+        if self._loaded is None:
+            loaded = self._load()
+            images, parts = loaded.images, loaded.parts
+            classes = len(loaded.label_names)
             wrong = (images.labels < 0) | (images.labels >= classes)
             if wrong.any():
                 first = int(wrong.nonzero()[0])
@@ -227,23 +218,23 @@ class ImageDataModule(LightningDataModule, ABC):
             if self.split == "all":
                 parts = np.full(len(images), TEST)
             parts = self._limited(parts, images.labels.numpy())
-            chosen = {
-                part: images.select(torch.from_numpy(np.flatnonzero(parts == part)))
-                for part in (TRAIN, VAL, TEST)
+            by_part = {
+                part: images.select(torch.from_numpy(np.flatnonzero(parts == code)))
+                for part, code in CODES.items()
             }
-            measured = chosen[TEST if self.split == "all" else TRAIN]
+            measured = by_part["test" if self.split == "all" else "train"]
             mean, std = pixel_statistics(measured, self.statistics_sample)
             facts: Facts = {
                 "num_classes": classes,
                 "in_channels": images.channels,
                 "image_size": list(images.size),
-                "label_names": found.label_names,
+                "label_names": loaded.label_names,
                 "mean": mean,
                 "std": std,
-                "train_size": len(chosen[TRAIN]),
+                "train_size": len(by_part["train"]),
             }
-            self._found = chosen, facts
-        return self._found
+            self._loaded = by_part, facts
+        return self._loaded
 
     def _limited(self, parts: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The parts, with all but ``train_per_class`` training images of each class in none."""
@@ -252,8 +243,8 @@ class ImageDataModule(LightningDataModule, ABC):
         order = np.random.default_rng([SPLIT_SEED, self.seed]).permutation(len(labels))
         parts = parts.copy()
         for label in np.unique(labels):
-            found = order[(parts[order] == TRAIN) & (labels[order] == label)]
-            parts[found[self.train_per_class :]] = UNUSED
+            inside = order[(parts[order] == TRAIN) & (labels[order] == label)]
+            parts[inside[self.train_per_class :]] = UNUSED
         return parts
 
     @property
@@ -265,56 +256,17 @@ class ImageDataModule(LightningDataModule, ABC):
         """
         return dict(self._read()[1])
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the data, unless that has been done."""
-        self._read()
+    def samples(self, part: Part) -> LabelledImages:
+        """The images of a part."""
+        return self._read()[0][part]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(TRAIN, shuffle=True)
+    def train_loader(self, samples: LabelledImages) -> DataLoader[Batch]:
+        """Batches in random order; a last batch of a single image is left out."""
+        each = len(EpochSampler(samples))  # images of each process
+        # Batch normalization has no variance to take of a batch of one.
+        drop_last = each > 1 and each % self.batch_size == 1
+        return self.loader(samples, shuffle=True, drop_last=drop_last, collate_fn=_as_is)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """The validation part; with none, an empty list: Lightning then skips validation."""
-        if len(self._read()[0][VAL]):
-            return self._loader(VAL)
-        # Lightning warns of an empty list, in case it came about by accident.
-        warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
-        return []
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(TEST)
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(TEST)
-
-    def _loader(self, part: int, shuffle: bool = False) -> DataLoader[Batch]:
-        data = self._read()[0][part]
-        if not len(data):
-            name = {TRAIN: "training", VAL: "validation", TEST: "test"}[part]
-            raise UsageError(
-                f"{self.root}: with split={self.split!r} no image is in the {name} part"
-            )
-        each = len(EpochSampler(data))  # images of each process
-        trainer = self.trainer
-        return ResumableLoader(
-            data,
-            self.batch_size,
-            seed=self.seed,
-            shuffle=shuffle,
-            # Batch normalization has no variance to take of a batch of one.
-            drop_last=shuffle and each > 1 and each % self.batch_size == 1,
-            collate_fn=_as_is,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
-        )
-
-
-def check_fractions(**fractions: float) -> None:
-    """Refuse fractions below 0, or that leave nothing to train on.
-
-    Raises:
-        UsageError: naming the arguments.
-    """
-    if any(not 0 <= value < 1 for value in fractions.values()) or sum(fractions.values()) >= 1:
-        stated = " and ".join(f"{name}={value:g}" for name, value in fractions.items())
-        raise UsageError(f"{stated}: each must be at least 0, and together below 1")
+    def eval_loader(self, samples: LabelledImages) -> DataLoader[Batch]:
+        """Batches in order."""
+        return self.loader(samples, collate_fn=_as_is)

@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, fractions
 from zoo_vision.data.images import (
     TEST,
     TRAIN,
     VAL,
-    Found,
     ImageDataModule,
+    LoadedImages,
     TensorImages,
-    check_fractions,
     hold_out,
 )
 
@@ -107,10 +106,10 @@ class MNIST(ImageDataModule):
         train_per_class: int | None = None,
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
-        check_fractions(val_fraction=val_fraction)
+        fractions(val_fraction=val_fraction)
         self.val_fraction = val_fraction
 
-    def _load(self) -> Found:
+    def _load(self) -> LoadedImages:
         folder = self._folder()
         images, labels, parts = [], [], []
         missing = []
@@ -137,7 +136,7 @@ class MNIST(ImageDataModule):
                 f"{folder}: the training images are {_by(images[0])} pixels and the test images "
                 f"{_by(images[1])}; the files belong to different data sets"
             )
-        return Found(
+        return LoadedImages(
             TensorImages(
                 torch.from_numpy(np.concatenate(images)[:, None]),
                 torch.from_numpy(np.concatenate(labels).astype(np.int64)),

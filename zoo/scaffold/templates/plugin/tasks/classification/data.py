@@ -68,7 +68,7 @@ class Shapes(LightningDataModule):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the data know; constructor arguments of the model with these names are filled
+        """Facts of the data; constructor arguments of the model with these names are filled
         in, so that no recipe repeats them."""
         return {
             "num_classes": len(SHAPES),
@@ -101,7 +101,7 @@ class Shapes(LightningDataModule):
     def _loader(self, part: str, shuffle: bool = False) -> DataLoader[Any]:
         if part not in self.parts:
             raise UsageError(f"with split='all' there is no {part} part: use split='standard'")
-        # This loader is what lets a stopped run go on at the very batch.
+        # This loader is what lets a stopped run continue at the very batch.
         return ResumableLoader(
             self.parts[part], self.batch_size, self.seed, shuffle, num_workers=self.num_workers
         )

@@ -39,7 +39,8 @@ class ConvNet(nn.Module):
         self.head = nn.Linear(2 * channels, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+        logits: Tensor = self.head(self.features(images))
+        return logits
 
 
 class ShapeClassifier(LightningModule):
@@ -70,7 +71,7 @@ class ShapeClassifier(LightningModule):
 
     @property
     def head(self) -> tuple[str, ...]:
-        """What `zoo finetune` replaces for a new task."""
+        """The submodules that `zoo finetune` replaces for a new task."""
         return ("network.head",)
 
     @property
@@ -82,7 +83,8 @@ class ShapeClassifier(LightningModule):
 
         The preprocessing is here, so that a bundle carries it.
         """
-        return self.network(images.float() / 127.5 - 1)
+        logits: Tensor = self.network(images.float() / 127.5 - 1)
+        return logits
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         images, labels = batch

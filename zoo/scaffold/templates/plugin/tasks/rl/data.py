@@ -42,8 +42,8 @@ class Steps(Dataset[tuple[Tensor, ...]]):
 class EpisodeLoader(ResumableLoader):
     """Plays new episodes when an epoch begins, then hands out their steps in random order.
 
-    The steps of the epoch are part of its state: a run that is stopped within an epoch goes on
-    with them, as the policy that played them is gone by then.
+    The steps of the epoch are part of its state: a run that is stopped within an epoch
+    continues with them, as the policy that played them is gone by then.
 
     Args:
         policy: The policy to play with.
@@ -136,7 +136,7 @@ class CatchEpisodes(LightningDataModule):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the environment knows; constructor arguments of the model with these names are
+        """Facts of the environment; constructor arguments of the model with these names are
         filled in, so that no recipe repeats them."""
         return {
             "observation_size": OBSERVATION_SIZE,
@@ -159,7 +159,8 @@ class CatchEpisodes(LightningDataModule):
         model = self.trainer.lightning_module if self.trainer else None
         if model is None:
             return torch.zeros(len(observations), len(ACTIONS))
-        return model(observations.to(model.device)).float().cpu()
+        logits: Tensor = model(observations.to(model.device))
+        return logits.float().cpu()
 
     def _starts(self, count: int, seed: int) -> DataLoader[Any]:
         first = starts(count, torch.Generator().manual_seed(seed))

@@ -29,7 +29,8 @@ class Policy(nn.Module):
         self.head = nn.Linear(hidden, num_actions)
 
     def forward(self, observations: Tensor) -> Tensor:
-        return self.head(self.body(observations))
+        logits: Tensor = self.head(self.body(observations))
+        return logits
 
 
 class PolicyGradient(LightningModule):
@@ -52,7 +53,7 @@ class PolicyGradient(LightningModule):
     """
 
     task_arguments = ("num_actions", "action_names")
-    """What the data of a new task bring, beside the head's weights."""
+    """Constructor arguments that come from the data of a new task."""
 
     highest: Tensor
 
@@ -77,7 +78,7 @@ class PolicyGradient(LightningModule):
 
     @property
     def head(self) -> tuple[str, ...]:
-        """What `zoo finetune` replaces for a new task."""
+        """The submodules that `zoo finetune` replaces for a new task."""
         return ("network.head",)
 
     @property
@@ -86,7 +87,8 @@ class PolicyGradient(LightningModule):
 
     def forward(self, observations: Tensor) -> Tensor:
         """Logits (N, num_actions) of the environment's observations (N, observation_size)."""
-        return self.network(2 * observations / self.highest - 1)
+        logits: Tensor = self.network(2 * observations / self.highest - 1)
+        return logits
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         observations, actions, before, advantages = batch
@@ -95,7 +97,7 @@ class PolicyGradient(LightningModule):
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
         entropy = -(scores.exp() * scores).sum(1).mean()
         gain = torch.minimum(ratio * advantages, clipped * advantages).mean()
-        loss = -gain - self.entropy * entropy
+        loss: Tensor = -gain - self.entropy * entropy
         values = {"train/loss": loss, "train/entropy": entropy}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(actions))
         return loss
@@ -114,7 +116,8 @@ class PolicyGradient(LightningModule):
 
     def best_action(self, observations: Tensor) -> Tensor:
         """The likeliest actions (N,) for observations (N, observation_size)."""
-        return self(observations).argmax(1)
+        logits: Tensor = self(observations)
+        return logits.argmax(1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), self.lr)

@@ -42,7 +42,8 @@ class SmallUNet(nn.Module):
         coarse = self.bottom(F.max_pool2d(middle, 2))
         middle = self.up2(torch.cat([middle, F.interpolate(coarse, scale_factor=2.0)], 1))
         fine = self.up1(torch.cat([fine, F.interpolate(middle, scale_factor=2.0)], 1))
-        return self.head(fine)
+        logits: Tensor = self.head(fine)
+        return logits
 
 
 def _convolutions(before: int, after: int) -> nn.Sequential:
@@ -84,7 +85,7 @@ class ShapeSegmenter(LightningModule):
 
     @property
     def head(self) -> tuple[str, ...]:
-        """What `zoo finetune` replaces for a new task."""
+        """The submodules that `zoo finetune` replaces for a new task."""
         return ("network.head",)
 
     @property
@@ -96,7 +97,8 @@ class ShapeSegmenter(LightningModule):
 
         The preprocessing is here, so that a bundle carries it.
         """
-        return self.network(images.float() / 127.5 - 1)
+        logits: Tensor = self.network(images.float() / 127.5 - 1)
+        return logits
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         images, masks = batch

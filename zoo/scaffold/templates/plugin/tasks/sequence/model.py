@@ -33,7 +33,8 @@ class Transcriber(nn.Module):
         self.head = nn.Linear(hidden, 1 + num_classes)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.head(self.lstm(frames)[0])
+        logits: Tensor = self.head(self.lstm(frames)[0])
+        return logits
 
 
 class SequenceTranscriber(LightningModule):
@@ -68,7 +69,7 @@ class SequenceTranscriber(LightningModule):
 
     @property
     def head(self) -> tuple[str, ...]:
-        """What `zoo finetune` replaces for a new task."""
+        """The submodules that `zoo finetune` replaces for a new task."""
         return ("network.head",)
 
     @property
@@ -77,7 +78,8 @@ class SequenceTranscriber(LightningModule):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits (N, T, 1 + num_classes) of frames (N, T, features); class 0 is the blank."""
-        return self.network(frames)
+        logits: Tensor = self.network(frames)
+        return logits
 
     def transcribe(self, logits: Tensor, frame_counts: Tensor) -> list[str]:
         """The likeliest class of every frame, repetitions merged and blanks left out.
@@ -131,7 +133,7 @@ class SequenceTranscriber(LightningModule):
         return torch.optim.Adam(self.parameters(), self.lr)
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """What the net takes every frame for, in sequences of a batch of test data."""
+        """The symbol that the net takes every frame for, in sequences of a batch of test data."""
         batch = [part[:4] for part in batch]
         logits = self(batch[0])
         found, truth = self.transcribe(logits, batch[2]), self._truth(batch)

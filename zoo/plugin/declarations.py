@@ -1,0 +1,54 @@
+"""Attributes that a class may declare, each with what holds where it declares nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.plugin.protocols import (
+    ArgumentUpgrader,
+    HasConformanceArguments,
+    HasConformanceExempt,
+    HasPreprocessing,
+    HasTaskArguments,
+    HasWeightsLicense,
+    NotExportable,
+)
+
+_TASK = ("num_classes", "label_names")
+
+
+def task_arguments(model: type) -> tuple[str, ...]:
+    """Constructor arguments that a new task brings; all others stay those of the bundle."""
+    return model.task_arguments if isinstance(model, HasTaskArguments) else _TASK
+
+
+def not_exportable(model: object) -> str:
+    """The reason why a model, or a model class, cannot be exported; empty if it can."""
+    return model.not_exportable if isinstance(model, NotExportable) else ""
+
+
+def preprocessing(model: object) -> Mapping[str, Any]:
+    """A model's description of its preprocessing, as JSON values."""
+    return model.preprocessing if isinstance(model, HasPreprocessing) else {}
+
+
+def weights_license(model: object) -> str:
+    """The terms of a model's weights."""
+    return model.weights_license if isinstance(model, HasWeightsLicense) else "as the data's"
+
+
+def conformance_arguments(cls: type) -> Mapping[str, Any] | None:
+    """Constructor arguments for the conformance kit; None where none are declared."""
+    return cls.conformance_arguments if isinstance(cls, HasConformanceArguments) else None
+
+
+def conformance_exempt(cls: type) -> Mapping[str, str]:
+    """Checks that do not apply to a class, each with the reason."""
+    return cls.conformance_exempt if isinstance(cls, HasConformanceExempt) else {}
+
+
+def current_arguments(cls: type, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments out of a bundle or a run folder, as the class names them now."""
+    given = dict(saved)
+    return cls.upgrade_arguments(given) if isinstance(cls, ArgumentUpgrader) else given
