@@ -16,7 +16,8 @@ def add_parser(commands: Any) -> None:
         help="adapt a trained model to other data",
         usage="zoo finetune REF --data NAME [--data.KEY VALUE] [--model.KEY VALUE] ...",
         description="Start from a trained model: a new head for the new data's classes, the rest "
-        "kept and reported. Settings are those the model was trained by, unless overridden.",
+        "kept and reported. The settings are those that the model was trained with, unless "
+        "overridden.",
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("--data", help="the dataset to train on; the model's own by default")
@@ -30,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "--unfreeze-at-epoch",
         type=int,
         metavar="N",
-        help="train the frozen rest too from epoch N on",
+        help="train the frozen part too from epoch N on",
     )
     parser.add_argument(
         "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"
@@ -43,7 +44,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fine-tune, then say what came of it."""
+    """Fine-tune, then print the metrics and what to do next."""
     overrides: dict[str, Any] = dict(read_overrides(options.rest))
     if options.seed is not None:
         overrides["seed"] = options.seed
