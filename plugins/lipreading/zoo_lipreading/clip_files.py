@@ -184,9 +184,9 @@ def _finder(crop: Mapping[str, Any]) -> MouthFinder:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        array: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} is no readable .npy file ({error})") from error
+        raise UsageError(f"{path} is not a readable .npy file ({error})") from error
     if array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape:
         raise UsageError(
             f"{path} is {array.dtype} of {' x '.join(map(str, array.shape))}; it takes mouths in "

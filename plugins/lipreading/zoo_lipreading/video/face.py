@@ -106,7 +106,7 @@ def mouth_finder(name: str) -> MouthFinder:
             "yours as package.module:function"
         )
     try:
-        finder = getattr(importlib.import_module(module), function)
+        finder: MouthFinder = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the mouth finder {name!r} cannot be imported ({error})") from error
     if not callable(finder):
@@ -124,4 +124,5 @@ def _cascade() -> cv2.CascadeClassifier:
             )
         path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
         _local.cascade = cv2.CascadeClassifier(str(path))
-    return _local.cascade
+    cascade: cv2.CascadeClassifier = _local.cascade
+    return cascade
