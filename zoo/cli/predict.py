@@ -89,10 +89,5 @@ def _describe_play(reference: str) -> None:
     from zoo.recipes.signatures import describe_options
 
     model = type(load(reference))
-<<<<<<< HEAD
     if offers(model, Player):
         print(f"\nof {reference}:\n{describe_options(model, 'play')}")
-=======
-    if hasattr(model, "play"):
-        print(f"\nOptions of {reference}:\n{describe_options(model, 'play')}")
->>>>>>> startup

@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, require_trusted_module
 from zoo_lipreading.errors import LeftOutError
 
 FRAMES_LOOKED_AT = 8
@@ -112,6 +112,17 @@ def mouth_finder(name: str) -> MouthFinder:
     if not callable(finder):
         raise UsageError(f"the mouth finder {name!r} is not a function")
     return finder
+
+
+def require_trusted(name: str) -> None:
+    """Refuse a finder that is a function of somebody's, where a bundle or somebody's recipe names
+    it and the user did not allow its module.
+
+    Raises:
+        UsageError: it is not allowed.
+    """
+    if name not in FINDERS:
+        require_trusted_module(name.partition(":")[0], f"the mouth finder {name!r}")
 
 
 def _cascade() -> cv2.CascadeClassifier:
