@@ -18,12 +18,12 @@ import torch
 from machine import describe, today
 from torch import Tensor, nn
 
-from zoo_hpg import estimators
-from zoo_hpg.data import GoalEpisodes
-from zoo_hpg.datasets import BitFlippingEpisodes, FourRoomsEpisodes
-from zoo_hpg.episodes import Episodes, play
-from zoo_hpg.hindsight import active_goals, hindsight_rewards
+from zoo_hpg.data.datasets import BitFlippingEpisodes, FourRoomsEpisodes
+from zoo_hpg.data.module import GoalEpisodes
+from zoo_hpg.episodes import Episodes, rollout
 from zoo_hpg.model import HindsightPolicyGradient
+from zoo_hpg.policy_gradient import estimators
+from zoo_hpg.policy_gradient.hindsight import active_goals, hindsight_rewards
 from zoo_rl.seeding import generator
 
 CASES: list[tuple[str, GoalEpisodes, int]] = [
@@ -86,7 +86,7 @@ def compare(
     torch.manual_seed(0)
     model = HindsightPolicyGradient(**data.facts).to(device)
     random = generator(1, device=str(device))
-    episodes = play(data.environment, lambda goals: model.begin(goals, random), count, random)
+    episodes = rollout(data.environment, lambda goals: model.actor(goals, random), count, random)
     goals = active_goals(episodes)
     if most:
         goals = goals[torch.randperm(len(goals), device=device)[:most]]
@@ -94,7 +94,7 @@ def compare(
 
     def at_once() -> list[Tensor]:
         model.zero_grad()
-        (-model.gain(episodes, goals)).backward()
+        (-model.surrogate_objective(episodes, goals)).backward()
         return [
             p.grad for p in (*model.policy.layers.parameters(), *model.policy.head.parameters())
         ]
@@ -187,14 +187,14 @@ def peak_memory(count: int) -> float:
     torch.manual_seed(0)
     model = HindsightPolicyGradient(**data.facts, baseline=True)
     random = generator(1)
-    episodes = play(data.environment, lambda goals: model.begin(goals, random), 16, random)
+    episodes = rollout(data.environment, lambda goals: model.actor(goals, random), 16, random)
     goals = torch.unique(torch.randint(2, (4 * count, 16)).float(), dim=0)
     goals = torch.cat([active_goals(episodes), goals])[:count]
     model.max_pairs, usual = 64, model.max_pairs
-    model.gain(episodes, goals[:2]).backward()  # what is loaded once
+    model.surrogate_objective(episodes, goals[:2]).backward()  # what is loaded once
     model.max_pairs = usual
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model.gain(episodes, goals).backward()
+    model.surrogate_objective(episodes, goals).backward()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[], help="PROBLEM/EPISODES/METHOD")
     parser.add_argument("--run", type=Path, help="for add: a run folder")
-    parser.add_argument("--curves", type=Path, help="a folder for pictures")
+    parser.add_argument("--curves", type=Path, help="a folder for plots")
     options = parser.parse_args()
     searched = read_rows(options.rates)
     of_method = one_rate(searched)
@@ -150,7 +150,7 @@ def draw(
     episodes: int,
     folder: Path,
 ) -> None:
-    """The learning curves of all methods on a problem, to a picture."""
+    """The learning curves of all methods on a problem, as an image."""
     step = BATCHES[problem, episodes] // 100
     curves: dict[str, list[list[tuple[float, float]]]] = {}
     for method in METHODS:

@@ -4,7 +4,7 @@
 
 One repeat is an epoch of the recipe udrl/lunarlander: iterations of episodes and batches, then a
 validation of 100 episodes, by a trained agent (a run, bundle or checkpoint) whose episodes also
-fill the replay at the beginning, so that they are as long as in the midst of a training. The
+fill the replay at the beginning, so that they are as long as in the middle of a training. The
 straightforward loop does the same with the same net: one environment, one observation at a time,
 the replay a sorted list of Python lists, a batch gathered by a loop. The repeats alternate, so
 that a busy machine slows both; printed are medians, in seconds of the clock and of the processor.
@@ -75,7 +75,7 @@ class Watch(Callback):
             self.data.env_steps,
             time.perf_counter(),
             time.process_time(),
-            self.data.vector.seconds,
+            self.data.envs.seconds,
         )
 
     def on_train_start(self, *_: Any) -> None:
@@ -95,7 +95,7 @@ def experiment(epochs: int, backend: str = "sync") -> Any:
         "trainer.max_epochs": epochs,
         "trainer.enable_progress_bar": False,
         "trainer.logger": False,
-        "data.budget": None,
+        "data.max_env_steps": None,
     }
     return resolve(override(read_recipe(RECIPE), changes))
 
@@ -108,7 +108,7 @@ def filled(data: CommandedEpisodes, agent: UpsideDownAgent) -> dict[str, Any]:
     data.replay = keep_best(episodes, data.replay_size)
     data.iterations = 1
     data.env_steps = data.replay.steps
-    data.extremes = (float(episodes.returns.min()), float(episodes.returns.max()))
+    data.return_range = (float(episodes.returns.min()), float(episodes.returns.max()))
     return copy.deepcopy(data.state_dict())
 
 
@@ -157,12 +157,12 @@ class Straightforward:
         ]
 
     def episode(self, seed: int, desired: float, horizon: float) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
+        episode: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
         began = time.perf_counter()
         observation, _ = self.env.reset(seed=seed)
         self.inside += time.perf_counter() - began
-        over = False
-        while not over:
+        done = False
+        while not done:
             with torch.no_grad():
                 logits = self.net(
                     torch.as_tensor(observation)[None], torch.tensor([[desired, horizon]])
@@ -171,13 +171,13 @@ class Straightforward:
             began = time.perf_counter()
             following, reward, terminated, truncated, _ = self.env.step(action)
             self.inside += time.perf_counter() - began
-            found["observations"].append(observation)
-            found["actions"].append(action)
-            found["rewards"].append(float(reward))
+            episode["observations"].append(observation)
+            episode["actions"].append(action)
+            episode["rewards"].append(float(reward))
             desired = min(desired - float(reward), self.limit or float("inf"))
             horizon = max(horizon - 1, 1)
-            observation, over = following, terminated or truncated
-        return found
+            observation, done = following, terminated or truncated
+        return episode
 
     def command(self) -> tuple[float, float, float]:
         best = self.replay[: self.data.last_few]

@@ -1,10 +1,10 @@
 """The returns of runs of one recipe, seed by seed, and their learning curves.
 
-    python benchmarks/udrl_returns.py RECIPE RUN [RUN ...] --picture docs/pictures/NAME.png
+    python benchmarks/udrl_returns.py RECIPE RUN [RUN ...] --plot docs/pictures/NAME.png
 
 Prints a table for benchmarks/results/udrl-returns.md, with the mean of the last LAST validations
 beside that of the tested agent, as a single validation is noisy. Draws the validation's returns
-over environment steps: mean over seeds with a 95 % bootstrap interval, the recipe's figure beside.
+over environment steps: mean over seeds with a 95 % bootstrap interval, the recipe's target beside.
 A run that was cut has no test yet.
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("recipe")
     parser.add_argument("runs", nargs="+")
-    parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--plot", type=Path, required=True)
     arguments = parser.parse_args()
     runs = [open_run(path) for path in arguments.runs]
     value = read_recipe(arguments.recipe).about["target"]["value"]
@@ -58,13 +58,13 @@ def main() -> None:
     for run in runs:
         rows = validations(run)
         curves.append([(row["train/env_steps"], row["val/return"]) for row in rows])
-        figures_ = run.metrics if run.finished else {}
-        tested += [figures_["test/return"]] if run.finished else []
+        metrics = run.metrics if run.finished else {}
+        tested += [metrics["test/return"]] if run.finished else []
         ends.append(statistics.mean(row["val/return"] for row in rows[-LAST:]))
         steps = rows[-1]["train/env_steps"]
         print(
             f"| {run.recipe.seed} | {steps:,.0f} | {shown(rows[-1], 'val')} | {ends[-1]:.1f} "
-            f"| {shown(figures_, 'test')} | {run.environment['fit_seconds'] / 60:.1f} |"
+            f"| {shown(metrics, 'test')} | {run.environment['fit_seconds'] / 60:.1f} |"
         )
     if len(tested) == len(runs):
         means = []
@@ -74,10 +74,10 @@ def main() -> None:
         print(f"| mean of {len(runs)} | | | {means[0]} | {means[1]} | |")
     figure = learning_curve(
         {arguments.recipe: curves},
-        {f"to reach: {value:g}": value},
+        {f"target: {value:g}": value},
         ylabel="return of 100 validation episodes",
     )
-    plots.save(figure, arguments.picture)
+    plots.save(figure, arguments.plot)
 
 
 if __name__ == "__main__":

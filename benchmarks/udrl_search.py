@@ -130,9 +130,9 @@ def attempt(
     changes = {
         **settings,
         "seed": seed,
-        "data.budget": steps,
+        "data.max_env_steps": steps,
         "data.iterations_per_epoch": between,
-        "data.places": 20,  # of the recipes then; another number draws other actions
+        "data.num_envs": 20,  # of the recipes then; another number draws other actions
         "trainer.enable_progress_bar": False,
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from zoo_hpg.episodes import Episodes
-from zoo_hpg.estimators import EPSILON, gcpg, hpg, weighted_hpg
-from zoo_hpg.hindsight import hindsight_rewards
+from zoo_hpg.policy_gradient.estimators import EPSILON, gcpg, hpg, weighted_hpg
+from zoo_hpg.policy_gradient.hindsight import hindsight_rewards
 
 N, T, G = 4, 5, 3
 
@@ -58,29 +58,29 @@ def test_hindsight_is_what_the_loop_gives(
 ) -> None:
     likely, behavior, rewards, mask, baselines = batch
     used = baselines if with_baseline else None
-    wanted = slow(likely, behavior, rewards, mask, baselines * with_baseline, norm)
+    expected = slow(likely, behavior, rewards, mask, baselines * with_baseline, norm)
     found = estimator(likely, behavior, rewards, mask, used)  # type: ignore[operator]
-    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("with_baseline", [False, True])
 def test_gcpg_is_what_the_loop_gives(batch: tuple, with_baseline: bool) -> None:
     _, _, rewards, mask, baselines = batch
     rewards, baselines = rewards[..., 0], baselines[..., 0] * with_baseline
-    wanted = torch.zeros(N, T, dtype=torch.float64)
+    expected = torch.zeros(N, T, dtype=torch.float64)
     for i, t in itertools.product(range(N), range(T)):
         if mask[i, t]:
-            wanted[i, t] = (rewards[i, t:].sum() - baselines[i, t]) / N
+            expected[i, t] = (rewards[i, t:].sum() - baselines[i, t]) / N
     found = gcpg(rewards, mask, baselines if with_baseline else None)
-    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(found, expected)
 
 
 def test_weights_too_small_for_a_float_are_equal(batch: tuple) -> None:
     likely, behavior, rewards, mask, _ = batch
     everyone = torch.ones_like(mask)
     found = weighted_hpg((likely - 1000).float(), behavior.float(), rewards.float(), everyone)
-    wanted = rewards.float().flip(1).cumsum(1).flip(1) / N
-    torch.testing.assert_close(found, wanted)
+    expected = rewards.float().flip(1).cumsum(1).flip(1) / N
+    torch.testing.assert_close(found, expected)
 
 
 def test_weights_too_large_for_a_float_stay_finite(batch: tuple) -> None:
@@ -186,8 +186,8 @@ def test_gcpg_is_unbiased_where_episodes_end_at_their_goals(parameters: Tensor) 
 
 def test_hpg_is_not_where_they_end(parameters: Tensor) -> None:
     """What lies behind the goal pursued is never seen; the docstring says so."""
-    wanted = exact_gradient(parameters)
-    error = (expectation(parameters, hpg, ends=True) - wanted).norm() / wanted.norm()
+    expected = exact_gradient(parameters)
+    error = (expectation(parameters, hpg, ends=True) - expected).norm() / expected.norm()
     assert 0.01 < error < 1
 
 
@@ -195,13 +195,13 @@ def test_weighted_hpg_is_consistent(parameters: Tensor) -> None:
     episodes, pursued, states = everything(ends=False)
     table = scores(parameters).detach()
     chances = table[states, pursued[:, None], episodes.actions].sum(1).exp()
-    wanted = exact_gradient(parameters)
+    expected = exact_gradient(parameters)
 
     def error(count: int, seed: int) -> float:
         random = torch.Generator().manual_seed(seed)
         chosen = torch.multinomial(chances, count, replacement=True, generator=random)
         found = estimated_gradient(parameters, weighted_hpg, chosen)
-        return float((found - wanted).norm() / wanted.norm())
+        return float((found - expected).norm() / expected.norm())
 
     few = sum(error(20, seed) for seed in range(20)) / 20
     many = sum(error(200000, seed) for seed in range(2)) / 2

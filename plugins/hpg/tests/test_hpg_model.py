@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.plugin import UsageError
-from zoo_hpg import estimators
-from zoo_hpg.baselines import baseline_error
-from zoo_hpg.datasets import (
+from zoo_hpg.data.datasets import (
     BitFlippingEpisodes,
     EmptyRoomEpisodes,
     FourRoomsEpisodes,
     MsPacmanEpisodes,
 )
-from zoo_hpg.episodes import Episodes, play
-from zoo_hpg.hindsight import active_goals, hindsight_rewards
+from zoo_hpg.episodes import Episodes, rollout
 from zoo_hpg.model import HindsightPolicyGradient
-from zoo_hpg.networks import GoalNet
+from zoo_hpg.networks.goal_net import GoalNet
+from zoo_hpg.policy_gradient import estimators
+from zoo_hpg.policy_gradient.baseline import baseline_loss
+from zoo_hpg.policy_gradient.hindsight import active_goals, hindsight_rewards
 from zoo_rl.seeding import generator
 
 QUICK = {
@@ -44,7 +44,7 @@ def make(data: Any, **arguments: Any) -> HindsightPolicyGradient:
 
 def episodes_of(model: HindsightPolicyGradient, data: Any, count: int) -> Episodes:
     random = generator(5)
-    return play(data.environment, lambda goals: model.begin(goals, random), count, random)
+    return rollout(data.environment, lambda goals: model.actor(goals, random), count, random)
 
 
 def gradient(model: nn.Module) -> list[Tensor]:
@@ -86,7 +86,7 @@ def test_all_goals_at_once_are_goal_after_goal(data: Any, estimator: str, baseli
     reference = [each.clone() for each in gradient(model.policy)]
     assert max(float(each.abs().max()) for each in reference) > 1e-3
     model.zero_grad()
-    found = model.gain(episodes)
+    found = model.surrogate_objective(episodes)
     found.backward()
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
     for one, other in zip(gradient(model.policy), reference, strict=True):
@@ -99,7 +99,7 @@ def test_gcpg_step_after_step(baseline: bool) -> None:
     model = make(data, estimator="gcpg", baseline=baseline)
     goals = torch.tensor([[0.0, 1], [1, 0], [1, 1], [9, 9]])  # near the starts: some are reached
     random = generator(1)
-    episodes = play(data.environment, lambda g: model.begin(g, random), 4, random, goals)
+    episodes = rollout(data.environment, lambda g: model.actor(g, random), 4, random, goals)
     assert episodes.returns.max() > 0
     wanted = torch.zeros(())
     for i in range(4):
@@ -114,7 +114,7 @@ def test_gcpg_step_after_step(baseline: bool) -> None:
     wanted.backward()
     reference = [each.clone() for each in gradient(model.policy)]
     model.zero_grad()
-    found = model.gain(episodes)
+    found = model.surrogate_objective(episodes)
     found.backward()
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
     for one, other in zip(gradient(model.policy), reference, strict=True):
@@ -141,7 +141,7 @@ def test_the_baseline_learns_the_reward_and_its_value_a_step_later() -> None:
             total += (values[t] - float(episodes.rewards[i, t]) - later) ** 2
             count += 1
     torch.testing.assert_close(
-        baseline_error(model.baseline, episodes).item(), total / count, rtol=1e-4, atol=1e-5
+        baseline_loss(model.baseline, episodes).item(), total / count, rtol=1e-4, atol=1e-5
     )
 
 
@@ -236,7 +236,7 @@ def test_wrong_calls_to_play() -> None:
     for arguments, message in (
         ({"goal": "3,77"}, "lies outside the room"),
         ({"goal": "3;7"}, "not of numbers with commas between"),
-        ({"episodes": 0}, "--episodes is 0; it must be 1 or more"),
+        ({"episodes": 0}, "--episodes has to be 1 or more, not 0"),
     ):
         with pytest.raises(UsageError, match=message):
             model.play(None, **arguments)  # type: ignore[arg-type]
@@ -244,24 +244,24 @@ def test_wrong_calls_to_play() -> None:
 
 def test_what_is_refused_before_the_first_step() -> None:
     facts = BitFlippingEpisodes().facts
-    with pytest.raises(UsageError, match="is none with goals; there are bit-flipping"):
+    with pytest.raises(UsageError, match="is not one of those with goals: bit-flipping"):
         HindsightPolicyGradient(**{**facts, "environment": {"name": "CartPole-v1"}})
     with pytest.raises(UsageError, match="does not fit"):
         HindsightPolicyGradient(**{**facts, "observation_shape": [4, 4]})
     with pytest.raises(UsageError, match=r"not of \(4, 4\)"):
         GoalNet([4, 4], 2, 4, [8], None)
-    with pytest.raises(UsageError, match="takes no pictures"):
+    with pytest.raises(UsageError, match="does not take images"):
         HindsightPolicyGradient(**MsPacmanEpisodes().facts, baseline=True)
     with pytest.raises(UsageError, match="one layer or more"):
         HindsightPolicyGradient(**facts, hidden=[])
-    with pytest.raises(UsageError, match="goals_per_episode is -1"):
+    with pytest.raises(UsageError, match="goals_per_episode has to be 0 or more, not -1"):
         HindsightPolicyGradient(**facts, goals_per_episode=-1)
-    with pytest.raises(UsageError, match="max_pairs is 0"):
+    with pytest.raises(UsageError, match="max_pairs has to be 1 or more, not 0"):
         HindsightPolicyGradient(**facts, max_pairs=0)
     for name in ("batch_size", "batches_per_epoch", "eval_episodes"):
-        with pytest.raises(UsageError, match=f"data.{name} is 0; it has to be 1 or more"):
+        with pytest.raises(UsageError, match=f"{name} has to be 1 or more, not 0"):
             BitFlippingEpisodes(**{name: 0})
-    with pytest.raises(UsageError, match="split 'most'"):
+    with pytest.raises(UsageError, match="split has to be one of standard, all, not 'most'"):
         BitFlippingEpisodes(split="most")
 
 

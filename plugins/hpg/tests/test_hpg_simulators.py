@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from zoo.plugin import UsageError
-from zoo_hpg.datasets import FetchPushEpisodes, MsPacmanEpisodes
+from zoo_hpg.data.datasets import FetchPushEpisodes, MsPacmanEpisodes
 from zoo_hpg.environments import fetch_push, make_environment, ms_pacman
-from zoo_hpg.episodes import Episodes, play
-from zoo_hpg.hindsight import active_goals
+from zoo_hpg.episodes import Episodes, rollout
 from zoo_hpg.model import HindsightPolicyGradient
+from zoo_hpg.policy_gradient.hindsight import active_goals
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def always(action: int):  # type: ignore[no-untyped-def]
 
 def once(name: str, action: int, seed: int, goals: Tensor | None = None) -> Episodes:
     random = torch.Generator().manual_seed(seed)
-    return play(make_environment({"name": name}), always(action), 2, random, goals)
+    return rollout(make_environment({"name": name}), always(action), 2, random, goals)
 
 
 def test_the_grid_has_155_cells() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo_hpg.environments import Environment
 
-Chooser = Callable[[Tensor], tuple[Tensor, Tensor]]
+Actor = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From observations (N, ...) to actions int64 (N,) and their log-probabilities (N,)."""
 
 
@@ -42,9 +42,9 @@ class Episodes(NamedTuple):
 
 
 @torch.no_grad()
-def play(
+def rollout(
     environment: Environment,
-    begin: Callable[[Tensor], Chooser],
+    make_actor: Callable[[Tensor], Actor],
     episodes: int,
     random: torch.Generator,
     goals: Tensor | None = None,
@@ -55,7 +55,7 @@ def play(
 
     Args:
         environment: Where to play.
-        begin: Called with the goals (N, D), gives what chooses the actions.
+        make_actor: Called with the goals (N, D), gives what chooses the actions.
         episodes: How many, N.
         random: Starts, goals and the environment's own chance are drawn from it.
         goals: Goals (N, D) instead of drawn ones.
@@ -64,20 +64,20 @@ def play(
         The episodes, as long as the longest of them.
     """
     observations, achieved, drawn = environment.reset(episodes, random, goals)
-    choose = begin(drawn)
+    act = make_actor(drawn)
     running = torch.ones(episodes, dtype=torch.bool, device=random.device)
     seen, reached, chosen, likely, paid, masks = [], [achieved], [], [], [], []
     for step in range(1, environment.horizon):
-        actions, log_probabilities = choose(observations)
+        actions, log_probabilities = act(observations)
         seen.append(observations)
         chosen.append(actions)
         likely.append(log_probabilities * running)
         masks.append(running)
         observations, achieved, failed = environment.step(actions, random)
-        there = (achieved - drawn).norm(dim=1) < environment.tolerance
+        at_goal = (achieved - drawn).norm(dim=1) < environment.tolerance
         reached.append(achieved)
-        paid.append((there & running) * float(environment.horizon - step))
-        running = running & ~there & ~failed
+        paid.append((at_goal & running) * float(environment.horizon - step))
+        running = running & ~at_goal & ~failed
         if not running.any():
             break
     return Episodes(

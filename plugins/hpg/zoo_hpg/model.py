@@ -1,4 +1,39 @@
-"""A goal-conditional policy trained by policy gradients with and without hindsight."""
+"""A goal-conditional policy trained by policy gradients with and without hindsight.
+
+The whole learning loop, each line with the file of this package where it happens. Lightning's
+Trainer runs epochs and optimizer steps, on batches that EpisodeLoader plays.
+
+    pi(a | s, g), the softmax of a net                   networks/goal_net.py
+    for each epoch, for each of batches_per_epoch:       data/loader.py  EpisodeLoader
+      # 1. play N = batch_size episodes i with the policy as it is
+      for each i:                                        episodes.py  rollout
+        s_1, g_i ~ environment                           environments/  reset
+        for t = 1, 2, ... until g_i is reached, t < T:
+          a_t ~ pi(s_t, g_i)                             model.py  actor
+          s_t+1 ~ environment                            environments/  step
+          r_t = T - t if s_t+1 reaches g_i, else 0       episodes.py  rollout
+      # 2. count the same episodes for every goal that any of them reached
+      G = the goals that the states s_it are             policy_gradient/hindsight.py
+      for each i, t, and g in G:
+        r_itg = T - t where i first reaches g, else 0    policy_gradient/hindsight.py
+        p_itg = pi(a_it | s_it, g)                       networks/state_goal_pairs.py
+      # 3. estimate the gradient
+      w_itg = product over k <= t of p_ikg / p_ikg_i     policy_gradient/estimators.py  hpg
+      w_itg = w_itg / sum over j of w_jtg                ... or weighted_hpg
+      b_itg = what the baseline net expects, or 0        policy_gradient/baseline.py
+      c_itg = sum over k >= t of w_ikg r_ikg             policy_gradient/estimators.py
+              - w_itg b_itg
+      objective = sum of c_itg log pi(a_it | s_it, g)    policy_gradient/objectives.py
+      # 4. learn
+      loss = - objective + loss of the baseline net      model.py  training_step
+      a step of Adam                                     model.py  configure_optimizers
+    evaluate: play greedily to drawn goals               model.py  validation_step
+
+Without hindsight (gcpg) steps 2 and 3 know one goal for each episode, its own: c_it is the sum of
+its rewards from t on, less the baseline.
+
+Rauber, Ummadisingu, Mutz, Schmidhuber: Hindsight Policy Gradients, ICLR 2019 (arXiv:1711.06006).
+"""
 
 from __future__ import annotations
 
@@ -13,16 +48,17 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, rename_keys
-from zoo_hpg import drawing, playing
-from zoo_hpg.baselines import baseline_error
-from zoo_hpg.data import GoalEpisodes
+from zoo.plugin import UsageError, at_least, rename_keys
+from zoo_hpg import playing
+from zoo_hpg.data.module import GoalEpisodes
 from zoo_hpg.environments import make_environment
-from zoo_hpg.episodes import Chooser, Episodes
-from zoo_hpg.gains import hindsight_gain, own_gain
-from zoo_hpg.hindsight import active_goals
-from zoo_hpg.inference import Inference
-from zoo_hpg.networks import GoalNet, log_probabilities
+from zoo_hpg.episodes import Actor, Episodes
+from zoo_hpg.networks.frozen import FrozenGoalNet
+from zoo_hpg.networks.goal_net import GoalNet, log_probabilities
+from zoo_hpg.plots import draw_episodes, draw_learning_curve
+from zoo_hpg.policy_gradient.baseline import baseline_loss
+from zoo_hpg.policy_gradient.hindsight import active_goals
+from zoo_hpg.policy_gradient.objectives import gcpg_objective, hindsight_objective
 
 
 class HindsightPolicyGradient(LightningModule):
@@ -40,7 +76,7 @@ class HindsightPolicyGradient(LightningModule):
         action_names: The actions' names. Filled in from the data.
         horizon: T; reaching a goal by the t-th action pays T - t. Filled in from the data.
         tolerance: A goal is reached where the achieved one is nearer. Filled in from the data.
-        optimal_return: Mean return of the best policy, for pictures. Filled in from the data.
+        optimal_return: Mean return of the best policy, for plots. Filled in from the data.
         estimator: ``gcpg`` without hindsight, ``hpg`` with importance weights per decision,
             ``weighted-hpg`` with these normalized over the batch's episodes.
         baseline: Subtract what the baseline net expects.
@@ -95,9 +131,8 @@ class HindsightPolicyGradient(LightningModule):
         self.observation_shape, self.goal_size = tuple(observation_shape), goal_size
         made = make_environment(environment)
         self._require_fit(made.observation_shape, made.goal_size, made.action_names)
-        for name, value in (("goals_per_episode", goals_per_episode), ("max_pairs", max_pairs - 1)):
-            if value < 0:
-                raise UsageError(f"{name} is {getattr(self.hparams, name)}, which is too few")
+        at_least("goals_per_episode", goals_per_episode, 0)
+        at_least("max_pairs", max_pairs, 1)
         self.horizon, self.tolerance = horizon, tolerance
         self.optimal_return = optimal_return
         self.estimator, self.goals_per_episode = estimator, goals_per_episode
@@ -109,7 +144,7 @@ class HindsightPolicyGradient(LightningModule):
         self.baseline: GoalNet | None = None
         if baseline:
             if len(self.observation_shape) > 1:
-                raise UsageError("the baseline net takes no pictures; leave model.baseline false")
+                raise UsageError("the baseline net does not take images; omit model.baseline")
             inputs = (self.observation_shape[0] + 1,)
             self.baseline = GoalNet(inputs, goal_size, 1, hidden, 0.001 if normal else None)
         self.train_return = MeanMetric()
@@ -158,12 +193,13 @@ class HindsightPolicyGradient(LightningModule):
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (N, actions) for observations, flattened, each followed by its goal (N, ...)."""
         observations = inputs[:, : self._observation_size]
-        shaped = observations.unflatten(1, self.observation_shape)
-        return self.policy(shaped, inputs[:, self._observation_size :])
+        shaped = observations.reshape(-1, *self.observation_shape)
+        logits: Tensor = self.policy(shaped, inputs[:, self._observation_size :])
+        return logits
 
     # Acting
 
-    def begin(self, goals: Tensor, random: torch.Generator | None, greedy: bool = False) -> Chooser:
+    def actor(self, goals: Tensor, random: torch.Generator | None, greedy: bool = False) -> Actor:
         """What chooses the actions of episodes, by the policy as it is now.
 
         Args:
@@ -171,11 +207,11 @@ class HindsightPolicyGradient(LightningModule):
             random: Actions are drawn from it.
             greedy: Take the likeliest action instead.
         """
-        policy = Inference(self.policy)
+        policy = FrozenGoalNet(self.policy)
         with torch.no_grad():
             goal_parts = policy.goal_part(goals)
 
-        def choose(observations: Tensor) -> tuple[Tensor, Tensor]:
+        def act(observations: Tensor) -> tuple[Tensor, Tensor]:
             outputs = policy.outputs(policy.state_part(observations) + goal_parts)
             scores = log_probabilities(outputs)
             if greedy:
@@ -184,7 +220,7 @@ class HindsightPolicyGradient(LightningModule):
                 actions = torch.multinomial(scores.exp(), 1, generator=random)
             return actions[:, 0], scores.gather(1, actions)[:, 0]
 
-        return choose
+        return act
 
     def play(
         self,
@@ -198,9 +234,9 @@ class HindsightPolicyGradient(LightningModule):
         """Play episodes.
 
         Args:
-            folder: Where the picture or animation is written.
-            goal: The goal to reach, numbers with commas between, such as 3,7; drawn anew for each
-                episode without.
+            folder: Where the plot and the animations are written.
+            goal: The goal to reach, numbers with commas between, such as 3,7; another one is
+                drawn for each episode without.
             episodes: How many.
             greedy: Always take the likeliest action; false draws actions, as in training.
             seed: Seed of starts, drawn goals and chance.
@@ -211,24 +247,24 @@ class HindsightPolicyGradient(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         episodes = Episodes(*batch)
-        loss = -self.gain(episodes)
+        loss = -self.surrogate_objective(episodes)
         self.train_return.update(episodes.returns.mean())
         if self.baseline is not None:
-            loss = loss + baseline_error(self.baseline, episodes)
+            loss = loss + baseline_loss(self.baseline, episodes)
         return loss
 
-    def gain(self, episodes: Episodes, goals: Tensor | None = None) -> Tensor:
-        """What the policy climbs, by the estimator of this model.
+    def surrogate_objective(self, episodes: Episodes, goals: Tensor | None = None) -> Tensor:
+        """A scalar whose gradient is this model's estimate of the policy gradient.
 
         Args:
             episodes: Played by the policy as it is.
             goals: Hindsight goals (G, D); the active ones, or a draw of them, if None.
         """
         if self.estimator == "gcpg":
-            return own_gain(self.policy, episodes, self.baseline, self.max_pairs)
+            return gcpg_objective(self.policy, episodes, self.baseline, self.max_pairs)
         if goals is None:
             goals = active_goals(episodes, self.goals_per_episode)
-        return hindsight_gain(
+        return hindsight_objective(
             self.policy,
             episodes,
             goals,
@@ -250,7 +286,7 @@ class HindsightPolicyGradient(LightningModule):
         fused = self.device.type in ("cpu", "cuda")
         return torch.optim.Adam(groups, lr=self.lr, fused=fused)
 
-    # Measuring
+    # Evaluation
 
     def on_train_start(self) -> None:
         """The evaluation before the first step."""
@@ -259,7 +295,7 @@ class HindsightPolicyGradient(LightningModule):
             return
         batches = islice(data.val_dataloader(), limit if isinstance(limit, int) else None)
         returns = torch.cat([Episodes(*batch[1:]).returns for batch in batches])
-        self._note(returns)
+        self._add_evaluation(returns)
         for logger in self.loggers:
             logger.log_metrics({"val/return": self.evaluations[0]}, 0)
 
@@ -276,11 +312,11 @@ class HindsightPolicyGradient(LightningModule):
         """The average performance: the mean of all evaluations so far."""
         if self.trainer.sanity_checking or not self._evaluated:
             return
-        self._note(torch.cat(self._evaluated))
+        self._add_evaluation(torch.cat(self._evaluated))
         average = sum(self.evaluations) / len(self.evaluations)
         self.log("val/average_return", average, batch_size=1)
 
-    def _note(self, returns: Tensor) -> None:
+    def _add_evaluation(self, returns: Tensor) -> None:
         """Add the mean over all processes to the evaluations."""
         gathered = self.all_gather(returns.mean())
         self.evaluations.append(float(torch.as_tensor(gathered).mean()))
@@ -300,7 +336,7 @@ class HindsightPolicyGradient(LightningModule):
         """The learning curve, if this module was trained, and episodes of a test batch."""
         episodes = Episodes(*(each.cpu() for each in batch[1:]))
         environment = make_environment(self.environment)
-        drawn = {"episodes": drawing.draw_episodes(environment, episodes)}
+        plots = {"episodes": draw_episodes(environment, episodes)}
         if self.evaluations:
-            drawn["learning"] = drawing.draw_learning(self.evaluations, self.optimal_return)
-        return drawn
+            plots["learning"] = draw_learning_curve(self.evaluations, self.optimal_return)
+        return plots

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo.plugin import UsageError, plots
-from zoo_hpg import drawing
+from zoo.plugin import UsageError, at_least, plots
 from zoo_hpg.environments import make_environment
-from zoo_hpg.episodes import play
+from zoo_hpg.episodes import rollout
+from zoo_hpg.plots import draw_episodes
 from zoo_rl.plots import save_gif
 from zoo_rl.seeding import generator
 
@@ -44,29 +44,28 @@ def play_to_goal(
     Raises:
         UsageError: the goal lies outside the environment's goals, or there is to be no episode.
     """
-    if episodes < 1:
-        raise UsageError(f"--episodes is {episodes}; it must be 1 or more")
+    at_least("--episodes", episodes, 1)
     environment = make_environment(model.environment)
     goals = None
     if goal is not None:
-        wanted = environment.read_goal(read_numbers(goal))
-        goals = wanted.to(model.device).expand(episodes, -1)
+        given = environment.read_goal(read_numbers(goal))
+        goals = given.to(model.device).expand(episodes, -1)
     frames: list[Any] | None = [] if folder and hasattr(environment, "frames") else None
     if frames is not None:
         environment.frames = frames
     random = generator(seed, device=str(model.device))
-    played = play(
-        environment, lambda goals: model.begin(goals, random, greedy), episodes, random, goals
+    played = rollout(
+        environment, lambda goals: model.actor(goals, random, greedy), episodes, random, goals
     )
     played = type(played)(*(each.cpu() for each in played))
     reached = played.returns > 0
     if folder:
-        plots.save(drawing.draw_episodes(environment, played), folder / "episodes.png")
+        plots.save(draw_episodes(environment, played), folder / "episodes.png")
         for number in range(episodes if frames else 0):
             assert frames is not None
             length = int(played.mask[number].sum()) + 1
-            pictures = [each[number] for each in frames[:length]]
-            save_gif(pictures, folder / f"episode-{number + 1}.gif", fps=5)
+            shown = [each[number] for each in frames[:length]]
+            save_gif(shown, folder / f"episode-{number + 1}.gif", fps=5)
     return [
         {
             "goal": ",".join(f"{number:g}" for number in played.goals[index].tolist()),

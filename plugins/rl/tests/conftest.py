@@ -68,6 +68,7 @@ def scripts() -> Iterator[None]:
     }
     for name, options in made.items():
         gym.register(name, entry_point=Script, kwargs=options)
+    gym.register("ScriptLimited-v0", entry_point=lambda: gym.wrappers.TimeLimit(Script(), 4))
     yield
-    for name in made:
+    for name in (*made, "ScriptLimited-v0"):
         del gym.registry[name]

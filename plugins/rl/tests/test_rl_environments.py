@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.plugin import UsageError
-from zoo_rl.environments import TAKE_COVER, describe, make, own_limit
-from zoo_rl.vector import make_vector
+from zoo_rl.environments import TAKE_COVER, describe, make
+from zoo_rl.vector import make_vec
 from zoo_rl.wrappers import GrayScreen
 
 
@@ -40,10 +40,14 @@ def test_facts_of_continuous_actions() -> None:
 
 
 def test_a_limit_of_steps_replaces_the_environments_own() -> None:
-    assert own_limit(make("CartPole-v1", 7)) == 7
-    assert own_limit(make("LunarLanderSparse-v3")) == 1000
-    assert describe(make("LunarLanderSparse-v3", 9), "x")["max_episode_steps"] == 9
-    assert describe(make("Script-v0"), "Script-v0")["max_episode_steps"] == 0
+    def limit(env: gym.Env) -> int:
+        return describe(env, "x")["max_episode_steps"]
+
+    assert limit(make("CartPole-v1", 7)) == 7
+    assert limit(make("LunarLanderSparse-v3")) == 1000
+    assert limit(make("LunarLanderSparse-v3", 9)) == 9
+    assert limit(make("Script-v0")) == 0
+    assert limit(make("ScriptLimited-v0")) == 4
 
 
 @pytest.mark.parametrize(
@@ -85,18 +89,18 @@ def test_a_missing_package_is_named_by_its_extra(
 def test_a_missing_envpool_is_named_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "envpool", None)
     with pytest.raises(UsageError, match=r'pip install "zoo-rl\[envpool\]"'):
-        make_vector("CartPole-v1", 2, "envpool")
+        make_vec("CartPole-v1", 2, "envpool")
 
 
 def test_what_envpool_lacks_is_refused() -> None:
     pytest.importorskip("envpool")
     with pytest.raises(UsageError, match=r"take --data\.backend sync"):
-        make_vector("Script-v0", 2, "envpool")
+        make_vec("Script-v0", 2, "envpool")
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(UsageError, match="there are sync, envpool"):
-        make_vector("CartPole-v1", 2, "async")
+    with pytest.raises(UsageError, match="backend has to be one of sync, envpool, not 'async'"):
+        make_vec("CartPole-v1", 2, "async")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,7 @@ def test_an_unknown_backend_is_refused() -> None:
         (gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(2, start=1), "counted from 0"),
     ],
 )
-def test_spaces_that_are_not_served_are_refused(
+def test_spaces_that_are_not_supported_are_refused(
     observed: gym.Space, acted: gym.Space, what: str
 ) -> None:
     with pytest.raises(UsageError, match=what):
@@ -117,16 +121,16 @@ def test_spaces_that_are_not_served_are_refused(
 
 
 def test_a_limit_below_one_step_is_refused() -> None:
-    with pytest.raises(UsageError, match="max_episode_steps is 0"):
+    with pytest.raises(UsageError, match="max_episode_steps has to be 1 or more, not 0"):
         make("CartPole-v1", 0)
 
 
 @pytest.mark.parametrize("shape", [(8, 12), (8, 12, 1), (8, 12, 3)])
-def test_pictures_become_gray_squares(shape: tuple[int, ...]) -> None:
+def test_images_become_gray_squares(shape: tuple[int, ...]) -> None:
     env = GrayScreen(Still(gym.spaces.Box(0, 255, shape, np.uint8), gym.spaces.Discrete(2)), 4)
-    picture = np.zeros(shape, np.uint8)
-    picture[:2, :3] = 200  # what the first of 4 x 4 squares covers
-    gray = env.observation(picture)
+    image = np.zeros(shape, np.uint8)
+    image[:2, :3] = 200  # what the first of 4 x 4 squares covers
+    gray = env.observation(image)
     assert (gray.shape, gray.dtype) == ((4, 4), np.uint8)
     assert gray[0, 0] == 200
     assert not gray[1:].any()

@@ -1,4 +1,4 @@
-"""Batches from growing experience, the budget of steps, and evaluation."""
+"""Batches from growing experience, the limit of steps, and evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from zoo_rl.budget import EnvironmentSteps
+from zoo_rl.env_steps import MaxEnvSteps
 from zoo_rl.evaluation import episode_loader, return_metrics
 from zoo_rl.loading import IterationLoader
 from zoo_rl.seeding import RANGES
@@ -59,7 +59,7 @@ def test_experience_is_gathered_after_all_batches_before_were_used() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
-def test_a_loader_goes_on_where_another_was_cut(cut: int) -> None:
+def test_a_loader_continues_where_another_was_cut(cut: int) -> None:
     whole, first, second = Log(), Log(), Log()
     begun = first.epoch(1, stop=cut)
     state = first.loader.state_dict()
@@ -68,12 +68,12 @@ def test_a_loader_goes_on_where_another_was_cut(cut: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "budget", "stops"), [(99, 100, False), (100, 100, True), (10**9, None, False)]
+    ("steps", "limit", "stops"), [(99, 100, False), (100, 100, True), (10**9, None, False)]
 )
-def test_the_budget_stops_the_trainer(steps: int, budget: int | None, stops: bool) -> None:
-    data = SimpleNamespace(env_steps=steps, budget=budget)
+def test_the_limit_stops_the_trainer(steps: int, limit: int | None, stops: bool) -> None:
+    data = SimpleNamespace(env_steps=steps, max_env_steps=limit)
     trainer: Any = SimpleNamespace(datamodule=data, should_stop=False)
-    EnvironmentSteps().on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+    MaxEnvSteps().on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
     assert trainer.should_stop is stops
 
 
@@ -88,11 +88,11 @@ def test_evaluation_episodes_are_the_same_every_time_and_of_their_part() -> None
     assert seeds("test", "val") == seeds("test") + seeds("val")
 
 
-def test_figures_of_returns() -> None:
+def test_metrics_of_returns() -> None:
     returns = torch.tensor([1.0, 2.0, 6.0])
-    found = return_metrics(returns)
+    metrics = return_metrics(returns)
     low, high = bootstrap_interval([1.0, 2.0, 6.0])
-    assert found["return"] == pytest.approx(3)
-    assert found["return/std"] == pytest.approx((14 / 3) ** 0.5)
-    assert (found["return/low"], found["return/high"]) == (low, high)
+    assert metrics["return"] == pytest.approx(3)
+    assert metrics["return/std"] == pytest.approx((14 / 3) ** 0.5)
+    assert (metrics["return/low"], metrics["return/high"]) == (low, high)
     assert low < 3 < high

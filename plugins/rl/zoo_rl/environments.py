@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from zoo.plugin import MissingDependencyError, UsageError, nearest
+from zoo.plugin import MissingDependencyError, UsageError, at_least, nearest
 from zoo_rl.wrappers import GrayScreen, ReturnAtTheEnd
 
 # Without a display pygame would look for one, also where nothing is drawn.
@@ -63,7 +63,7 @@ def make(
 ) -> gym.Env[Any, Any]:
     """An environment by its gymnasium id.
 
-    Observations that are pictures become gray and square. ``LunarLanderSparse-v3`` is
+    Observations that are images become gray and square. ``LunarLanderSparse-v3`` is
     LunarLander with its whole return paid at the end, ``VizdoomTakeCover-v1`` ends after 2100
     tics.
 
@@ -71,14 +71,15 @@ def make(
         name: Such as ``CartPole-v1``, or ``package.module:Mine-v0`` for one that a module of
             yours registers.
         max_episode_steps: Where its episodes are cut; the environment's own limit without.
-        render_mode: ``rgb_array`` for one whose ``render()`` gives pictures.
-        screen_size: Side of the pictures that observations are made, in pixels.
+        render_mode: ``rgb_array`` for one whose ``render()`` gives images.
+        screen_size: Side of the images that observations are made, in pixels.
 
     Raises:
-        UsageError: there is none of that id, or (MissingDependencyError) its package is not installed.
+        UsageError: there is none of that id, or (``MissingDependencyError``) its package is not
+            installed.
     """
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise UsageError(f"max_episode_steps is {max_episode_steps}; it has to be 1 or more")
+    if max_episode_steps is not None:
+        at_least("max_episode_steps", max_episode_steps, 1)
     options: dict[str, Any] = {}
     if name.startswith("Vizdoom"):
         _import_vizdoom(name)
@@ -99,7 +100,7 @@ def make(
         raise _missing_package(name, error) from error
     except gym.error.Error as error:
         raise UsageError(f"gymnasium does not make the environment {name!r}: {error}") from error
-    return _with_pictures(env, screen_size)
+    return _with_gray_images(env, screen_size)
 
 
 def _require_registered(name: str) -> None:
@@ -114,7 +115,7 @@ def _require_registered(name: str) -> None:
     near = " or ".join(map(repr, newer)) or nearest(name, known)
     hint = f"did you mean {near}?" if near else "`python -m gymnasium.envs` lists those there are"
     raise UsageError(
-        f"there is no environment {name!r}; {hint} One of your own is named "
+        f"there is no environment {name!r}; {hint} An environment of your own is named "
         "'package.module:Name-v0', where the module registers it with gymnasium"
     )
 
@@ -137,7 +138,7 @@ def _missing_package(name: str, error: Exception) -> MissingDependencyError:
     return MissingDependencyError(f"the environment {name!r} needs a package: {install} ({reason})")
 
 
-def _with_pictures(env: gym.Env[Any, Any], size: int) -> gym.Env[Any, Any]:
+def _with_gray_images(env: gym.Env[Any, Any], size: int) -> gym.Env[Any, Any]:
     space = env.observation_space
     if isinstance(space, spaces.Dict) and "screen" in space.spaces:
         return GrayScreen(env, size, key="screen")
@@ -150,31 +151,32 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
     """The facts of an environment, under the names that models take them by.
 
     Returns:
-        ``observation_shape`` (list of lengths; three of them, frames first, are a gray picture),
+        ``observation_shape`` (list of lengths; three of them, frames first, are a gray image),
         ``actions`` (``discrete`` or ``continuous``), ``num_actions`` (how many there are to choose
         from, or numbers in one), ``action_low`` and ``action_high`` (lists, empty for discrete
         ones), ``max_episode_steps`` (0 where there is no limit) and ``environment``.
 
     Raises:
-        UsageError: observations or actions are of a kind that is not served.
+        UsageError: observations or actions are of a kind that is not supported.
     """
     observed, acted = env.observation_space, env.action_space
     if not isinstance(observed, spaces.Box) or len(observed.shape) not in (1, 2):
         raise UsageError(
             f"observations of {name!r} are {observed}; vectors of numbers (a Box of one axis) and "
-            "pictures in uint8 are served: wrap the environment, for example in gymnasium's "
+            "images in uint8 are supported: wrap the environment, for example in gymnasium's "
             "FlattenObservation, and register that"
         )
     if len(observed.shape) == 2 and observed.dtype != np.uint8:
         raise UsageError(
-            f"observations of {name!r} are {observed}, of two axes and not uint8 pictures: "
+            f"observations of {name!r} are {observed}, of two axes and not uint8 images: "
             "register it within gymnasium's FlattenObservation"
         )
     shape = list(observed.shape)
     facts: dict[str, Any] = {
         "environment": name,
         "observation_shape": shape if len(shape) == 1 else [1, *shape],
-        "max_episode_steps": getattr(env.spec, "max_episode_steps", None) or own_limit(env) or 0,
+        # A TimeLimit anywhere inside writes its limit into the spec.
+        "max_episode_steps": (env.spec.max_episode_steps if env.spec else None) or 0,
     }
     if isinstance(acted, spaces.Discrete) and acted.start == 0:
         return facts | {
@@ -192,14 +194,5 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
         }
     raise UsageError(
         f"actions of {name!r} are {acted}; one choice (Discrete, counted from 0) or a vector of "
-        "bounded numbers (Box) are served"
+        "bounded numbers (Box) are supported"
     )
-
-
-def own_limit(env: gym.Env[Any, Any]) -> int | None:
-    """Steps after which a TimeLimit anywhere inside cuts the episodes; None if there is none."""
-    while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.wrappers.TimeLimit):
-            return env._max_episode_steps
-        env = env.env
-    return None

@@ -6,7 +6,7 @@ from zoo.plugin import ZooError
 
 
 class EnvironmentFailure(ZooError):
-    """An environment raised an error, returned something that is no number, or never ended.
+    """An environment raised an error, returned something that is not a number, or never ended.
 
     Args:
         name: The environment's id.
@@ -18,5 +18,5 @@ class EnvironmentFailure(ZooError):
     def __init__(self, name: str, what: str, seed: int, step: int) -> None:
         super().__init__(
             f"the environment {name!r} {what} (episode of seed {seed}, step {step}); a training "
-            "run goes on from its last checkpoint with --resume, once the environment is mended"
+            "run continues from its last checkpoint with --resume, once the environment is fixed"
         )

@@ -14,9 +14,9 @@ class IterationLoader(ResumableLoader):
     """An epoch of iterations: each gathers experience, then hands out batches drawn from it.
 
     Nothing is prefetched: an iteration's experience is gathered with the policy that all batches
-    before have trained. The experience itself belongs into the state of the datamodule, which
+    before have trained. The experience itself belongs in the state of the datamodule, which
     Lightning keeps in every checkpoint; a batch has to depend on it, the iteration and the
-    batch's number alone. Then a resumed run goes on as if never cut.
+    batch's number alone. Then a resumed run continues as if never cut.
 
     Args:
         gather: Called with the number of the iteration, counted from 0 over all epochs, at its

@@ -1,4 +1,4 @@
-"""Pictures of agents: learning curves over seeds, what was asked against what came, GIFs."""
+"""Plots of agents: learning curves over seeds, what was asked against what came, GIFs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def save_gif(frames: Sequence[np.ndarray], path: Path, fps: float = 30, width: i
     frames a second frames are left out instead.
 
     Args:
-        frames: Pictures uint8 (H, W, 3) or (H, W), one or more of the same size.
+        frames: Images uint8 (H, W, 3) or (H, W), one or more of the same size.
         path: The file.
         fps: Frames a second.
         width: Pixels; larger frames are made smaller, smaller ones stay.

@@ -26,7 +26,7 @@ def episode_seeds(part: str, count: int, *position: int) -> list[int]:
         part: ``train``, ``val`` or ``test``: no two of them share a seed.
         count: Number of episodes.
         position: Non-negative integers, such as the run's seed and the iteration. The same ones
-            give the same seeds again; for ``val`` and ``test`` they may be left out.
+            give the same seeds again; for ``val`` and ``test`` they may be omitted.
 
     Raises:
         KeyError: there is no such part.

@@ -17,7 +17,7 @@ def bootstrap_interval(
     1979).
 
     Args:
-        values: One figure for every episode or every seed.
+        values: One value for every episode or every seed.
         confidence: Probability that the interval is meant to cover the mean with.
         samples: How often the values are drawn again, with replacement.
         seed: Of the draws: the same values give the same interval again.
@@ -26,7 +26,7 @@ def bootstrap_interval(
         Lower and upper end. Of a single value both are that value.
 
     Raises:
-        ValueError: there are no values, one is not finite, or the confidence is no probability
+        ValueError: there are no values, one is not finite, or the confidence is not a probability
             between 0 and 1.
     """
     numbers = np.asarray(values, dtype=np.float64).reshape(-1)

@@ -21,29 +21,29 @@ class ReturnAtTheEnd(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
-        self._sum = 0.0
+        self._return = 0.0
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
-        self._sum = 0.0
+        self._return = 0.0
         return self.env.reset(**options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """A step, with reward 0 until the last."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self._sum += float(reward)
-        paid = self._sum if terminated or truncated else 0.0
+        self._return += float(reward)
+        paid = self._return if terminated or truncated else 0.0
         return observation, paid, terminated, truncated, info
 
 
 class GrayScreen(gym.ObservationWrapper[Any, Any, Any]):
-    """Pictures as gray squares: uint8 (size, size), each pixel the mean of what it covers.
+    """Images as gray squares: uint8 (size, size), each pixel the mean of what it covers.
 
     Args:
-        env: An environment that observes pictures uint8 (H, W), (H, W, 1) or (H, W, 3), or a dict
+        env: An environment that observes images uint8 (H, W), (H, W, 1) or (H, W, 3), or a dict
             that holds one.
         size: Side of the square, in pixels.
-        key: Where in the dict; empty if the observation is the picture.
+        key: Where in the dict; empty if the observation is the image.
     """
 
     def __init__(self, env: gym.Env[Any, Any], size: int = 32, key: str = "") -> None:
@@ -53,7 +53,7 @@ class GrayScreen(gym.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> np.ndarray:
         """The gray square of an observation."""
-        picture = np.asarray(observation[self._key] if self._key else observation)
-        image = Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture)
+        pixels = np.asarray(observation[self._key] if self._key else observation)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
         gray = image.convert("L").resize((self._size, self._size), Image.Resampling.BOX)
         return np.asarray(gray)

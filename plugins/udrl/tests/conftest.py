@@ -41,16 +41,16 @@ class Corridor(gym.Env[np.ndarray, Any]):
         return self._observed(), reward, self.steps == 10, False, {}
 
     def render(self) -> np.ndarray:
-        picture = np.zeros((16, 32, 3), np.uint8)
-        picture[:, int(self.place)] = 255
-        return picture
+        image = np.zeros((16, 32, 3), np.uint8)
+        image[:, int(self.place)] = 255
+        return image
 
     def _observed(self) -> np.ndarray:
         return np.array([self.place, self.steps], np.float32)
 
 
 class Screen(Corridor):
-    """The same, seen as a picture."""
+    """The same, seen as an image."""
 
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode=render_mode)

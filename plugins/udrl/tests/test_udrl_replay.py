@@ -61,9 +61,9 @@ def test_segments_are_even_over_episodes_and_over_their_steps() -> None:
     counts = torch.zeros(3, 10)
     counts.index_put_((episodes, steps), torch.ones(60_000), accumulate=True)
     for episode, length in enumerate(lengths.tolist()):
-        wanted = 20_000 / length
+        expected = 20_000 / length
         assert not counts[episode, length:].any()
-        assert counts[episode, :length].sub(wanted).abs().max() < 5 * wanted**0.5
+        assert counts[episode, :length].sub(expected).abs().max() < 5 * expected**0.5
 
 
 def test_a_pair_is_what_was_done_and_what_came_of_it() -> None:
@@ -89,11 +89,11 @@ def test_commands_of_pairs_count_the_rewards_from_the_step_on() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_pictures_are_stacked_with_those_before_and_the_first_stands_for_none(frames: int) -> None:
+def test_images_are_stacked_with_those_before_and_the_first_stands_for_none(frames: int) -> None:
     vectors = numbered([1, 2], [4, 5])
-    pictures = vectors.observations[..., 1].to(torch.uint8)[..., None, None].expand(2, 6, 2, 2)
+    images = vectors.observations[..., 1].to(torch.uint8)[..., None, None].expand(2, 6, 2, 2)
     kept = keep_best(
-        Episodes(pictures, vectors.actions, vectors.rewards, vectors.lengths, vectors.terminated),
+        Episodes(images, vectors.actions, vectors.rewards, vectors.lengths, vectors.terminated),
         2,
     )
     observed, commands, _ = training_pairs(
@@ -103,5 +103,5 @@ def test_pictures_are_stacked_with_those_before_and_the_first_stands_for_none(fr
     assert observed.dtype == torch.uint8
     for stack, (desired, horizon) in zip(observed, commands.tolist(), strict=True):
         step = (4 if desired == 1 else 5) - int(horizon)
-        wanted = [max(0, step - back) for back in range(frames - 1, -1, -1)]
-        assert stack[:, 0, 0].tolist() == wanted
+        expected = [max(0, step - back) for back in range(frames - 1, -1, -1)]
+        assert stack[:, 0, 0].tolist() == expected

@@ -1,4 +1,40 @@
-"""The agent: a behavior function trained by what episodes achieved, and played by commands."""
+"""Upside-Down RL: a behavior function trained by what episodes achieved, and played by commands.
+
+The whole learning loop, each line with the file of this package where it happens. Lightning's
+Trainer runs epochs and updates, on batches that CommandedEpisodes plays and draws.
+
+    B(s, d_r, d_h) -> distribution of actions             behavior.py, action_distributions.py
+    replay = {}                                           data.py      CommandedEpisodes
+    for each epoch, until max_env_steps are played:       zoo_rl/env_steps.py
+      for each iteration of the epoch:                    zoo_rl/loading.py, data.py  gather
+        # 1. play
+        if replay is empty:
+          play warmup_episodes with uniform actions       data.py      gather
+        else:
+          M, S = mean, deviation of the last_few best     commands.py  command_range
+                 returns; H = mean of their lengths
+          for each of episodes_per_iteration:             zoo_rl/rollout.py  rollout
+            d_r, d_h ~ uniform(M, M + S), H               commands.py  exploratory_commands
+            until the episode ends:
+              a ~ B(s, d_r, d_h)                          actor.py     CommandedActor
+              s, r = environment.step(a)                  zoo_rl/vector
+              d_r, d_h = min(d_r - r, max_return),        commands.py  updated_commands
+                         max(d_h - 1, 1)
+        # 2. keep
+        replay = the replay_size highest returns so far   replay.py    add_episodes
+        # 3. learn
+        for each of updates_per_iteration:                data.py      draw
+          for each of batch_size:
+            an episode of the replay, a step t of it      replay.py    trailing_segments
+            d_r, d_h = sum of its rewards from t on,      replay.py    training_pairs
+                       number of its steps from t on
+          loss = mean of -log B(s_t, d_r, d_h)[a_t]       agent.py     training_step
+          a step of Adam                                  agent.py     configure_optimizers
+      validate: play with the command M, H                agent.py     validation_step
+
+Srivastava, Shyam, Mutz, Jaśkowski, Schmidhuber: Training Agents using Upside-Down Reinforcement
+Learning, arXiv:1912.02877v1.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +49,17 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.plugin import UsageError, rank_zero_print
-from zoo_rl.budget import EnvironmentSteps
+from zoo.plugin import UsageError, attached_trainer, one_of, rank_zero_print
+from zoo_rl.env_steps import MaxEnvSteps
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import return_metrics
-from zoo_rl.playing import play
 from zoo_rl.plots import commanded_and_achieved
+from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds, generator
-from zoo_rl.vector import Vector, make_vector
-from zoo_udrl.acting import CommandedActor
-from zoo_udrl.actions import Actions, Choice, Normal
+from zoo_rl.vector import EpisodicVectorEnv, make_vec
+from zoo_udrl.action_distributions import ActionDistribution, CategoricalActions, GaussianActions
+from zoo_udrl.actor import CommandedActor
 from zoo_udrl.behavior import CONDITIONINGS, BehaviorFunction
-from zoo_udrl.device import faster_accelerator
 from zoo_udrl.playing import play_commanded
 
 _SPACES = ("observation_shape", "actions", "num_actions", "action_low", "action_high")
@@ -48,7 +83,7 @@ class UpsideDownAgent(LightningModule):
         action_high: Bounds of continuous actions. Filled in from the data.
         max_episode_steps: The environment's limit, 0 for none. Filled in from the data.
         hidden: Units of the fully connected layers; 32, 128, 128, 128 without.
-        channels: Of the convolutions, where observations are pictures; 32, 48, 96, 128 without.
+        channels: Of the convolutions, where observations are images; 32, 48, 96, 128 without.
         conditioning: ``gated`` multiplies features by gates that the command opens, as published;
             ``bilinear`` lets the command make the weights of a layer, the later variant.
         return_scale: A desired return is multiplied by it before it enters the net.
@@ -88,35 +123,38 @@ class UpsideDownAgent(LightningModule):
         self.save_hyperparameters()
         hidden = [32, 128, 128, 128] if hidden is None else hidden
         channels = [32, 48, 96, 128] if channels is None else channels
-        if conditioning not in CONDITIONINGS:
-            known = ", ".join(CONDITIONINGS)
-            raise UsageError(f"unknown conditioning {conditioning!r}; there are {known}")
+        one_of("conditioning", conditioning, CONDITIONINGS)
         if not hidden or min(hidden) < 1:
-            raise UsageError(f"hidden is {list(hidden)}; it takes one layer or more of 1 or more")
+            raise UsageError(
+                f"hidden has to name one layer or more, each of 1 unit or more, not {list(hidden)}"
+            )
         if len(observation_shape) not in (1, 3):
-            raise UsageError(f"observations of shape {observation_shape} are not served")
+            raise UsageError(f"observations of shape {observation_shape} are not supported")
         self.environment, self.max_return = environment, max_return
         self.observation_shape, self.max_episode_steps = list(observation_shape), max_episode_steps
         self.lr, self.greedy = lr, greedy
-        self.kind: Actions = (
-            Choice(num_actions) if actions == "discrete" else Normal(action_low, action_high)
+        self.distribution: ActionDistribution = (
+            CategoricalActions(num_actions)
+            if actions == "discrete"
+            else GaussianActions(action_low, action_high)
         )
         self.network = BehaviorFunction(
             observation_shape,
-            self.kind.outputs,
+            self.distribution.outputs,
             hidden,
             channels,
             conditioning,
             return_scale,
             horizon_scale,
         )
-        # What training has seen, as a bundle carries it: the command of evaluation; mean return
-        # and length of random episodes; the lowest and highest return.
+        # What training has seen, as a bundle carries it: the command of evaluation, then the
+        # random_baseline and the return_range of the data. The last two keep the names that
+        # published weights have for them.
         self.register_buffer("command", torch.tensor([0.0, 1.0]))
         self.register_buffer("beginning", torch.tensor([0.0, 1.0]))
         self.register_buffer("extremes", torch.tensor([0.0, 0.0]))
         self._played: list[Episodes] = []
-        self._own: Vector | None = None
+        self._own_envs: EpisodicVectorEnv | None = None
 
     # What a model is
 
@@ -143,8 +181,9 @@ class UpsideDownAgent(LightningModule):
             Logits (N, num_actions) of discrete actions; of continuous ones (N, 2 num_actions),
             means and logarithms of standard deviations, for actions mapped to -1 to 1.
         """
-        observations = inputs[:, :-2].unflatten(1, self.observation_shape)
-        return self.network(observations, inputs[:, -2:])
+        observations = inputs[:, :-2].reshape(-1, *self.observation_shape)
+        parameters: Tensor = self.network(observations, inputs[:, -2:])
+        return parameters
 
     def real_inputs(self) -> Tensor:
         """Observations of an episode, each with its command: float32 (N, O + 2), N up to 64."""
@@ -157,38 +196,41 @@ class UpsideDownAgent(LightningModule):
                 rows.append(torch.cat([act.observed.flatten(1).float(), act.commands], dim=1))
             return actions
 
-        play(self._vector(), note, episode_seeds("val", 1))
+        rollout(self._envs(), note, episode_seeds("val", 1))
         return torch.cat(rows)
 
     # Training
 
     def choose_accelerator(self, data: Any) -> str:
-        """``cuda`` if there is a GPU and this net acts and learns faster on it; says which.
+        """``cuda`` where observations are images and there is a GPU, and ``cpu`` otherwise.
+
+        A fixed rule, so that a recipe does the same on a machine every time. An agent asks its net
+        once a step, for a few observations at a time. The small nets of vector observations answer
+        in less time than a GPU takes to be asked; convolutions do not.
 
         Args:
-            data: What it is trained on.
+            data: What it is trained on; the rule does not depend on it.
         """
-        chosen, why = faster_accelerator(
-            self.network,
-            self.observation_shape,
-            data.batch_size,
-            data.updates_per_iteration,
-            data.episodes_per_iteration,
-            data.places,
+        if not torch.cuda.is_available():
+            return "cpu"
+        if len(self.observation_shape) == 3:
+            return "cuda"
+        rank_zero_print(
+            "udrl trains nets of vector observations on the CPU; --trainer.accelerator gpu takes "
+            "the GPU"
         )
-        rank_zero_print(f"udrl {why}")
-        return chosen
+        return "cpu"
 
     def configure_callbacks(self) -> list[Callback]:
-        return [EnvironmentSteps()]
+        return [MaxEnvSteps()]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), self.lr, fused=True)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         observations, commands, actions = batch
-        described = self.network(observations, commands)
-        loss = self.kind.cross_entropy(described, actions).mean()
+        parameters = self.network(observations, commands)
+        loss = self.distribution.cross_entropy(parameters, actions).mean()
         if batch_idx % _LOGGED == 0:
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(actions))
         return loss
@@ -214,9 +256,11 @@ class UpsideDownAgent(LightningModule):
         """
 
         def choose(observations: Tensor, now: Tensor) -> Tensor:
-            place = self.device
-            described = self.network(observations.to(place), now.to(place)).float().cpu()
-            return self.kind.likeliest(described) if greedy else self.kind.sample(described, random)
+            device = self.device
+            parameters = self.network(observations.to(device), now.to(device)).float().cpu()
+            if greedy:
+                return self.distribution.mode(parameters)
+            return self.distribution.sample(parameters, random)
 
         return CommandedActor(choose, commands, self.max_return, self.observation_shape[0])
 
@@ -232,21 +276,22 @@ class UpsideDownAgent(LightningModule):
         """
         random = generator(_EVALUATION, *seeds[:1])
         act = self.actor(commands, random, self.greedy if greedy is None else greedy)
-        return play(self._vector(), act, seeds)
+        return rollout(self._envs(), act, seeds)
 
-    def _vector(self) -> Vector:
-        data = self._data if self._trainer else None
+    def _envs(self) -> EpisodicVectorEnv:
+        data = self._data if attached_trainer(self) else None
         if data is not None:
             self._refuse_other_spaces(data.facts)
-            return data.vector
-        if self._own is None:
-            self._own = make_vector(
+            envs: EpisodicVectorEnv = data.envs
+            return envs
+        if self._own_envs is None:
+            self._own_envs = make_vec(
                 self.environment,
                 20 if len(self.observation_shape) == 1 else 4,
                 max_episode_steps=self.max_episode_steps or None,
                 screen_size=self.observation_shape[-1],
             )
-        return self._own
+        return self._own_envs
 
     def _refuse_other_spaces(self, facts: Mapping[str, Any]) -> None:
         for name in _SPACES:
@@ -264,8 +309,8 @@ class UpsideDownAgent(LightningModule):
         data = self._data
         if data.replay is not None:
             self.command.copy_(data.evaluation_command())
-            self.beginning.copy_(torch.tensor(data.beginning))
-            self.extremes.copy_(torch.tensor(data.extremes))
+            self.beginning.copy_(torch.tensor(data.random_baseline))
+            self.extremes.copy_(torch.tensor(data.return_range))
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self._play(batch)
@@ -309,11 +354,11 @@ class UpsideDownAgent(LightningModule):
             batch: As of the test loader.
         """
         seeds = batch[0].tolist()
-        share = torch.linspace(0, 1, len(seeds))[:, None]
-        commands = torch.lerp(self.beginning.cpu()[None], self.command.cpu()[None], share)
-        played = self.play_episodes(seeds, commands)
+        fractions = torch.linspace(0, 1, len(seeds))[:, None]
+        commands = torch.lerp(self.beginning.cpu()[None], self.command.cpu()[None], fractions)
+        episodes = self.play_episodes(seeds, commands)
         return {
-            "commands": commanded_and_achieved(commands[:, 0].tolist(), played.returns.tolist())
+            "commands": commanded_and_achieved(commands[:, 0].tolist(), episodes.returns.tolist())
         }
 
     def play(
@@ -324,10 +369,10 @@ class UpsideDownAgent(LightningModule):
         command_return: float | None = None,
         command_horizon: int | None = None,
         greedy: bool = False,
-        film: bool = True,
+        record_video: bool = True,
         seed: int = 0,
     ) -> list[dict[str, Any]]:
-        """Play episodes by one command, and film them.
+        """Play episodes by one command, and record them.
 
         Args:
             folder: Where a GIF of each episode goes; None for none.
@@ -335,7 +380,7 @@ class UpsideDownAgent(LightningModule):
             command_return: The desired return; that of evaluation by default.
             command_horizon: The desired horizon, in steps; that of evaluation by default.
             greedy: Take the likeliest actions instead of sampling them.
-            film: Write the GIFs.
+            record_video: Write the GIFs.
             seed: Another seed gives other episodes.
 
         Returns:
@@ -343,8 +388,8 @@ class UpsideDownAgent(LightningModule):
 
         Raises:
             UsageError: the command is out of the range that was trained, or the environment draws
-                no pictures.
+                no images.
         """
         return play_commanded(
-            self, folder, episodes, command_return, command_horizon, greedy, seed, film
+            self, folder, episodes, command_return, command_horizon, greedy, seed, record_video
         )

@@ -25,7 +25,8 @@ class Gated(nn.Module):
         self.gates = nn.Linear(2, features)
 
     def forward(self, features: Tensor, commands: Tensor) -> Tensor:
-        return features * self.gates(commands).sigmoid()
+        gates: Tensor = self.gates(commands).sigmoid()
+        return features * gates
 
 
 class Bilinear(nn.Module):
@@ -45,20 +46,21 @@ class Bilinear(nn.Module):
 
     def forward(self, features: Tensor, commands: Tensor) -> Tensor:
         with_one = torch.cat([commands, torch.ones_like(commands[:, :1])], dim=1)
-        return (self.weights(features, with_one) + self.biases(commands)).relu()
+        sums: Tensor = self.weights(features, with_one) + self.biases(commands)
+        return sums.relu()
 
 
 class BehaviorFunction(nn.Module):
     """From observations and commands to the numbers that describe a distribution of actions.
 
-    Vectors go through a fully connected layer, pictures through convolutions of 3x3 pixels and
+    Vectors go through a fully connected layer, images through convolutions of 3x3 pixels and
     stride 2; the command acts on what comes of that; fully connected layers follow.
 
     Args:
         observation_shape: Lengths of an observation: one, or (frames, height, width).
         outputs: Numbers that the head gives.
         hidden: Units of the fully connected layers.
-        channels: Of the convolutions, for pictures.
+        channels: Of the convolutions, for images.
         conditioning: ``gated`` or ``bilinear``.
         return_scale: A desired return is multiplied by it.
         horizon_scale: A desired horizon, in steps, is multiplied by it.
@@ -96,7 +98,7 @@ class BehaviorFunction(nn.Module):
         """Describe the actions.
 
         Args:
-            observations: float32 (N, O), or pictures (N, frames, H, W) with values from 0 to 255.
+            observations: float32 (N, O), or images (N, frames, H, W) with values from 0 to 255.
             commands: float32 (N, 2): desired return, desired horizon in steps.
 
         Returns:
@@ -105,7 +107,8 @@ class BehaviorFunction(nn.Module):
         if observations.ndim == 4:
             observations = observations.float() / 255
         features = self.embedding(observations)
-        return self.head(self.body(self.command(features, commands * self.scales)))
+        outputs: Tensor = self.head(self.body(self.command(features, commands * self.scales)))
+        return outputs
 
 
 def _embedding(

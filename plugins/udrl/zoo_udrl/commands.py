@@ -42,12 +42,12 @@ def command_range(best: Episodes, last_few: int) -> CommandRange:
 
 
 def exploratory_commands(
-    found: CommandRange, count: int, random: torch.Generator, horizon_is_return: bool = False
+    commands: CommandRange, count: int, random: torch.Generator, horizon_is_return: bool = False
 ) -> Tensor:
     """Commands to explore with: returns drawn evenly from the range, all with its horizon.
 
     Args:
-        found: The range.
+        commands: The range.
         count: Number of commands.
         random: Where the returns are drawn from.
         horizon_is_return: Desired returns are rounded down to integers and serve as horizons too,
@@ -57,18 +57,18 @@ def exploratory_commands(
         float32 (count, 2): desired return and horizon.
     """
     drawn = torch.rand(count, generator=random, dtype=torch.float64)
-    returns = found.low + (found.high - found.low) * drawn
-    return _commands(returns, found.horizon, horizon_is_return)
+    returns = commands.low + (commands.high - commands.low) * drawn
+    return _commands(returns, commands.horizon, horizon_is_return)
 
 
-def evaluation_command(found: CommandRange, horizon_is_return: bool = False) -> Tensor:
+def evaluation_command(commands: CommandRange, horizon_is_return: bool = False) -> Tensor:
     """The command to evaluate with: the lower end of the range, with its horizon.
 
     Returns:
         float32 (2,): desired return and horizon.
     """
-    low = torch.tensor([found.low], dtype=torch.float64)
-    return _commands(low, found.horizon, horizon_is_return)[0]
+    low = torch.tensor([commands.low], dtype=torch.float64)
+    return _commands(low, commands.horizon, horizon_is_return)[0]
 
 
 def _commands(returns: Tensor, horizon: float, horizon_is_return: bool) -> Tensor:

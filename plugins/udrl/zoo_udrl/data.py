@@ -9,15 +9,15 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least, one_of, rename_keys
 from zoo_rl.environments import describe, make
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import episode_loader
 from zoo_rl.loading import IterationLoader
-from zoo_rl.playing import Act, play
+from zoo_rl.rollout import Policy, rollout
 from zoo_rl.seeding import episode_seeds, generator
-from zoo_rl.vector import BACKENDS, Vector, make_vector
-from zoo_udrl.actions import Actions, Choice, Normal
+from zoo_rl.vector import BACKENDS, EpisodicVectorEnv, make_vec
+from zoo_udrl.action_distributions import ActionDistribution, CategoricalActions, GaussianActions
 from zoo_udrl.commands import (
     CommandRange,
     command_range,
@@ -28,6 +28,12 @@ from zoo_udrl.replay import add_episodes, training_pairs
 
 _COMMANDS, _ACTIONS, _BATCHES = 0, 1, 2
 """What is drawn in an iteration, each by a generator of its own."""
+_OLDER_STATE = {
+    "extremes": "return_range",
+    "beginning": "random_baseline",
+    "figures": "metrics",
+}
+"""Names in checkpoints of zoo 0.1.0."""
 
 
 class CommandedEpisodes(LightningDataModule):
@@ -36,7 +42,7 @@ class CommandedEpisodes(LightningDataModule):
     An iteration plays episodes by exploratory commands and keeps the best of all so far; batches
     are then drawn from what is kept. The first iteration plays random episodes instead, to warm
     up. A batch of training is ``(observations, commands, actions)``: float32 (N, O), or uint8
-    (N, frames, H, W) for pictures; float32 (N, 2), the desired return and horizon; int64 (N,) or
+    (N, frames, H, W) for images; float32 (N, 2), the desired return and horizon; int64 (N,) or
     float32 (N, A). One of validation or test is ``(seeds,)``, int64 (N,): episodes that the model
     plays itself. Without a model in training, episodes are played at random.
 
@@ -51,8 +57,8 @@ class CommandedEpisodes(LightningDataModule):
         seed: Seed of the training's episodes and batches. Those of validation and test are always
             the same.
         split: ``standard``, or ``all`` to test on the episodes of validation too.
-        budget: Environment steps of the training's episodes; it ends with the first epoch that
-            reaches them. None for no limit.
+        max_env_steps: Environment steps of the training's episodes; it ends with the first epoch
+            that reaches them. None for no limit.
         warmup_episodes: Random episodes at the beginning.
         episodes_per_iteration: Episodes played in every further iteration.
         updates_per_iteration: Batches drawn in an iteration.
@@ -63,14 +69,14 @@ class CommandedEpisodes(LightningDataModule):
             that pay 1 a step.
         eval_episodes: Episodes of a validation, and of the test.
         max_episode_steps: Where episodes are cut; the environment's own limit without.
-        places: Episodes that run at once.
+        num_envs: Environments, which is how many episodes run at once.
         backend: ``sync``, or ``envpool``, if it is installed and has the environment.
-        frames: Pictures in an observation, where the environment observes pictures.
-        screen_size: Side of these pictures, in pixels.
+        frames: Images in an observation, where the environment observes images.
+        screen_size: Side of these images, in pixels.
 
     Raises:
         UsageError: an argument is out of its range, the environment is unknown or its package
-            missing, or its observations or actions are of a kind that is not served.
+            missing, or its observations or actions are of a kind that is not supported.
     """
 
     conformance_arguments = {  # noqa: RUF012  # read, never changed
@@ -92,7 +98,7 @@ class CommandedEpisodes(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         split: str = "standard",
-        budget: int | None = None,
+        max_env_steps: int | None = None,
         warmup_episodes: int = 50,
         episodes_per_iteration: int = 20,
         updates_per_iteration: int = 100,
@@ -102,7 +108,7 @@ class CommandedEpisodes(LightningDataModule):
         horizon_is_return: bool = False,
         eval_episodes: int = 100,
         max_episode_steps: int | None = None,
-        places: int = 20,
+        num_envs: int = 20,
         backend: str = "sync",
         frames: int = 8,
         screen_size: int = 32,
@@ -117,31 +123,28 @@ class CommandedEpisodes(LightningDataModule):
             "replay_size": replay_size,
             "last_few": last_few,
             "eval_episodes": eval_episodes,
-            "places": places,
+            "num_envs": num_envs,
             "frames": frames,
             "screen_size": screen_size,
-            "budget": 1 if budget is None else budget,
+            "max_env_steps": 1 if max_env_steps is None else max_env_steps,
         }
         for name, value in counts.items():
-            if value < 1:
-                raise UsageError(f"{name} is {value}; it has to be 1 or more")
+            at_least(name, value, 1)
         if last_few > replay_size:
             raise UsageError(f"last_few is {last_few}, of only {replay_size} episodes kept")
-        if split not in ("standard", "all"):
-            raise UsageError(f"split {split!r} is neither 'standard' nor 'all'")
-        if backend not in BACKENDS:
-            raise UsageError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
+        one_of("split", split, ("standard", "all"))
+        one_of("backend", backend, BACKENDS)
         self.environment, self.batch_size, self.seed = environment, batch_size, seed
-        self.split, self.budget, self.replay_size = split, budget, replay_size
+        self.split, self.max_env_steps, self.replay_size = split, max_env_steps, replay_size
         self.warmup_episodes, self.last_few = warmup_episodes, last_few
         self.episodes_per_iteration = episodes_per_iteration
         self.updates_per_iteration = updates_per_iteration
         self.iterations_per_epoch = iterations_per_epoch
         self.horizon_is_return, self.eval_episodes = horizon_is_return, eval_episodes
-        self.places, self.backend, self.frames = places, backend, frames
+        self.num_envs, self.backend, self.frames = num_envs, backend, frames
         self._options = {"max_episode_steps": max_episode_steps, "screen_size": screen_size}
         self._facts: dict[str, Any] | None = None
-        self._vector: Vector | None = None
+        self._envs: EpisodicVectorEnv | None = None
         self._rewards_to_go = torch.empty(0)
         self.replay: Episodes | None = None
         """The best episodes, by falling return; None before the first."""
@@ -151,38 +154,43 @@ class CommandedEpisodes(LightningDataModule):
         """Iterations whose episodes are played."""
         self.metrics: dict[str, float] = {}
         """Of the latest iteration, by the names that a model logs them under."""
-        self.extremes = (float("inf"), float("-inf"))
+        self.return_range = (float("inf"), float("-inf"))
         """The lowest and the highest return of all training episodes so far."""
-        self.beginning = (0.0, 1.0)
-        """Mean return and length of the random episodes at the beginning."""
+        self.random_baseline = (0.0, 1.0)
+        """Mean return and length of the random episodes before the first update."""
+
+    @classmethod
+    def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that zoo 0.1.0 saved, under today's names."""
+        return rename_keys(arguments, {"places": "num_envs", "budget": "max_env_steps"})
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the environment knows: see ``zoo_rl.environments.describe``; of pictures the
-        observation's first length is the number of frames."""
+        """What the environment knows: see ``zoo_rl.environments.describe``; the first length of an
+        observation of images is the number of frames."""
         if self._facts is None:
             env = make(self.environment, **self._options)  # type: ignore[arg-type]
-            found = describe(env, self.environment)
+            facts = describe(env, self.environment)
             env.close()
-            if len(found["observation_shape"]) == 3:
-                found["observation_shape"][0] = self.frames
-            self._facts = found
+            if len(facts["observation_shape"]) == 3:
+                facts["observation_shape"][0] = self.frames
+            self._facts = facts
         return dict(self._facts)
 
     @property
-    def vector(self) -> Vector:
+    def envs(self) -> EpisodicVectorEnv:
         """The environments that episodes are played in."""
-        if self._vector is None:
-            self._vector = make_vector(self.environment, self.places, self.backend, **self._options)
-        return self._vector
+        if self._envs is None:
+            self._envs = make_vec(self.environment, self.num_envs, self.backend, **self._options)
+        return self._envs
 
     @property
-    def actions(self) -> Actions:
-        """The kind of the environment's actions."""
-        found = self.facts
-        if found["actions"] == "discrete":
-            return Choice(found["num_actions"])
-        return Normal(found["action_low"], found["action_high"])
+    def actions(self) -> ActionDistribution:
+        """The distributions of the environment's actions."""
+        facts = self.facts
+        if facts["actions"] == "discrete":
+            return CategoricalActions(facts["num_actions"])
+        return GaussianActions(facts["action_low"], facts["action_high"])
 
     @property
     def commands(self) -> CommandRange:
@@ -194,13 +202,13 @@ class CommandedEpisodes(LightningDataModule):
         """Refuse what cannot be played before anything is trained."""
         _ = self.facts
         if self.backend != "sync":
-            _ = self.vector
+            _ = self.envs
 
     def teardown(self, stage: str) -> None:
         """Close the environments; they are made again when they are needed."""
-        if self._vector is not None:
-            self._vector.close()
-            self._vector = None
+        if self._envs is not None:
+            self._envs.close()
+            self._envs = None
 
     def train_dataloader(self) -> DataLoader[Any]:
         if self.trainer and self.trainer.world_size > 1:
@@ -213,11 +221,11 @@ class CommandedEpisodes(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return episode_loader("val", self.eval_episodes, self.places)
+        return episode_loader("val", self.eval_episodes, self.num_envs)
 
     def test_dataloader(self) -> DataLoader[Any]:
         more = ["val"] if self.split == "all" else []
-        return episode_loader("test", self.eval_episodes, self.places, *more)
+        return episode_loader("test", self.eval_episodes, self.num_envs, *more)
 
     def gather(self, iteration: int) -> None:
         """Play the episodes of an iteration, unless they are played already.
@@ -233,11 +241,11 @@ class CommandedEpisodes(LightningDataModule):
         random = generator(self.seed, iteration, _ACTIONS)
         metrics: dict[str, float] = {}
         if self.replay is None or agent is None:
-            new = play(self.vector, self._at_random(random), seeds)
+            new = rollout(self.envs, self._uniform(random), seeds)
         else:
             drawn = generator(self.seed, iteration, _COMMANDS)
             commands = exploratory_commands(self.commands, count, drawn, self.horizon_is_return)
-            new = play(self.vector, agent.actor(commands, random), seeds)
+            new = rollout(self.envs, agent.actor(commands, random), seeds)
             metrics["train/commanded_return"] = float(commands[:, 0].mean())
             metrics["train/commanded_horizon"] = float(commands[:, 1].mean())
             gaps = (commands[:, 0] - new.returns).abs()
@@ -254,17 +262,17 @@ class CommandedEpisodes(LightningDataModule):
     def _keep(self, new: Episodes) -> None:
         if self.replay is None:
             lengths = new.lengths.double().mean()
-            self.beginning = (float(new.returns.mean()), float(lengths))
+            self.random_baseline = (float(new.returns.mean()), float(lengths))
         self.replay = add_episodes(self.replay, new, self.replay_size)
         self._rewards_to_go = self.replay.rewards_to_go()
         self.env_steps += new.steps
-        low, high = self.extremes
+        low, high = self.return_range
         returns = new.returns
-        self.extremes = (min(low, float(returns.min())), max(high, float(returns.max())))
+        self.return_range = (min(low, float(returns.min())), max(high, float(returns.max())))
 
-    def _at_random(self, random: torch.Generator) -> Act:
+    def _uniform(self, random: torch.Generator) -> Policy:
         actions = self.actions
-        return lambda observations, *_: actions.evenly(len(observations), random).numpy()
+        return lambda observations, *_: actions.uniform(len(observations), random).numpy()
 
     def draw(self, iteration: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """A batch of an iteration, by its number in it."""
@@ -285,19 +293,19 @@ class CommandedEpisodes(LightningDataModule):
             "env_steps": self.env_steps,
             "iterations": self.iterations,
             "metrics": self.metrics,
-            "extremes": list(self.extremes),
-            "beginning": list(self.beginning),
+            "return_range": list(self.return_range),
+            "random_baseline": list(self.random_baseline),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what another run, or this one before it was cut, had gathered."""
-        kept = state_dict["replay"]
-        self.replay = Episodes.of_state(kept) if kept else None
+        """Continue with what another run, or this one before it was cut, had gathered."""
+        state = rename_keys(state_dict, _OLDER_STATE)
+        self.replay = Episodes.of_state(state["replay"]) if state["replay"] else None
         if self.replay:
             self._rewards_to_go = self.replay.rewards_to_go()
-        self.env_steps, self.iterations = state_dict["env_steps"], state_dict["iterations"]
-        self.metrics = dict(state_dict["metrics"])
-        low, high = state_dict["extremes"]
-        self.extremes = (low, high)
-        mean, length = state_dict["beginning"]
-        self.beginning = (mean, length)
+        self.env_steps, self.iterations = state["env_steps"], state["iterations"]
+        self.metrics = dict(state["metrics"])
+        low, high = state["return_range"]
+        self.return_range = (low, high)
+        mean, length = state["random_baseline"]
+        self.random_baseline = (mean, length)

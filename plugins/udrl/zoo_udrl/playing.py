@@ -1,4 +1,4 @@
-"""`zoo predict`: an agent plays by a command and is filmed."""
+"""`zoo predict`: an agent plays by a command and is recorded."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from zoo.plugin import UsageError
-from zoo_rl.playing import play
+from zoo.plugin import UsageError, at_least
 from zoo_rl.plots import save_gif
+from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds, generator
-from zoo_rl.vector import Environments, Vector
+from zoo_rl.vector import EpisodicVectorEnv, SyncEpisodicVectorEnv
 
 if TYPE_CHECKING:
     from zoo_udrl.agent import UpsideDownAgent
 
-_FRAMES = 1000
-"""Pictures of one GIF, at most."""
+_MAX_FRAMES = 1000
+"""Of one GIF."""
 
 
 def play_commanded(
@@ -30,28 +30,27 @@ def play_commanded(
     command_horizon: int | None,
     greedy: bool,
     seed: int,
-    film: bool = True,
+    record_video: bool = True,
 ) -> list[dict[str, Any]]:
     """What ``UpsideDownAgent.play`` does; see there."""
     desired, horizon = checked_command(agent, command_return, command_horizon)
-    if episodes < 1:
-        raise UsageError(f"--episodes is {episodes}; it has to be 1 or more")
+    at_least("--episodes", episodes, 1)
     seeds = episode_seeds("test", episodes, seed)
-    folder = folder if film else None
-    vector = Environments(
+    folder = folder if record_video else None
+    envs = SyncEpisodicVectorEnv(
         agent.environment,
         1 if folder else min(episodes, 20),
         max_episode_steps=agent.max_episode_steps or None,
         screen_size=agent.observation_shape[-1],
         render_mode="rgb_array" if folder else None,
     )
-    camera = Camera(folder) if folder else None
+    recorder = VideoRecorder(folder) if folder else None
     commands = torch.tensor([[desired, horizon]]).expand(episodes, 2)
     act = agent.actor(commands, generator(seed, len(seeds)), greedy)
-    played = play(vector, act, seeds, watch=camera)
-    if camera:
-        camera.develop()
-    vector.close()
+    played = rollout(envs, act, seeds, on_step=recorder)
+    if recorder:
+        recorder.save()
+    envs.close()
     return [
         {
             "episode": number,
@@ -92,16 +91,16 @@ def checked_command(
     return desired, float(horizon)
 
 
-def _no_pictures(env: gym.Env[Any, Any], reason: str) -> UsageError:
+def _not_rendered(env: gym.Env[Any, Any], reason: str) -> UsageError:
     name = env.spec.id if env.spec else str(env)
     return UsageError(
-        f"{name} draws no pictures here ({reason}): play with --film false; MuJoCo without a "
-        "display draws with the variable MUJOCO_GL=egl or MUJOCO_GL=osmesa set"
+        f"{name} renders no images here ({reason}): play with --record-video false; MuJoCo without "
+        "a display renders with the variable MUJOCO_GL=egl or MUJOCO_GL=osmesa set"
     )
 
 
-class Camera:
-    """Takes pictures of the episode in an environment, and writes a GIF of each.
+class VideoRecorder:
+    """Renders the episode in an environment, and writes a GIF of each.
 
     Args:
         folder: Where they go.
@@ -113,27 +112,27 @@ class Camera:
         self._episode = 0
         self._fps = 30.0
 
-    def __call__(self, vector: Vector, places: np.ndarray, episodes: np.ndarray) -> None:
-        assert isinstance(vector, Environments)
+    def __call__(self, envs: EpisodicVectorEnv, indices: np.ndarray, episodes: np.ndarray) -> None:
+        assert isinstance(envs, SyncEpisodicVectorEnv)
         if episodes[0] != self._episode:
-            self.develop()
+            self.save()
         self._episode = int(episodes[0])
-        env = vector.envs[int(places[0])]
+        env = envs.envs[int(indices[0])]
         self._fps = float(env.metadata.get("render_fps", 30))
-        if len(self._frames) < _FRAMES:
-            self._frames.append(self._picture(env))
+        if len(self._frames) < _MAX_FRAMES:
+            self._frames.append(self._rendered(env))
 
     @staticmethod
-    def _picture(env: gym.Env[Any, Any]) -> np.ndarray:
+    def _rendered(env: gym.Env[Any, Any]) -> np.ndarray:
         try:
-            picture = env.render()
-        except Exception as error:  # a stranger's code
-            raise _no_pictures(env, " ".join(str(error).split())) from error
-        if not isinstance(picture, np.ndarray):
-            raise _no_pictures(env, f"its render() gives a {type(picture).__name__}")
-        return picture
+            frame = env.render()
+        except Exception as error:  # third-party code
+            raise _not_rendered(env, " ".join(str(error).split())) from error
+        if not isinstance(frame, np.ndarray):
+            raise _not_rendered(env, f"its render() gives a {type(frame).__name__}")
+        return frame
 
-    def develop(self) -> None:
-        """Write the GIF of the episode filmed last."""
+    def save(self) -> None:
+        """Write the GIF of the episode recorded last."""
         save_gif(self._frames, self._folder / f"episode-{self._episode:02d}.gif", self._fps)
         self._frames = []

@@ -30,8 +30,8 @@ def add_episodes(best: Episodes | None, new: Episodes, capacity: int) -> Episode
     """
     if best is None:
         return keep_best(new, capacity)
-    turned = best[torch.arange(len(best) - 1, -1, -1)]  # of equal returns, the older come first
-    return keep_best(join([turned, new]), capacity)
+    oldest_first = best[torch.arange(len(best) - 1, -1, -1)]  # among equal returns
+    return keep_best(join([oldest_first, new]), capacity)
 
 
 def trailing_segments(
@@ -68,20 +68,20 @@ def training_pairs(
         rewards_to_go: Of these episodes, float32 (N, T).
         count: Number of pairs.
         random: Where they are drawn from.
-        frames: How many pictures make an observation, where they are pictures; the first of an
+        frames: How many images make an observation, where they are images; the first of an
             episode stands for those before it.
 
     Returns:
-        Observations (count, ...), with an axis of frames in front for pictures; commands float32
+        Observations (count, ...), with an axis of frames in front for images; commands float32
         (count, 2): the rewards from the step on, and the steps left; actions (count, ...).
     """
     episodes, steps = trailing_segments(best.lengths, count, random)
     horizons = (best.lengths[episodes] - steps).float()
     commands = torch.stack([rewards_to_go[episodes, steps], horizons], dim=1)
-    if best.observations.ndim == 4:  # pictures
+    if best.observations.ndim == 4:  # images
         back = torch.arange(frames - 1, -1, -1)
-        when = (steps[:, None] - back).clamp(min=0)
-        observations = best.observations[episodes[:, None], when]
+        shown = (steps[:, None] - back).clamp(min=0)
+        observations = best.observations[episodes[:, None], shown]
     else:
         observations = best.observations[episodes, steps]
     return observations, commands, best.actions[episodes, steps]

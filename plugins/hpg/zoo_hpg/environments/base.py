@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.plugin import UsageError
 
-PLACES = {
+ENVIRONMENTS = {
     "bit-flipping": "zoo_hpg.environments.bit_flipping:BitFlipping",
     "empty-room": "zoo_hpg.environments.rooms:EmptyRoom",
     "four-rooms": "zoo_hpg.environments.rooms:FourRooms",
@@ -54,7 +54,7 @@ class Environment(Protocol):
         ...
 
     def step(self, actions: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Do one action in every episode; those that ended are gone on with and ignored.
+        """Do one action in every episode; those that ended continue and are ignored.
 
         Args:
             actions: int64 (N,).
@@ -69,7 +69,7 @@ class Environment(Protocol):
         """A goal (D,) from a user's numbers.
 
         Raises:
-            UsageError: they are no goal of this environment.
+            UsageError: they are not a goal of this environment.
         """
         ...
 
@@ -86,13 +86,13 @@ def make_environment(description: Mapping[str, Any]) -> Any:
     """
     arguments = {key: value for key, value in description.items() if key != "name"}
     name = description.get("name")
-    if name not in PLACES:
-        known = ", ".join(PLACES)
+    if name not in ENVIRONMENTS:
+        known = ", ".join(ENVIRONMENTS)
         raise UsageError(
-            f"environment {dict(description)!r} is none with goals; there are {known}, each as "
+            f"environment {dict(description)!r} is not one of those with goals: {known}, each as "
             "{name: ..., argument: value}"
         )
-    module, _, cls = PLACES[name].partition(":")
+    module, _, cls = ENVIRONMENTS[name].partition(":")
     try:
         return getattr(importlib.import_module(module), cls)(**arguments)
     except TypeError as error:

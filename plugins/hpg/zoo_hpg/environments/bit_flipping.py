@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, at_least
 from zoo_hpg.environments.base import require_numbers
 
 
@@ -22,8 +22,7 @@ class BitFlipping:
     tolerance = 0.5
 
     def __init__(self, bits: int = 8) -> None:
-        if bits < 1:
-            raise UsageError(f"bits is {bits}; it must be 1 or more")
+        at_least("bits", bits, 1)
         self.bits = self.goal_size = bits
         self.horizon = bits + 1
         self.observation_shape = (bits,)
@@ -42,9 +41,9 @@ class BitFlipping:
 
     def step(self, actions: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Flip a bit in every episode; see ``Environment.step``."""
-        places = actions[:, None]
-        flipped = 1 - self._state.gather(1, places)
-        self._state = self._state.scatter(1, places, flipped)
+        indices = actions[:, None]
+        flipped = 1 - self._state.gather(1, indices)
+        self._state = self._state.scatter(1, indices, flipped)
         return self._state, self._state, torch.zeros_like(actions, dtype=torch.bool)
 
     def read_goal(self, numbers: list[float]) -> Tensor:

@@ -44,16 +44,16 @@ class FetchPush:
         """Begin; see ``Environment.reset``. Observations are float32 (N, 29)."""
         self._make(episodes)
         self._velocities = np.zeros((episodes, 4))
-        place = random.device
-        seeds = torch.randint(1 << 31, (episodes,), generator=random, device=place).tolist()
+        device = random.device
+        seeds = torch.randint(1 << 31, (episodes,), generator=random, device=device).tolist()
         seen = [
             simulation.reset(seed=seed)[0]
             for simulation, seed in zip(self._simulations[:episodes], seeds, strict=True)
         ]
         if goals is None:
             drawn = np.stack([each["desired_goal"] for each in seen])
-            goals = torch.from_numpy(drawn).float().to(place)
-        return *self._look(seen, place), goals
+            goals = torch.from_numpy(drawn).float().to(device)
+        return *self._look(seen, device), goals
 
     def step(self, actions: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Give an impulse in every simulation; see ``Environment.step``."""
@@ -91,13 +91,13 @@ class FetchPush:
         while len(self._simulations) < count:
             self._simulations.append(_simulation())
 
-    def _look(self, seen: list[Any], place: torch.device) -> tuple[Tensor, Tensor]:
+    def _look(self, seen: list[Any], device: torch.device) -> tuple[Tensor, Tensor]:
         states = np.stack([each["observation"] for each in seen])
         observations = np.concatenate([states, self._velocities], 1)
         achieved = np.stack([each["achieved_goal"] for each in seen])
         return (
-            torch.from_numpy(observations).float().to(place),
-            torch.from_numpy(achieved).float().to(place),
+            torch.from_numpy(observations).float().to(device),
+            torch.from_numpy(achieved).float().to(device),
         )
 
 

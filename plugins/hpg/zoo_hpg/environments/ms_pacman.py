@@ -53,7 +53,7 @@ class MsPacman:
         cells = [(row, column) for row, line in rows for column in range(19) if line[column] == "#"]
         self.goals = torch.tensor(cells).float()
         self.frames: list[list[np.ndarray]] | None = None
-        """Where pictures (H, W, 3) of all games are added after each step, if anywhere."""
+        """Where images (H, W, 3) of all games are added after each step, if anywhere."""
         self._games: list[_Game] = []
 
     def reset(
@@ -63,15 +63,15 @@ class MsPacman:
         goals are not a number where she is not seen."""
         while len(self._games) < episodes:
             self._games.append(_Game())
-        place = random.device
+        device = random.device
         count = (episodes,)
         if goals is None:
-            drawn = torch.randint(len(self.goals), count, generator=random, device=place)
-            goals = self.goals.to(place)[drawn]
-        firsts = torch.randint(len(self.action_names), count, generator=random, device=place)
+            drawn = torch.randint(len(self.goals), count, generator=random, device=device)
+            goals = self.goals.to(device)[drawn]
+        firsts = torch.randint(len(self.action_names), count, generator=random, device=device)
         for game, first in zip(self._games[:episodes], firsts.tolist(), strict=True):
             game.reset(first)
-        return *self._look(episodes, place), goals
+        return *self._look(episodes, device), goals
 
     def step(self, actions: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Hold an action in every game; see ``Environment.step``."""
@@ -84,7 +84,7 @@ class MsPacman:
         """A goal (2,) from a row and a column of the grid.
 
         Raises:
-            UsageError: there are not two numbers, or they are no cell that can be entered.
+            UsageError: there are not two numbers, or they are not a cell that can be entered.
         """
         require_numbers(numbers, 2, "it takes a row and a column of the grid, such as 2,5")
         goal = torch.tensor(numbers)
@@ -95,13 +95,13 @@ class MsPacman:
             )
         return goal
 
-    def _look(self, count: int, place: torch.device) -> tuple[Tensor, Tensor]:
+    def _look(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
         games = self._games[:count]
         if self.frames is not None:
-            self.frames.append([game.picture() for game in games])
+            self.frames.append([game.frame() for game in games])
         seen = torch.from_numpy(np.stack([game.observation for game in games]))
         cells = torch.tensor([game.cell() for game in games])
-        return seen.to(place), cells.to(place)
+        return seen.to(device), cells.to(device)
 
 
 class _Game:
@@ -133,7 +133,7 @@ class _Game:
         self.observation = np.zeros((168, 156, 4), dtype=np.uint8)
 
     def reset(self, first: int) -> None:
-        """Begin anew, with that first action."""
+        """Begin again, with that first action."""
         self._ale.restoreState(self._start)
         self._hold(0)
         self.act(first)
@@ -142,11 +142,12 @@ class _Game:
         """Hold an action; whether a life was lost."""
         lives = self._ale.lives()
         self._hold(self.ACTIONS[action])
-        return self._ale.lives() < lives or self._ale.game_over()
+        return bool(self._ale.lives() < lives or self._ale.game_over())
 
-    def picture(self) -> np.ndarray:
+    def frame(self) -> np.ndarray:
         """The screen, uint8 (210, 160, 3)."""
-        return self._ale.getScreenRGB()
+        frame: np.ndarray = self._ale.getScreenRGB()
+        return frame
 
     def cell(self) -> tuple[float, float]:
         """The cell with most of her color, or the first that is mostly of it."""
@@ -157,8 +158,8 @@ class _Game:
         if not counts.any():
             return float("nan"), float("nan")
         mostly = counts / (12 * np.diff(self.COLUMNS)) > 0.4
-        place = np.argmax(mostly) if mostly.any() else np.argmax(counts)
-        row, column = np.unravel_index(place, counts.shape)
+        index = np.argmax(mostly) if mostly.any() else np.argmax(counts)
+        row, column = np.unravel_index(index, counts.shape)
         return float(row), float(column)
 
     def _hold(self, action: int) -> None:
@@ -175,4 +176,4 @@ class _Game:
         self.observation = np.stack(seen, 2).astype(np.uint8)
 
     def _crop(self) -> np.ndarray:
-        return self._ale.getScreenRGB()[2:170, 2:-2]
+        return self.frame()[2:170, 2:-2]

@@ -30,20 +30,20 @@ class Rooms:
     goal_size = 2
 
     def __init__(self, free: Tensor, starts: list[tuple[int, int]], slip: float) -> None:
-        self.free, self.starts, self.slip = free, starts, slip
+        self.free, self.slip = free, slip
         self.action_names = list(MOVES)
         rows, columns = free.shape
         self.cells = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-        self.begins = torch.tensor([row * columns + column for row, column in starts])
+        self.starts = torch.tensor([row * columns + column for row, column in starts])
         walkable = free.flatten()
         self.goals = walkable.clone()
-        self.goals[self.begins] = False
+        self.goals[self.starts] = False
         self.goals = self.goals.nonzero()[:, 0]
-        there = (self.cells[:, None] + torch.tensor(list(MOVES.values()))).clamp(min=0)
-        there = torch.minimum(there, torch.tensor([rows - 1, columns - 1]))
-        there = there[..., 0] * columns + there[..., 1]
-        stay = torch.arange(len(walkable))[:, None].expand_as(there)
-        self.following = torch.where(walkable[there], there, stay)
+        moved = (self.cells[:, None] + torch.tensor(list(MOVES.values()))).clamp(min=0)
+        moved = torch.minimum(moved, torch.tensor([rows - 1, columns - 1]))
+        moved = moved[..., 0] * columns + moved[..., 1]
+        stay = torch.arange(len(walkable))[:, None].expand_as(moved)
+        self.transitions = torch.where(walkable[moved], moved, stay)
         """int64 (cells, actions): the cell that a move from a cell leads to."""
         self._position = torch.zeros(0, dtype=torch.int64)
 
@@ -51,11 +51,11 @@ class Rooms:
         self, episodes: int, random: torch.Generator, goals: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Begin; see ``Environment.reset``. Positions and goals are float32 (N, 2)."""
-        place = random.device
-        if self.cells.device != place:
-            self.cells, self.begins = self.cells.to(place), self.begins.to(place)
-            self.goals, self.following = self.goals.to(place), self.following.to(place)
-        self._position = self._draw(self.begins, episodes, random)
+        device = random.device
+        if self.cells.device != device:
+            self.cells, self.starts = self.cells.to(device), self.starts.to(device)
+            self.goals, self.transitions = self.goals.to(device), self.transitions.to(device)
+        self._position = self._draw(self.starts, episodes, random)
         if goals is None:
             goals = self.cells[self._draw(self.goals, episodes, random)].float()
         here = self.cells[self._position].float()
@@ -64,11 +64,11 @@ class Rooms:
     def step(self, actions: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Move in every episode; see ``Environment.step``."""
         if self.slip:
-            count, place = len(actions), random.device
-            slips = torch.rand(count, generator=random, device=place) < self.slip
-            others = torch.randint(len(MOVES), (count,), generator=random, device=place)
+            count, device = len(actions), random.device
+            slips = torch.rand(count, generator=random, device=device) < self.slip
+            others = torch.randint(len(MOVES), (count,), generator=random, device=device)
             actions = torch.where(slips, others, actions)
-        self._position = self.following[self._position, actions]
+        self._position = self.transitions[self._position, actions]
         here = self.cells[self._position].float()
         return here, here, torch.zeros_like(actions, dtype=torch.bool)
 

@@ -10,8 +10,8 @@ import torch
 from zoo_rl.environments import SPARSE
 from zoo_rl.episodes import Episodes
 from zoo_rl.errors import EnvironmentFailure
-from zoo_rl.playing import play
-from zoo_rl.vector import Environments, make_vector
+from zoo_rl.rollout import rollout
+from zoo_rl.vector import SyncEpisodicVectorEnv, make_vec
 
 SEEDS = [4, 0, 7, 3, 9, 1, 14, 5]
 """Of episodes of 5, 1, 3, 4, 5, 2, 5 and 1 steps."""
@@ -51,21 +51,23 @@ def assert_same(first: Episodes, second: Episodes) -> None:
         assert torch.equal(value, second.state()[name]), name
 
 
-@pytest.mark.parametrize("places", [1, 3, 8, 20])
+@pytest.mark.parametrize("num_envs", [1, 3, 8, 20])
 @pytest.mark.parametrize("name", ["Script-v0", "ScriptCut-v0"])
-def test_any_number_of_places_plays_the_episodes_of_a_plain_loop(places: int, name: str) -> None:
-    assert_same(play(Environments(name, places), parity, SEEDS), by_hand(SEEDS, name))
+def test_any_number_of_environments_plays_the_episodes_of_a_plain_loop(
+    num_envs: int, name: str
+) -> None:
+    assert_same(rollout(SyncEpisodicVectorEnv(name, num_envs), parity, SEEDS), by_hand(SEEDS, name))
 
 
 def test_nothing_is_reset_that_is_not_played_and_nothing_stepped_after_its_end() -> None:
-    vector = Environments("Script-v0", 3)
-    play(vector, parity, SEEDS)
-    resets = [seed for env in vector.envs for seed in env.unwrapped.resets]  # type: ignore[attr-defined]
+    envs = SyncEpisodicVectorEnv("Script-v0", 3)
+    rollout(envs, parity, SEEDS)
+    resets = [seed for env in envs.envs for seed in env.unwrapped.resets]  # type: ignore[attr-defined]
     assert sorted(resets) == sorted(SEEDS)
 
 
 def test_the_last_observation_is_that_of_the_episode() -> None:
-    episodes = play(Environments("Script-v0", 2), parity, SEEDS)
+    episodes = rollout(SyncEpisodicVectorEnv("Script-v0", 2), parity, SEEDS)
     for index, seed in enumerate(SEEDS):
         length = seed % 5 + 1
         assert episodes.observations[index, length, :2].tolist() == [seed, length]
@@ -75,32 +77,34 @@ def test_the_last_observation_is_that_of_the_episode() -> None:
 def test_the_policy_is_told_its_episodes_and_the_rewards_before() -> None:
     told: dict[int, list[float]] = {}
 
-    def act(observations: np.ndarray, episodes: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def policy(observations: np.ndarray, episodes: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         for observation, episode, reward in zip(observations, episodes, rewards, strict=True):
             assert observation[0] == SEEDS[episode]
             told.setdefault(int(episode), []).append(float(reward))
         return np.ones(len(observations), np.int64)
 
-    episodes = play(Environments("Script-v0", 3), act, SEEDS)
+    episodes = rollout(SyncEpisodicVectorEnv("Script-v0", 3), policy, SEEDS)
     for index, length in enumerate(episodes.lengths.tolist()):
         assert told[index] == [0.0, *episodes.rewards[index, : length - 1].tolist()]
 
 
-def test_the_watch_sees_every_state_once_and_the_last() -> None:
+def test_the_callback_sees_every_state_once_and_the_last() -> None:
     seen: dict[int, list[int]] = {}
 
-    def watch(vector: object, places: np.ndarray, episodes: np.ndarray) -> None:
-        assert isinstance(vector, Environments)
-        for place, episode in zip(places, episodes, strict=True):
-            steps = vector.envs[place].unwrapped.steps  # type: ignore[attr-defined]
+    def on_step(envs: object, indices: np.ndarray, episodes: np.ndarray) -> None:
+        assert isinstance(envs, SyncEpisodicVectorEnv)
+        for index, episode in zip(indices, episodes, strict=True):
+            steps = envs.envs[index].unwrapped.steps  # type: ignore[attr-defined]
             seen.setdefault(int(episode), []).append(steps)
 
-    play(Environments("Script-v0", 3), parity, SEEDS, watch)
+    rollout(SyncEpisodicVectorEnv("Script-v0", 3), parity, SEEDS, on_step)
     assert seen == {i: list(range(seed % 5 + 2)) for i, seed in enumerate(SEEDS)}
 
 
 def test_a_longer_episode_than_all_before_grows_the_store() -> None:
-    episodes = play(Environments("ScriptEndless-v0", 1, max_episode_steps=700), parity, [3])
+    episodes = rollout(
+        SyncEpisodicVectorEnv("ScriptEndless-v0", 1, max_episode_steps=700), parity, [3]
+    )
     assert episodes.lengths.tolist() == [700]
     assert not episodes.terminated.any()
     assert episodes.observations[0, :, 1].tolist() == list(range(701))
@@ -117,24 +121,26 @@ def test_a_longer_episode_than_all_before_grows_the_store() -> None:
 )
 def test_an_environment_that_fails_is_named_with_episode_and_step(name: str, what: str) -> None:
     with pytest.raises(EnvironmentFailure, match=what) as caught:
-        play(Environments(name, 2), parity, [1, 7, 0])
+        rollout(SyncEpisodicVectorEnv(name, 2), parity, [1, 7, 0])
     assert f"'{name}'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_environment_that_never_ends_is_given_up_at_a_limit() -> None:
     with pytest.raises(EnvironmentFailure, match=r"within 50 steps: set --data.max_episode_steps"):
-        play(Environments("ScriptEndless-v0", 2), parity, [1, 2], step_limit=50)
+        rollout(SyncEpisodicVectorEnv("ScriptEndless-v0", 2), parity, [1, 2], step_limit=50)
 
 
 @pytest.mark.parametrize("limit", [None, 30])
 def test_the_sparse_lander_pays_the_whole_return_with_the_last_step(limit: int | None) -> None:
-    def act(observations: np.ndarray, *_: np.ndarray) -> np.ndarray:
+    def policy(observations: np.ndarray, *_: np.ndarray) -> np.ndarray:
         return (observations[:, 1] * 1000).astype(np.int64) % 4
 
     (sparse,) = SPARSE
-    paid = play(Environments(sparse, 2, max_episode_steps=limit), act, [1, 2, 3])
-    dense = play(Environments(SPARSE[sparse], 2, max_episode_steps=limit), act, [1, 2, 3])
+    paid = rollout(SyncEpisodicVectorEnv(sparse, 2, max_episode_steps=limit), policy, [1, 2, 3])
+    dense = rollout(
+        SyncEpisodicVectorEnv(SPARSE[sparse], 2, max_episode_steps=limit), policy, [1, 2, 3]
+    )
     assert torch.equal(paid.lengths, dense.lengths)
     torch.testing.assert_close(paid.returns, dense.returns)
     last = torch.zeros_like(paid.rewards)
@@ -149,14 +155,14 @@ def test_envpool_plays_the_first_episode_of_every_seed() -> None:
     pytest.importorskip("envpool")
     seeds = [11, 12, 13, 14, 15]
 
-    def act(observations: np.ndarray, *_: np.ndarray) -> np.ndarray:
+    def policy(observations: np.ndarray, *_: np.ndarray) -> np.ndarray:
         return (observations[:, 2] > 0).astype(np.int64)
 
-    many, one = make_vector("CartPole-v1", 5, "envpool"), make_vector("CartPole-v1", 1, "envpool")
-    together, single = play(many, act, seeds), play(one, act, seeds)
+    many, one = make_vec("CartPole-v1", 5, "envpool"), make_vec("CartPole-v1", 1, "envpool")
+    together, single = rollout(many, policy, seeds), rollout(one, policy, seeds)
     assert_same(together, single)
-    assert_same(together, play(many, act, seeds))
-    assert together.lengths.unique().numel() > 1  # some ended while others went on
+    assert_same(together, rollout(many, policy, seeds))
+    assert together.lengths.unique().numel() > 1  # some ended while others ran on
     for index, length in enumerate(together.lengths.tolist()):
         observed = together.observations[index, : length + 1]
         # The true last observation: the pole has fallen, nothing was reset.
@@ -167,10 +173,10 @@ def test_envpool_plays_the_first_episode_of_every_seed() -> None:
 def test_envpool_pays_the_sparse_lander_at_the_end() -> None:
     pytest.importorskip("envpool")
 
-    def act(observations: np.ndarray, *_: np.ndarray) -> np.ndarray:
+    def policy(observations: np.ndarray, *_: np.ndarray) -> np.ndarray:
         return np.zeros(len(observations), np.int64)
 
-    sparse = play(make_vector("LunarLanderSparse-v3", 3, "envpool"), act, [1, 2, 3])
-    dense = play(make_vector("LunarLander-v3", 3, "envpool"), act, [1, 2, 3])
+    sparse = rollout(make_vec("LunarLanderSparse-v3", 3, "envpool"), policy, [1, 2, 3])
+    dense = rollout(make_vec("LunarLander-v3", 3, "envpool"), policy, [1, 2, 3])
     torch.testing.assert_close(sparse.returns, dense.returns)
     assert (sparse.rewards != 0).sum(1).tolist() == [1, 1, 1]

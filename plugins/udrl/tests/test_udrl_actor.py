@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo_udrl.acting import CommandedActor
+from zoo_udrl.actor import CommandedActor
 
 
 def test_every_episode_follows_its_own_command() -> None:
@@ -45,7 +45,7 @@ def test_desired_returns_never_exceed_what_can_be_achieved() -> None:
     assert asked == [320, 300, 320]
 
 
-def test_the_last_pictures_of_an_episode_are_stacked() -> None:
+def test_the_last_images_of_an_episode_are_stacked() -> None:
     seen: list[list[list[int]]] = []
 
     def choose(observations: Tensor, commands: Tensor) -> Tensor:
@@ -53,14 +53,14 @@ def test_the_last_pictures_of_an_episode_are_stacked() -> None:
         seen.append(observations[:, :, 0, 0].tolist())
         return torch.zeros(len(observations))
 
-    def picture(*values: int) -> np.ndarray:
+    def image(*values: int) -> np.ndarray:
         return np.array(values, np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
 
     act = CommandedActor(choose, torch.tensor([[9.0, 9.0]]).repeat(3, 1), frames=3)
-    act(picture(1, 11), np.array([0, 1]), np.zeros(2))
-    act(picture(2, 12), np.array([0, 1]), np.zeros(2))
-    act(picture(3, 21), np.array([0, 2]), np.zeros(2))
-    act(picture(22, 4), np.array([2, 0]), np.zeros(2))
+    act(image(1, 11), np.array([0, 1]), np.zeros(2))
+    act(image(2, 12), np.array([0, 1]), np.zeros(2))
+    act(image(3, 21), np.array([0, 2]), np.zeros(2))
+    act(image(22, 4), np.array([2, 0]), np.zeros(2))
     assert seen == [
         [[1, 1, 1], [11, 11, 11]],
         [[1, 1, 2], [11, 11, 12]],

@@ -15,13 +15,13 @@ Choose = Callable[[Tensor, Tensor], Tensor]
 
 
 class CommandedActor:
-    """What ``zoo_rl.playing.play`` asks for actions: one command for every episode.
+    """The policy of ``zoo_rl.rollout.rollout``: one command for every episode.
 
     Args:
         choose: The behavior function with its way of choosing.
         commands: float32 (episodes, 2): each episode's first desired return and horizon.
         max_return: See ``updated_commands``; the first commands are cut to it as well.
-        frames: Pictures in an observation, for environments that observe pictures.
+        frames: Images in an observation, for environments that observe images.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class CommandedActor:
         self.commands = commands.clone()
         """Of every episode, as of its latest step."""
         self.observed = torch.empty(0)
-        """What the latest actions were chosen for: observations (n, ...), or stacked pictures."""
+        """What the latest actions were chosen for: observations (n, ...), or stacked images."""
         self._began = torch.zeros(len(commands), dtype=torch.bool)
         self._frames = frames
-        self._seen: Tensor | None = None
+        self._stacks: Tensor | None = None
 
     @torch.inference_mode()
     def __call__(
@@ -61,15 +61,15 @@ class CommandedActor:
         return self._choose(observed, self.commands[numbers]).numpy()
 
     def _updated(self, numbers: Tensor, rewards: np.ndarray) -> Tensor:
-        came = torch.from_numpy(rewards).float()
-        return updated_commands(self.commands[numbers], came, self._max_return)
+        received = torch.from_numpy(rewards).float()
+        return updated_commands(self.commands[numbers], received, self._max_return)
 
-    def _stacked(self, pictures: Tensor, numbers: Tensor, first: Tensor) -> Tensor:
-        """The last pictures (n, frames, H, W) of each episode."""
-        if self._seen is None:
-            shape = (len(self._began), self._frames, *pictures.shape[1:])
-            self._seen = torch.zeros(shape, dtype=pictures.dtype)
-        stacks = torch.cat([self._seen[numbers, 1:], pictures[:, None]], dim=1)
-        stacks[first] = pictures[first, None].expand_as(stacks[first])
-        self._seen[numbers] = stacks
+    def _stacked(self, images: Tensor, numbers: Tensor, first: Tensor) -> Tensor:
+        """The last images (n, frames, H, W) of each episode."""
+        if self._stacks is None:
+            shape = (len(self._began), self._frames, *images.shape[1:])
+            self._stacks = torch.zeros(shape, dtype=images.dtype)
+        stacks = torch.cat([self._stacks[numbers, 1:], images[:, None]], dim=1)
+        stacks[first] = images[first, None].expand_as(stacks[first])
+        self._stacks[numbers] = stacks
         return stacks

@@ -1,4 +1,4 @@
-"""Pictures of policies at work."""
+"""Plots of policies at work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from zoo_hpg.environments.rooms import Rooms
 from zoo_hpg.episodes import Episodes
 from zoo_rl.plots import learning_curve
 
-SHOWN = 10
-"""Episodes on one picture, at most."""
+MAX_EPISODES = 10
+"""Episodes on one plot."""
 
 
 def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
@@ -23,7 +23,7 @@ def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
         environment: Where they were played.
         episodes: On the CPU.
     """
-    count = min(SHOWN, len(episodes.mask))
+    count = min(MAX_EPISODES, len(episodes.mask))
     columns = min(5, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(2.4 * columns, 2.7 * rows), layout="constrained")
@@ -38,8 +38,8 @@ def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
             _bits(axes, achieved, goal)
         else:
             _path(axes, achieved, goal)
-        gain = float(episodes.returns[index])
-        axes.set_title(f"reached in {steps}" if gain > 0 else "not reached", fontsize=9)
+        reached = float(episodes.returns[index]) > 0
+        axes.set_title(f"reached in {steps}" if reached else "not reached", fontsize=9)
     return figure
 
 
@@ -64,7 +64,7 @@ def _bits(axes: Axes, achieved: Any, goal: Any) -> None:
     axes.set(xticks=[], yticks=[0, len(rows) - 1], yticklabels=["start", "goal"])
 
 
-def draw_learning(evaluations: list[float], optimal_return: float | None) -> Figure:
+def draw_learning_curve(evaluations: list[float], optimal_return: float | None) -> Figure:
     """Mean returns of all evaluations, below that of the best policy.
 
     Args:

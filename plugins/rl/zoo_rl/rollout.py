@@ -9,85 +9,86 @@ import torch
 
 from zoo_rl.episodes import Episodes
 from zoo_rl.errors import EnvironmentFailure
-from zoo_rl.vector import Vector
+from zoo_rl.vector import EpisodicVectorEnv
 
-Act = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Policy = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From observations (n, ...), the numbers int64 (n,) of the episodes they are of, and the rewards
 float64 (n,) of the step before (0 before the first), to actions: int64 (n,) or float32 (n, A)."""
+
+StepCallback = Callable[[EpisodicVectorEnv, np.ndarray, np.ndarray], None]
+"""Called with the environments, the indices int64 (n,) of those whose episodes run, and the
+numbers int64 (n,) of these episodes."""
 
 STEP_LIMIT = 10_000
 """Steps after which an episode without a limit of its own is held to never end."""
 
 
-def play(
-    vector: Vector,
-    act: Act,
+def rollout(
+    envs: EpisodicVectorEnv,
+    policy: Policy,
     seeds: Sequence[int],
-    watch: Callable[[Vector, np.ndarray, np.ndarray], None] | None = None,
+    on_step: StepCallback | None = None,
     step_limit: int = STEP_LIMIT,
 ) -> Episodes:
     """Play one episode of every seed, from its first observation to its end.
 
-    As many run at once as the vector has places; the next begins in the place of one that ended.
-    The same seeds and actions give the same episodes, in the order of the seeds.
+    As many run at once as there are environments; the next begins where one ended. The same seeds
+    and actions give the same episodes, in the order of the seeds.
 
     Args:
-        vector: The environments.
-        act: Chooses the actions of all running episodes at once.
+        envs: The environments.
+        policy: Chooses the actions of all running episodes at once.
         seeds: What the environment is reset with for each episode.
-        watch: Called before every choice and after the last step with the vector, the places and
-            the episodes in them, for example to take pictures.
+        on_step: Called before every choice and after the last step, for example to record frames.
         step_limit: Steps after which an environment without a limit of its own is given up.
 
     Raises:
         EnvironmentFailure: an environment raised an error, returned an observation or a reward
             that is not finite, or did not end.
     """
-    limit = vector.facts["max_episode_steps"] or step_limit
-    store = _Store(len(seeds))
-    check = _Guard(vector, seeds, store)
-    episode_of = np.full(vector.places, -1)  # the episode in each place
-    latest = np.zeros(0)
-    waiting, running, observations = 0, np.zeros(0, np.int64), np.zeros(0)
+    limit = envs.facts["max_episode_steps"] or step_limit
+    buffer = _EpisodeBuffer(len(seeds))
+    check = _FiniteCheck(envs, seeds, buffer)
+    episode_of = np.full(envs.num_envs, -1)  # the episode in each environment
+    rewards, observations = np.zeros(0), np.zeros(0)
+    waiting, running = 0, np.zeros(0, np.int64)
     while waiting < len(seeds) or len(running):
         free = np.flatnonzero(episode_of < 0)
-        if len(free) and waiting < len(seeds) and (vector.refills or not len(running)):
+        if len(free) and waiting < len(seeds) and (envs.partial_reset or not len(running)):
             new = free[: len(seeds) - waiting]
             numbers = np.arange(waiting, waiting + len(new))
-            first = vector.start(new, [seeds[number] for number in numbers.tolist()])
-            store.start(numbers, check.finite(first, "an observation", numbers))
+            first = envs.reset_envs(new, [seeds[number] for number in numbers.tolist()])
+            buffer.start(numbers, check.finite(first, "an observation", numbers))
             observations = first if not len(running) else np.concatenate([observations, first])
-            latest = np.concatenate([latest, np.zeros(len(new))])
+            rewards = np.concatenate([rewards, np.zeros(len(new))])
             episode_of[new] = numbers
             running, waiting = np.concatenate([running, new]), waiting + len(new)
         numbers = episode_of[running]
-        if watch:
-            watch(vector, running, numbers)
-        actions = act(observations, numbers, latest)
-        observations, latest, terminated, truncated = vector.advance(running, actions)
-        check.finite(latest, "a reward", numbers)
+        if on_step:
+            on_step(envs, running, numbers)
+        actions = policy(observations, numbers, rewards)
+        observations, rewards, terminated, truncated = envs.step_envs(running, actions)
+        check.finite(rewards, "a reward", numbers)
         check.finite(observations, "an observation", numbers)
-        store.add(numbers, actions, latest, terminated, observations)
-        over = terminated | truncated
-        if over.any():
-            if watch:
-                watch(vector, running[over], numbers[over])
-            episode_of[running[over]] = -1
-            running, observations, latest = running[~over], observations[~over], latest[~over]
-        if len(running) and (lengths := store.lengths[episode_of[running]]).max() > limit:
-            raise check.failure(
-                f"did not end an episode within {limit} steps: set --data.max_episode_steps, "
-                "where episodes are cut",
-                int(episode_of[running[lengths.argmax()]]),
-            )
-    return store.episodes()
+        buffer.add(numbers, actions, rewards, terminated, observations)
+        done = terminated | truncated
+        if done.any():
+            if on_step:
+                on_step(envs, running[done], numbers[done])
+            episode_of[running[done]] = -1
+            running, observations, rewards = running[~done], observations[~done], rewards[~done]
+        if len(running):
+            check.ends(episode_of[running], limit)
+    return buffer.episodes()
 
 
-class _Guard:
-    """Refuses what is no number, with the seed and step of its episode."""
+class _FiniteCheck:
+    """Refuses what is not a number, with the seed and step of its episode."""
 
-    def __init__(self, vector: Vector, seeds: Sequence[int], store: _Store) -> None:
-        self._name, self._seeds, self._store = vector.name, seeds, store
+    def __init__(
+        self, envs: EpisodicVectorEnv, seeds: Sequence[int], buffer: _EpisodeBuffer
+    ) -> None:
+        self._name, self._seeds, self._buffer = envs.name, seeds, buffer
 
     def finite(self, values: np.ndarray, what: str, numbers: np.ndarray) -> np.ndarray:
         """The values of some episodes, if all of them are finite."""
@@ -97,13 +98,23 @@ class _Guard:
         bad = int(np.flatnonzero(~rows)[0])
         raise self.failure(f"returned {what} that is not finite: {values[bad]}", int(numbers[bad]))
 
+    def ends(self, numbers: np.ndarray, limit: int) -> None:
+        """Refuse running episodes that are longer than the limit."""
+        lengths = self._buffer.lengths[numbers]
+        if lengths.max() > limit:
+            raise self.failure(
+                f"did not end an episode within {limit} steps: set --data.max_episode_steps, "
+                "where episodes are cut",
+                int(numbers[lengths.argmax()]),
+            )
+
     def failure(self, what: str, number: int) -> EnvironmentFailure:
         """That an episode failed now."""
-        step = int(self._store.lengths[number])
+        step = int(self._buffer.lengths[number])
         return EnvironmentFailure(self._name, what, self._seeds[number], step)
 
 
-class _Store:
+class _EpisodeBuffer:
     """Episodes as they come, in arrays that double when they are full."""
 
     def __init__(self, count: int) -> None:

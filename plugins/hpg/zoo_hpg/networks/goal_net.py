@@ -11,20 +11,20 @@ from torch.nn import functional as F
 
 from zoo.plugin import UsageError
 
-IMAGE = 84
-"""Side that pictures are brought to, in pixels."""
-LEAST = 1e-12
+IMAGE_SIZE = 84
+"""Side that images are brought to, in pixels."""
+MIN_PROBABILITY = 1e-12
 """Added to the probability of each action, as the authors' code does."""
 
 
 def log_probabilities(scores: Tensor) -> Tensor:
-    """Logarithms of the softmax over the last axis, of which none is below that of ``LEAST``.
+    """Logarithms of the softmax over the last axis, none below that of ``MIN_PROBABILITY``.
 
     With a baseline, the hindsight estimators also push actions away that the policy would never
     take for a goal. Without the bound nothing ends that: their scores run off and spoil the net
     for all others.
     """
-    return (scores.softmax(-1) + LEAST).log()
+    return (scores.softmax(-1) + MIN_PROBABILITY).log()
 
 
 class GoalNet(nn.Module):
@@ -35,7 +35,7 @@ class GoalNet(nn.Module):
     as a layer on the state followed by the goal.
 
     Args:
-        observation_shape: (numbers,), or (height, width, channels) of pictures with values up to
+        observation_shape: (numbers,), or (height, width, channels) of images with values up to
             255, which are brought to 84x84 and go through three convolutions (32 of 8x8, stride
             4; 64 of 4x4, stride 2; 64 of 3x3).
         goal_size: Numbers in a goal.
@@ -58,12 +58,14 @@ class GoalNet(nn.Module):
     ) -> None:
         super().__init__()
         if not hidden or min(hidden) < 1:
-            raise UsageError(f"hidden is {list(hidden)}; it takes one layer or more of 1 or more")
+            raise UsageError(
+                f"hidden has to name one layer or more, each of 1 unit or more, not {list(hidden)}"
+            )
         if len(observation_shape) == 1:
             self.trunk: nn.Module = nn.Identity()
             features = observation_shape[0]
         elif len(observation_shape) == 3:
-            self.trunk = PictureTrunk(observation_shape[-1])
+            self.trunk = ImageTrunk(observation_shape[-1])
             features = self.trunk.features
         else:
             raise UsageError(
@@ -81,15 +83,18 @@ class GoalNet(nn.Module):
 
     def state_part(self, observations: Tensor) -> Tensor:
         """What states (N, ...) add to the first hidden layer, (N, units)."""
-        return self.from_state(self.trunk(observations))
+        part: Tensor = self.from_state(self.trunk(observations))
+        return part
 
     def goal_part(self, goals: Tensor) -> Tensor:
         """What goals (N, D) add to the first hidden layer, (N, units)."""
-        return self.from_goal(goals)
+        part: Tensor = self.from_goal(goals)
+        return part
 
     def joined(self, sums: Tensor) -> Tensor:
         """Outputs (N, outputs) from sums (N, units) of a state's and a goal's part."""
-        return self.head(self.layers(sums))
+        outputs: Tensor = self.head(self.layers(sums))
+        return outputs
 
     def forward(self, observations: Tensor, goals: Tensor) -> Tensor:
         """Outputs (N, outputs) for observations (N, ...) and goals (N, D)."""
@@ -117,11 +122,11 @@ class Tanh(nn.Module):
         return torch.sigmoid(2 * values) * 2 - 1
 
 
-class PictureTrunk(nn.Module):
-    """Three convolutions with tanh units on pictures of 84x84.
+class ImageTrunk(nn.Module):
+    """Three convolutions with tanh units on images of 84x84.
 
     Args:
-        channels: Channels of a picture, which is (height, width, channels), 0 to 255.
+        channels: Channels of a image, which is (height, width, channels), 0 to 255.
     """
 
     features = 64 * 7 * 7
@@ -138,7 +143,8 @@ class PictureTrunk(nn.Module):
             nn.Tanh(),
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Features (N, 3136) of pictures (N, height, width, channels)."""
-        small = F.interpolate(pictures.movedim(-1, 1), (IMAGE, IMAGE), mode="nearest")
-        return self.convolutions(small / 255).flatten(1)
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (N, 3136) of images (N, height, width, channels)."""
+        small = F.interpolate(images.movedim(-1, 1), (IMAGE_SIZE, IMAGE_SIZE), mode="nearest")
+        features: Tensor = self.convolutions(small / 255)
+        return features.flatten(1)

@@ -27,15 +27,17 @@ def active_goals(
     seen &= episodes.achieved.isfinite().all(2)
     goals = episodes.achieved[seen]
     if not per_episode:
-        return torch.unique(goals, dim=0)
+        every: Tensor = torch.unique(goals, dim=0)
+        return every
     of = torch.arange(count, device=goals.device)[:, None].expand(count, steps + 1)[seen]
     tagged = torch.unique(torch.cat([of[:, None].to(goals.dtype), goals], 1), dim=0)
     of = tagged[:, 0].long()
     lots = torch.rand(len(of), generator=random, device=goals.device)
     order = (of + lots.double()).argsort()  # the episodes one after the other, each shuffled
     of = of[order]
-    place = torch.arange(len(of), device=of.device) - torch.searchsorted(of, of)
-    return torch.unique(tagged[order[place < per_episode], 1:], dim=0)
+    rank = torch.arange(len(of), device=of.device) - torch.searchsorted(of, of)
+    drawn: Tensor = torch.unique(tagged[order[rank < per_episode], 1:], dim=0)
+    return drawn
 
 
 def hindsight_rewards(
@@ -55,8 +57,8 @@ def hindsight_rewards(
     """
     count, steps = episodes.mask.shape
     after = episodes.achieved[:, 1:].flatten(0, 1)
-    apart = torch.cdist(after, goals, compute_mode="donot_use_mm_for_euclid_dist")
-    reached = (apart < tolerance).view(count, steps, -1) & episodes.mask[..., None]
+    distances = torch.cdist(after, goals, compute_mode="donot_use_mm_for_euclid_dist")
+    reached = (distances < tolerance).view(count, steps, -1) & episodes.mask[..., None]
     earlier = reached.cumsum(1, dtype=torch.int32) - reached.int()
     before = (earlier == 0) & episodes.mask[..., None]
     left = horizon - torch.arange(1, steps + 1, device=goals.device, dtype=goals.dtype)

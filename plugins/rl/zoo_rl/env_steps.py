@@ -8,12 +8,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 
-class EnvironmentSteps(Callback):
-    """Ends the training with the first epoch that reaches the datamodule's budget.
+class MaxEnvSteps(Callback):
+    """Ends the training with the first epoch that reaches the datamodule's ``max_env_steps``.
 
     The Trainer itself counts optimizer steps. A module adds this callback in its
     ``configure_callbacks``; the datamodule has ``env_steps``, the steps played for training so
-    far, and ``budget``, how many there may be, or None.
+    far, and ``max_env_steps``, how many there may be, or None.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -21,8 +21,8 @@ class EnvironmentSteps(Callback):
         self.on_train_epoch_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop if the budget is used up."""
+        """Stop if the steps are used up."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        budget = getattr(data, "budget", None)
-        if budget is not None and data.env_steps >= budget:
+        limit = getattr(data, "max_env_steps", None)
+        if limit is not None and data.env_steps >= limit:
             trainer.should_stop = True

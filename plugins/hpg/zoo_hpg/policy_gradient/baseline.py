@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo_hpg import pairs
 from zoo_hpg.episodes import Episodes
-from zoo_hpg.inference import Inference, exactly
-from zoo_hpg.networks import GoalNet
+from zoo_hpg.networks.frozen import FrozenGoalNet, full_precision
+from zoo_hpg.networks.goal_net import GoalNet
+from zoo_hpg.networks.state_goal_pairs import distinct_states, evaluate_pairs
 
 
 def expected_returns(net: GoalNet, episodes: Episodes) -> Tensor:
@@ -17,7 +17,7 @@ def expected_returns(net: GoalNet, episodes: Episodes) -> Tensor:
     return net.joined(parts)[..., 0]
 
 
-def baseline_error(net: GoalNet, episodes: Episodes) -> Tensor:
+def baseline_loss(net: GoalNet, episodes: Episodes) -> Tensor:
     """Mean squared difference to the reward and the net's own value a step later."""
     expected = expected_returns(net, episodes)
     later = torch.cat([expected[:, 1:] * episodes.mask[:, 1:], expected[:, :1] * 0], 1)
@@ -25,7 +25,7 @@ def baseline_error(net: GoalNet, episodes: Episodes) -> Tensor:
     return errors[episodes.mask].mean()
 
 
-def hindsight_returns(
+def expected_hindsight_returns(
     net: GoalNet, episodes: Episodes, goals: Tensor, before: Tensor, max_pairs: int
 ) -> Tensor:
     """What the net expects (N, T, G) of hindsight goals, without gradient.
@@ -35,16 +35,16 @@ def hindsight_returns(
         episodes: N of them.
         goals: (G, D).
         before: Bool (N, T, G), what to compute; 0 elsewhere.
-        max_pairs: As for ``pairs.evaluate``.
+        max_pairs: As for ``evaluate_pairs``.
     """
     mask = episodes.mask
-    timed, state_of = pairs.distinct(_timed(episodes)[mask])
-    now = Inference(net)
+    timed, state_of = distinct_states(_timed(episodes)[mask])
+    frozen = FrozenGoalNet(net)
     expected = torch.zeros(before.shape, dtype=goals.dtype, device=goals.device)
-    with torch.no_grad(), exactly(mask.device):
-        states, ends = now.state_part(timed), now.goal_part(goals)
-        expected[mask] = pairs.evaluate(
-            now.outputs, states, ends, state_of, before[mask], max_pairs
+    with torch.no_grad(), full_precision(mask.device):
+        states, ends = frozen.state_part(timed), frozen.goal_part(goals)
+        expected[mask] = evaluate_pairs(
+            frozen.outputs, states, ends, state_of, before[mask], max_pairs
         )
     return expected
 

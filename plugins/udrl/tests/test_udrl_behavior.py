@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo_udrl.actions import Choice, Normal
+from zoo_udrl.action_distributions import CategoricalActions, GaussianActions
 from zoo_udrl.behavior import BehaviorFunction, Bilinear
 
 
@@ -35,8 +35,8 @@ def test_the_gated_net_is_its_formula() -> None:
         gated = [math.tanh(f) / (1 + math.exp(-g)) for f, g in zip(features, gates, strict=True)]
         hidden = affine(gated, weights["body.0.weight"], weights["body.0.bias"])
         hidden = [max(0.0, h) for h in hidden]
-        wanted = affine(hidden, weights["head.weight"], weights["head.bias"])
-        assert found[row].tolist() == pytest.approx(wanted)
+        expected = affine(hidden, weights["head.weight"], weights["head.bias"])
+        assert found[row].tolist() == pytest.approx(expected)
 
 
 def test_the_bilinear_layer_has_weights_that_are_linear_in_the_command() -> None:
@@ -59,9 +59,9 @@ def test_nets_for_vectors_and_pictures_depend_on_observation_and_command(
 ) -> None:
     net = BehaviorFunction(shape, 3, [16, 8], [4, 8, 8, 8], conditioning)
     observations = torch.rand(2, *shape) * 255
-    pictures = observations.byte() if len(shape) == 3 else observations
-    found = net(pictures, torch.tensor([[50.0, 20.0], [50.0, 20.0]]))
-    other = net(pictures, torch.tensor([[5.0, 20.0], [50.0, 2.0]]))
+    images = observations.byte() if len(shape) == 3 else observations
+    found = net(images, torch.tensor([[50.0, 20.0], [50.0, 20.0]]))
+    other = net(images, torch.tensor([[5.0, 20.0], [50.0, 2.0]]))
     assert found.shape == (2, 3)
     assert not torch.allclose(found, other)
     assert not torch.allclose(found[0], found[1])
@@ -76,41 +76,43 @@ def test_scales_travel_with_the_weights() -> None:
 
 def test_choices_are_drawn_as_often_as_the_softmax_says() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0, 1.0]])
-    kind = Choice(4)
-    drawn = kind.sample(logits.expand(40_000, 4), torch.Generator().manual_seed(0))
+    distribution = CategoricalActions(4)
+    drawn = distribution.sample(logits.expand(40_000, 4), torch.Generator().manual_seed(0))
     shares = torch.bincount(drawn, minlength=4) / 40_000
     torch.testing.assert_close(shares, logits[0].softmax(0), atol=0.01, rtol=0)
-    assert kind.likeliest(logits).tolist() == [0]
-    wanted = -logits[0].log_softmax(0)[torch.tensor([1, 3])]
-    found = kind.cross_entropy(logits.expand(2, 4), torch.tensor([1, 3]))
-    torch.testing.assert_close(found, wanted)
+    assert distribution.mode(logits).tolist() == [0]
+    expected = -logits[0].log_softmax(0)[torch.tensor([1, 3])]
+    found = distribution.cross_entropy(logits.expand(2, 4), torch.tensor([1, 3]))
+    torch.testing.assert_close(found, expected)
 
 
 def test_every_action_is_tried_at_random() -> None:
-    counts = torch.bincount(Choice(3).evenly(3000, torch.Generator().manual_seed(0)))
+    counts = torch.bincount(CategoricalActions(3).uniform(3000, torch.Generator().manual_seed(0)))
     assert counts.sub(1000).abs().max() < 120
-    actions = Normal([-2.0, 0.0], [2.0, 1.0]).evenly(3000, torch.Generator().manual_seed(0))
+    actions = GaussianActions([-2.0, 0.0], [2.0, 1.0]).uniform(
+        3000, torch.Generator().manual_seed(0)
+    )
     assert actions.amin(0).tolist() == pytest.approx([-2, 0], abs=0.01)
     assert actions.amax(0).tolist() == pytest.approx([2, 1], abs=0.01)
 
 
 def test_the_density_of_vectors_is_that_of_torch() -> None:
-    kind = Normal([-2.0, 0.0], [2.0, 1.0])
-    described = torch.tensor([[0.1, -0.3, -1.0, 0.5]])
+    distribution = GaussianActions([-2.0, 0.0], [2.0, 1.0])
+    parameters = torch.tensor([[0.1, -0.3, -1.0, 0.5]])
     actions = torch.tensor([[1.0, 0.75]])
     unit = torch.tensor([0.5, 0.5])
-    normal = torch.distributions.Normal(described[0, :2], described[0, 2:].exp())
-    wanted = -normal.log_prob(unit).sum()
-    torch.testing.assert_close(kind.cross_entropy(described, actions)[0], wanted)
+    normal = torch.distributions.Normal(parameters[0, :2], parameters[0, 2:].exp())
+    expected = -normal.log_prob(unit).sum()
+    torch.testing.assert_close(distribution.cross_entropy(parameters, actions)[0], expected)
 
 
 def test_vectors_are_drawn_around_their_mean_and_within_their_bounds() -> None:
-    kind = Normal([-2.0, 0.0], [2.0, 1.0])
-    described = torch.tensor([[0.5, 0.0, math.log(0.1), math.log(0.2)]])
-    drawn = kind.sample(described.expand(20_000, 4), torch.Generator().manual_seed(0))
+    distribution = GaussianActions([-2.0, 0.0], [2.0, 1.0])
+    parameters = torch.tensor([[0.5, 0.0, math.log(0.1), math.log(0.2)]])
+    drawn = distribution.sample(parameters.expand(20_000, 4), torch.Generator().manual_seed(0))
     assert drawn.mean(0).tolist() == pytest.approx([1.0, 0.5], abs=0.01)
     assert drawn.std(0).tolist() == pytest.approx([0.2, 0.1], abs=0.01)
-    wide = kind.sample(torch.tensor([[0.9, 0, 1, 1]]).expand(999, 4), torch.Generator())
+    wide = distribution.sample(torch.tensor([[0.9, 0, 1, 1]]).expand(999, 4), torch.Generator())
     assert wide[:, 0].max() == 2
     assert wide[:, 1].min() == 0
-    assert kind.likeliest(torch.tensor([[3.0, 0.0, 0.0, 0.0]])).tolist() == [[2.0, 0.5]]
+    assert distribution.mode(torch.tensor([[3.0, 0.0, 0.0, 0.0]])).tolist() == [[2.0, 0.5]]

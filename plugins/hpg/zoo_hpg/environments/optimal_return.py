@@ -34,18 +34,19 @@ def _bit_flipping(environment: BitFlipping) -> float:
             max(reached[wrong - 1] if wrong else 0.0, reached[wrong + 1] if wrong < bits else 0.0)
             for wrong in range(bits + 1)
         ]
-    return sum(comb(bits, wrong) * value for wrong, value in enumerate(values)) / 2**bits
+    total = sum(comb(bits, wrong) * value for wrong, value in enumerate(values))
+    return total / float(2**bits)
 
 
 def _rooms(environment: Rooms) -> float:
     """Over all cells and goals at once."""
-    cells, actions = environment.following.shape
-    moves = torch.nn.functional.one_hot(environment.following, cells).double()
+    cells, actions = environment.transitions.shape
+    moves = torch.nn.functional.one_hot(environment.transitions, cells).double()
     slip = environment.slip
     chances = (1 - slip) * moves + slip * moves.mean(1, keepdim=True)
     values = torch.zeros(cells, cells, dtype=torch.float64)  # of cell and goal
-    there = torch.eye(cells, dtype=torch.bool)
+    at_goal = torch.eye(cells, dtype=torch.bool)
     for left in range(1, environment.horizon):
-        reached = values.masked_fill(there, float(left))
+        reached = values.masked_fill(at_goal, float(left))
         values = (chances.flatten(0, 1) @ reached).view(cells, actions, cells).amax(1)
-    return float(values[environment.begins][:, environment.goals].mean())
+    return float(values[environment.starts][:, environment.goals].mean())

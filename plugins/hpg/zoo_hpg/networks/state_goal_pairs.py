@@ -1,4 +1,4 @@
-"""Log-probabilities of every (step, goal) of a batch, within bounded memory.
+"""A net on every (step, goal) of a batch, within bounded memory.
 
 Steps whose states are the same share their pairs with goals, and only those pairs are computed
 that are asked for. Nothing here knows of episodes: a step is a state and an action.
@@ -12,29 +12,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo_hpg.networks import GoalNet, log_probabilities
+from zoo_hpg.networks.goal_net import GoalNet, log_probabilities
 
 Outputs = Callable[[Tensor], Tensor]
 """From sums (P, units) of a state's and a goal's part of a net's first layer to its outputs."""
 
 
-def distinct(states: Tensor) -> tuple[Tensor, Tensor]:
+def distinct_states(states: Tensor) -> tuple[Tensor, Tensor]:
     """The different states, and which of them each one is.
 
     Args:
-        states: (M, ...). Pictures are taken to be all different, which is cheaper than to
+        states: (M, ...). Images are taken to be all different, which is cheaper than to
             compare them.
 
     Returns:
         States (S, ...), and int64 (M,) indices into them.
     """
     if states.ndim == 2:
-        return torch.unique(states, dim=0, return_inverse=True)
+        unique, state_of = torch.unique(states, dim=0, return_inverse=True)
+        return unique, state_of
     return states, torch.arange(len(states), device=states.device)
 
 
 @torch.no_grad()
-def evaluate(
+def evaluate_pairs(
     outputs: Outputs,
     state_parts: Tensor,
     goal_parts: Tensor,
@@ -43,7 +44,7 @@ def evaluate(
     max_pairs: int,
     choice: Tensor | None = None,
 ) -> Tensor:
-    """What a net says of steps and goals, without gradient.
+    """Outputs of a net for steps and goals, without gradient.
 
     Args:
         outputs: The net behind its first layer.
@@ -58,21 +59,23 @@ def evaluate(
     Returns:
         (M, G), 0 where not needed.
     """
-    found = state_parts.new_zeros(needed.shape)
+    values = state_parts.new_zeros(needed.shape)
     for first, last in _goal_blocks(needed.sum(0), max_pairs):
         steps, goals = needed[:, first:last].nonzero(as_tuple=True)
         goals = goals + first
         pairs, pair_of = _pairs(state_of[steps], goals, len(state_parts), len(goal_parts))
-        said = [outputs(_sums(state_parts, goal_parts, part)) for part in pairs.split(max_pairs)]
+        chunks = [
+            outputs(_sums(state_parts, goal_parts, part)) for part in torch.split(pairs, max_pairs)
+        ]
         if choice is None:
-            found[steps, goals] = torch.cat(said)[pair_of, 0]
+            values[steps, goals] = torch.cat(chunks)[pair_of, 0]
         else:
-            table = torch.cat([log_probabilities(each) for each in said])
-            found[steps, goals] = table[pair_of, choice[steps]]
-    return found
+            table = torch.cat([log_probabilities(each) for each in chunks])
+            values[steps, goals] = table[pair_of, choice[steps]]
+    return values
 
 
-def surrogate(
+def weighted_log_probabilities(
     net: GoalNet,
     state_parts: Tensor,
     goal_parts: Tensor,
@@ -88,7 +91,7 @@ def surrogate(
 
     Args:
         net: The policy.
-        state_parts: As for ``evaluate``, with gradient.
+        state_parts: As for ``evaluate_pairs``, with gradient.
         goal_parts: As there, with gradient.
         state_of: As there.
         actions: int64 (M,).
@@ -103,26 +106,28 @@ def surrogate(
     pairs, pair_of = _pairs(state_of[steps], goals, len(state_parts), len(goal_parts))
     sums = values.new_zeros(len(pairs) * choices)
     sums.index_add_(0, pair_of * choices + actions[steps], values)
-    chunks, shares = pairs.split(max_pairs), sums.view(-1, choices).split(max_pairs)
+    chunks = torch.split(pairs, max_pairs)
+    weights = torch.split(sums.view(-1, choices), max_pairs)
 
-    def weighted(states: Tensor, goals: Tensor, part: Tensor, weights: Tensor) -> Tensor:
-        scores = net.joined(_sums(states, goals, part)).to(weights.dtype)  # from half precision
-        return (log_probabilities(scores) * weights).sum()
+    def weighted(states: Tensor, goals: Tensor, part: Tensor, weight: Tensor) -> Tensor:
+        scores = net.joined(_sums(states, goals, part)).to(weight.dtype)  # from half precision
+        return (log_probabilities(scores) * weight).sum()
 
     if len(chunks) == 1:
-        return weighted(state_parts, goal_parts, chunks[0], shares[0])
+        return weighted(state_parts, goal_parts, chunks[0], weights[0])
     behind = [*net.layers.parameters(), *net.head.parameters()]
     parts = [each.detach().requires_grad_() for each in (state_parts, goal_parts)]
     gradients = [torch.zeros_like(each) for each in (*parts, *behind)]
     total = values.new_zeros(())
-    for chunk, share in zip(chunks, shares, strict=True):
+    for chunk, weight in zip(chunks, weights, strict=True):
         with torch.enable_grad():
-            value = weighted(parts[0], parts[1], chunk, share)
-        found = torch.autograd.grad(value, [*parts, *behind])
-        for gradient, more in zip(gradients, found, strict=True):
+            value = weighted(parts[0], parts[1], chunk, weight)
+        added = torch.autograd.grad(value, [*parts, *behind])
+        for gradient, more in zip(gradients, added, strict=True):
             gradient += more
         total += value.detach()
-    return _WithGradients.apply(total, gradients, state_parts, goal_parts, *behind)
+    objective: Tensor = _WithGradients.apply(total, gradients, state_parts, goal_parts, *behind)
+    return objective
 
 
 class _WithGradients(torch.autograd.Function):
@@ -142,11 +147,12 @@ def _pairs(states: Tensor, goals: Tensor, count: int, width: int) -> tuple[Tenso
     """The different pairs (P,) as ``state * width + goal``, and which each entry is (K,)."""
     keys = states * width + goals
     if len(keys) * 8 < count * width:
-        return torch.unique(keys, return_inverse=True)
+        unique, pair_of = torch.unique(keys, return_inverse=True)
+        return unique, pair_of
     present = torch.zeros(count * width, dtype=torch.bool, device=keys.device)
     present[keys] = True
-    place = present.cumsum(0) - 1
-    return present.nonzero()[:, 0], place[keys]
+    position = present.cumsum(0) - 1
+    return present.nonzero()[:, 0], position[keys]
 
 
 def _sums(states: Tensor, goals: Tensor, pairs: Tensor) -> Tensor:

@@ -10,33 +10,33 @@ import torch
 from torch import Tensor
 
 
-class Actions(Protocol):
-    """A kind of actions.
+class ActionDistribution(Protocol):
+    """A family of distributions of one action.
 
     Attributes:
-        outputs: Numbers that describe a distribution of one action.
+        outputs: Numbers that describe one of them: outputs of the behavior function's head.
     """
 
     outputs: int
 
-    def cross_entropy(self, described: Tensor, actions: Tensor) -> Tensor:
+    def cross_entropy(self, parameters: Tensor, actions: Tensor) -> Tensor:
         """Minus the log-probability of actions (N, ...) under (N, outputs): float32 (N,)."""
         ...
 
-    def sample(self, described: Tensor, random: torch.Generator) -> Tensor:
+    def sample(self, parameters: Tensor, random: torch.Generator) -> Tensor:
         """An action drawn from each of the distributions (N, outputs)."""
         ...
 
-    def likeliest(self, described: Tensor) -> Tensor:
+    def mode(self, parameters: Tensor) -> Tensor:
         """The likeliest action of each."""
         ...
 
-    def evenly(self, count: int, random: torch.Generator) -> Tensor:
-        """Actions drawn evenly from all there are."""
+    def uniform(self, count: int, random: torch.Generator) -> Tensor:
+        """Actions drawn evenly from all there are, for episodes without a policy."""
         ...
 
 
-class Choice:
+class CategoricalActions:
     """One of several actions, int64; described by logits.
 
     Args:
@@ -46,26 +46,26 @@ class Choice:
     def __init__(self, count: int) -> None:
         self.outputs = count
 
-    def cross_entropy(self, described: Tensor, actions: Tensor) -> Tensor:
+    def cross_entropy(self, parameters: Tensor, actions: Tensor) -> Tensor:
         """Minus the log-probability of the actions (N,)."""
-        return torch.nn.functional.cross_entropy(described, actions, reduction="none")
+        return torch.nn.functional.cross_entropy(parameters, actions, reduction="none")
 
-    def sample(self, described: Tensor, random: torch.Generator) -> Tensor:
+    def sample(self, parameters: Tensor, random: torch.Generator) -> Tensor:
         """int64 (N,). Adding Gumbel noise and taking the maximum draws from the softmax."""
-        uniform = torch.rand(described.shape, generator=random, device=described.device)
+        uniform = torch.rand(parameters.shape, generator=random, device=parameters.device)
         noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        return (described + noise).argmax(1)
+        return (parameters + noise).argmax(1)
 
-    def likeliest(self, described: Tensor) -> Tensor:
+    def mode(self, parameters: Tensor) -> Tensor:
         """int64 (N,)."""
-        return described.argmax(1)
+        return parameters.argmax(1)
 
-    def evenly(self, count: int, random: torch.Generator) -> Tensor:
+    def uniform(self, count: int, random: torch.Generator) -> Tensor:
         """int64 (count,)."""
         return torch.randint(self.outputs, (count,), generator=random)
 
 
-class Normal:
+class GaussianActions:
     """Vectors within bounds, float32; described by means and logarithms of standard deviations.
 
     Both are of actions mapped to the range from -1 to 1; what is drawn beyond is cut to it.
@@ -82,28 +82,28 @@ class Normal:
         self._middle = (torch.tensor(high) + torch.tensor(low)) / 2
         self._half = (torch.tensor(high) - torch.tensor(low)) / 2
 
-    def cross_entropy(self, described: Tensor, actions: Tensor) -> Tensor:
+    def cross_entropy(self, parameters: Tensor, actions: Tensor) -> Tensor:
         """Minus the log-density, in nats, of actions (N, A) mapped to -1 to 1."""
-        mean, log_std = self._split(described)
+        mean, log_std = self._split(parameters)
         distance = (self._to_unit(actions) - mean) / log_std.exp()
         return (distance.square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1)
 
-    def sample(self, described: Tensor, random: torch.Generator) -> Tensor:
+    def sample(self, parameters: Tensor, random: torch.Generator) -> Tensor:
         """float32 (N, A)."""
-        mean, log_std = self._split(described)
+        mean, log_std = self._split(parameters)
         noise = torch.randn(mean.shape, generator=random, device=mean.device)
         return self._from_unit(mean + log_std.exp() * noise)
 
-    def likeliest(self, described: Tensor) -> Tensor:
+    def mode(self, parameters: Tensor) -> Tensor:
         """float32 (N, A)."""
-        return self._from_unit(self._split(described)[0])
+        return self._from_unit(self._split(parameters)[0])
 
-    def evenly(self, count: int, random: torch.Generator) -> Tensor:
+    def uniform(self, count: int, random: torch.Generator) -> Tensor:
         """float32 (count, A)."""
         return self._from_unit(2 * torch.rand(count, len(self._half), generator=random) - 1)
 
-    def _split(self, described: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = described.chunk(2, dim=1)
+    def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = parameters.chunk(2, dim=1)
         return mean, log_std.clamp(*self._LOG_STD)
 
     def _to_unit(self, actions: Tensor) -> Tensor:

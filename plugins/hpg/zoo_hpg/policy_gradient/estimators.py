@@ -33,10 +33,10 @@ def gcpg(rewards: Tensor, mask: Tensor, baselines: Tensor | None = None) -> Tens
     Returns:
         Coefficients (N, T).
     """
-    gains = _to_come(rewards * mask)
+    advantages = _to_go(rewards * mask)
     if baselines is not None:
-        gains = gains - baselines
-    return (gains * mask / len(rewards)).detach()
+        advantages = advantages - baselines
+    return (advantages * mask / len(rewards)).detach()
 
 
 def hpg(
@@ -99,12 +99,12 @@ def _log_weights(log_probabilities: Tensor, behavior: Tensor, mask: Tensor) -> T
 
 def _coefficients(weights: Tensor, rewards: Tensor, baselines: Tensor | None) -> Tensor:
     # Where there is no reward there is nothing to weigh, even if the weight is infinite.
-    gains = _to_come((weights * rewards).where(rewards != 0, 0))
+    advantages = _to_go((weights * rewards).where(rewards != 0, 0))
     if baselines is not None:
-        gains = gains - (weights * baselines).where(baselines != 0, 0)
-    return gains.detach()
+        advantages = advantages - (weights * baselines).where(baselines != 0, 0)
+    return advantages.detach()
 
 
-def _to_come(rewards: Tensor) -> Tensor:
+def _to_go(rewards: Tensor) -> Tensor:
     """Sums (N, T, ...) over each step and all after it."""
     return rewards.flip(1).cumsum(1).flip(1)

@@ -1,0 +1,1 @@
+"""Episodes that the policy in training plays, as datamodules."""
