@@ -146,7 +146,7 @@ def test_every_reference_gives_the_same_outputs(bundle: Path, toy: Any) -> None:
     shutil.copytree(bundle, shelf / "net")
     toy.add(
         "shelf",
-        "from zoo.plugin.entries import Checkpoint\nfrom zoo.plugin.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "from zoo.plugin import Checkpoint, hookimpl\nZOO_PLUGIN_API = 1\n"
         "@hookimpl\ndef zoo_checkpoints():\n"
         "    return [Checkpoint('shelf-net', 'shelf:net', 'A trained toy')]\n",
     )

@@ -93,7 +93,7 @@ def refuse_untrusted(recipe: Recipe) -> None:
     from lightning.pytorch import Trainer
 
     known = registry()
-    sections = {
+    sections: dict[str, tuple[type, Mapping[str, Any]]] = {
         "model": (known.load(known.model(recipe.model_name).entry), recipe.model),
         "data": (known.load(known.dataset(recipe.data_name)), recipe.data),
         "trainer": (Trainer, recipe.trainer),
