@@ -18,7 +18,8 @@ import torch
 import yaml
 
 import zoo as package
-from zoo.bundles.bundle import FORMAT, content_hash, read_bundle
+from zoo.bundles.bundle import read_bundle
+from zoo.bundles.manifest import FORMAT, content_hash
 from zoo.errors import UsageError, ZooError
 from zoo.io import atomic as files
 from zoo.registry.registry import Registry

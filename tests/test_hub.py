@@ -19,8 +19,9 @@ import pytest
 import torch
 
 import zoo as package
-from zoo.bundles.bundle import content_hash
-from zoo.bundles.hub import cache_folder, fetch, file_hash, locate
+from zoo.bundles.download import fetch, file_hash
+from zoo.bundles.hub import cache_folder, locate
+from zoo.bundles.manifest import content_hash
 from zoo.errors import UsageError, ZooError
 from zoo.registry.registry import registry
 from zoo.training.train import train
@@ -112,7 +113,8 @@ def reference(server: Server, name: str = "bundle.json") -> str:
 
 
 def cached() -> list[str]:
-    return sorted(p.name for p in cache_folder().rglob("*") if p.is_file())
+    files = (path for path in cache_folder().rglob("*") if path.is_file())
+    return sorted(path.name for path in files if path.suffix != ".lock")
 
 
 FILES = ["README.md", "bundle.json", "model.safetensors"]
@@ -276,10 +278,10 @@ def test_a_cut_download_is_continued(server: Server, large: Path, tmp_path: Path
     target, size, kept = tmp_path / "target", large.stat().st_size, 300_000
     server.cut["large"] = kept
     with pytest.raises(ZooError, match=r"cannot be fetched.*is kept and continued"):
-        fetch(f"{server.address}/large", target, file_hash(large))
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert not target.exists()
     assert (tmp_path / "target.part").stat().st_size == kept
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == large.read_bytes()
     assert server.asked("large") == [("", kept), (f"bytes={kept}-", size - kept)]
     assert not (tmp_path / "target.part").exists()
@@ -302,14 +304,14 @@ def test_a_server_that_cannot_continue_sends_all(
     server.ranges = False
     target = tmp_path / "target"
     (tmp_path / "target.part").write_bytes(large.read_bytes()[:1000])
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == large.read_bytes()
 
 
 def test_a_download_cut_after_its_last_byte(server: Server, large: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     (tmp_path / "target.part").write_bytes(large.read_bytes())
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == large.read_bytes()
     assert server.asked("large")[0][1] == 0
 
@@ -319,9 +321,9 @@ def test_a_wrong_start_is_not_kept(server: Server, large: Path, tmp_path: Path) 
     target = tmp_path / "target"
     (tmp_path / "target.part").write_bytes(b"x" * 1000)
     with pytest.raises(ZooError, match="has the hash"):
-        fetch(f"{server.address}/large", target, file_hash(large))
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert list(tmp_path.glob("target*")) == []
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
 
 
 def test_a_full_disk_while_downloading(
@@ -333,7 +335,7 @@ def test_a_full_disk_while_downloading(
         pytest.skip("this system has no /dev/full")
     (tmp_path / "target.part").symlink_to("/dev/full")
     with pytest.raises(ZooError, match="No space left on device"):
-        fetch(f"{server.address}/large", target, file_hash(large))
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == b"what was there before"
 
 
@@ -370,8 +372,8 @@ def test_a_repository(hugging_face: list[dict[str, Any]]) -> None:
         call = hugging_face[-1]
         assert (call["repo_id"], call["revision"]) == ("me/toy", revision)
         assert call["cache_dir"] == cache_folder() / "hf"
-        assert {"bundle.json", "*.safetensors"} <= set(call["allow_patterns"])
-        assert not any("bin" in pattern or "py" in pattern for pattern in call["allow_patterns"])
+        assert set(call["allow_patterns"]) == set(FILES)
+        assert hugging_face[-2]["allow_patterns"] == ["bundle.json"]  # which names the others
 
 
 def test_a_repository_is_verified(hugging_face: list[dict[str, Any]]) -> None:

@@ -116,7 +116,7 @@ def _about(path: Path) -> tuple[dict[str, Any], str, str]:
 
 
 def _checkpoint(entry: Checkpoint) -> dict[str, Any]:
-    from zoo.bundles.bundle import read_manifest
+    from zoo.bundles.manifest import read_manifest
 
     row: dict[str, Any] = {"name": entry.name, "summary": entry.summary}
     folder = None if "://" in entry.location else package_folder(entry.location)
