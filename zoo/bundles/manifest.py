@@ -17,7 +17,7 @@ MANIFEST = "bundle.json"
 WEIGHTS = "model.safetensors"
 FORMAT = 2
 """Raised when an older zoo could not read what is written."""
-MAX_BYTES = 8 << 20
+MAX_BYTES = 4 << 20
 """Of a manifest. One with the names of 20,000 classes has about one million."""
 _MAX_DEPTH = 100
 _MAX_DIGITS = 100
