@@ -137,6 +137,24 @@ def toy(distributions: Distributions) -> Distributions:
     return distributions
 
 
+@pytest.fixture
+def write(toy: Distributions) -> Any:
+    """Installs the plugin ``small``, with the files that are given in place of its own."""
+    from small_plugin import files
+
+    def install(faults: dict[str, str]) -> None:
+        folder = toy.folder / "zoo_small"
+        (folder / "empty").mkdir(parents=True)
+        (folder / "__init__.py").touch()
+        for name, text in files(faults).items():
+            path = folder / (name if name.endswith(".yaml") else f"{name}.py")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        toy.add("small", value="zoo_small.plugin")
+
+    return install
+
+
 @pytest.fixture(scope="session")
 def with_toy(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """``with with_toy():`` installs the toy plugin for a fixture that lasts longer than a test,
