@@ -12,6 +12,8 @@ import pytest
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 
+pytestmark = pytest.mark.whole_zoo
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 SCRIPTS = BENCHMARKS / "gpu"
 README = (SCRIPTS / "README.md").read_text(encoding="utf-8")

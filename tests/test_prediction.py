@@ -65,7 +65,7 @@ def test_good_and_bad_files(model: Path, pictures: list[Path], zoo: Callable) ->
     for path in bad.values():
         assert f"zoo: {path} was left out: " in done.err
     assert done.err.count("was left out") == len(bad)
-    assert "5 predictions and their pictures lie in out" in done.out
+    assert "5 predictions and their pictures are in out" in done.out
 
     content = json.loads(Path("out/predictions.json").read_text())
     assert [row["file"] for row in content["predictions"]] == [str(path) for path in pictures]

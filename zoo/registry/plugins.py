@@ -184,13 +184,13 @@ def _entries(module: ModuleType, name: str) -> tuple[Entry, ...]:
             if not isinstance(returned, (list, tuple)):
                 raise _PluginError(
                     f"{hook} returned a {type(returned).__name__}",
-                    f"Let it return a list of zoo.plugin.entries.{kind.__name__}.",
+                    f"Let it return a list of zoo.plugin.{kind.__name__}.",
                 )
             for entry in returned:
                 if not isinstance(entry, kind):
                     raise _PluginError(
                         f"{hook} returned {entry!r}",
-                        f"Let it return a list of zoo.plugin.entries.{kind.__name__}.",
+                        f"Let it return a list of zoo.plugin.{kind.__name__}.",
                     )
                 entries.append(entry)
     return tuple(entries)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
+from zoo.recipes.trust import refuse_untrusted
 from zoo.runs.environment import now
 from zoo.runs.run import (
     RUNS,
@@ -51,6 +53,7 @@ def train(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    trust: bool = False,
 ) -> Run:
     """Train, test and bundle what a recipe describes.
 
@@ -61,6 +64,8 @@ def train(
         out: The run folder; ``runs/<recipe>/<time>`` by default.
         resume: ``"auto"`` continues the newest unfinished run of the recipe (or the one in
             ``out``) and starts a new one if there is none; a folder continues that run.
+        trust: Let a recipe file, or the recipe of a resumed run, name code that neither Lightning
+            nor an installed plugin brings; what ``overrides`` name needs no leave.
 
     Returns:
         The finished run.
@@ -73,8 +78,12 @@ def train(
     run = find_resumed(asked.name, out, resume)
     if run is None and out is not None and is_rank_zero():
         require_empty(out)
-    base = with_current_names(run.recipe) if run else asked
-    experiment = resolve(override(base, dict(overrides or {})))
+    base = replace(run.recipe, source=f"the run {run.path}") if run else asked
+    if trust and (run or base.path):
+        base = replace(base, source="")
+    base = override(base, dict(overrides or {}))
+    refuse_untrusted(base)
+    experiment = resolve(with_current_names(base) if run else base)
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
