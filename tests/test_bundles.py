@@ -336,7 +336,7 @@ def test_a_full_disk_leaves_what_was_there(
     before = everything(bundle)
 
     def full(descriptor: int) -> None:
-        if "bundle" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        if "bundle" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
@@ -352,7 +352,7 @@ def test_a_full_disk_leaves_what_was_there(
     assert package.load("run")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     files.replace_folder(folder, {"a": b"old"})
