@@ -21,6 +21,8 @@ ROW = re.compile(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", re.MULTILINE)
 """A row of the table of parts: name, least time, limit."""
 PARTS = {name: (int(least), int(limit)) for name, least, limit in ROW.findall(README)}
 
+pytestmark = pytest.mark.whole_zoo
+
 
 @pytest.fixture
 def _path(monkeypatch: pytest.MonkeyPatch) -> None:
