@@ -12,17 +12,12 @@ from pathlib import Path
 from zoo.bundles.download import fetch
 from zoo.bundles.manifest import MANIFEST, MAX_BYTES, read_manifest
 from zoo.errors import UsageError, ZooError
+from zoo.io.cache_folder import cache_folder
 from zoo.registry.registry import package_folder, registry
 from zoo.runs.run import Run
 
 _HASHED = re.compile(r"(https?://[^#]+)#sha256=([0-9a-fA-F]{64})")
 _HF = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
-
-
-def cache_folder() -> Path:
-    """The one place for downloads: ``$ZOO_CACHE``, or ``zoo`` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "zoo"
-    return Path(os.environ.get("ZOO_CACHE", default))
 
 
 def locate(reference: str | Path) -> Path:
