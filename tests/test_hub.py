@@ -695,7 +695,7 @@ def test_a_process_that_is_killed_while_others_wait(server: Server, tmp_path: Pa
 
 
 def test_a_process_that_holds_the_lock_and_does_nothing(
-    server: Server, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setattr("zoo.bundles.download.MAX_WAIT", 0.2)
     target = tmp_path / "target"
@@ -705,6 +705,8 @@ def test_a_process_that_holds_the_lock_and_does_nothing(
     ):
         fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert server.sent == []
+    waiting = f"another process is downloading {target}: waiting for it\n"
+    assert capsys.readouterr().err == waiting
 
 
 # Places that cannot be written

@@ -81,6 +81,10 @@ def _one_process(path: Path, part: Path) -> Iterator[None]:
             lock.acquire(timeout=min(1.0, MAX_WAIT))
             break
         except Timeout as error:
+            if size < 0:
+                from zoo.io.rank_zero import rank_zero_print  # it brings lightning
+
+                rank_zero_print(f"another process is downloading {path}: waiting for it")
             if _size(part) != size:
                 size, since = _size(part), time.monotonic()
             elif time.monotonic() - since > MAX_WAIT:
