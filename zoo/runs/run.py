@@ -120,7 +120,7 @@ def locked(run: Run) -> Iterator[None]:
 
 
 def plan_run(recipe: Recipe, out: str | Path | None) -> Run:
-    """Where a run will lie: ``out``, or ``runs/<recipe>/<time>`` if None. Nothing is made yet."""
+    """Where a run will lie: ``out``, or a new folder ``runs/<recipe>/<time>`` if None."""
     return Run(Path(out) if out is not None else timed_folder(RUNS / recipe.name))
 
 
@@ -180,13 +180,36 @@ def newest_unfinished(recipe_name: str, runs: Path = RUNS) -> Run | None:
 
 
 def timed_folder(parent: Path) -> Path:
-    """A folder in ``parent``, not yet there, named after the time."""
+    """A new folder in ``parent``, named after the time. It is made at once: of several processes
+    that start in the same second each has its own.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     path, count = parent / stamp, 1
-    while path.exists():
-        count += 1
-        path = parent / f"{stamp}_{count}"
-    return path
+    while True:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            if not parent.is_dir():
+                raise UsageError(f"the folder {parent} cannot be made: it is a file") from None
+            count += 1
+            path = parent / f"{stamp}_{count}"
+        except OSError as error:
+            raise UsageError(f"the folder {path} cannot be made: {error.strerror}") from error
+        else:
+            return path
+
+
+def discard_folder(path: Path) -> None:
+    """Remove a folder that nothing was written into, and the parents that it leaves empty."""
+    for folder in (path, *path.parents[:-1]):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or not ours
+            return
 
 
 def _read_json(path: Path) -> dict[str, Any]:
