@@ -395,7 +395,7 @@ def test_words_that_are_not_overrides(words: list[str]) -> None:
         read_overrides(words)
 
 
-def test_an_override_before_the_recipe(zoo: Callable) -> None:
-    done = zoo("train", "--model.lr", "0.5", "vision/mpcnn-digits", "--print-config")
+def test_an_override_before_the_recipe(toy: Any, zoo: Callable) -> None:
+    done = zoo("train", "--model.learning_rate", "0.5", "toy/points", "--print-config")
     assert done.status == 0, done.err
-    assert "lr: 0.5" in done.out
+    assert "learning_rate: 0.5" in done.out

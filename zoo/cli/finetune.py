@@ -39,6 +39,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", help="seed of everything random")
     parser.add_argument("--out", help="the run folder; runs/finetune/FROM-DATA/TIME by default")
     parser.add_argument("--resume", metavar="auto|RUN", help="continue an unfinished run")
+    parser.add_argument(
+        "--trust", action="store_true", help="let the recipe of a resumed run name such code"
+    )
     parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
     parser.set_defaults(run=run, takes_overrides=True)
 
@@ -60,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         lr_backbone=options.lr_backbone,
         out=options.out,
         resume=options.resume,
+        trust=options.trust,
     )
     if is_rank_zero():
         report(finished, options.json)

@@ -38,6 +38,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the recipe file name code that Lightning and the plugins do not bring",
+    )
     parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
     parser.add_argument(
         "-h",
@@ -66,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
     registry().dataset(asked.data_name)
 
     from zoo.recipes.experiment import describe_arguments, resolve
+    from zoo.recipes.trust import refuse_untrusted
 
     if options.help:
         print(describe_arguments(asked))
@@ -77,13 +83,15 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
     if options.print_config:
+        if not options.trust:
+            refuse_untrusted(asked)
         print(resolve(asked).recipe.to_yaml(), end="")
         return 0
 
     from zoo.io.rank_zero import is_rank_zero
     from zoo.training.train import train
 
-    finished = train(recipe, overrides, out=options.out, resume=options.resume)
+    finished = train(recipe, overrides, out=options.out, resume=options.resume, trust=options.trust)
     if is_rank_zero():
         report(finished, options.json)
     return 0

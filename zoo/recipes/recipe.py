@@ -35,6 +35,9 @@ class Recipe:
         trainer: Settings of the Lightning Trainer.
         init_from: The weights to start from (``zoo.training.warm_start.InitFrom``); empty for none.
         path: The file; None for a recipe made in memory.
+        source: Where values come from that are not to be trusted with running code: ``the bundle
+            NAME`` or ``the recipe FILE``; empty for a registered recipe and the user's own.
+        typed: Values that the user gave in addition, as text.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Recipe:
     trainer: Mapping[str, Any] = field(default_factory=dict)
     init_from: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    source: str = ""
+    typed: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe in the form of its file."""
@@ -79,7 +84,11 @@ def read_recipe(reference: str | Path) -> Recipe:
         name = path.stem
     else:
         name, path = text, registry().recipe(text)
-    return make_recipe(read_yaml(path), name, path)
+    recipe = make_recipe(read_yaml(path), name, path)
+    resolved = path.resolve()
+    if any(resolved == known.resolve() for known in registry().recipes.values()):
+        return recipe
+    return replace(recipe, source=f"the recipe {path}")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -176,6 +185,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         raise UsageError(format_problems("the command", problems))
     return replace(
         recipe,
+        typed=(*recipe.typed, *map(str, changes.values())),
         seed=seed,
         model_name=names["model"],
         data_name=names["data"],

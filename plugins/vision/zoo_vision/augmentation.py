@@ -158,4 +158,5 @@ def smoothing_factor(length: int, sigma: float) -> Tensor:
         smoothing[row, row : row + 2 * reach + 1] = kernel
     left, values, _ = torch.linalg.svd(smoothing, full_matrices=False)
     kept = values**2 > 1e-5 * values[0] ** 2
-    return (left[:, kept] * values[kept]).float()
+    components: Tensor = (left[:, kept] * values[kept]).float()
+    return components

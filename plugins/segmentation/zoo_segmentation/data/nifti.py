@@ -52,7 +52,8 @@ class Scan:
         canonical = nib.orientations.axcodes2ornt("RAS")
         back = nib.orientations.ornt_transform(canonical, forward)
         xyz = array.transpose(2, 1, 0, *range(3, array.ndim))
-        return nib.orientations.apply_orientation(xyz, back)
+        turned: np.ndarray = nib.orientations.apply_orientation(xyz, back)
+        return turned
 
 
 def read_scan(path: str | Path) -> Scan:
@@ -151,7 +152,8 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
             f"up to {distance:.3g} mm apart; resample one onto the other's grid"
         )
     check_labels(scan.array[0], classes, path)
-    return scan.array[0].astype(np.uint8)
+    labels: np.ndarray = scan.array[0].astype(np.uint8)
+    return labels
 
 
 def check_labels(labels: np.ndarray, classes: int, path: str | Path) -> None:
