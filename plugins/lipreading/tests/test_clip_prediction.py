@@ -237,7 +237,7 @@ def test_a_model_of_sound_and_lips_needs_sound(
     lips = avletters / "Lips" / "A1_Ann-lips.mat"
     with pytest.raises(UsageError, match="its sound has 26 features, and the model takes 12"):
         read_clip(lips, published, 25.0, 12)
-    with pytest.raises(UsageError, match="it takes videos with sound"):
+    with pytest.raises(UsageError, match="give it videos with sound"):
         read_clip(lips, {**WHOLE, "sound": "mfcc"}, 25.0, 26)
     model = Words(published, audio_features=26)
     model.predict_sample(model.read_file(lips))
