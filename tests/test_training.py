@@ -195,7 +195,7 @@ def test_loaded_model_is_the_trained_one(toy: Any) -> None:
 
 def test_names_from_python(toy: Any) -> None:
     assert package.list_models("toy-n*") == ["toy-net"]
-    assert package.list_recipes("toy/*") == ["toy/files", "toy/points"]
+    assert package.list_recipes("toy/*") == ["toy/files", "toy/images", "toy/points"]
     assert "toy-points" in package.list_datasets()
     assert package.list_checkpoints("toy-*") == ["toy-trained"]
     model = package.create_model("toy-net", features=2, num_classes=4, hidden="6")
