@@ -117,6 +117,47 @@ def test_nothing_matched() -> None:
         load_weights(Net(), {}, ["body", "head"])
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.complex64], ids=str)
+def test_another_kind_of_number_changes_nothing(dtype: torch.dtype) -> None:
+    net = Net()
+    before = tensors(net)
+    other = {**tensors(Net()), "head.bias": torch.ones(3, dtype=dtype)}
+    with pytest.raises(UsageError, match=r"head\.bias holds .* and the model's float32; convert"):
+        load_weights(net, other, head=["head"])
+    assert equal(net.state_dict(), before)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "own", "told"),
+    [
+        (torch.float32, torch.float32, False),
+        (torch.bfloat16, torch.float32, False),
+        (torch.float16, torch.float64, False),
+        (torch.float8_e4m3fn, torch.bfloat16, False),
+        (torch.float64, torch.float32, True),
+        (torch.float16, torch.bfloat16, True),
+    ],
+    ids=str,
+)
+def test_numbers_that_are_rounded_are_told(
+    dtype: torch.dtype, own: torch.dtype, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = Net().to(own)
+    load_weights(net, {name: t.to(dtype) for name, t in tensors(Net()).items()}, source="there")
+    line = f"the weights of there are {dtype} and the model's {own}: 4 of 4 tensors are rounded\n"
+    assert capsys.readouterr().err == (line.replace("torch.", "") if told else "")
+
+
+def test_nan_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tensors(Net())
+    bad["body.bias"][1] = float("nan")
+    bad["head.bias"][1] = float("inf")  # masks hold it
+    load_weights(Net(), bad)
+    assert (
+        "hold NaN, not a number, in 1 of 4 tensors, such as body.bias:" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("module", [Net, Wrapped])
 @pytest.mark.parametrize("part", ["", "network.", "module.", "model."])
 def test_another_first_part_of_the_names(module: Callable, part: str) -> None:

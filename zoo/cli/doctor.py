@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo.cli.output import heading, show, wrap
 from zoo.errors import UsageError
+from zoo.io.cache_folder import cache_folder
 from zoo.io.data_folder import data_folder
 from zoo.plugin.entries import Recipes
 from zoo.plugin.hooks import PLUGIN_API
@@ -95,8 +96,18 @@ def plugins() -> list[dict[str, str]]:
         note += f" (this zoo: {PLUGIN_API})" if plugin.api not in (None, PLUGIN_API) else ""
         note += f"; {plugin.problem}" if plugin.problem else ""
         note += f"; {len(plugin.entries)} entries" if plugin.entries else ""
+        note += f"; loaded in {1000 * plugin.seconds:.0f} ms" if plugin.seconds else ""
         rows.append(_row(f"plugin {plugin.name}", state, note, plugin.remedy))
         rows += [_row(f"plugin {plugin.name}", "deprecated", text) for text in plugin.deprecated]
+        if plugin.printed:
+            rows.append(
+                _row(
+                    f"plugin {plugin.name}",
+                    "noisy",
+                    f"while it is loaded it prints or changes: {plugin.printed[:200]}",
+                    f"tell the authors of {plugin.distribution}; other commands are not affected",
+                )
+            )
         rows += [
             _row(
                 f"recipes {entry.family}",
@@ -119,8 +130,6 @@ def plugins() -> list[dict[str, str]]:
 
 def cache() -> dict[str, str]:
     """The folder for downloads."""
-    from zoo.bundles.hub import cache_folder  # here, as it loads ssl: no other command waits for it
-
     folder = cache_folder()
     if not folder.exists():
         return _row("cache", "ok", f"{folder}, empty so far (ZOO_CACHE moves it)")

@@ -90,4 +90,4 @@ def _describe_play(reference: str) -> None:
 
     model = type(load(reference))
     if offers(model, Player):
-        print(f"\nof {reference}:\n{describe_options(model, 'play')}")
+        print(f"\nOptions of {reference}:\n{describe_options(model, 'play')}")

@@ -11,7 +11,10 @@ from typing import BinaryIO
 
 
 def write_atomically(
-    path: Path, content: bytes | Callable[[BinaryIO], None], durable: bool = True
+    path: Path,
+    content: bytes | Callable[[BinaryIO], None],
+    durable: bool = True,
+    keep: Path | None = None,
 ) -> None:
     """Write to a temporary file next to the target, then rename it over the target.
 
@@ -19,6 +22,8 @@ def write_atomically(
         path: The target; its folder is made.
         content: The bytes, or a function that writes them to an open file.
         durable: Flush to the disk before renaming, so that a power cut leaves one of the two.
+        keep: A name in the same folder under which the old content stays. Between the two
+            renames there is nothing under ``path``.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; the target is as before.
@@ -34,6 +39,8 @@ def write_atomically(
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+        if keep is not None and path.is_file():
+            path.replace(keep)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

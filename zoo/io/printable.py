@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 
@@ -12,6 +13,12 @@ def printable(text: str) -> str:
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def path_text(path: os.PathLike[str] | str) -> str:
+    """A path as text that every file can hold: bytes of a name that are not UTF-8 are written
+    out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def safe_name(text: str) -> str:

@@ -6,15 +6,26 @@ sentence when a release moves it (``tests/test_lightning_internals.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint
+from lightning.pytorch.loops.fit_loop import _FitLoop
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.utilities.parsing import lightning_hasattr
+from torch import Tensor
 from torchmetrics import Metric
 
 
 def metrics_about_to_be_logged(trainer: Trainer) -> dict[str, Any]:
     """The epoch's metrics as its loggers will get them, which is after the last callback."""
     return trainer._logger_connector.metrics["log"]
+
+
+def restore_metrics(trainer: Trainer, metrics: Mapping[str, Tensor]) -> None:
+    """Let ``trainer.callback_metrics`` begin with these, until they are logged again."""
+    trainer._logger_connector._callback_metrics.update(metrics)
 
 
 def batches_that_stepped(trainer: Trainer) -> int:
@@ -38,6 +49,86 @@ def in_epoch(trainer: Trainer) -> bool:
     progress: Any = trainer.fit_loop.epoch_progress.current
     begun: bool = progress.processed < progress.started
     return begun
+
+
+def epoch_ends_here(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether the epoch has no more of them."""
+    loop = trainer.fit_loop
+    stops = trainer.should_stop and loop._can_stop_early
+    return stops or loop.epoch_loop._is_training_done
+
+
+def accumulates(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether its gradients wait for those of the next."""
+    return trainer.fit_loop._should_accumulate()
+
+
+def validates_here(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether a validation follows."""
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def only_measures(trainer: Trainer) -> bool:
+    """Whether this epoch trains nothing: stochastic weight averaging adds one that measures the
+    statistics of batch normalization."""
+    return trainer.fit_loop._skip_backward
+
+
+def resume_between_epochs(trainer: Trainer) -> None:
+    """Let a training that is continued from the end of an epoch begin the next one, or end.
+
+    Lightning takes every checkpoint of a training with ``max_steps`` for one within an epoch,
+    and counts an epoch of no batches. After the last epoch it leaves ``on_train_start`` and
+    ``on_train_end`` out, in which callbacks restore what they kept and put averaged weights into
+    the model.
+    """
+    loop = _ResumableFitLoop(trainer, trainer.fit_loop.min_epochs, trainer.fit_loop.max_epochs)
+    loop.epoch_loop = trainer.fit_loop.epoch_loop
+    trainer.fit_loop = loop
+
+
+class _ResumableFitLoop(_FitLoop):
+    def load_state_dict(self, state_dict: dict[str, Any], prefix: str = "") -> None:
+        super().load_state_dict(state_dict, prefix)
+        current: Any = self.epoch_progress.current
+        if current.ready == current.processed:
+            _Loop.restarting.fset(self, False)  # type: ignore[attr-defined]
+
+    @property
+    def skip(self) -> bool:
+        if self._loaded_from_state_dict and self.max_batches:
+            return self.trainer.limit_train_batches == 0
+        return super().skip
+
+
+_PROGRESS = (
+    "_last_global_step_saved",
+    "_last_checkpoint_saved",
+    "_defer_save_until_validation",
+)
+
+
+def progress_of(callback: ModelCheckpoint) -> dict[str, Any]:
+    """What decides when a ``ModelCheckpoint`` saves next, and is not in its state."""
+    return {name: getattr(callback, name) for name in _PROGRESS}
+
+
+def restore_progress(callback: ModelCheckpoint, progress: Mapping[str, Any]) -> None:
+    """Put it back."""
+    for name in _PROGRESS:
+        setattr(callback, name, progress[name])
+
+
+def searched_attribute(
+    finder: LearningRateFinder | BatchSizeFinder, module: LightningModule
+) -> str:
+    """The attribute of the module, or of its data, that a finder looks for a value of."""
+    if isinstance(finder, BatchSizeFinder):
+        return finder._batch_arg_name
+    names = [finder._attr_name] if finder._attr_name else ["lr", "learning_rate"]
+    return next(name for name in names if lightning_hasattr(module, name))
 
 
 def attached_trainer(module: LightningModule) -> Trainer | None:

@@ -1,8 +1,7 @@
-"""Checkpoints that a run can continue from after any crash."""
+"""When a run's checkpoint is written, from which it can continue after any crash."""
 
 from __future__ import annotations
 
-import io
 import signal
 import threading
 import time
@@ -10,29 +9,26 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import (
+    Callback,
+    GradientAccumulationScheduler,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from zoo.io.atomic import write_atomically
-from zoo.plugin._lightning_internals import batches_that_stepped, metrics_about_to_be_logged
+from zoo.plugin._lightning_internals import (
+    accumulates,
+    batches_that_stepped,
+    epoch_ends_here,
+    in_epoch,
+    metrics_about_to_be_logged,
+    only_measures,
+    validates_here,
+)
 from zoo.training.csv_logger import MetricsLogger
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint to a temporary file next to it, flushes it to the disk and renames it,
-    so that a kill at any moment leaves either the old checkpoint or the new one."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        """Write ``checkpoint``; Lightning calls this on the first process only."""
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        write_atomically(Path(path), buffer.getbuffer().tobytes())
-
+from zoo.training.finite_loss import FiniteLoss
 
 _BEFORE_VALIDATION = 20.0
 """Seconds of training that are worth a checkpoint just before the last batch of an epoch, as a
@@ -48,20 +44,37 @@ class LastCheckpoint(ModelCheckpoint):
     ModelCheckpoint only so that Lightning calls it after every hook that may still change
     something.
 
+    Within an epoch it waits where a checkpoint would not be exact: while gradients are being
+    accumulated, before a validation, which Lightning would leave out, and for the epoch's end
+    with stochastic weight averaging, which restores its schedule only there. The epoch in which that measures the statistics of batch normalization
+    is repeated as a whole.
+
     Args:
         path: The checkpoint's file.
         log: Written before each checkpoint, as rows up to it are not logged again; None for none.
+        finite: Asked before each checkpoint; None to write any weights.
         interval: Seconds between checkpoints within an epoch.
     """
 
     def __init__(
-        self, path: Path, log: MetricsLogger | None = None, interval: float = 300.0
+        self,
+        path: Path,
+        log: MetricsLogger | None = None,
+        finite: FiniteLoss | None = None,
+        interval: float = 300.0,
     ) -> None:
         super().__init__(save_top_k=0)
         self._path = path
         self._log = log
+        self._finite = finite
         self._interval = interval
         self._saved = time.monotonic()
+        self._within_epochs = True
+        self._measuring = False
+        self._stopped = False
+        self._accumulated: int | None = None
+        self.longer = False
+        """Whether a training that was told to stop, as by EarlyStopping, continues nevertheless."""
         self._asked: type[BaseException] | None = None  # to stop, and how
         self._previous_handler: Any = None
 
@@ -84,11 +97,26 @@ class LastCheckpoint(ModelCheckpoint):
             self._previous_handler = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The interval counts from here. Several processes have to stop at the same batch:
-        Lightning's SIGTERM handler can deadlock ranks inside a collective."""
+        """The interval counts from here, and a training that was told to stop before stays so.
+
+        SIGTERM is taken over where Lightning's handler, which ends the training after any batch,
+        would be wrong: it can deadlock processes inside a collective, and loses gradients.
+        """
         self._saved = time.monotonic()
-        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+        if self._stopped and not self.longer:
+            trainer.should_stop = True
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        self._within_epochs = not _has(callbacks, StochasticWeightAveraging)
+        scheduled = _has(callbacks, GradientAccumulationScheduler)
+        if scheduled and self._accumulated and in_epoch(trainer):
+            trainer.accumulate_grad_batches = self._accumulated
+        waits = trainer.world_size > 1 or scheduled or trainer.accumulate_grad_batches > 1
+        if waits and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._terminate)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See whether this epoch trains."""
+        self._measuring = only_measures(trainer)
 
     def on_train_batch_end(
         self,
@@ -99,17 +127,18 @@ class LastCheckpoint(ModelCheckpoint):
         batch_idx: int,
     ) -> None:
         """Save if it is time to, or if the user asked to stop."""
-        if trainer.is_last_batch:  # the epoch's end saves
+        if not _exact(trainer):
             return
         left = trainer.num_training_batches - batch_idx - 1
-        interval = _BEFORE_VALIDATION if left == 1 else self._interval
+        window = trainer.accumulate_grad_batches
+        interval = _BEFORE_VALIDATION if left <= window else self._interval
         asked = self._asked  # a signal that comes from here on counts at the next batch
         due = asked is not None or time.monotonic() - self._saved > interval
         if trainer.world_size > 1:  # all processes save together; asking each other has a price
-            if (batch_idx + 1) % 20:
+            if (batch_idx + 1) // window % 20:
                 return
             due, asked = trainer.strategy.broadcast((due, asked))
-        if due:
+        if due and self._within_epochs:
             self._save(trainer)
         self._stop(asked)
 
@@ -134,8 +163,28 @@ class LastCheckpoint(ModelCheckpoint):
     ) -> None:
         """Save on SIGTERM, which Lightning raises between two batches. A validation or test that
         it stops leaves the checkpoint before."""
-        if isinstance(exception, SIGTERMException) and trainer.training and not self._asked:
+        sigterm = isinstance(exception, SIGTERMException) and trainer.training and not self._asked
+        if (
+            sigterm
+            and self._within_epochs
+            and not (accumulates(trainer) or epoch_ends_here(trainer))
+        ):
             self._save(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note what Lightning forgets: whether the training was told to stop, and how many batches
+        a step takes now, which a schedule sets at the start of an epoch."""
+        checkpoint["zoo_stopped"] = trainer.should_stop
+        checkpoint["zoo_accumulated"] = trainer.accumulate_grad_batches
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep it until training starts."""
+        self._stopped = checkpoint.get("zoo_stopped", False)
+        self._accumulated = checkpoint.get("zoo_accumulated")
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing to keep."""
@@ -145,6 +194,10 @@ class LastCheckpoint(ModelCheckpoint):
         """Nothing to restore."""
 
     def _save(self, trainer: Trainer) -> None:
+        if self._measuring:
+            return
+        if self._finite:
+            self._finite.require_finite(trainer)
         if self._log:
             self._log.finalize("saved")
         trainer.save_checkpoint(self._path)
@@ -162,3 +215,13 @@ class LastCheckpoint(ModelCheckpoint):
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
         self._asked = SIGTERMException
+
+
+def _exact(trainer: Trainer) -> bool:
+    """At the end of a training batch, whether a checkpoint would miss nothing of what follows.
+    The end of an epoch has one of its own."""
+    return not (epoch_ends_here(trainer) or accumulates(trainer) or validates_here(trainer))
+
+
+def _has(callbacks: list[Callback], kind: type[Callback]) -> bool:
+    return any(isinstance(each, kind) for each in callbacks)

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.io.atomic import write_atomically
+from zoo.io.rank_zero import rank_zero_print
 
 _QUICK = 0.02
 _COLUMNS: dict[str, Callable[[str], float]] = {"epoch": int, "step": int}
@@ -57,7 +58,7 @@ class MetricsLogger(Logger):
         values = dict(metrics)
         key = {"epoch": values.pop("epoch", 0), "step": step or 0}
         if self._resumed:  # rows after the checkpoint are about to be written again
-            self.rows = [row for row in self.rows if row["step"] < key["step"]]
+            self.rows = [row for row in self.rows if row["step"] < key["step"] and not _tested(row)]
             self._resumed = False
         if self.rows and all(self.rows[-1][name] == value for name, value in key.items()):
             self.rows[-1].update(values)
@@ -108,10 +109,23 @@ def metrics_of(trainer: Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
 
 
+def _tested(row: dict[str, float]) -> bool:
+    """Whether it is the row of a test, which comes last."""
+    return any(name.startswith("test/") for name in row)
+
+
 def _read(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
-        return [
-            {name: _COLUMNS.get(name, float)(value) for name, value in row.items() if value}
-            for row in rows
-        ]
+    """The rows up to the first that is damaged."""
+    found: list[dict[str, float]] = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                found.append(
+                    {name: _COLUMNS.get(name, float)(value) for name, value in row.items() if value}
+                )
+                if not _COLUMNS.keys() <= found[-1].keys():
+                    raise ValueError("a row has no epoch or step")
+    except (csv.Error, TypeError, ValueError) as error:
+        found = [row for row in found if _COLUMNS.keys() <= row.keys()]
+        rank_zero_print(f"{path} is damaged ({error}): rows from there on are lost")
+    return found

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 from torchmetrics import Metric
 
-from zoo.plugin._lightning_internals import epoch_means, in_epoch, mark_updated
-from zoo.training.csv_logger import metrics_of
+from zoo.plugin._lightning_internals import epoch_means, in_epoch, mark_updated, restore_metrics
 
 
 class MetricState(Callback):
     """Carries metrics through a checkpoint, so that a resumed run reports those of one never cut.
 
-    These are the last metrics, for a run that is cut after its last step, and what the means of
+    These are the last metrics, which callbacks monitor and a run that is cut after its last step
+    reports, and what the means of
     an unfinished epoch are made of so far: the states of the module's metrics, and the sums
     behind ``self.log``. Several processes gather each its own, of which the checkpoint holds
     none: there an epoch's metrics count from the resume on.
     """
 
     def __init__(self) -> None:
-        self.before: dict[str, float] = {}
-        """The metrics of the checkpoint; empty for a run that was not resumed."""
+        self._last: dict[str, Tensor] = {}
         self._metrics: dict[str, dict[str, Any]] = {}
         self._logged: dict[str, dict[str, Any]] = {}
 
@@ -31,7 +32,8 @@ class MetricState(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Note the metrics, and within an epoch the sums."""
-        found: dict[str, Any] = {"last": metrics_of(trainer), "metrics": {}, "logged": {}}
+        last = {name: value.detach().cpu() for name, value in trainer.callback_metrics.items()}
+        found: dict[str, Any] = {"last": last, "metrics": {}, "logged": {}}
         if trainer.world_size == 1 and in_epoch(trainer):
             found["metrics"] = {
                 name: _state(module)
@@ -48,12 +50,13 @@ class MetricState(Callback):
         found = checkpoint.get("zoo_metrics") or checkpoint.get(
             "zoo_figures", {}
         )  # as 0.1.0 wrote it
-        self.before = found.get("last", {})
+        self._last = {k: torch.as_tensor(value) for k, value in found.get("last", {}).items()}
         if trainer.world_size == 1:
             self._metrics, self._logged = found.get("metrics", {}), found.get("logged", {})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the states of the module's metrics back."""
+        """Put the last metrics and the states of the module's metrics back."""
+        restore_metrics(trainer, self._last)
         modules = dict(pl_module.named_modules())
         for name, state in self._metrics.items():
             metric = modules[name]

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
@@ -31,12 +30,15 @@ from zoo.runs.run import (
     RUNS,
     Run,
     create_run,
+    describe_again,
+    discard_folder,
     locked,
     newest_unfinished,
     open_run,
     plan_run,
     require_empty,
 )
+from zoo.training.checkpoint_files import exists, read_whole
 from zoo.training.csv_logger import metrics_of
 from zoo.training.draw import draw
 from zoo.training.interruption import interruptible
@@ -78,12 +80,14 @@ def train(
     run = find_resumed(asked.name, out, resume)
     if run is None and out is not None and is_rank_zero():
         require_empty(out)
-    base = replace(run.recipe, source=f"the run {run.path}") if run else asked
+    base = _recipe_of(run, asked) if run else asked
+    if run:
+        base = replace(base, source=f"the run {run.path}")
     if trust and (run or base.path):
         base = replace(base, source="")
     base = override(base, dict(overrides or {}))
     refuse_untrusted(base)
-    experiment = resolve(with_current_names(base) if run else base)
+    experiment = resolve(base)
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
@@ -94,6 +98,17 @@ def train(
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
     return fit(experiment, model, data, run, out, callbacks, origin)
+
+
+_LIMITS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "callbacks")
+"""Trainer settings that decide when a training ends."""
+
+
+def _recipe_of(run: Run, asked: Recipe) -> Recipe:
+    recipe = with_current_names(run.recipe)
+    if "recipe" in run.environment:
+        return recipe
+    return replace(recipe, name=asked.name)  # environment.json is lost
 
 
 def _asked(recipe: str | Path | Recipe | Mapping[str, Any]) -> Recipe:
@@ -158,19 +173,27 @@ def fit(
     recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()
     if run is None:
         run = plan_run(recipe, out) if is_rank_zero() else Run(Path(out or RUNS))
-    resumable = ResumableTrainer(
-        run_settings(recipe, model, data, run.path),
-        run.path,
-        run.checkpoint,
-        run.metrics_csv,
-        callbacks,
+    try:
+        resumable = ResumableTrainer(
+            run_settings(recipe, model, data, run.path),
+            run.path,
+            run.checkpoint,
+            run.metrics_csv,
+            callbacks,
+        )
+    except BaseException:  # settings that are refused leave no folder
+        if is_rank_zero() and not resumed and out is None:
+            discard_folder(run.path)
+        raise
+    longer = resumed and any(
+        recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS
     )
-    if is_rank_zero() and not resumed:  # only now: settings that are refused leave no folder
+    if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
     with locked(run) if is_rank_zero() else contextlib.nullcontext():
         if is_rank_zero():
-            _note_beginning(run, resumable.trainer, resumed, origin)
-        metrics, seconds = _train_and_test(resumable, model, data, run, resumed)
+            _note_beginning(run, recipe, resumable.trainer, origin)
+        metrics, seconds = _train_and_test(resumable, model, data, run, resumed, longer)
         if is_distributed() and not callers_group:
             destroy_process_group()
         if resumable.trainer.is_global_zero:
@@ -192,7 +215,7 @@ def _initialize(
     callbacks: list[Callback] = []
     if init_from.freeze == "backbone":
         callbacks = [Freeze(tuple(model.head), init_from.unfreeze_at_epoch)]
-    if run and run.checkpoint.is_file():  # it has the weights; where they came from was noted
+    if run and exists(run.checkpoint):  # it has the weights; where they came from was noted
         return callbacks, run.environment.get("origin", {})
     matched, origin = load_initial_weights(model, init_from)
     rank_zero_print(f"{init_from.reference}: {matched.table()}")
@@ -200,10 +223,11 @@ def _initialize(
 
 
 def _note_beginning(
-    run: Run, trainer: Trainer, resumed: bool, origin: Mapping[str, Any] | None
+    run: Run, recipe: Recipe, trainer: Trainer, origin: Mapping[str, Any] | None
 ) -> None:
-    if resumed:
-        remove_leftovers(run.path)
+    remove_leftovers(run.path)
+    if "command" not in run.environment:  # it is lost
+        describe_again(run, recipe)
     run.note(
         device=str(trainer.strategy.root_device),
         processes=trainer.world_size,
@@ -219,14 +243,15 @@ def _train_and_test(
     data: LightningDataModule,
     run: Run,
     resumed: bool,
+    longer: bool,
 ) -> tuple[dict[str, float], float]:
     """Returns the final metrics and the seconds that training took."""
     trainer = resumable.trainer
     started = time.monotonic()
     with interruptible(trainer, run):
-        resumable.fit(model, data, resume=resumed)
+        resumable.fit(model, data, resumed, longer)
     seconds = time.monotonic() - started
-    metrics = {**resumable.metrics.before, **metrics_of(trainer)}
+    metrics = metrics_of(trainer)
     if has_part(data, "test"):
         _load_best(trainer, model)
         with interruptible(trainer, run):
@@ -251,15 +276,17 @@ def _finish(
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
     seconds += run.environment.get("fit_seconds", 0.0)
     epochs = resumable.trainer.current_epoch
+    resumable.files.finish()
     run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=epochs)
 
 
 def _load_best(trainer: Trainer, model: LightningModule) -> None:
     """A recipe that keeps the best by a validation metric tests the best."""
-    keeper = trainer.checkpoint_callback
-    if isinstance(keeper, ModelCheckpoint) and keeper.best_model_path:
-        state = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["state_dict"])
+    for keeper in trainer.checkpoint_callbacks:
+        if isinstance(keeper, ModelCheckpoint) and keeper.monitor and keeper.best_model_path:
+            state: Any = read_whole(Path(keeper.best_model_path))
+            model.load_state_dict(state["state_dict"])
+            return
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:

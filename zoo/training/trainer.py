@@ -11,20 +11,26 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import distributed
 
 from zoo.errors import UsageError
+from zoo.io.rank_zero import is_rank_zero
+from zoo.plugin._lightning_internals import resume_between_epochs
 from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
-from zoo.training.checkpoint import AtomicCheckpointIO, LastCheckpoint
+from zoo.training.checkpoint import LastCheckpoint
+from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.csv_logger import MetricsLogger
+from zoo.training.finders import FoundSettings
+from zoo.training.finite_loss import FiniteLoss
 from zoo.training.loader_position import LoaderPosition
 from zoo.training.metric_state import MetricState
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
+from zoo.training.users_checkpoints import UsersCheckpoints, place
 
 
 class ResumableTrainer:
@@ -51,22 +57,58 @@ class ResumableTrainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.log = MetricsLogger(metrics_csv)
-        self.metrics = MetricState()
+        self.files = CheckpointFiles(checkpoint)
         self._checkpoint = checkpoint
-        self._last = LastCheckpoint(checkpoint, self.log)
-        own = [RandomState(), LoaderPosition(), self.metrics, self._last, *callbacks]
+        users = _listed(settings.get("callbacks"))
+        for each in users:
+            if isinstance(each, ModelCheckpoint):
+                place(each, checkpoint.parent)
+        chosen = [each for each in users if isinstance(each, FiniteLoss)]
+        finite = chosen[0] if chosen else FiniteLoss()
+        self._last = LastCheckpoint(checkpoint, self.log, finite)
+        own = [
+            *([] if chosen else [finite]),
+            RandomState(),
+            LoaderPosition(),
+            MetricState(),
+            FoundSettings(),
+            UsersCheckpoints(folder, self.files),
+            self._last,
+            *callbacks,
+        ]
         quiet_lightning()
         self.trainer = _trainer(
             settings,
             default_root_dir=folder,
             logger=[self.log, *_listed(settings.get("logger"))],
-            callbacks=[*_listed(settings.get("callbacks")), *own],
-            plugins=[AtomicCheckpointIO(), *_listed(settings.get("plugins"))],
+            callbacks=[*users, *own],
+            plugins=[self.files, *_listed(settings.get("plugins"))],
         )
+        resume_between_epochs(self.trainer)
 
-    def fit(self, model: LightningModule, data: LightningDataModule, resume: bool = False) -> None:
-        """Train; with ``resume`` from the checkpoint, if there is one by now."""
-        path = self._checkpoint if resume and self._checkpoint.is_file() else None
+    def fit(
+        self,
+        model: LightningModule,
+        data: LightningDataModule,
+        resume: bool = False,
+        longer: bool = False,
+    ) -> None:
+        """Train.
+
+        Args:
+            model: The module.
+            data: The datamodule.
+            resume: Continue from the checkpoint, if there is one by now.
+            longer: Continue also where the training had been told to stop, as by EarlyStopping.
+
+        Raises:
+            UsageError: the checkpoint is damaged, and the one before it too.
+            NonFiniteLoss: the loss became NaN or infinite.
+        """
+        path = self._checkpoint if resume and exists(self._checkpoint) else None
+        self._last.longer = longer
+        if resume and path is None and is_rank_zero():
+            self.files.keep_only(())
         try:
             self.trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
         finally:

@@ -22,6 +22,8 @@ class ToyNet(LightningModule):
         dropout: Probability of dropping a hidden unit.
         activation: What follows the hidden layer.
         betas: Numbers that are only kept.
+        batch_norm: Normalize the hidden layer over the batch.
+        nan_at_step: Make the loss NaN in that training step; -1 for never.
         ctrl_c_at_step: Send this process SIGINT in that training step; -1 for never.
     """
 
@@ -34,15 +36,19 @@ class ToyNet(LightningModule):
         dropout: float = 0.2,
         activation: Literal["relu", "tanh"] = "relu",
         betas: list[float] | None = None,
+        batch_norm: bool = False,
+        nan_at_step: int = -1,
         ctrl_c_at_step: int = -1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.features = features
         self.learning_rate = learning_rate
+        self.nan_at_step = nan_at_step
         self.ctrl_c_at_step = ctrl_c_at_step
         self.body = nn.Sequential(
             nn.Linear(features, hidden),
+            *([nn.BatchNorm1d(hidden)] if batch_norm else []),
             nn.ReLU() if activation == "relu" else nn.Tanh(),
             nn.Dropout(dropout),
         )
@@ -63,7 +69,8 @@ class ToyNet(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         if self.global_step == self.ctrl_c_at_step:
             os.kill(os.getpid(), signal.SIGINT)
-        return self._step(batch, "train")
+        loss = self._step(batch, "train")
+        return loss * torch.nan if self.global_step == self.nan_at_step else loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self._step(batch, "val")

@@ -1,0 +1,145 @@
+"""How checkpoints are written, read and removed, so that a run survives any crash."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from zoo.errors import UsageError
+from zoo.io.atomic import write_atomically
+from zoo.io.rank_zero import rank_zero_print
+from zoo.io.sealed_zip import is_whole, write_sealed
+from zoo.io.weights import read_pickle
+
+_KEYS = ("pytorch-lightning_version", "state_dict", "loops", "optimizer_states", "lr_schedulers")
+
+
+def previous_of(last: Path) -> Path:
+    """Where the checkpoint before ``last`` is kept."""
+    return last.with_name("previous.ckpt")
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Keeps a run's checkpoints whole.
+
+    A checkpoint is written to a temporary file next to it, flushed to the disk and renamed, so
+    that a kill at any moment leaves either the old one or the new one. It carries a checksum.
+    The one before the last is kept until the next is complete, and read where the last is
+    damaged; and what those two name is removed only once neither of them does.
+
+    Args:
+        last: The checkpoint that a run continues from.
+    """
+
+    def __init__(self, last: Path) -> None:
+        self._last = last
+        self._previous = previous_of(last)
+        self._damaged = False
+        self.removed: list[Path] = []
+        """Checkpoints in the run's folder that are not wanted any more, since the last one."""
+        self._removed_before: list[Path] = []
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write ``checkpoint``; Lightning calls this on the first process only."""
+        path, buffer = Path(path), io.BytesIO()
+        torch.save(checkpoint, buffer)
+        last = path == self._last
+        previous = self._previous if last and not self._damaged else None
+        view = buffer.getbuffer()
+        write_atomically(path, lambda file: write_sealed(view, file), keep=previous)
+        self._forget(path)
+        if last:
+            self._damaged = False
+            _unlink(self._removed_before)
+            self._removed_before, self.removed = self.removed, []
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint on the CPU, always with ``weights_only``; for the last one that is
+        damaged, the one before it.
+
+        Raises:
+            UsageError: it is damaged, runs code, or is not a checkpoint of Lightning.
+        """
+        path = Path(path)
+        if path == self._last and not (path.is_file() and is_whole(path)):
+            if path.is_file():  # otherwise a kill came just before the next one was renamed
+                self._damaged = True
+                rank_zero_print(f"{path} is damaged")
+            if self._previous.is_file():
+                path = self._previous
+                rank_zero_print(f"the run continues from the checkpoint before it, {path}")
+        return _training_state(path, read_whole(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove a checkpoint, unless the last or the one before it may still name it."""
+        path = Path(path)
+        if path.is_file() and path.resolve().is_relative_to(self._last.parent.resolve()):
+            self.removed.append(path)
+        else:
+            super().remove_checkpoint(path)
+
+    def names(self) -> list[str]:
+        """The checkpoints beside the last one that are wanted, relative to its folder."""
+        folder = self._last.parent
+        other = {self._last, self._previous, *self.removed, *self._removed_before}
+        others = {path.resolve() for path in other}
+        found = [path for path in folder.rglob("*.ckpt") if path.resolve() not in others]
+        return sorted(str(path.relative_to(folder)) for path in found)
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Remove the checkpoints beside the last one that are not among ``names``: those of the
+        part of a training that is about to be repeated."""
+        _unlink([self._last.parent / name for name in self.names() if name not in names])
+
+    def finish(self) -> None:
+        """Remove what only a run that is not finished needs."""
+        _unlink([self._previous, *self._removed_before, *self.removed])
+        self._removed_before, self.removed = [], []
+
+    def _forget(self, path: Path) -> None:
+        """A checkpoint that is written again is wanted."""
+        for paths in (self.removed, self._removed_before):
+            paths[:] = [each for each in paths if each.resolve() != path.resolve()]
+
+
+def exists(last: Path) -> bool:
+    """Whether there is a checkpoint to continue from."""
+    return last.is_file() or previous_of(last).is_file()
+
+
+def read_whole(path: Path) -> object:
+    """The content of a checkpoint, with every bit as it was written.
+
+    Raises:
+        UsageError: it is missing or damaged, or runs code.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no checkpoint {path}: start another run without --resume")
+    if not is_whole(path):
+        raise UsageError(f"{path} is damaged: start another run without --resume")
+    return read_pickle(path)
+
+
+def _training_state(path: Path, content: object) -> dict[str, Any]:
+    missing = [key for key in _KEYS if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise UsageError(
+            f"{path} is not a checkpoint that training can continue from: it has no "
+            f"{', '.join(missing)}"
+        )
+    assert isinstance(content, dict)
+    return content
+
+
+def _unlink(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
