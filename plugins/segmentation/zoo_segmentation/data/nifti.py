@@ -216,7 +216,9 @@ def _open(path: Path) -> Any:
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
     except _DAMAGED as error:
-        raise UsageError(f"{path} is not a readable NIfTI file ({_line(error)}); {AGAIN}") from error
+        raise UsageError(
+            f"{path} is not a readable NIfTI file ({_line(error)}); {AGAIN}"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({_line(error)}); {AGAIN}") from error
     if not isinstance(image, nib.Nifti1Pair):
