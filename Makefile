@@ -12,13 +12,14 @@ RELEASE := $(VENV)/.release
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
 
+# A worker that has nothing left takes half of what the other has: both are busy to the end.
 # The coverage of the core is that of its own tests: measuring slows every line of Python down.
 test: $(INSTALLED)  ## every test, with the coverage of the core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --cov
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile plugins
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests --cov
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal plugins
 
 test-fast: $(INSTALLED)  ## without the slow ones, and without coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

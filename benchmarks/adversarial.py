@@ -105,7 +105,7 @@ def run(
     seed_everything(seed, verbose=False)
     start = time.process_time()
     datamodule = experiment.build_data()
-    model = experiment.build_model(datamodule.facts)
+    model = experiment.with_facts(datamodule.facts).build_model()
     epochs = longer * experiment.recipe.trainer["max_epochs"]
     trainer = Trainer(
         max_epochs=epochs,

@@ -10,7 +10,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from zoo.bundles.bundle import read_manifest
+from zoo.bundles.manifest import read_manifest
 from zoo.cli import plugin
 from zoo.cli.main import COMMANDS, main
 from zoo.plugin.entries import Model

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 TOY = Path(__file__).parent / "toy"
 ROOT = Path(__file__).parents[1]
+OURS = ",".join(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+"""The plugins of this repository."""
 
 
 @dataclass
@@ -31,7 +34,13 @@ class Distributions:
     are found by the same machinery as real ones."""
 
     folder: Path
-    paths: list[str] = field(default_factory=list)
+    patch: pytest.MonkeyPatch
+    paths: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.paths = [str(self.folder)]
+        self.patch.syspath_prepend(str(self.folder))
+        registry.cache_clear()
 
     def add(
         self,
@@ -69,14 +78,31 @@ class Distributions:
         registry.cache_clear()
         return distribution
 
+    def add_toy(self) -> None:
+        """Install the toy plugin, whose code stays where it is."""
+        self.patch.syspath_prepend(str(TOY))
+        self.paths.append(str(TOY))
+        self.add("toy", value="zoo_toy.plugin")
+
+    @property
+    def python_path(self) -> str:
+        """``PYTHONPATH`` of a process that is to see them."""
+        return os.pathsep.join([*self.paths, *filter(None, [os.environ.get("PYTHONPATH")])])
+
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _apart(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
     """Every test has a working directory, a cache and an environment of its own, and Ctrl-C as
-    in a terminal also where the shell that started the tests ignores it."""
+    in a terminal also where the shell that started the tests ignores it. Of the plugins of this
+    repository it sees none, unless it is marked `whole_zoo`."""
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("ZOO_DISABLE_PLUGINS", "ZOO_STRICT_PLUGINS", "ZOO_DATA"):
         monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("whole_zoo") is None:
+        monkeypatch.setenv("ZOO_DISABLE_PLUGINS", OURS)
+    registry.cache_clear()
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
     here.mkdir()
@@ -85,27 +111,67 @@ def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     signal.signal(signal.SIGINT, handler)
 
 
-@pytest.fixture
-def distributions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Distributions]:
+@contextmanager
+def installed(folder: Path) -> Iterator[Distributions]:
     """An empty folder on the import path, to install distributions into."""
-    folder = tmp_path / "site"
     folder.mkdir()
-    monkeypatch.syspath_prepend(str(folder))
-    registry.cache_clear()
-    yield Distributions(folder, [str(folder)])
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
-            del sys.modules[name]
+    with pytest.MonkeyPatch.context() as patch:
+        yield Distributions(folder, patch)
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+                del sys.modules[name]
     registry.cache_clear()
 
 
 @pytest.fixture
-def toy(distributions: Distributions, monkeypatch: pytest.MonkeyPatch) -> Distributions:
+def distributions(tmp_path: Path) -> Iterator[Distributions]:
+    """An empty folder on the import path, to install distributions into."""
+    with installed(tmp_path / "site") as found:
+        yield found
+
+
+@pytest.fixture
+def toy(distributions: Distributions) -> Distributions:
     """The toy plugin, installed beside whatever else is."""
-    monkeypatch.syspath_prepend(str(TOY))
-    distributions.paths.append(str(TOY))
-    distributions.add("toy", value="zoo_toy.plugin")
+    distributions.add_toy()
     return distributions
+
+
+@pytest.fixture
+def write(toy: Distributions) -> Any:
+    """Installs the plugin ``small``, with the files that are given in place of its own."""
+    from small_plugin import files
+
+    def install(faults: dict[str, str]) -> None:
+        folder = toy.folder / "zoo_small"
+        (folder / "empty").mkdir(parents=True)
+        (folder / "__init__.py").touch()
+        for name, text in files(faults).items():
+            path = folder / (name if name.endswith(".yaml") else f"{name}.py")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        toy.add("small", value="zoo_small.plugin")
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def with_toy(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """``with with_toy():`` installs the toy plugin for a fixture that lasts longer than a test,
+    and for the processes that it starts."""
+
+    @contextmanager
+    def install() -> Iterator[None]:
+        with (
+            installed(tmp_path_factory.mktemp("toy") / "site") as distributions,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setenv("ZOO_DISABLE_PLUGINS", OURS)
+            distributions.add_toy()
+            patch.setenv("PYTHONPATH", distributions.python_path)
+            yield
+
+    return install
 
 
 @pytest.fixture
@@ -127,8 +193,7 @@ def python(distributions: Distributions) -> Any:
     """A Python of its own that sees the made-up distributions: ``python("-m", "zoo", "list")``."""
 
     def call(*words: object, **options: Any) -> Any:
-        paths = [*distributions.paths, *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {**os.environ, "PYTHONPATH": distributions.python_path}
         start = options.pop("start", subprocess.run)
         if start is subprocess.run:
             options = {"capture_output": True, "timeout": 120, **options}

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 import zoo as package
-from zoo.bundles.bundle import FORMAT, content_hash, read_bundle
+from zoo.bundles.bundle import read_bundle
+from zoo.bundles.manifest import FORMAT, content_hash
 from zoo.errors import UsageError, ZooError
 from zoo.io import atomic as files
 from zoo.registry.registry import Registry
@@ -89,17 +92,13 @@ def test_no_path_of_this_machine(toy: Any, tmp_path: Path) -> None:
     assert describe(run.bundle)["facts"]["num_classes"] == 4
 
 
-def test_preprocessing_and_labels_of_a_classifier() -> None:
-    limits = {f"trainer.limit_{part}_batches": 1 for part in ("train", "val", "test")}
-    run = train("vision/mpcnn-digits", {**SHORT, **limits}, out="run")
+def test_what_a_model_says_of_its_preprocessing_and_weights(toy: Any) -> None:
+    run = train("toy/images", SHORT, out="run")
     content = describe(run.bundle)
     pixels = content["preprocessing"]
-    assert pixels["channels"] == 1
-    assert pixels["image_size"] == [8, 8]
-    assert pixels["network_size"] == [29, 29]
-    assert pixels["mean"] == pytest.approx(content["facts"]["mean"])
-    assert content["facts"]["label_names"] == list("0123456789")
-    assert content["license"]["data"].startswith("CC BY 4.0")
+    assert pixels == {"channels": 1, "mean": content["facts"]["mean"], "std": [0.226]}
+    assert content["facts"]["label_names"] == ["rows", "columns", "checks"]
+    assert content["license"] == {"weights": "free to play with", "data": "free"}
     assert package.load("run").preprocessing == pixels
 
 
@@ -146,7 +145,7 @@ def test_every_reference_gives_the_same_outputs(bundle: Path, toy: Any) -> None:
     shutil.copytree(bundle, shelf / "net")
     toy.add(
         "shelf",
-        "from zoo.plugin.entries import Checkpoint\nfrom zoo.plugin.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "from zoo.plugin import Checkpoint, hookimpl\nZOO_PLUGIN_API = 1\n"
         "@hookimpl\ndef zoo_checkpoints():\n"
         "    return [Checkpoint('shelf-net', 'shelf:net', 'A trained toy')]\n",
     )
@@ -292,6 +291,71 @@ def test_weights_that_no_hash_vouches_for(bundle: Path) -> None:
         package.load(bundle)
 
 
+def test_files_that_the_manifest_does_not_list_are_told_and_ignored(
+    bundle: Path, zoo: Callable, tmp_path: Path
+) -> None:
+    (bundle / "payload.py").write_text(f"open({str(tmp_path / 'evil')!r}, 'w')")
+    (bundle / "other.safetensors").mkdir()
+    (bundle / ".gitattributes").touch()
+    done = zoo("test", "run", "--json")
+    assert done.status == 0
+    line = "bundle also holds 'other.safetensors', 'payload.py', which bundle.json does not list: "
+    assert done.err.count(f"{line}ignored\n") == 1
+    assert ".gitattributes" not in done.err
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_manifest_of_another_form_is_one_sentence(bundle: Path, zoo: Callable) -> None:
+    good = (bundle / "bundle.json").read_bytes()
+    commands = [["test", "run"], ["predict", "run"], ["finetune", "run"]]
+    commands.append(["export", "run", "--format", "onnx", "--out", "net.onnx"])
+    for change in (
+        lambda content: content.pop("model"),
+        lambda content: content.update(recipe=[]),
+        lambda content: content.update(plugin="toy"),
+        lambda content: content.update(files=[]),
+        lambda content: content.update(format=True),
+    ):
+        (bundle / "bundle.json").write_bytes(good)
+        edit(bundle, change)
+        for words in commands:
+            done = zoo(*words)
+            assert done.status == 2
+            assert "bundle.json is not the manifest of a bundle: " in done.err
+            assert done.err.count("\n") == 1
+
+
+def seal_weights(bundle: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Change every tensor of a bundle, with hashes that fit."""
+    file = bundle / "model.safetensors"
+    save_file({name: change(tensor) for name, tensor in load_file(file).items()}, file)
+    data = file.read_bytes()
+    stated = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    edit(bundle, lambda content: content["files"].update({file.name: stated}))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, torch.bool], ids=str)
+def test_weights_of_another_kind_are_refused(
+    bundle: Path, zoo: Callable, dtype: torch.dtype
+) -> None:
+    seal_weights(bundle, lambda tensor: tensor.to(dtype))
+    done = zoo("test", "run")
+    assert done.status == 2
+    assert f"holds {str(dtype).removeprefix('torch.')} and the model's float32; con" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_weights_that_are_rounded_or_not_a_number_are_told(bundle: Path, zoo: Callable) -> None:
+    seal_weights(bundle, torch.Tensor.double)
+    done = zoo("test", "run", "--json")
+    assert done.status == 0
+    assert re.search(r"float64 and the model's float32: (\d+) of \1 tensors are rounded", done.err)
+    seal_weights(bundle, lambda tensor: tensor.float() * float("nan"))
+    done = zoo("test", "run", "--json")
+    assert done.status == 0
+    assert re.search(r"hold NaN, not a number, in (\d+) of \1 tensors, such as", done.err)
+
+
 def test_a_newer_format(bundle: Path) -> None:
     edit(bundle, lambda content: content.update(format=FORMAT + 1, files="of a newer kind"))
     with pytest.raises(UsageError, match=rf"format {FORMAT + 1}.*up to {FORMAT}: update zoo"):
@@ -340,7 +404,7 @@ def test_a_full_disk_leaves_what_was_there(
     before = everything(bundle)
 
     def full(descriptor: int) -> None:
-        if "bundle" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        if "bundle" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
@@ -356,7 +420,7 @@ def test_a_full_disk_leaves_what_was_there(
     assert package.load("run")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     files.replace_folder(folder, {"a": b"old"})

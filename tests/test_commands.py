@@ -1,6 +1,10 @@
 """The command line: exit statuses, JSON, help, refusals, and what is not imported."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,15 +31,24 @@ READING = [
     ["info", "no-such-thing"],
     ["train", "--help"],
     ["train", "no/such-recipe"],
+    ["train", "toy/points", "--model", "no-such-model"],
+    ["train", "toy/points", "--data", "no-such-data"],
 ]
+WIDE = f"""
+from zoo.plugin import Model, hookimpl
+ZOO_PLUGIN_API = 1
+@hookimpl
+def zoo_models():
+    return [Model("wide-net", "zoo_toy.model:ToyNet", "{"a net of many words, " * 10}that ends")]
+"""
 LOOK = """
 import json, sys
 from zoo.cli.main import main
 statuses = []
 for words in json.loads(sys.argv[1]):
     statuses.append(main(words))
-    heavy = {"torch", "lightning", "numpy", "matplotlib", "zoo_toy.model"} & set(sys.modules)
-    assert not heavy, (words, heavy)
+    heavy = {"torch", "lightning", "numpy", "matplotlib", "jsonargparse", "rich", "zoo_toy.model"}
+    assert not heavy & set(sys.modules), (words, heavy & set(sys.modules))
 print(json.dumps(statuses))
 """
 
@@ -113,13 +126,13 @@ def test_list_one_kind(toy: Any, zoo: Callable, kind: str) -> None:
 def test_list_everything(toy: Any, zoo: Callable) -> None:
     rows = json.loads(zoo("list", "--json").out)
     assert {row["kind"] for row in rows} >= {"model", "dataset", "recipe", "checkpoint"}
-    goals = {row["name"]: row["goal"] for row in rows if row["kind"] == "recipe"}
+    goals = {row["name"]: row["target"] for row in rows if row["kind"] == "recipe"}
     assert goals["toy/points"] == "test/accuracy 0.9"
 
 
 def test_unreadable_recipe_is_listed_with_the_reason(toy: Any, zoo: Callable) -> None:
     code = (
-        "from zoo.plugin.entries import Recipes\nfrom zoo.plugin.hooks import hookimpl\nZOO_PLUGIN_API = 1\n"
+        "from zoo.plugin import Recipes, hookimpl\nZOO_PLUGIN_API = 1\n"
         "@hookimpl\ndef zoo_recipes():\n    return [Recipes('odd', 'odd_recipes:all')]\n"
     )
     folder = toy.folder / "odd_recipes" / "all"
@@ -136,10 +149,85 @@ def test_unreadable_recipe_is_listed_with_the_reason(toy: Any, zoo: Callable) ->
     assert states["recipe odd/torn"] == "broken"
 
 
+def in_terminal(python: Callable, *words: str) -> list[str]:
+    """The lines that a command prints to a terminal of 80 columns, without the marks for bold."""
+    import pty  # not on every system
+
+    screen, terminal = pty.openpty()
+    process = python("-m", "zoo", *words, start=subprocess.Popen, stdout=terminal)
+    os.close(terminal)
+    printed = b""
+    while block := _read(screen):
+        printed += block
+    os.close(screen)
+    process.wait(timeout=60)
+    return re.sub(r"\x1b\[\d*m", "", printed.decode()).splitlines()
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 1 << 16)
+    except OSError:  # Linux's way to say that nobody writes any more
+        return b""
+
+
+no_terminal = pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+
+
+@no_terminal
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        *(["list", kind] for kind in KINDS),
+        ["info", "wide-net"],
+        ["info", "toy/points"],
+        ["info", "wide"],
+        ["doctor"],
+        ["plugin", "check", "wide"],
+        ["--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_terminal_of_80_columns_is_enough(
+    toy: Any, python: Callable, monkeypatch: Any, words: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    toy.add("wide", WIDE)
+    lines = in_terminal(python, *words)
+    assert len(lines) > 1
+    # What has no space to be folded at, such as a path, is copied in one piece.
+    assert [line for line in lines if len(line) > 80 and " " in line.split(":")[-1].strip()] == []
+
+
+@no_terminal
+def test_an_entry_is_one_line(toy: Any, python: Callable, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    toy.add("wide", WIDE)
+    models = in_terminal(python, "list", "models")
+    assert [line[-1] for line in models if line.startswith("  wide-net ")] == ["…"]
+    recipes = in_terminal(python, "list", "recipes")
+    known = {"toy/points", "toy/files"}
+    assert known <= set(registry().recipes)
+    families = {name.partition("/")[0] for name in registry().recipes}
+    hint = 2  # an empty line, and how to see more
+    assert len(recipes) == 1 + len(families) + len(registry().recipes) + hint
+    assert "  toy/" in recipes
+    assert any(line.startswith("    points  ") for line in recipes)
+
+
+def test_a_pipe_gets_everything(toy: Any, python: Callable, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    toy.add("wide", WIDE)
+    lines = python("-m", "zoo", "list", "models").stdout.splitlines()
+    assert [line.split()[-1] for line in lines if "that ends" in line] == ["wide"]
+    assert len(lines) == 2 + len(registry().models)
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "key", "value"),
     [
-        ("toy-net", "model", "target", "zoo_toy.model:ToyNet"),
+        ("toy-net", "model", "class_path", "zoo_toy.model:ToyNet"),
         ("toy/small", "model", "wildcard", "variant"),
         ("toy-files", "dataset", "license", "yours"),
         ("toy/points", "recipe", "seed", 3),
@@ -230,7 +318,10 @@ WRONG = {
         ["train", "toy/points", "--model.learning_rat", "1"],
         "did you mean 'model.learning_rate'",
     ),
-    "prefix-of-a-key": (["train", "toy/points", "--model.hid", "1"], "'model.hid' is no argument"),
+    "prefix-of-a-key": (
+        ["train", "toy/points", "--model.hid", "1"],
+        "'model.hid' is not an argument",
+    ),
     "unknown-section": (["train", "toy/points", "--modl.hidden", "1"], "--modl.hidden"),
     "wrong-type": (["train", "toy/points", "--model.hidden=x"], "'model.hidden' has to be of type"),
     "wrong-trainer": (["train", "toy/points", "--trainer.max_epochs=x"], "'trainer.max_epochs'"),
@@ -299,12 +390,12 @@ def test_overrides_from_words() -> None:
 
 
 @pytest.mark.parametrize("words", [["x"], ["--a"], ["--a", "--b", "1"], ["--"], ["-a", "1"]])
-def test_words_that_are_no_overrides(words: list[str]) -> None:
+def test_words_that_are_not_overrides(words: list[str]) -> None:
     with pytest.raises(UsageError):
         read_overrides(words)
 
 
-def test_an_override_before_the_recipe(zoo: Callable) -> None:
-    done = zoo("train", "--model.lr", "0.5", "vision/mpcnn-digits", "--print-config")
+def test_an_override_before_the_recipe(toy: Any, zoo: Callable) -> None:
+    done = zoo("train", "--model.learning_rate", "0.5", "toy/points", "--print-config")
     assert done.status == 0, done.err
-    assert "lr: 0.5" in done.out
+    assert "learning_rate: 0.5" in done.out

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,33 +17,22 @@ from torch import Tensor, nn
 import zoo as package
 from zoo.errors import UsageError, ZooError
 from zoo.inference import export as exporting
-from zoo.recipes.recipe import make_recipe
 from zoo.training.train import train
 
-MODELS = {
-    "mpcnn": {"net": "1x8x8-8C3-MP2-20N-N", "dropout": 0.5, "elastic_alpha": 8.0},
-    "mlp": {"hidden": [20], "input_size": [10, 10]},
-}
+MODELS = {"toy-cnn": ("toy/images", "toy-images"), "toy-net": ("toy/points", "toy-points")}
+"""Recipe and data of each."""
+
+pytestmark = pytest.mark.usefixtures("toy")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(tmp_path_factory: pytest.TempPathFactory, with_toy: Callable) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
-    for name, arguments in MODELS.items():
-        recipe = make_recipe(
-            {
-                "model": {"name": name, **arguments},
-                "data": {"name": "digits"},
-                "trainer": {
-                    "max_epochs": 1,
-                    "limit_train_batches": 4,
-                    "logger": False,
-                    "enable_progress_bar": False,
-                },
-            },
-            f"{name}-digits",
-        )
-        train(recipe, out=folder / name)
+    short = {"max_epochs": 1, "logger": False, "enable_progress_bar": False}
+    with with_toy():
+        for name, (recipe, _) in MODELS.items():
+            changes = {f"trainer.{key}": value for key, value in short.items()}
+            train(recipe, changes, out=folder / name)
     return {name: folder / name for name in MODELS}
 
 
@@ -67,15 +57,16 @@ def test_the_file_computes_what_the_model_computes(
     (row,) = json.loads(done.out[done.out.index("[\n") :])
     assert row["name"] == str(path)
     assert 0 <= row["difference"] <= row["tolerance"] == exporting.TOLERANCE
-    assert row["inputs"] == "16 of the test data of 'digits'"
+    assert row["inputs"] == f"16 of the test data of {MODELS[name][1]!r}"
     assert [each.name for each in path.parent.iterdir()] == ["model.file"]
     compute, model = opened(path, format), package.load(runs[name])
     draw = torch.Generator().manual_seed(0)
     for count in (1, 2, 7, 33):
-        images = torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=draw)
+        inputs = torch.randint(0, 256, (count, *model.example_input.shape[1:]), generator=draw)
+        inputs = inputs.to(model.example_input.dtype)
         with torch.no_grad():
-            wanted = model(images)
-        assert torch.allclose(compute(images), wanted, atol=1e-4, rtol=1e-4)
+            wanted = model(inputs)
+        assert torch.allclose(compute(inputs), wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.fixture
@@ -92,7 +83,7 @@ def assert_kept(path: Path) -> None:
 
 def test_a_file_that_differs_is_not_kept(runs: dict[str, Path], kept: Path) -> None:
     with pytest.raises(ZooError, match=r"differs from the model by .*allowed -1e\+00"):
-        package.export(runs["mlp"], "torch-export", kept, tolerance=-1.0)
+        package.export(runs["toy-net"], "torch-export", kept, tolerance=-1.0)
     assert_kept(kept)
 
 
@@ -109,18 +100,48 @@ def test_a_difference_in_any_batch_counts(
 
     monkeypatch.setattr(exporting, "_torch_export", export)
     with pytest.raises(ZooError, match="so it was not kept"):
-        package.export(runs["mlp"], "torch-export", kept)
+        package.export(runs["toy-net"], "torch-export", kept)
     assert_kept(kept)
 
 
 def test_compared_on_files(runs: dict[str, Path], tmp_path: Path) -> None:
-    from PIL import Image
-
-    Image.new("L", (8, 8), 77).save(tmp_path / "one.png")
-    done = package.export(runs["mlp"], "torch-export", "model.pt2", inputs=[tmp_path / "one.png"])
+    file = tmp_path / "one.npy"
+    np.save(file, np.full((1, 8, 8), 77, np.uint8))
+    done = package.export(runs["toy-cnn"], "torch-export", "model.pt2", inputs=[file])
     assert done.inputs == "1 of the files given"
     images = torch.zeros(5, 1, 8, 8, dtype=torch.uint8)
-    assert torch.export.load("model.pt2").module()(images).shape == (5, 10)
+    assert torch.export.load("model.pt2").module()(images).shape == (5, 3)
+
+
+def test_a_model_that_reads_no_files_is_not_compared_on_files(
+    runs: dict[str, Path], kept: Path, zoo: Callable
+) -> None:
+    words = ["--format", "torch-export", "--out", kept, "--input", "one.npy"]
+    done = zoo("export", runs["toy-net"], *words)
+    assert done.status == 2
+    assert "a 'toy-net' does not say how it reads a file (read_file)" in done.err
+    assert "omit --input\n" in done.err
+    assert_kept(kept)
+
+
+def test_inputs_that_the_model_makes_itself(runs: dict[str, Path], monkeypatch: Any) -> None:
+    from zoo_toy.model import ToyNet
+
+    monkeypatch.setattr(ToyNet, "real_inputs", lambda self: torch.ones(3, 2), raising=False)
+    done = package.export(runs["toy-net"], "torch-export", "model.pt2")
+    assert done.inputs == "3 of inputs that the model gives itself"
+
+
+def test_a_model_that_cannot_be_exported(
+    runs: dict[str, Path], kept: Path, monkeypatch: Any, zoo: Callable
+) -> None:
+    from zoo_toy.model import ToyNet
+
+    monkeypatch.setattr(ToyNet, "not_exportable", "it asks its environment", raising=False)
+    done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", kept)
+    assert done.status == 1
+    assert done.err == "zoo: a 'toy-net' cannot be exported: it asks its environment\n"
+    assert_kept(kept)
 
 
 def test_without_data_the_example_input(runs: dict[str, Path], monkeypatch: Any) -> None:
@@ -128,7 +149,7 @@ def test_without_data_the_example_input(runs: dict[str, Path], monkeypatch: Any)
         raise UsageError("there are no data")
 
     monkeypatch.setattr(exporting, "experiment_of", refuse)
-    done = package.export(runs["mlp"], "torch-export", "model.pt2")
+    done = package.export(runs["toy-net"], "torch-export", "model.pt2")
     assert "the model's example input" in done.inputs
 
 
@@ -166,9 +187,9 @@ def test_the_operation_in_the_way_is_named(
     if format == "onnx":
         pytest.importorskip("onnxscript")
     monkeypatch.setattr(exporting, "rebuild", lambda _: obstacle())
-    samples = torch.ones(4, 1, 8, 8)
+    samples = torch.ones(4, 2)
     monkeypatch.setattr(exporting, "_real_inputs", lambda *_: (samples, "these"))
-    done = zoo("export", runs["mlp"], "--format", format, "--out", kept)
+    done = zoo("export", runs["toy-net"], "--format", format, "--out", kept)
     assert done.status == 1
     assert "cannot be exported" in done.err
     assert "stands in the way" in done.err
@@ -190,7 +211,7 @@ def test_packages_that_are_missing(
         return original(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    done = zoo("export", runs["mlp"], "--format", "onnx", "--out", kept)
+    done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", kept)
     assert done.status == 2
     assert f'ONNX needs {package_name}, which is not installed: pip install "zoo[onnx]"' in done.err
     assert_kept(kept)
@@ -198,7 +219,7 @@ def test_packages_that_are_missing(
 
 def test_a_format_that_is_none(runs: dict[str, Path], kept: Path) -> None:
     with pytest.raises(UsageError, match="no format 'tflite': torch-export or onnx"):
-        package.export(runs["mlp"], "tflite", kept)
+        package.export(runs["toy-net"], "tflite", kept)
     assert_kept(kept)
 
 
@@ -207,7 +228,7 @@ def test_a_full_disk(runs: dict[str, Path], kept: Path, monkeypatch: Any, zoo: C
     import os
 
     Path(f".{kept.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
-    done = zoo("export", runs["mlp"], "--format", "torch-export", "--out", kept)
+    done = zoo("export", runs["toy-net"], "--format", "torch-export", "--out", kept)
     assert done.status == 1
     assert "model.pt2 cannot be written: No space left on device" in done.err
     assert_kept(kept)

@@ -12,12 +12,16 @@ import pytest
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 
+pytestmark = pytest.mark.whole_zoo
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 SCRIPTS = BENCHMARKS / "gpu"
 README = (SCRIPTS / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", re.MULTILINE)
 """A row of the table of parts: name, least time, limit."""
 PARTS = {name: (int(least), int(limit)) for name, least, limit in ROW.findall(README)}
+
+pytestmark = pytest.mark.whole_zoo
 
 
 @pytest.fixture

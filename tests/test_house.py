@@ -129,6 +129,7 @@ def test_the_front_imports_nothing_heavy(module: str):
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.whole_zoo
 def test_every_plugin_imports_nothing_heavy():
     modules = [plugin.module for plugin in registry().plugins]
     code = f"import sys, {', '.join(modules)}; print(*sorted({HEAVY} & set(sys.modules)))"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import http.server
 import json
+import os
 import re
 import shutil
 import socket
+import socketserver
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +24,13 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 import zoo as package
-from zoo.bundles.bundle import content_hash
-from zoo.bundles.hub import cache_folder, fetch, file_hash, locate
+from zoo.bundles.download import fetch, file_hash
+from zoo.bundles.hub import cache_folder, locate
+from zoo.bundles.manifest import content_hash
+from zoo.bundles.paced_http import Patience
 from zoo.errors import UsageError, ZooError
 from zoo.registry.registry import registry
 from zoo.training.train import train
@@ -35,6 +45,7 @@ class Server:
         address: Where it answers.
         cut: Path to the number of bytes after which its first answer ends.
         ranges: Whether it continues a download.
+        pause: Seconds between the twentieths of every answer.
         sent: Path and range of every answer, and the bytes sent.
     """
 
@@ -42,6 +53,7 @@ class Server:
     address: str = ""
     cut: dict[str, int] = field(default_factory=dict)
     ranges: bool = True
+    pause: float = 0
     sent: list[tuple[str, str, int]] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
 
@@ -71,7 +83,11 @@ def serve(server: Server) -> None:
             self.end_headers()
             data = data[: server.cut.pop(self.path.lstrip("/"), len(data))]
             server.sent.append((self.path, span, len(data)))  # noted before the client has it
-            self.wfile.write(data)
+            piece = len(data) // 20 + 1
+            with contextlib.suppress(ConnectionError):  # a client that was killed
+                for start in range(0, len(data), piece):
+                    self.wfile.write(data[start : start + piece])
+                    time.sleep(server.pause)
 
         def log_message(self, format: str, *arguments: Any) -> None:
             """Say nothing."""
@@ -112,7 +128,8 @@ def reference(server: Server, name: str = "bundle.json") -> str:
 
 
 def cached() -> list[str]:
-    return sorted(p.name for p in cache_folder().rglob("*") if p.is_file())
+    files = (path for path in cache_folder().rglob("*") if path.is_file())
+    return sorted(path.name for path in files if path.suffix != ".lock")
 
 
 FILES = ["README.md", "bundle.json", "model.safetensors"]
@@ -276,10 +293,10 @@ def test_a_cut_download_is_continued(server: Server, large: Path, tmp_path: Path
     target, size, kept = tmp_path / "target", large.stat().st_size, 300_000
     server.cut["large"] = kept
     with pytest.raises(ZooError, match=r"cannot be fetched.*is kept and continued"):
-        fetch(f"{server.address}/large", target, file_hash(large))
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert not target.exists()
     assert (tmp_path / "target.part").stat().st_size == kept
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == large.read_bytes()
     assert server.asked("large") == [("", kept), (f"bytes={kept}-", size - kept)]
     assert not (tmp_path / "target.part").exists()
@@ -302,14 +319,14 @@ def test_a_server_that_cannot_continue_sends_all(
     server.ranges = False
     target = tmp_path / "target"
     (tmp_path / "target.part").write_bytes(large.read_bytes()[:1000])
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == large.read_bytes()
 
 
 def test_a_download_cut_after_its_last_byte(server: Server, large: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     (tmp_path / "target.part").write_bytes(large.read_bytes())
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == large.read_bytes()
     assert server.asked("large")[0][1] == 0
 
@@ -319,9 +336,9 @@ def test_a_wrong_start_is_not_kept(server: Server, large: Path, tmp_path: Path) 
     target = tmp_path / "target"
     (tmp_path / "target.part").write_bytes(b"x" * 1000)
     with pytest.raises(ZooError, match="has the hash"):
-        fetch(f"{server.address}/large", target, file_hash(large))
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert list(tmp_path.glob("target*")) == []
-    fetch(f"{server.address}/large", target, file_hash(large))
+    fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
 
 
 def test_a_full_disk_while_downloading(
@@ -333,8 +350,424 @@ def test_a_full_disk_while_downloading(
         pytest.skip("this system has no /dev/full")
     (tmp_path / "target.part").symlink_to("/dev/full")
     with pytest.raises(ZooError, match="No space left on device"):
-        fetch(f"{server.address}/large", target, file_hash(large))
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
     assert target.read_bytes() == b"what was there before"
+
+
+# Odd answers. `pytest tests/test_hub.py -k answers` tries each kind.
+
+QUICK = Patience(silence=0.5, period=1.0, least=1000)
+"""In place of minutes, so that the tests stay short."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Bytes that are sent until the client has had enough, with a pause after each time."""
+
+    data: bytes
+    pause: float = 0
+
+
+Answer = tuple[bytes | Again, ...]
+
+
+class OddServer(socketserver.ThreadingTCPServer):
+    """Sends byte for byte what a test says: for each request the next answer, the last for ever."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), OddHandler)
+        self.address = f"http://127.0.0.1:{self.server_address[1]}"
+        self.answers: list[Answer] = []
+        self.asked: list[str] = []
+        self.pause = 0.0
+        self.closed = threading.Event()
+
+
+class OddHandler(socketserver.StreamRequestHandler):
+    server: OddServer
+
+    def handle(self) -> None:
+        server = self.server
+        request = b""
+        while not request.endswith(b"\r\n\r\n"):
+            if not (line := self.rfile.readline()):
+                return
+            request += line
+        server.asked.append(request.decode())
+        answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+        with contextlib.suppress(ConnectionError):
+            for part in answer:
+                if isinstance(part, bytes):
+                    self.request.sendall(part.replace(b"{here}", server.address.encode()))
+                    server.closed.wait(server.pause)
+                while isinstance(part, Again) and not server.closed.wait(part.pause):
+                    self.request.sendall(part.data)
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
+    monkeypatch.setattr("zoo.bundles.download.PATIENCE", QUICK)
+    with OddServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.closed.set()
+        server.shutdown()
+        thread.join()
+
+
+def head(*lines: str, status: str = "200 OK") -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
+
+
+def redirect(address: str) -> bytes:
+    return head(f"Location: {address}", status="302 Found")
+
+
+BODY = bytes(range(256)) * 40
+LENGTH = f"Content-Length: {len(BODY)}"
+CHUNKED = "Transfer-Encoding: chunked"
+TOO_LONG = "is longer than the 100000 bytes that are expected"
+NO_LENGTH = "a Content-Length that is not a number of bytes"
+NO_HTTP = "a redirect in a circle or to what is not an http address"
+SLOW = r"only \d+ bytes came in \d+ seconds"
+REFUSED: dict[str, tuple[Answer, str]] = {
+    "endless body": ((head(), Again(b"x" * 65536)), TOO_LONG),
+    "endless chunks": ((head(CHUNKED), Again(b"10000\r\n" + b"x" * 65536 + b"\r\n")), TOO_LONG),
+    "one endless chunk": ((head(CHUNKED), b"fffffffff\r\n", Again(b"x" * 65536)), TOO_LONG),
+    "endless tiny chunks": ((head(CHUNKED), Again(b"1\r\nx\r\n" * 9999)), TOO_LONG),
+    "endless trailer": ((head(CHUNKED), b"0\r\n", Again(b"a: b\r\n" * 9999)), "far longer than"),
+    "a stated length that is too long": ((head("Content-Length: 1000000000000"),), TOO_LONG),
+    "a length in letters": ((head("Content-Length: abc"), BODY), NO_LENGTH),
+    "a length below zero": ((head("Content-Length: -5"), BODY), NO_LENGTH),
+    "a broken length": ((head("Content-Length: 1.5"), BODY), NO_LENGTH),
+    "a length of 5000 digits": ((head("Content-Length: " + "9" * 5000), BODY), NO_LENGTH),
+    "two lengths": ((head(LENGTH, "Content-Length: 7"), BODY), NO_LENGTH),
+    "an empty length": ((head("Content-Length:"), BODY), NO_LENGTH),
+    "a body shorter than stated": ((head(LENGTH), BODY[:-9]), "was cut 9 bytes before the end"),
+    "a body longer than stated": ((head("Content-Length: 7"), BODY), "has the hash"),
+    "no body": ((head("Content-Length: 0"),), "has the hash e3b0c442"),
+    "another body": ((head(LENGTH), BODY), "has the hash"),
+    "a gzipped body": ((head("Content-Encoding: gzip"), gzip.compress(BODY)), "has the hash"),
+    "a chunk of no size": ((head(CHUNKED), b"xyz\r\n"), "cannot be fetched"),
+    "a chunk below zero": ((head(CHUNKED), b"-5\r\n", BODY), "cannot be fetched|has the hash"),
+    "a cut chunk": ((head(CHUNKED), b"ff\r\nabc"), "cannot be fetched"),
+    "a drip": ((head(LENGTH), Again(b"x", 0.05)), SLOW),
+    "a drip of headers": ((b"HTTP/1.1 200 OK\r\n", Again(b"x", 0.05)), SLOW),
+    "a drip of a status": ((Again(b"x", 0.05),), SLOW),
+    "a drip of chunk sizes": ((head(CHUNKED), Again(b"0", 0.05)), SLOW),
+    "a drip of chunks": ((head(CHUNKED), Again(b"1\r\nx\r\n", 0.05)), SLOW),
+    "a drip after a redirect": ((redirect("/next"), Again(b"x", 0.05)), SLOW),
+    "silence": ((Again(b"", 0.05),), "timed out"),
+    "silence after the headers": ((head(LENGTH), Again(b"", 0.05)), "timed out"),
+    "a closed door": ((b"",), "closed connection without response"),
+    "endless headers": ((b"HTTP/1.1 200 OK\r\n", Again(b"a: b\r\n" * 999)), "100 headers"),
+    "an endless header": ((b"HTTP/1.1 200 OK\r\na: ", Again(b"a" * 9999)), "header line"),
+    "continue for ever": ((Again(head(status="100 Continue") * 99),), "far longer than what"),
+    "another language": ((b"What do you want?\r\n\r\n",), "cannot be fetched"),
+    "commands to the terminal": ((b"\x1b[2J\x1b]0;evil\x07\r\n\r\n",), r"\?\[2J\?\]0;evil"),
+    "nothing there": ((head(status="404 \x1b[2J"),), "answers 404 Not Found: check the address"),
+    "a broken server": ((head(status="503 Oh"),), "answers 503 Service Unavailable, an error of"),
+    "an unknown status": ((head(status="799 Oh"),), "answers 799"),
+    "204": ((head(status="204 No Content"),), "answers 204 No Content, and no file"),
+    "416 to a first request": ((head(status="416 No"),), "answers 416"),
+    "another part": (
+        (head("Content-Range: bytes 5-9/99", status="206 Partial Content"), BODY),
+        "answers with another part of the file",
+    ),
+    "a redirect to itself": ((redirect("{here}/bundle.json"),), NO_HTTP),
+    "ever other redirects": ((redirect("x/"),), NO_HTTP),
+    "a redirect to a file": ((redirect("file:///etc/passwd"),), NO_HTTP),
+    "a redirect to ftp": ((redirect("ftp://127.0.0.1:9/bundle.json"),), NO_HTTP),
+    "a redirect to data": ((redirect("data:text/plain,hello"),), NO_HTTP),
+    "a redirect to nowhere": ((head(status="302 Found"),), "answers 302 Found"),
+    "an endless redirect": ((redirect("/next"), Again(b"x" * 65536)), "far longer than what"),
+    "a redirect to a broken address": ((redirect("http://[::1/"),), "cannot be fetched"),
+}
+"""Answers to the request for a bundle.json, and what is said of each."""
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_answers_that_are_refused(
+    odd: OddServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.bundles.hub.MAX_BYTES", 100_000)
+    answer, message = REFUSED[kind]
+    odd.answers = [answer]
+    if "redirect" in kind and isinstance(answer[-1], Again) and answer[-1].pause:
+        odd.answers = [answer[:1], answer[1:]]
+    start = time.monotonic()
+    with pytest.raises(ZooError, match=message) as error:
+        locate(f"{odd.address}/bundle.json#sha256={'0' * 64}")
+    assert time.monotonic() - start < 20  # about two on a quiet machine
+    assert f"{odd.address}/" in str(error.value)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500
+    left = [path for path in cache_folder().rglob("*") if path.is_file()]
+    assert {path.name for path in left} <= {"bundle.json.part", ".bundle.json.lock"}
+    assert sum(path.stat().st_size for path in left) <= 100_000
+
+
+def chunks(length: int) -> bytes:
+    starts = range(0, len(BODY), length)
+    return b"".join(b"%x\r\n%b\r\n" % (length, BODY[i:][:length]) for i in starts) + b"0\r\n\r\n"
+
+
+WHOLE = f"Content-Range: bytes 0-{len(BODY) - 1}/{len(BODY)}"
+TAKEN: dict[str, list[Answer]] = {
+    "with a length": [(head(LENGTH), BODY)],
+    "without a length": [(head(), BODY)],
+    "of HTTP 1.0": [(b"HTTP/1.0 200 OK\r\n\r\n", BODY)],
+    "in chunks": [(head(CHUNKED), chunks(512))],
+    "in chunks of a byte": [(head(CHUNKED), chunks(1))],
+    "the same length twice": [(head(LENGTH, LENGTH), BODY)],
+    "a part that is all": [(head(LENGTH, WHOLE, status="206 Partial Content"), BODY)],
+    "after a redirect": [(redirect("{here}/elsewhere"),), (head(LENGTH), BODY)],
+    "after continue": [(head(status="100 Continue"), head(LENGTH), BODY)],
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_answers_that_are_taken(odd: OddServer, kind: str, tmp_path: Path) -> None:
+    odd.answers = TAKEN[kind]
+    target = tmp_path / "target"
+    fetch(f"{odd.address}/a", target, hashlib.sha256(BODY).hexdigest(), len(BODY))
+    assert target.read_bytes() == BODY
+
+
+REST = head(f"Content-Range: bytes 999-{len(BODY) - 1}/{len(BODY)}", status="206 Partial Content")
+CONTINUED: dict[str, tuple[bytes, list[Answer], str]] = {
+    "the rest": (BODY[:999], [(REST, BODY[999:])], ""),
+    "all of it": (BODY[:999], [(head(LENGTH), BODY)], ""),
+    "all of it after a wrong start": (b"x" * 999, [(head(LENGTH), BODY)], ""),
+    "nothing more, and it is whole": (BODY, [(head(status="416 No"),)], ""),
+    "nothing more, and it is not whole": (
+        BODY[:999],
+        [(head(status="416 No"),), (head(LENGTH), BODY)],
+        "",
+    ),
+    "a start that is longer than the file": (BODY + b"x", [(head(LENGTH), BODY)], ""),
+    "the rest of another file": (BODY[:999], [(REST, b"x" * 9241)], "has the hash"),
+    "a rest that is too long": (BODY[:999], [(REST, BODY)], "is longer than the 10240 bytes"),
+    "an endless rest": (BODY[:999], [(REST, Again(BODY))], "is longer than the 10240 bytes"),
+    "another part": (
+        BODY[:500],
+        [(REST, BODY[999:])],
+        "answers with another part of the file than was asked for: try again",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CONTINUED)
+def test_answers_to_a_continued_download(odd: OddServer, kind: str, tmp_path: Path) -> None:
+    start, odd.answers, message = CONTINUED[kind]
+    target, part = tmp_path / "target", tmp_path / "target.part"
+    part.write_bytes(start)
+    sha256 = hashlib.sha256(BODY).hexdigest()
+    if message:
+        with pytest.raises(ZooError, match=message):
+            fetch(f"{odd.address}/a", target, sha256, len(BODY))
+        assert not part.exists()  # so that the next time starts afresh
+        odd.answers = [(head(LENGTH), BODY)]
+    fetch(f"{odd.address}/a", target, sha256, len(BODY))
+    assert target.read_bytes() == BODY
+    assert not part.exists()
+
+
+def test_answers_that_drip_but_fast_enough(odd: OddServer, tmp_path: Path) -> None:
+    """More than the least in every period is progress, however long the whole takes."""
+    pieces = [BODY[start : start + 512] for start in range(0, len(BODY), 512)]
+    odd.answers = [(head(LENGTH), *pieces)]
+    odd.pause = 0.1
+    target = tmp_path / "target"
+    start = time.monotonic()
+    fetch(f"{odd.address}/a", target, hashlib.sha256(BODY).hexdigest(), len(BODY))
+    assert time.monotonic() - start > QUICK.period
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "HTTP://127.0.0.1:9/bundle.json",
+        "http://127.0.0.1:9/bundle.json\r\nHost: evil",
+        "http://127.0.0.1:none/bundle.json",
+        "http://[::1/bundle.json",
+        "http:///bundle.json",
+        "http://" + "a" * 70 + ".invalid/bundle.json",
+        "http://127.0.0.1:9/\u00fc/bundle.json",
+    ],
+)
+def test_answers_of_addresses_that_cannot_be_one(toy: Any, zoo: Callable, address: str) -> None:
+    done = zoo("test", f"{address}#sha256={'0' * 64}")
+    assert done.status in (1, 2)
+    assert "cannot be fetched (" in done.err or "carries no hash" in done.err
+    assert cached() == []
+
+
+# Many processes
+
+
+FETCH = """
+import sys, time
+from pathlib import Path
+from zoo.bundles.hub import locate
+from zoo.errors import ZooError
+go = Path(sys.argv[2])
+print("ready", flush=True)
+while not go.exists():
+    time.sleep(0.01)
+try:
+    print(locate(sys.argv[1]))
+except ZooError as error:
+    sys.exit(str(error))
+"""
+
+
+@contextlib.contextmanager
+def fetching(address: str, go: Path, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that are ready to fetch a bundle, and do once ``go`` exists."""
+    command = [sys.executable, "-c", FETCH, address, str(go)]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(count)]
+    try:
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+def serve_large_bundle(server: Server) -> None:
+    """A bundle by its form alone; its weights are a megabyte of no meaning."""
+    content = json.loads((Path(__file__).parent / "good_manifest.json").read_text())
+    for name, size in {"model.safetensors": 1_000_000, "README.md": 10}.items():
+        data = os.urandom(size)
+        (server.folder / name).write_bytes(data)
+        content["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": size}
+    content["sha256"] = content_hash(content)
+    (server.folder / "bundle.json").write_text(json.dumps(content))
+
+
+def test_processes_that_fetch_the_same_checkpoint_at_once(server: Server, tmp_path: Path) -> None:
+    serve_large_bundle(server)
+    server.pause = 0.02
+    go = tmp_path / "go"
+    with fetching(reference(server), go, 4) as processes:
+        go.touch()
+        for process in processes:
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+            folder = Path(out.strip())
+            for name in FILES:
+                assert file_hash(folder / name) == file_hash(server.folder / name)
+    assert sorted(path for path, _, _ in server.sent) == [f"/{name}" for name in FILES]
+    assert cached() == FILES
+
+
+def test_a_process_that_is_killed_while_others_wait(server: Server, tmp_path: Path) -> None:
+    """One of them continues where it was; the lock ends with its process."""
+    serve_large_bundle(server)
+    server.pause = 0.1
+    go = tmp_path / "go"
+    go.touch()
+    with fetching(reference(server), go, 1) as (first,):
+        while not any(path.stat().st_size for path in cache_folder().rglob("model*.part")):
+            time.sleep(0.01)
+        with fetching(reference(server), go, 2) as others:
+            first.kill()
+            first.wait()
+            server.pause = 0
+            for process in others:
+                out, err = process.communicate(timeout=120)
+                assert process.returncode == 0, err
+                weights = Path(out.strip()) / "model.safetensors"
+                assert file_hash(weights) == file_hash(server.folder / weights.name)
+    (whole, cut), (span, rest) = server.asked("model.safetensors")
+    assert (whole, span[:6]) == ("", "bytes=")
+    assert rest < cut == 1_000_000
+
+
+def test_a_process_that_holds_the_lock_and_does_nothing(
+    server: Server, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("zoo.bundles.download.MAX_WAIT", 0.2)
+    target = tmp_path / "target"
+    with (
+        FileLock(tmp_path / ".target.lock"),
+        pytest.raises(ZooError, match=r"another process holds .*\.target\.lock .* stop that pro"),
+    ):
+        fetch(f"{server.address}/large", target, file_hash(large), large.stat().st_size)
+    assert server.sent == []
+    waiting = f"another process is downloading {target}: waiting for it\n"
+    assert capsys.readouterr().err == waiting
+
+
+# Places that cannot be written
+
+
+@pytest.mark.parametrize("place", ["a file", "in a file", "/proc/none", "part", "target"])
+def test_a_cache_that_cannot_be_written(
+    place: str, server: Server, large: Path, tmp_path: Path, zoo: Callable, monkeypatch: Any
+) -> None:
+    (tmp_path / "file").touch()
+    places = {"a file": tmp_path / "file", "in a file": tmp_path / "file" / "cache"}
+    cache = places.get(place, Path(place) if place.startswith("/") else tmp_path / "cache")
+    monkeypatch.setenv("ZOO_CACHE", str(cache))
+    folder = cache / "bundles" / file_hash(large)
+    if place in ("part", "target"):
+        (folder / ("bundle.json.part" if place == "part" else "bundle.json")).mkdir(parents=True)
+    done = zoo("test", reference(server, "large"))
+    assert done.status == 1
+    assert f"{folder / 'bundle.json'} cannot be written (" in done.err
+    assert "make room there, or set ZOO_CACHE to a folder that can be written" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_disk_without_room_is_not_filled(
+    server: Server, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(ZooError, match=r"may have 1024000 bytes and .* has room for 1000: make"):
+        fetch(f"{server.address}/large", tmp_path / "t", file_hash(large), large.stat().st_size)
+    assert server.sent == []
+
+
+def test_a_cache_that_can_only_be_read_still_serves(
+    bundle: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = locate(reference(server))
+    monkeypatch.setattr("zoo.bundles.download.FileLock", lambda _: pytest.fail("it was locked"))
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: pytest.fail("something was made"))
+    assert locate(reference(server)) == folder
+
+
+# Manifests and sizes
+
+
+def test_weights_longer_than_their_manifest_states(bundle: Path, server: Server) -> None:
+    with (bundle / "model.safetensors").open("ab") as weights:
+        weights.write(b"\0")
+    size = (bundle / "model.safetensors").stat().st_size - 1
+    with pytest.raises(ZooError, match=rf"model\.safetensors is longer than the {size} bytes"):
+        locate(reference(server))
+    assert "model.safetensors" not in cached()
+    assert server.asked("model.safetensors") == [("", size + 1)]
+
+
+def test_only_what_the_manifest_lists_is_fetched_from_hugging_face(
+    hugging_face: list[dict[str, Any]],
+) -> None:
+    Path("run/bundle/payload.py").write_text("raise SystemExit")
+    Path("run/bundle/another.safetensors").touch()
+    package.load("hf://me/toy")
+    assert set(hugging_face[-1]["allow_patterns"]) == set(FILES)
 
 
 # Hugging Face
@@ -370,8 +803,8 @@ def test_a_repository(hugging_face: list[dict[str, Any]]) -> None:
         call = hugging_face[-1]
         assert (call["repo_id"], call["revision"]) == ("me/toy", revision)
         assert call["cache_dir"] == cache_folder() / "hf"
-        assert {"bundle.json", "*.safetensors"} <= set(call["allow_patterns"])
-        assert not any("bin" in pattern or "py" in pattern for pattern in call["allow_patterns"])
+        assert set(call["allow_patterns"]) == set(FILES)
+        assert hugging_face[-2]["allow_patterns"] == ["bundle.json"]  # which names the others
 
 
 def test_a_repository_is_verified(hugging_face: list[dict[str, Any]]) -> None:

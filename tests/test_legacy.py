@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.bundles.bundle import FORMAT, read_bundle
+from zoo.bundles.bundle import read_bundle
+from zoo.bundles.manifest import FORMAT
 from zoo.inference.evaluate import experiment_of
 from zoo.runs.run import Run
 from zoo.training.finetune import finetuning_recipe

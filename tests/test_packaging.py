@@ -127,6 +127,7 @@ def test_fragments_of_the_changelog_have_a_kind() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.whole_zoo
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_wheel_is_typed_and_describes_itself(project: str, wheels: Path) -> None:
     package = project.replace("-", "_")

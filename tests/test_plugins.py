@@ -43,17 +43,17 @@ BROKEN = {
     "forgotten-return": (
         HEAD + "@hookimpl\ndef zoo_datasets():\n    []",
         "zoo_datasets returned a NoneType",
-        "Let it return a list of zoo.plugin.entries.Dataset.",
+        "Let it return a list of zoo.plugin.Dataset.",
     ),
     "not-a-list": (
         HEAD + "@hookimpl\ndef zoo_models():\n    return {'net': 'a.b:C'}",
         "zoo_models returned a dict",
-        "Let it return a list of zoo.plugin.entries.Model.",
+        "Let it return a list of zoo.plugin.Model.",
     ),
     "wrong-entry": (
         HEAD + "@hookimpl\ndef zoo_models():\n    return [Dataset('x', 'a.b:C', 'X')]",
         "zoo_models returned Dataset(name='x'",
-        "Let it return a list of zoo.plugin.entries.Model.",
+        "Let it return a list of zoo.plugin.Model.",
     ),
     "malformed-entry": (
         HEAD + "@hookimpl\ndef zoo_models():\n    return [Model('A Net', 'a.b:C', 'X')]",

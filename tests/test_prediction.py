@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,28 +24,27 @@ SHORT = {"trainer.logger": False, "trainer.enable_progress_bar": False, "trainer
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small classifier of digits."""
-    settings = {**SHORT, "model.net": "1x8x8-8C3-MP2-N", "trainer.limit_train_batches": 20}
-    return train("vision/mpcnn-digits", settings, out=tmp_path_factory.mktemp("run")).path
+def model(tmp_path_factory: pytest.TempPathFactory, with_toy: Callable) -> Path:
+    """A small classifier of images."""
+    with with_toy():
+        return train("toy/images", SHORT, out=tmp_path_factory.mktemp("images") / "run").path
 
 
 @pytest.fixture
-def pictures() -> list[Path]:
-    """Five digits of the test data as PNG files, one of them in a folder inside."""
-    from sklearn.datasets import load_digits
-
-    values = load_digits().images[:5] * (255 / 16)
+def pictures(toy: Any) -> list[Path]:
+    """Five images as files, one of them in a folder inside."""
+    draw = np.random.default_rng(0)
     folder = Path("pictures")
-    paths = [folder / f"{number}.png" for number in range(4)] + [folder / "more" / "4.PNG"]
+    paths = [folder / f"{number}.npy" for number in range(4)] + [folder / "more" / "4.NPY"]
     (folder / "more").mkdir(parents=True)
-    for path, pixels in zip(paths, values, strict=True):
-        Image.fromarray(pixels.round().astype(np.uint8)).save(path)
+    for path in paths:
+        with path.open("wb") as file:
+            np.save(file, draw.integers(0, 256, (1, 8, 8), np.uint8))
     return paths
 
 
 def spoil(folder: Path, good: Path) -> dict[str, Path]:
-    """Files that are no pictures, though their names say so."""
+    """Files that are no images, though their names say so."""
     data = good.read_bytes()
     contents = {
         "cut": data[: len(data) // 2],
@@ -52,7 +52,7 @@ def spoil(folder: Path, good: Path) -> dict[str, Path]:
         "text": b"no picture",
         "header": data[:8] + b"\0" * 30,
     }
-    paths = {name: folder / f"{name}.png" for name in contents}
+    paths = {name: folder / f"{name}.npy" for name in contents}
     for name, path in paths.items():
         path.write_bytes(contents[name])
     return paths
@@ -65,13 +65,13 @@ def test_good_and_bad_files(model: Path, pictures: list[Path], zoo: Callable) ->
     for path in bad.values():
         assert f"zoo: {path} was left out: " in done.err
     assert done.err.count("was left out") == len(bad)
-    assert "5 predictions and their pictures lie in out" in done.out
+    assert "5 predictions and their pictures are in out" in done.out
 
     content = json.loads(Path("out/predictions.json").read_text())
     assert [row["file"] for row in content["predictions"]] == [str(path) for path in pictures]
     assert set(content["failures"]) == {str(path) for path in bad.values()}
     for row in content["predictions"]:
-        assert set(row["probabilities"]) == set("0123456789")
+        assert set(row["probabilities"]) == {"rows", "columns", "checks"}
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-4)
         assert row["confidence"] == max(row["probabilities"].values())
         assert row["probabilities"][row["label"]] == row["confidence"]
@@ -102,7 +102,7 @@ def test_failures_in_json(model: Path, pictures: list[Path], zoo: Callable) -> N
     good, failed = json.loads(done.out)
     assert good["name"] == str(pictures[0])
     assert failed["name"] == str(bad["text"])
-    assert "no known image format" in failed["error"]
+    assert failed["error"].startswith(f"{bad['text']} is not an array of NumPy: ")
 
 
 def test_nothing_but_bad_files(model: Path, pictures: list[Path], zoo: Callable) -> None:
@@ -121,24 +121,11 @@ def test_the_same_from_python_and_as_a_batch_of_tensors(
     rows = json.loads(zoo("predict", model, *pictures, "--json").out)
     assert [{k: v for k, v in row.items() if k != "name"} for row in rows] == found.rows
     net = package.load(model)
-    pixels = [torch.from_numpy(np.array(Image.open(path)))[None] for path in pictures]
+    pixels = [torch.from_numpy(np.load(path)) for path in pictures]
     with torch.no_grad():
         wanted = net(torch.stack(pixels)).softmax(1)
     for row, shares in zip(found.rows, wanted, strict=True):
         assert list(row["probabilities"].values()) == pytest.approx(shares.tolist(), abs=2e-6)
-
-
-def test_the_models_own_preprocessing(model: Path, pictures: list[Path]) -> None:
-    """The same picture in color, and lying on its side with an EXIF entry that says so."""
-    with Image.open(pictures[3]) as image:
-        image.load()
-    turned = image.convert("RGB").transpose(Image.Transpose.ROTATE_90)
-    exif = turned.getexif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    turned.save("turned.png", exif=exif)
-    rows = package.predict(model, [pictures[3], "turned.png"]).rows
-    first, second = (list(row["probabilities"].values()) for row in rows)
-    assert second == pytest.approx(first, abs=1e-5)
 
 
 def test_many_pictures_on_pages(model: Path, pictures: list[Path]) -> None:
@@ -153,8 +140,8 @@ def test_calls_that_are_wrong(model: Path, pictures: list[Path], zoo: Callable) 
     Path("full/mine").write_text("mine")
     Path("without").mkdir()
     for words, message in {
-        (pictures[0], "absent.png"): "there is no file or folder 'absent.png'",
-        ("without",): "no file in without ends in one of",
+        (pictures[0], "absent.npy"): "there is no file or folder 'absent.npy'",
+        ("without",): "no file in without ends in one of .npy",
         (pictures[0], "--out", "full"): "full exists and is not empty",
         (pictures[0], "--batch-size", "0"): "has to be 1 or more, not 0",
     }.items():
@@ -168,6 +155,114 @@ def test_a_model_that_reads_no_files(toy: Any, pictures: list[Path]) -> None:
     train("toy/points", SHORT, out="toy-run")
     with pytest.raises(UsageError, match="does not say how it reads a file"):
         package.predict("toy-run", pictures)
+
+
+# Models that predict on each file by itself, write files of their own, take several files
+
+
+@pytest.fixture
+def sampler(model: Path, toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A loaded model whose class can be given more members: ``sampler(write_prediction=...)``."""
+    from zoo_toy.cnn import ToyCNN
+
+    def predict_sample(self: Any, sample: torch.Tensor) -> torch.Tensor:
+        if sample.shape != (1, 8, 8):
+            raise UsageError(f"an image of {list(sample.shape)} is too much")
+        return self.predict_step(sample[None])[0]
+
+    def make(**members: Any) -> Any:
+        for name, member in {"predict_sample": predict_sample, **members}.items():
+            monkeypatch.setattr(ToyCNN, name, member, raising=False)
+        return package.load(model)
+
+    return make
+
+
+def write_prediction(
+    self: Any, name: str, sample: Any, output: Any, folder: Path, probabilities: bool
+) -> dict[str, str]:
+    written = {"map": f"{name}.txt"} | ({"probabilities": f"{name}.csv"} if probabilities else {})
+    folder.mkdir(exist_ok=True, parents=True)
+    for file in written.values():
+        (folder / file).write_text(str(output.tolist()))
+    return written
+
+
+def test_each_file_by_itself(
+    sampler: Callable, model: Path, pictures: list[Path], zoo: Callable
+) -> None:
+    np.save("pictures/large.npy", np.zeros((3, 99, 99), np.uint8))
+    wanted = package.predict(model, pictures).rows
+    net = sampler()
+    found = package.predict(net, ["pictures"], out="out")
+    for row, other in zip(found.rows, wanted, strict=True):
+        assert row["file"] == other["file"]
+        assert row["confidence"] == pytest.approx(other["confidence"], abs=1e-6)
+    assert found.failures == {"pictures/large.npy": "an image of [3, 99, 99] is too much"}
+    names = [f"{number}.png" for number in range(5)]
+    assert [path.name for path in found.pictures] == names  # each named after its file
+    assert package.predict(net, ["pictures"]).folder is None
+
+
+def test_files_that_the_model_writes(sampler: Callable, pictures: list[Path]) -> None:
+    """In a folder of the time where none is given; files of one name are told apart."""
+    Path("more").mkdir()
+    shutil.copy(pictures[0], "more/0.npy")
+    net = sampler(write_prediction=write_prediction)
+    found = package.predict(net, [pictures[0], "more"], probabilities=True)
+    assert found.folder is not None
+    assert found.folder.parent == Path("predictions")
+    names = {path.name for path in found.folder.iterdir()}
+    wanted = {"0.txt", "0.csv", "0_2.txt", "0_2.csv"}
+    assert names == {*wanted, "pictures", "predictions.json", "predictions.csv"}
+    rows = json.loads((found.folder / "predictions.json").read_text())["predictions"]
+    assert rows[1]["written"] == {"map": "0_2.txt", "probabilities": "0_2.csv"}
+    without = package.predict(net, [pictures[0]], out="out")
+    assert without.rows[0]["written"] == {"map": "0.txt"}
+
+
+def test_several_files_of_one_input(sampler: Callable, pictures: list[Path]) -> None:
+    net = sampler(group_files=lambda self, files: files[::2])
+    rows = package.predict(net, pictures).rows
+    assert [row["file"] for row in rows] == [str(path) for path in pictures[::2]]
+
+
+def test_probabilities_of_a_model_that_writes_none(
+    model: Path, pictures: list[Path], zoo: Callable
+) -> None:
+    done = zoo("predict", model, "pictures", "--probabilities")
+    assert done.status == 2
+    assert "makes no probability maps; its probabilities are in predictions.json" in done.err
+    assert "omit --probabilities" in done.err
+
+
+def test_files_of_several_shapes(model: Path, pictures: list[Path], sampler: Callable) -> None:
+    """Only those of one shape are stacked, and the order is kept."""
+    from zoo_toy.cnn import ToyCNN
+
+    stacked: list[int] = []
+
+    def predict_step(self: Any, batch: torch.Tensor, batch_idx: int = 0) -> torch.Tensor:
+        stacked.append(len(batch))
+        return self(batch[..., :8, :8]).softmax(1)
+
+    for number in (1, 2):
+        np.save(pictures[number], np.zeros((1, 9, 9), np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ToyCNN, "predict_step", predict_step)
+        rows = package.predict(model, pictures).rows
+    assert stacked == [1, 2, 2]
+    assert [row["file"] for row in rows] == [str(path) for path in pictures]
+
+
+def test_progress_is_shown_while_files_are_predicted(
+    model: Path, pictures: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = package.predict(model, pictures, progress=True).rows
+    assert rows == package.predict(model, pictures).rows
+
+
+# Models that play
 
 
 def play(

@@ -40,8 +40,8 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.whole_zoo
 def test_the_commands_run_in_their_order(folder: Path) -> None:
-    pytest.importorskip("zoo_vision")
     (script,) = blocks("sh")
     commands = [shlex.split(line, comments=True) for line in script.splitlines()]
     assert len(commands) >= 10
@@ -55,8 +55,8 @@ def test_the_commands_run_in_their_order(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.whole_zoo
 def test_the_python_lines_run(folder: Path) -> None:
-    pytest.importorskip("zoo_vision")
     (script,) = blocks("python")
     done = run([sys.executable, "-c", script], folder)
     assert done.returncode == 0, done.stderr

@@ -153,7 +153,7 @@ def test_check_reports_every_wrong_key_and_value_at_once(toy: Any) -> None:
 
 @pytest.mark.parametrize("key", ["default_root_dir", "enable_checkpointing", "fast_dev_run"])
 def test_what_the_run_folder_decides(toy: Any, key: str) -> None:
-    with pytest.raises(UsageError, match=f"'trainer.{key}' is no argument of Trainer"):
+    with pytest.raises(UsageError, match=f"'trainer.{key}' is not an argument of Trainer"):
         resolve(override(read_recipe("toy/points"), {f"trainer.{key}": "x"}))
 
 
@@ -210,7 +210,7 @@ def test_family_member_gets_its_name(toy: Any) -> None:
     model = build_model(registry().model("toy/small"), {}, {"num_classes": 4})
     assert model.hparams["variant"] == "small"
     assert model.hparams["num_classes"] == 4
-    with pytest.raises(UsageError, match=r"'model.variant' is no argument of ToyFamily"):
+    with pytest.raises(UsageError, match=r"'model.variant' is not an argument of ToyFamily"):
         build_model(registry().model("toy/small"), {"variant": "large"}, {})
 
 

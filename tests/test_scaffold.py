@@ -46,7 +46,7 @@ def test_a_new_plugin_works_unedited(task: str, fresh: Any) -> None:
     target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text())["about"]["target"]
     reached, wanted = row[target["metric"]], target["value"]
     assert reached <= wanted if target["metric"] == "test/cer" else reached >= wanted
-    assert list(Path("run/metrics").glob("[!c]*.png"))
+    assert list(Path("run/plots").glob("[!c]*.png"))
     assert {path.name for path in Path().iterdir()} == {"mine", "run"}
 
 

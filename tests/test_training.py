@@ -184,6 +184,63 @@ def test_test_measures_the_bundle(toy: Any, zoo: Callable) -> None:
     assert "the model was trained for" in refused.err
 
 
+def test_test_tells_the_metrics_and_takes_no_argument_of_the_model(toy: Any, zoo: Callable) -> None:
+    run = train("toy/points", {"trainer.max_epochs": 1}, out="mine")
+    done = zoo("test", "mine")
+    assert done.status == 0
+    accuracy = f"{run.metrics['test/accuracy']:.4f}"
+    assert ["test/accuracy", accuracy] in [line.split() for line in done.out.splitlines()]
+    refused = zoo("test", "mine", "--model.hidden", "4")
+    assert refused.status == 2
+    assert "--model.hidden: a trained model keeps its arguments; omit it" in refused.err
+
+
+def test_a_model_may_choose_its_accelerator(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo_toy.model import ToyNet
+
+    asked = []
+
+    def choose(self: Any, data: Any) -> str:
+        asked.append(len(data.parts["train"]))  # the data are set up
+        return "cpu"
+
+    monkeypatch.setattr(ToyNet, "choose_accelerator", choose, raising=False)
+    settings = {"trainer.max_epochs": 1}
+    assert train("toy/points", settings, out="first").finished
+    assert asked == [40]
+    train("toy/points", {**settings, "trainer.accelerator": "cpu"}, out="second")
+    assert asked == [40]  # the user has chosen
+
+
+def test_a_dataset_without_test_data_and_a_model_without_plots(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo_toy.data import Points
+    from zoo_toy.model import ToyNet
+
+    with monkeypatch.context() as patch:
+        patch.delattr(ToyNet, "draw_plots")
+        run = train("toy/points", {"trainer.max_epochs": 1}, out="first")
+    assert {path.name for path in run.plots.iterdir()} == {"curves.png"}
+    monkeypatch.setattr(Points, "test_dataloader", lambda self: [])
+    run = train("toy/points", {"trainer.max_epochs": 1}, out="second")
+    assert run.finished
+    assert {name.partition("/")[0] for name in run.metrics} == {"train", "val"}
+    assert {path.name for path in run.plots.iterdir()} == {"curves.png"}
+
+
+def test_a_bar_in_a_terminal(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.training import progress
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    bar = progress.progress_callback()
+    assert isinstance(bar, progress.Bar)
+    monkeypatch.setattr(
+        progress.RichProgressBar, "get_metrics", lambda *_: {"loss": 1.0, "v_num": 3}
+    )
+    assert bar.get_metrics(None, None) == {"loss": 1.0}
+
+
 def test_loaded_model_is_the_trained_one(toy: Any) -> None:
     run = train("toy/points", out="mine")
     model = package.load("mine")
@@ -195,7 +252,7 @@ def test_loaded_model_is_the_trained_one(toy: Any) -> None:
 
 def test_names_from_python(toy: Any) -> None:
     assert package.list_models("toy-n*") == ["toy-net"]
-    assert package.list_recipes("toy/*") == ["toy/files", "toy/points"]
+    assert package.list_recipes("toy/*") == ["toy/files", "toy/images", "toy/points"]
     assert "toy-points" in package.list_datasets()
     assert package.list_checkpoints("toy-*") == ["toy-trained"]
     model = package.create_model("toy-net", features=2, num_classes=4, hidden="6")

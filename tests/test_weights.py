@@ -8,7 +8,6 @@ import os
 import pickle
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+import zoo as package
 from zoo.errors import UsageError
 from zoo.io.weights import load_weights, match, read_tensors
 from zoo.recipes.recipe import make_recipe
@@ -115,6 +115,47 @@ def test_nothing_matched() -> None:
         load_weights(Net(), {"a": torch.zeros(2), "b": torch.zeros(3)}, ["head"], "theirs")
     with pytest.raises(UsageError, match="none of these weights fits Net"):
         load_weights(Net(), {}, ["body", "head"])
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.complex64], ids=str)
+def test_another_kind_of_number_changes_nothing(dtype: torch.dtype) -> None:
+    net = Net()
+    before = tensors(net)
+    other = {**tensors(Net()), "head.bias": torch.ones(3, dtype=dtype)}
+    with pytest.raises(UsageError, match=r"head\.bias holds .* and the model's float32; convert"):
+        load_weights(net, other, head=["head"])
+    assert equal(net.state_dict(), before)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "own", "told"),
+    [
+        (torch.float32, torch.float32, False),
+        (torch.bfloat16, torch.float32, False),
+        (torch.float16, torch.float64, False),
+        (torch.float8_e4m3fn, torch.bfloat16, False),
+        (torch.float64, torch.float32, True),
+        (torch.float16, torch.bfloat16, True),
+    ],
+    ids=str,
+)
+def test_numbers_that_are_rounded_are_told(
+    dtype: torch.dtype, own: torch.dtype, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = Net().to(own)
+    load_weights(net, {name: t.to(dtype) for name, t in tensors(Net()).items()}, source="there")
+    line = f"the weights of there are {dtype} and the model's {own}: 4 of 4 tensors are rounded\n"
+    assert capsys.readouterr().err == (line.replace("torch.", "") if told else "")
+
+
+def test_nan_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tensors(Net())
+    bad["body.bias"][1] = float("nan")
+    bad["head.bias"][1] = float("inf")  # masks hold it
+    load_weights(Net(), bad)
+    assert (
+        "hold NaN, not a number, in 1 of 4 tensors, such as body.bias:" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("module", [Net, Wrapped])
@@ -237,83 +278,47 @@ def test_a_pickle_with_a_payload_does_not_run(tmp_path: Path, payload: str, form
         assert mark.exists()
 
 
-# The weights of other libraries in a training
+# A file of weights in a training
 
 
-ARCHITECTURE = "test_resnet"
+@pytest.fixture
+def published(toy: Any) -> dict[str, Tensor]:
+    """The weights of a net that sorts points into seven clouds, as another library names them."""
+    return package.create_model("toy-net", features=2, num_classes=7, hidden=16).state_dict()
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A timm network of 1000 classes as timm publishes it."""
-    timm = pytest.importorskip("timm")
-    path = tmp_path_factory.mktemp("timm") / "model.safetensors"
-    save_file(timm.create_model(ARCHITECTURE).state_dict(), path)
-    return path
-
-
-def digits(**sections: Any) -> Any:
-    return make_recipe(
-        {
-            "model": {
-                "name": f"timm/{ARCHITECTURE}",
-                "in_channels": 3,  # the digits are gray
-                "mean": [0.5] * 3,
-                "std": [0.5] * 3,
-            },
-            "data": {"name": "digits", "batch_size": 4},
-            "trainer": {
-                "max_epochs": 1,
-                "limit_train_batches": 1,
-                "limit_val_batches": 1,
-                "limit_test_batches": 1,
-                "logger": False,
-                "enable_progress_bar": False,
-            },
-            **sections,
-        },
-        "timm-digits",
-    )
+def points(**sections: Any) -> Any:
+    quiet = {"max_epochs": 1, "logger": False, "enable_progress_bar": False}
+    model, data = {"name": "toy-net", "hidden": 16}, {"name": "toy-points"}
+    return make_recipe({"model": model, "data": data, "trainer": quiet, **sections}, "points")
 
 
 @pytest.mark.parametrize("part", ["", "model."])
-def test_timm_weights_start_a_training(
-    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
+def test_weights_start_a_training(
+    published: dict[str, Tensor], capsys: pytest.CaptureFixture[str], part: str
 ) -> None:
     """Only the head is trained: what the file held is what the bundle holds, but for that."""
-    theirs = load_file(published)
-    path = tmp_path / "theirs.safetensors"
-    save_file({part + name: tensor for name, tensor in theirs.items()}, path)
-    run = train(digits(init_from={"reference": str(path), "freeze": "backbone"}), out="run")
+    path = Path("theirs.safetensors").resolve()
+    save_file({part + name: tensor for name, tensor in published.items()}, path)
+    run = train(points(init_from={"reference": str(path), "freeze": "backbone"}), out="run")
     told = capsys.readouterr().err
-    count = len(theirs) - 2
-    assert f"{path}: {count} tensors matched, 0 missing, 0 unexpected, 2 reshaped" in told
-    assert "network.fc.weight" in told
-    assert "[1000, 96] in the file, [10, 96] in the model" in told
+    assert f"{path}: 2 tensors matched, 0 missing, 0 unexpected, 2 reshaped" in told
+    assert "classifier.weight" in told
+    assert "[7, 16] in the file, [3, 16] in the model" in told
     mine = load_file(run.bundle / "model.safetensors")
-    for name, tensor in theirs.items():
-        if name.startswith("fc."):
-            assert mine[f"network.{name}"].shape[0] == 10
-        else:
-            assert torch.equal(mine[f"network.{name}"], tensor), name
+    assert torch.equal(mine["body.0.weight"], published["body.0.weight"])
+    assert torch.equal(mine["body.0.bias"], published["body.0.bias"])
+    assert mine["classifier.weight"].shape == (3, 16)
     origin = json.loads((run.bundle / "bundle.json").read_text())["origin"]
     assert origin == {"reference": "theirs.safetensors"}
 
 
-def test_timm_weights_as_an_argument_of_the_model(published: Path) -> None:
-    import zoo
-
-    model = zoo.create_model(
-        f"timm/{ARCHITECTURE}", weights=str(published), num_classes=10, in_channels=3
-    )
-    theirs = load_file(published)
-    mine = model.network.state_dict()
-    assert all(torch.equal(mine[n], t) for n, t in theirs.items() if not n.startswith("fc."))
-    assert model.hparams["weights"] is None  # rebuilding it from a bundle needs no file
-
-
-def test_weights_of_another_architecture(published: Path) -> None:
-    other = digits(init_from={"reference": str(published)})
-    with pytest.raises(UsageError, match=r"do not fit TimmClassifier|none of the weights"):
-        train(replace(other, model_name="timm/test_vit"), out="run")
-    assert not Path("run").exists()
+@pytest.mark.parametrize(
+    ("hidden", "told"), [(5, "none of the weights"), (16, r"do not fit ToyNet.*stem\.weight")]
+)
+def test_weights_of_another_model(published: dict[str, Tensor], hidden: int, told: str) -> None:
+    save_file({**published, "stem.weight": torch.zeros(2, 2)}, "theirs.safetensors")
+    init_from = {"reference": "theirs.safetensors"}
+    with pytest.raises(UsageError, match=told):
+        train(points(model={"name": "toy-net", "hidden": hidden}, init_from=init_from))
+    assert not Path("runs").exists()

@@ -12,6 +12,8 @@ from zoo.registry.registry import registry
 
 REAL = registry()
 
+pytestmark = pytest.mark.whole_zoo
+
 
 def test_every_plugin_is_ready() -> None:
     assert [(p.name, p.problem) for p in REAL.plugins if p.state != "ready"] == []

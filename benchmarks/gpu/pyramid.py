@@ -71,7 +71,7 @@ class Layer:
         """The layer's multiplications in six plain convolutions, over all slabs at once."""
         taken = median(limit_step(self.arguments, dtype, last=True), 0.7)
         self.limit = min(self.limit, taken)
-        tf32 = dtype == torch.float32 and torch.backends.cudnn.allow_tf32
+        tf32 = CUDA and dtype == torch.float32 and torch.backends.cudnn.allow_tf32
         speed = round(self.flop / taken / 1e12, 2)
         return {**self.facts, "ms": _ms(taken), "tflop_per_s": speed, "tf32": tf32}
 

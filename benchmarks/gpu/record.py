@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from zoo.training.interruption import TrainingInterrupted
+
 DEVICE = os.environ.get("DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
 CUDA = DEVICE == "cuda"
 ACCELERATOR = "gpu" if CUDA else "cpu"
@@ -54,6 +56,9 @@ def attempt(part: str, name: str, work: Callable[[], dict[str, Any]]) -> None:
         part: The part's name.
         name: What is tried.
         work: Returns facts, or raises: an ``AssertionError`` says what does not hold.
+
+    Raises:
+        SystemExit: the part was stopped within a training.
     """
     if os.environ.get("ONLY", "") not in name:
         return
@@ -64,6 +69,9 @@ def attempt(part: str, name: str, work: Callable[[], dict[str, Any]]) -> None:
         facts = work()
     except LeftOut as reason:
         note(part, name, left_out=str(reason))
+    except TrainingInterrupted as stop:
+        note(part, name, left_out="it was not done when the part was stopped")
+        raise SystemExit(stop.status) from stop
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the result
         traceback.print_exc()
         _failed.append(name)

@@ -12,8 +12,8 @@ from gpu.timing import host_waits, kernels, median
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 from zoo.training.train import prepare_data
-from zoo_hpg.episodes import Episodes, play
-from zoo_hpg.hindsight import active_goals
+from zoo_hpg.episodes import Episodes, rollout
+from zoo_hpg.policy_gradient.hindsight import active_goals
 from zoo_rl.seeding import generator
 
 DEVICES = ("cpu", "cuda") if CUDA else ("cpu",)
@@ -48,15 +48,14 @@ def hindsight(recipe: str, device: str, count: int) -> dict[str, Any]:
     random = generator(0, count, device=device)
 
     def played() -> Episodes:
-        begin = lambda goals: model.begin(goals, random)  # noqa: E731
-        return play(data.environment, begin, count, random)
+        return rollout(data.environment, lambda g: model.actor(g, random), count, random)
 
     episodes = played()
     goals = active_goals(episodes)[:GOALS]
 
     def update() -> None:
         model.zero_grad()
-        (-model.gain(episodes, goals)).backward()
+        (-model.surrogate_objective(episodes, goals)).backward()
 
     facts = {
         "goals": len(goals),

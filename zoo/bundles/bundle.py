@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.bundles.format_1 import upgrade_manifest
-from zoo.bundles.hub import MANIFEST, file_hash, is_file_name, locate
+from zoo.bundles.download import file_hash
+from zoo.bundles.hub import locate
+from zoo.bundles.manifest import FORMAT, MANIFEST, content_hash, read_manifest
+from zoo.bundles.manifest import WEIGHTS as WEIGHTS
 from zoo.bundles.model_card import model_card
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import replace_folder
@@ -24,9 +27,6 @@ from zoo.runs.run import Run
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-FORMAT = 2
-"""Raised when an older zoo could not read what is written."""
-WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
 
@@ -152,6 +152,9 @@ def write_bundle(
 def read_bundle(reference: str | Path) -> Bundle:
     """Find a bundle and verify every file of it; nothing of it is run.
 
+    Files that its manifest does not list are told and ignored; hidden ones, such as those of
+    git, are not told.
+
     Args:
         reference: As for ``zoo.bundles.hub.locate``.
 
@@ -164,8 +167,6 @@ def read_bundle(reference: str | Path) -> Bundle:
     content = read_manifest(path)
     for name, stated in content["files"].items():
         file = path / name
-        if not is_file_name(name):
-            raise UsageError(f"the bundle {path} names a path outside itself: {name!r}")
         if not file.is_file():
             raise UsageError(f"the bundle {path} lacks {name}: fetch or train it again")
         if file.stat().st_size != stated["size"] or file_hash(file) != stated["sha256"]:
@@ -173,36 +174,18 @@ def read_bundle(reference: str | Path) -> Bundle:
                 f"{file} is not the file that {MANIFEST} describes (its SHA-256 differs): it "
                 "is truncated, damaged or was changed; fetch or train it again"
             )
+    unlisted = sorted({file.name for file in path.iterdir()} - {MANIFEST, *content["files"]})
+    if unlisted := [name for name in unlisted if not name.startswith(".")]:
+        _tell_unlisted(path, tuple(unlisted))
     return Bundle(path, content)
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """``bundle.json`` of a bundle folder, verified against its own hash.
+@functools.cache  # a command may read a bundle more than once
+def _tell_unlisted(path: Path, names: tuple[str, ...]) -> None:
+    from zoo.io.rank_zero import rank_zero_print
 
-    Raises:
-        UsageError: it is missing, not JSON, was edited, or is of a newer format.
-    """
-    file = path / MANIFEST
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read ({error}): fetch the bundle again") from error
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise UsageError(f"{file} is not the manifest of a bundle: it has no format number")
-    if content["format"] > FORMAT:
-        raise UsageError(
-            f"{file} has the format {content['format']}, this zoo reads up to {FORMAT}: update zoo"
-        )
-    if content.get("sha256") != content_hash(content):
-        raise UsageError(
-            f"{file} was changed after it was written (its hash differs): fetch the bundle again"
-        )
-    if WEIGHTS not in content.get("files", {}):
-        raise UsageError(f"{file} lists no {WEIGHTS}, so nothing vouches for the weights")
-    return upgrade_manifest(content) if content["format"] == 1 else content
-
-
-def content_hash(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the content of ``bundle.json`` without its own ``sha256``."""
-    rest = {key: value for key, value in content.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    rank_zero_print(
+        f"{path} also holds {', '.join(map(repr, names[:5]))}{more}, which {MANIFEST} does not "
+        "list: ignored"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,10 @@ from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
 from zoo.errors import UsageError
 from zoo.io.weights import load_weights, read_pickle, read_tensors
 from zoo.plugin.declarations import current_arguments
+from zoo.plugin.trust import values_from
 from zoo.recipes.experiment import build_model
+from zoo.recipes.recipe import Recipe, make_recipe
+from zoo.recipes.trust import bundle_settings, refuse_classes_of_bundle
 from zoo.registry.registry import ResolvedModel, extras, registry
 from zoo.runs.run import Run
 
@@ -43,11 +48,31 @@ def rebuild(bundle: Bundle) -> ZooLightningModule:
         UsageError: its plugin is not installed, or the weights do not fit.
     """
     found = find_model(bundle)
-    saved = bundle.content["model"]["arguments"]
-    arguments = current_arguments(registry().load(found.entry), saved)
-    model = build_model(found, arguments, {})
+    source = f"the bundle {bundle.path}"
+    cls = registry().load(found.entry)
+    arguments = current_arguments(cls, bundle.content["model"]["arguments"])
+    refuse_classes_of_bundle(cls, arguments, source)
+    with values_from(source):
+        model = build_model(found, arguments, {})
     load_weights(model, read_tensors(bundle.path / WEIGHTS), source=str(bundle.path))
     return model.eval()
+
+
+def bundled_recipe(bundle: Bundle) -> Recipe:
+    """The recipe that a bundle was trained by, with plain Trainer settings alone.
+
+    Raises:
+        UsageError: it is not of a recipe's form, or its arguments name code.
+    """
+    source = f"the bundle {bundle.path}"
+    content = {key: value for key, value in bundle.recipe.items() if key != "name"}
+    recipe = make_recipe(content, bundle.recipe["name"])
+    data = registry().load(registry().dataset(recipe.data_name))
+    model = registry().load(registry().model(recipe.model_name).entry)
+    refuse_classes_of_bundle(data, recipe.data, source)
+    refuse_classes_of_bundle(model, recipe.model, source)
+    trainer, _ = bundle_settings(recipe.trainer)
+    return replace(recipe, trainer=trainer, source=source)
 
 
 def find_model(bundle: Bundle) -> ResolvedModel:
@@ -60,7 +85,7 @@ def find_model(bundle: Bundle) -> ResolvedModel:
     if plugin["name"] not in {each.name for each in registry().plugins}:
         known = {distribution: extra for extra, distribution in extras().items()}
         extra = known.get(plugin["distribution"])
-        install = f'"zoo[{extra}]"' if extra else plugin["distribution"]
+        install = f'"zoo[{extra}]"' if extra else shlex.quote(str(plugin["distribution"]))
         raise UsageError(
             f"the bundle {bundle.path} is a {bundle.model_name!r} of {plugin['distribution']} "
             f"{plugin['version']}, which is not installed: pip install {install}"
@@ -88,7 +113,10 @@ def _load_checkpoint(path: Path) -> LightningModule:
         for key, value in content["hyper_parameters"].items()
         if key not in found.arguments
     }
-    arguments = current_arguments(registry().load(found.entry), arguments)
-    model = build_model(found, arguments, {})
+    cls = registry().load(found.entry)
+    arguments = current_arguments(cls, arguments)
+    refuse_classes_of_bundle(cls, arguments, f"the checkpoint {path}")
+    with values_from(f"the checkpoint {path}"):
+        model = build_model(found, arguments, {})
     load_weights(model, content["state_dict"], source=str(path))
     return model.eval()

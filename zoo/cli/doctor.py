@@ -8,16 +8,22 @@ import os
 import platform
 from typing import Any
 
-from zoo.bundles.hub import cache_folder
-from zoo.cli.output import console, show
+from zoo.cli.output import heading, show, wrap
+from zoo.errors import UsageError
+from zoo.io.cache_folder import cache_folder
+from zoo.io.data_folder import data_folder
 from zoo.plugin.entries import Recipes
 from zoo.plugin.hooks import PLUGIN_API
+from zoo.recipes.recipe import read_recipe
 from zoo.registry.registry import package_folder, registry
+
+_STATE = 11
+"""Columns that the state takes."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("doctor", help="what works, what is broken")
+    parser = commands.add_parser("doctor", help="what works, what is broken and how to mend it")
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)
 
@@ -29,15 +35,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show(findings, as_json=True)
         return 1 if broken else 0
-    styles = {"ok": "green", "broken": "bold red", "disabled": "yellow", "absent": "dim"}
-    styles["deprecated"] = "yellow"
-    out = console()
     for each in findings:
-        out.print(f"{each['state']:<10} ", style=styles[each["state"]], end="")
-        out.print(f"{each['name']}: {each['note']}", soft_wrap=True)
+        text = wrap(f"{each['state']:<{_STATE}}{each['name']}: {each['note']}", 0, _STATE)
+        print(heading(text) if each in broken else text)
         if each["remedy"]:
-            out.print(f"{'':<11}-> {each['remedy']}", soft_wrap=True)
-    out.print(f"\n{len(broken)} broken" if broken else "\nnothing is broken")
+            print(wrap(f"-> {each['remedy']}", _STATE, _STATE + 3))
+    print(f"\n{len(broken)} broken" if broken else "\nnothing is broken")
     return 1 if broken else 0
 
 
@@ -93,8 +96,18 @@ def plugins() -> list[dict[str, str]]:
         note += f" (this zoo: {PLUGIN_API})" if plugin.api not in (None, PLUGIN_API) else ""
         note += f"; {plugin.problem}" if plugin.problem else ""
         note += f"; {len(plugin.entries)} entries" if plugin.entries else ""
+        note += f"; loaded in {1000 * plugin.seconds:.0f} ms" if plugin.seconds else ""
         rows.append(_row(f"plugin {plugin.name}", state, note, plugin.remedy))
         rows += [_row(f"plugin {plugin.name}", "deprecated", text) for text in plugin.deprecated]
+        if plugin.printed:
+            rows.append(
+                _row(
+                    f"plugin {plugin.name}",
+                    "noisy",
+                    f"while it is loaded it prints or changes: {plugin.printed[:200]}",
+                    f"tell the authors of {plugin.distribution}; other commands are not affected",
+                )
+            )
         rows += [
             _row(
                 f"recipes {entry.family}",
@@ -108,9 +121,6 @@ def plugins() -> list[dict[str, str]]:
     for clash in registry().clashes:
         rows.append(_row(f"{clash.kind} {clash.name}", "broken", str(clash)))
     for name, path in registry().recipes.items():
-        from zoo.errors import UsageError
-        from zoo.recipes.recipe import read_recipe
-
         try:
             read_recipe(path)
         except UsageError as error:
@@ -132,8 +142,6 @@ def cache() -> dict[str, str]:
 
 def data_folders() -> list[dict[str, str]]:
     """Where each dataset that reads files is looked for."""
-    from zoo.io.data_folder import data_folder
-
     rows = []
     for entry in registry().datasets.values():
         if entry.embedded:

@@ -16,7 +16,8 @@ def add_parser(commands: Any) -> None:
         help="adapt a trained model to other data",
         usage="zoo finetune REF --data NAME [--data.KEY VALUE] [--model.KEY VALUE] ...",
         description="Start from a trained model: a new head for the new data's classes, the rest "
-        "kept and reported. Settings are those the model was trained by, unless overridden.",
+        "kept and reported. The settings are those that the model was trained with, unless "
+        "overridden.",
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
     parser.add_argument("--data", help="the dataset to train on; the model's own by default")
@@ -30,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "--unfreeze-at-epoch",
         type=int,
         metavar="N",
-        help="train the frozen rest too from epoch N on",
+        help="train the frozen part too from epoch N on",
     )
     parser.add_argument(
         "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"
@@ -38,12 +39,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", help="seed of everything random")
     parser.add_argument("--out", help="the run folder; runs/finetune/FROM-DATA/TIME by default")
     parser.add_argument("--resume", metavar="auto|RUN", help="continue an unfinished run")
+    parser.add_argument(
+        "--trust", action="store_true", help="let the recipe of a resumed run name such code"
+    )
     parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
     parser.set_defaults(run=run, takes_overrides=True)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fine-tune, then say what came of it."""
+    """Fine-tune, then print the metrics and what to do next."""
     overrides: dict[str, Any] = dict(read_overrides(options.rest))
     if options.seed is not None:
         overrides["seed"] = options.seed
@@ -59,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         lr_backbone=options.lr_backbone,
         out=options.out,
         resume=options.resume,
+        trust=options.trust,
     )
     if is_rank_zero():
         report(finished, options.json)

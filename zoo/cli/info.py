@@ -1,4 +1,4 @@
-"""``zoo info NAME``: all that is known of one entry."""
+"""``zoo info NAME``: all that is known about one entry."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import argparse
 import dataclasses
 from typing import Any
 
-from zoo.cli.output import console, show
+from zoo.cli.output import heading, show, wrap
 from zoo.errors import UsageError, nearest
+from zoo.recipes.recipe import read_recipe
 from zoo.registry.registry import entry_name, registry
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="all about one entry")
+    parser = commands.add_parser("info", help="show everything about one entry")
     parser.add_argument("name", help="a model, dataset, recipe, checkpoint or plugin")
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)
@@ -26,9 +27,9 @@ def run(options: argparse.Namespace) -> None:
         show(found, as_json=True)
         return
     for each in found:
-        console().print(f"{each['kind']} {each['name']}", style="bold")
+        print(heading(f"{each['kind']} {each['name']}"))
         for key, value in each.items():
-            if key not in ("kind", "name") and value not in ("", None, [], {}):
+            if key not in ("kind", "name") and value not in ("", None, [], (), {}):
                 _print(key, value)
 
 
@@ -51,8 +52,6 @@ def describe(name: str) -> list[dict[str, Any]]:
             origin = f"{owner.distribution} {owner.version}"
             found.append({"kind": kind, **dataclasses.asdict(entry), "plugin": origin})
     if name in known.recipes:
-        from zoo.recipes.recipe import read_recipe
-
         path = known.recipes[name]
         content = {"name": name, "file": str(path), **read_recipe(path).as_dict()}
         found.append({"kind": "recipe", **content, "run": f"zoo train {name}"})
@@ -82,11 +81,10 @@ def _family_member(name: str) -> Any:
 
 
 def _print(key: str, value: Any, indent: int = 2) -> None:
-    lead = " " * indent
     if isinstance(value, dict):
-        console().print(f"{lead}{key}:")
+        print(f"{' ' * indent}{key}:")
         for inner, content in value.items():
             _print(inner, content, indent + 2)
     else:
         text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        console().print(f"{lead}{key}: {text}", soft_wrap=True)
+        print(wrap(f"{key}: {text}", indent, indent + 2))

@@ -1,14 +1,22 @@
-"""``zoo list``: what there is."""
+"""``zoo list``: all that the installed plugins register.
+
+A terminal gets a line an entry, no wider than it is; a pipe and ``--json`` get everything.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.output import show
+from zoo.bundles.format_1 import upgrade_manifest
+from zoo.cli.output import heading, show, table, terminal_width
+from zoo.errors import UsageError
 from zoo.plugin.entries import Checkpoint
+from zoo.recipes.recipe import read_recipe
 from zoo.registry.registry import entry_name, package_folder, registry
 
 Rows = list[dict[str, Any]]
@@ -16,8 +24,10 @@ Rows = list[dict[str, Any]]
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("list", help="what there is")
-    parser.add_argument("kind", nargs="?", choices=sorted(KINDS), help="one kind; all without")
+    parser = commands.add_parser("list", help="list what the installed plugins offer")
+    parser.add_argument(
+        "kind", nargs="?", choices=sorted(KINDS), help="one kind; all but plugins by default"
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)
 
@@ -29,12 +39,40 @@ def run(options: argparse.Namespace) -> None:
         rows = [{"kind": kind[:-1], **row} for kind in kinds for row in KINDS[kind]()]
         show(rows, as_json=True)
         return
-    for kind in kinds:
+    for position, kind in enumerate(kinds):
         rows = KINDS[kind]()
-        if rows:
-            show(rows, as_json=False, title=kind)
-        else:
+        if position:
+            print()
+        if not rows:
             print(f"no {kind}: install a plugin, or see `zoo doctor`")
+        elif terminal_width():
+            print("\n".join([heading(kind), *brief(kind, rows)]))
+        else:
+            show(rows, as_json=False, title=kind)
+    if terminal_width():
+        print("\n`zoo info NAME` shows everything about one of them.")
+
+
+def brief(kind: str, rows: Rows) -> list[str]:
+    """A line an entry for a terminal; recipes stand under their family."""
+    if kind == "recipes":
+        return brief_recipes(rows)
+    if kind == "plugins":
+        cells = [
+            [row["name"], row["state"], f"{row['distribution']} {row['version']}"] for row in rows
+        ]
+    else:
+        cells = [[row["name"], row["summary"]] for row in rows]
+    return table(cells, shorten=-1, indent=2)
+
+
+def brief_recipes(rows: Rows) -> list[str]:
+    """Recipes under the name of their family."""
+    lines = []
+    for family, members in itertools.groupby(rows, key=lambda row: row["name"].partition("/")[0]):
+        cells = [[row["name"].partition("/")[2], row["summary"]] for row in members]
+        lines += [f"  {family}/", *table(cells, shorten=-1, indent=4)]
+    return lines
 
 
 def models() -> Rows:
@@ -66,10 +104,14 @@ def recipes() -> Rows:
         about, model, data = _about(path)
         target = about.get("target") or {}
         value = target.get("value")
-        goal = f"{target.get('metric')} {value}" if value is not None else ""
-        summary = about.get("summary", "")
         rows.append(
-            {"name": name, "summary": summary, "model": model, "data": data, "target": goal}
+            {
+                "name": name,
+                "summary": about.get("summary", ""),
+                "model": model,
+                "data": data,
+                "target": f"{target.get('metric')} {value}" if value is not None else "",
+            }
         )
     return rows
 
@@ -105,32 +147,28 @@ KINDS: dict[str, Callable[[], Rows]] = {
 
 def _about(path: Path) -> tuple[dict[str, Any], str, str]:
     """The top of a recipe file; one that cannot be read is listed with the reason."""
-    from zoo.errors import UsageError
-    from zoo.recipes.recipe import make_recipe, read_recipe
-
     try:
-        recipe = make_recipe(read_recipe(path).as_dict(), path.stem)
+        recipe = read_recipe(path)
     except UsageError as error:
         return {"summary": f"cannot be read: {error}"}, "", ""
     return dict(recipe.about), recipe.model_name, recipe.data_name
 
 
 def _checkpoint(entry: Checkpoint) -> dict[str, Any]:
-    from zoo.bundles.bundle import read_manifest
-
     row: dict[str, Any] = {"name": entry.name, "summary": entry.summary}
     folder = None if "://" in entry.location else package_folder(entry.location)
     file = folder / "bundle.json" if folder else None
-    if folder is None or file is None or not file.is_file():
+    if file is None or not file.is_file():
         state = entry.location if "://" in entry.location else "missing: reinstall its plugin"
         return {**row, "size": state, "metric": "", "data": "", "license": ""}
-    content = read_manifest(folder)
-    goal = (content["recipe"]["about"].get("target") or {}).get("metric", "test/loss")
-    value = content["metrics"]["values"].get(goal)
+    # Not by zoo.bundles.bundle, which loads what writes and verifies bundles too.
+    content = upgrade_manifest(json.loads(file.read_text(encoding="utf-8")))
+    target = (content["recipe"]["about"].get("target") or {}).get("metric", "test/loss")
+    value = content["metrics"]["values"].get(target)
     return {
         **row,
         "size": f"{content['files']['model.safetensors']['size'] / 1e6:.2f} MB",
-        "metric": f"{goal} {value:.4g}" if value is not None else "",
+        "metric": f"{target} {value:.4g}" if value is not None else "",
         "data": content["recipe"]["data"]["name"],
         "license": content["license"]["weights"],
     }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from zoo import __version__
 from zoo.cli.parser import CommandParser
 from zoo.errors import ZooError
+from zoo.io.printable import printable
 
 COMMANDS = (
     "list",
@@ -57,11 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ZooError as error:
         if debug:
             raise
-        print(f"zoo: {error}", file=sys.stderr)
+        print(printable(f"zoo: {error}"), file=sys.stderr)
         return error.status
     except Exception as error:
         if debug:
             raise
         text = " ".join(str(error).split()) or "no message"
-        print(f"zoo: {type(error).__name__}: {text}. --debug shows where.", file=sys.stderr)
+        text = printable(f"zoo: {type(error).__name__}: {text}. --debug shows where.")
+        print(text, file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ def read_overrides(words: Sequence[str]) -> dict[str, str]:
             ``--model.name`` and ``--data.name``.
 
     Raises:
-        UsageError: a word is no option, or an option has no value.
+        UsageError: a word is not an option, or an option has no value.
     """
     overrides: dict[str, str] = {}
     rest = list(words)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that leaves ``--key value`` alone where it does not know the key.
+    """A parser that passes ``--key value`` on where it does not know the key.
 
     argparse itself would take the value for a positional argument. Commands that say
     ``takes_overrides`` get such words as ``options.rest``.

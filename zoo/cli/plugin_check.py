@@ -1,15 +1,16 @@
-"""``zoo plugin check [NAME]``: what has to hold of everything a plugin registers."""
+"""``zoo plugin check [NAME]``: check everything a plugin registers."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.output import console, show
+from zoo.cli.output import heading, show, table, terminal_width, wrap
 from zoo.registry.registry import registry
 
 if TYPE_CHECKING:
@@ -43,16 +44,32 @@ def run(options: argparse.Namespace) -> int:
     if not results:
         print("no plugin is installed")
         return 0
-    rows = [
-        {"entry": f"{r.kind} {r.name}", "check": r.check, "outcome": r.outcome, "note": r.note}
-        for r in results
-    ]
-    show(rows, as_json=False)
+    if terminal_width():
+        print("\n".join(brief(results)))
+    else:
+        keys = ("check", "outcome", "note")
+        rows = [
+            {"entry": f"{r.kind} {r.name}", **{key: getattr(r, key) for key in keys}}
+            for r in results
+        ]
+        show(rows, as_json=False)
     for each in failed:
-        console().print(f"{each}\n", soft_wrap=True)
+        print("", *(wrap(line, hanging=4) for line in str(each).splitlines()), sep="\n")
+    print()
     counts = Counter(each.outcome for each in results)
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     return 1 if failed else 0
+
+
+def brief(results: list[Result]) -> list[str]:
+    """A line a check for a terminal, under the entry that was checked."""
+    cells = table([[r.outcome, r.check, r.note] for r in results], shorten=2, indent=2)
+    lines = []
+    for entry, members in itertools.groupby(
+        zip(results, cells, strict=True), key=lambda member: f"{member[0].kind} {member[0].name}"
+    ):
+        lines += [heading(entry), *(line for _, line in members)]
+    return lines
 
 
 def _results(plugins: list[str]) -> Iterator[Result]:

@@ -1,4 +1,4 @@
-"""``zoo predict REF PATH...``: a trained model on a user's own files, or at play."""
+"""``zoo predict REF PATH...``: apply a trained model to files, or let it play."""
 
 from __future__ import annotations
 
@@ -34,13 +34,16 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.add_argument(
-        "-h", "--help", action="store_true", help="show this, with a REF its own options too"
+        "-h",
+        "--help",
+        action="store_true",
+        help="show this, and with a REF the model's own options",
     )
     parser.set_defaults(run=run, takes_overrides=True, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict; 1 if a file could not be, while the others were."""
+    """Predict; 1 if some files could not be read."""
     if options.help:
         options.parser.print_help()
         if options.reference:
@@ -74,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         if plain:
             show(plain, as_json=False)
         if found.folder:
-            print(f"{len(found.rows)} predictions and their pictures lie in {found.folder}")
+            print(f"{len(found.rows)} predictions and their pictures are in {found.folder}")
     for file, reason in found.failures.items():
         print(f"zoo: {file} was left out: {reason}", file=sys.stderr)
     return 1 if found.failures else 0
@@ -87,4 +90,4 @@ def _describe_play(reference: str) -> None:
 
     model = type(load(reference))
     if offers(model, Player):
-        print(f"\nof {reference}:\n{describe_options(model, 'play')}")
+        print(f"\nOptions of {reference}:\n{describe_options(model, 'play')}")

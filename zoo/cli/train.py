@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show
 from zoo.cli.overrides import read_overrides
+from zoo.recipes.recipe import override, read_recipe
+from zoo.registry.registry import registry
 
 if TYPE_CHECKING:
     from zoo.runs.run import Run
@@ -36,6 +38,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the recipe file name code that Lightning and the plugins do not bring",
+    )
     parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
     parser.add_argument(
         "-h",
@@ -47,7 +54,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, then say what came of it and what to do next."""
+    """Train, then print the metrics and what to do next."""
     if options.help and not options.recipe:
         options.parser.print_help()
         return 0
@@ -57,12 +64,17 @@ def run(options: argparse.Namespace) -> int:
     if options.seed is not None:
         overrides["seed"] = options.seed
 
-    from zoo.recipes.experiment import describe_arguments, resolve
-    from zoo.recipes.recipe import override, read_recipe
-
     recipe = read_recipe(options.recipe)
+    asked = override(recipe, overrides)
+    # A mistyped name is refused here, before anything imports torch.
+    registry().model(asked.model_name)
+    registry().dataset(asked.data_name)
+
+    from zoo.recipes.experiment import describe_arguments, resolve
+    from zoo.recipes.trust import refuse_untrusted
+
     if options.help:
-        print(describe_arguments(override(recipe, overrides)))
+        print(describe_arguments(asked))
         print(
             "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
             "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
@@ -71,20 +83,22 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
     if options.print_config:
-        print(resolve(override(recipe, overrides)).recipe.to_yaml(), end="")
+        if not options.trust:
+            refuse_untrusted(asked)
+        print(resolve(asked).recipe.to_yaml(), end="")
         return 0
 
     from zoo.io.rank_zero import is_rank_zero
     from zoo.training.train import train
 
-    finished = train(recipe, overrides, out=options.out, resume=options.resume)
+    finished = train(recipe, overrides, out=options.out, resume=options.resume, trust=options.trust)
     if is_rank_zero():
         report(finished, options.json)
     return 0
 
 
 def report(run: Run, as_json: bool) -> None:
-    """The final metrics, the time, where the run lies, and what to do next."""
+    """Print the final metrics, the time, the run's folder, and what to do next."""
     metrics, environment = run.metrics, run.environment
     if as_json:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}
@@ -101,10 +115,9 @@ def report(run: Run, as_json: bool) -> None:
 
 
 def next_commands(run: Run) -> list[str]:
-    """Commands worth trying after a training: those that its model can be given to."""
+    """Commands that make sense for the trained model."""
     from zoo.plugin.declarations import not_exportable
     from zoo.plugin.protocols import Player, Predictor, offers
-    from zoo.registry.registry import registry
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
     if offers(model, Player):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
 
 from zoo.bundles.bundle import Bundle, read_bundle
-from zoo.bundles.load import rebuild
+from zoo.bundles.load import bundled_recipe, rebuild
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
-from zoo.recipes.recipe import make_recipe, override
+from zoo.recipes.recipe import override
 from zoo.recipes.signatures import instantiate
 from zoo.runs.run import Run, require_empty
 from zoo.training.csv_logger import MetricsLogger, metrics_of
@@ -75,9 +76,10 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
     wrong = [key for key in overrides if key.startswith("model.")]
     if wrong:
         raise UsageError(f"--{wrong[0]}: a trained model keeps its arguments; omit it")
-    content = {key: value for key, value in bundle.recipe.items() if key != "name"}
-    recipe = make_recipe(content, bundle.recipe["name"])
-    return resolve(override(with_current_names(recipe), overrides))
+    recipe = with_current_names(bundled_recipe(bundle))
+    # Where and how it was trained says nothing of where it is measured, but for the precision.
+    precision = {k: v for k, v in recipe.trainer.items() if k == "precision"}
+    return resolve(override(replace(recipe, trainer=precision), overrides))
 
 
 def _refuse_other_facts(bundle: Bundle, facts: Mapping[str, Any], data_name: str) -> None:

@@ -125,7 +125,7 @@ def _real_inputs(
         if not isinstance(model, Predictor):
             raise UsageError(
                 f"a {bundle.model_name!r} does not say how it reads a file (read_file), so its "
-                "export cannot be compared on files: omit --inputs"
+                "export cannot be compared on files: omit --input"
             )
         from zoo.inference.predict import find_files
 

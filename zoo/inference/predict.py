@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from zoo.bundles.load import load
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import write_atomically
 from zoo.io.plain_json import to_json
+from zoo.io.printable import path_text, printable
 from zoo.plugin.protocols import (
     FileGrouper,
     Player,
@@ -30,6 +32,8 @@ from zoo.runs.run import require_empty, timed_folder
 
 PAGE = 32
 """Predictions on one picture."""
+SECONDS = 5.0
+"""Between two writings of the predictions so far."""
 FOLDER = Path("predictions")
 """Where the files of models that write some go, in a folder of the time."""
 
@@ -44,12 +48,14 @@ class Predictions:
         failures: File to the reason why it could not be predicted.
         pictures: The pictures written.
         folder: Where everything was written, if anything was.
+        written: When that was last done, on the clock of ``time.monotonic``.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
     folder: Path | None = None
+    written: float = field(default_factory=time.monotonic, repr=False)
 
 
 def predict(
@@ -131,12 +137,14 @@ def predict(
     if out is None and writes:
         out = timed_folder(FOLDER)
     found = Predictions(folder=Path(out) if out is not None else None)
-    if isinstance(model, SamplePredictor):
-        _predict_each(model, _shown(files, progress), probabilities, found)
-    else:
-        _predict_batches(model, _shown(files, progress), batch_size, place, found)
-    if found.folder:
-        _write(found.folder, found)
+    try:
+        if isinstance(model, SamplePredictor):
+            _predict_each(model, _shown(files, progress), probabilities, found)
+        else:
+            _predict_batches(model, _shown(files, progress), batch_size, place, found)
+    finally:  # also of what was predicted before Ctrl-C
+        if found.folder:
+            _write(found.folder, found)
     return found
 
 
@@ -161,17 +169,41 @@ def _predict_batches(
     """Samples of one shape together, their pictures on pages."""
     page: list[tuple[str, Any, Any]] = []
     for batch in _batches(files, model, batch_size, found.failures):
-        samples = torch.stack([sample for _, sample in batch])
-        with torch.inference_mode():
-            outputs = model.predict_step(samples.to(place), 0).cpu()
-        for (path, sample), output in zip(batch, outputs, strict=True):
-            found.rows.append({"file": str(path), **model.describe_prediction(output)})
-            page.append((path.name, sample, output))
+        for (path, sample), output in _outputs(model, batch, place, found.failures):
+            try:
+                row = {"file": path_text(path), **model.describe_prediction(output)}
+            except Exception as error:  # noqa: BLE001  # see _reason
+                found.failures[path_text(path)] = _reason(error)
+                continue
+            found.rows.append(row)
+            page.append((_title(path), sample, output))
         while found.folder and len(page) >= PAGE:
             _draw(model, page[:PAGE], found, f"page-{len(found.pictures) + 1:03d}")
             page = page[PAGE:]
+        _write_now_and_then(found)
     if found.folder and page:
         _draw(model, page, found, f"page-{len(found.pictures) + 1:03d}")
+
+
+def _outputs(
+    model: Predictor,
+    batch: Sequence[tuple[Path, torch.Tensor]],
+    place: torch.device,
+    failures: dict[str, str],
+) -> Iterator[tuple[tuple[Path, torch.Tensor], Any]]:
+    """Each sample with its output; where a batch fails, its samples are tried one by one."""
+    try:
+        with torch.inference_mode():
+            samples = torch.stack([sample for _, sample in batch])
+            outputs = model.predict_step(samples.to(place), 0).cpu()
+    except Exception as error:  # noqa: BLE001  # see _reason
+        if len(batch) > 1:
+            for single in batch:
+                yield from _outputs(model, [single], place, failures)
+        else:
+            failures[path_text(batch[0][0])] = _reason(error)
+        return
+    yield from zip(batch, outputs, strict=True)
 
 
 def _predict_each(
@@ -184,24 +216,42 @@ def _predict_each(
             sample = model.read_file(path)
             with torch.inference_mode():
                 output = model.predict_sample(sample)
-        except (ZooError, OSError, ValueError) as error:
-            found.failures[str(path)] = " ".join(str(error).split())
-            continue
-        row = {"file": str(path), **model.describe_prediction(output)}
-        if found.folder:
+            row = {"file": path_text(path), **model.describe_prediction(output)}
             name = _unused(_stem(path, model.input_suffixes), used)
-            if isinstance(model, PredictionWriter):
+            if found.folder and isinstance(model, PredictionWriter):
                 row["written"] = model.write_prediction(
                     name, sample, output, found.folder, probabilities
                 )
-            _draw(model, [(path.name, sample, output)], found, name)
+        except Exception as error:  # noqa: BLE001  # see _reason
+            found.failures[path_text(path)] = _reason(error)
+            continue
         found.rows.append(row)
+        if found.folder:
+            _draw(model, [(_title(path), sample, output)], found, name)
+            _write_now_and_then(found)
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be predicted. Whatever readers and models raise, an allocator's errors
+    included, concerns that file alone; the others go their way."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"it needs more memory than there is{f' ({text})' if text else ''}"
+    if isinstance(error, (ZooError, OSError, ValueError)):
+        return text
+    return f"{type(error).__name__}: {text}"
+
+
+def _title(path: Path) -> str:
+    """A file's name as matplotlib shows it as it is: a dollar sign begins mathematics there."""
+    return printable(path_text(path.name)).replace("$", r"\$")
 
 
 def _stem(path: Path, suffixes: Sequence[str]) -> str:
     """A file's name without its suffix, which may have two parts, such as ``.nii.gz``."""
     endings = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
-    return path.name[: -max(map(len, endings))] if endings else path.stem
+    name = path.name[: -max(map(len, endings))] if endings else path.stem
+    return path_text(name)
 
 
 def _unused(name: str, used: set[str]) -> str:
@@ -245,8 +295,8 @@ def _batches(
     for path in files:
         try:
             sample = model.read_file(path)
-        except (ZooError, OSError, ValueError) as error:
-            failures[str(path)] = " ".join(str(error).split())
+        except Exception as error:  # noqa: BLE001  # see _reason
+            failures[path_text(path)] = _reason(error)
             continue
         if batch and (len(batch) == size or sample.shape != batch[0][1].shape):
             yield batch
@@ -270,8 +320,19 @@ def _draw(
     assert found.folder is not None
     names, samples, outputs = zip(*page, strict=True)
     path = found.folder / "pictures" / f"{name}.png"
-    plots.save(model.draw_predictions(names, samples, outputs), path)
-    found.pictures.append(path)
+    try:
+        plots.save(model.draw_predictions(names, samples, outputs), path)
+    except Exception as error:  # noqa: BLE001  # a picture less; the predictions are there
+        found.failures[path_text(path)] = _reason(error)
+    else:
+        found.pictures.append(path)
+
+
+def _write_now_and_then(found: Predictions) -> None:
+    """Write what there is, at most every few seconds: a kill loses no more than these."""
+    if found.folder and time.monotonic() - found.written > SECONDS:
+        _write(found.folder, found)
+        found.written = time.monotonic()
 
 
 def _write(folder: Path, found: Predictions) -> None:

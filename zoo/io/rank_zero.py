@@ -7,6 +7,8 @@ import sys
 from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed
 
+from zoo.io.printable import printable
+
 
 def is_rank_zero() -> bool:
     """Whether this is the process that writes and prints, also before the Trainer exists."""
@@ -17,7 +19,7 @@ def rank_zero_print(line: str) -> None:
     """Tell the user something, from the first process alone, on standard error: standard output
     is kept for what a command answers."""
     if is_rank_zero():
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def is_distributed() -> bool:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
+from zoo.io.rank_zero import rank_zero_print
 
 _CODE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 """How torch says that a pickle asks for something that it does not load."""
@@ -161,6 +162,9 @@ def load_weights(
 ) -> Match:
     """Copy what matches into ``module``; only the head may differ.
 
+    Numbers of a higher precision than the module's are rounded to it, and that is told, as are
+    weights that are not a number.
+
     Args:
         module: Receives the tensors.
         tensors: By name, as from ``read_tensors``.
@@ -171,8 +175,8 @@ def load_weights(
         What matched and what did not.
 
     Raises:
-        UsageError: nothing matched, or something outside the head did not; the module is as
-            before.
+        UsageError: nothing matched, something outside the head did not, or a tensor holds
+            another kind of number than the module's; the module is as before.
     """
     found = match(module, tensors)
     where = f"the weights of {source}" if source else "these weights"
@@ -195,8 +199,57 @@ def load_weights(
         )
     matched = set(found.matched)
     fitting = {new: tensors[name] for name, new in found.names.items() if new in matched}
+    own = module.state_dict()
+    _compare_dtypes({name: (t.dtype, own[name].dtype) for name, t in fitting.items()}, where)
     module.load_state_dict(fitting, strict=False)
+    bad = [n for n in fitting if own[n].is_floating_point() and own[n].isnan().any()]
+    if bad:
+        rank_zero_print(
+            f"{where} hold NaN, not a number, in {len(bad)} of {len(fitting)} tensors, such as "
+            f"{bad[0]}: what the model gives is not to be used; train it again"
+        )
     return found
+
+
+def _compare_dtypes(dtypes: Mapping[str, tuple[torch.dtype, torch.dtype]], where: str) -> None:
+    """Refuse numbers of another kind, and tell which are rounded.
+
+    Args:
+        dtypes: By name, those in the file and in the module.
+        where: Whose they are, for messages.
+
+    Raises:
+        UsageError: some are of another kind.
+    """
+    for name, (there, here) in dtypes.items():
+        if _kind(there) != _kind(here):
+            raise UsageError(
+                f"{where} do not fit: {name} holds {_name(there)} and the model's {_name(here)}; "
+                f"convert them to {_name(here)}, or fetch them again"
+            )
+    if lossy := [pair for pair in dtypes.values() if pair[0] != pair[1] and not _is_wider(*pair)]:
+        there, here = lossy[0]
+        rank_zero_print(
+            f"{where} are {_name(there)} and the model's {_name(here)}: {len(lossy)} of "
+            f"{len(dtypes)} tensors are rounded"
+        )
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "complex"
+    if dtype == torch.bool:
+        return "bool"
+    return "floating" if dtype.is_floating_point else "integer"
+
+
+def _is_wider(there: torch.dtype, here: torch.dtype) -> bool:
+    """Whether ``here`` has more bits, and so takes every number of the same kind."""
+    return here.itemsize > there.itemsize
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def in_head(name: str, head: Iterable[str]) -> bool:

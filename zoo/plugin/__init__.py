@@ -38,6 +38,7 @@ from zoo.plugin.protocols import (
     ZooModule,
 )
 from zoo.plugin.renaming import rename_keys
+from zoo.plugin.trust import require_trusted_module
 
 if TYPE_CHECKING:
     from zoo import plots as plots
@@ -111,6 +112,7 @@ __all__ = [
     "one_of",
     "rename_keys",
     "require",
+    "require_trusted_module",
     "within",
     *_HOMES,
     *_MODULES,

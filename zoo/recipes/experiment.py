@@ -10,6 +10,7 @@ from zoo.errors import UsageError, format_problems
 from zoo.io.data_folder import data_folder
 from zoo.plugin.declarations import current_arguments
 from zoo.plugin.entries import Dataset
+from zoo.plugin.trust import values_from
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import argument_names, build, defaults, describe, read_arguments
 from zoo.registry.registry import ResolvedModel, registry
@@ -41,7 +42,8 @@ class Experiment:
 
     def build_data(self) -> ZooLightningDataModule:
         """The LightningDataModule."""
-        data: ZooLightningDataModule = registry().load(self.dataset)(**self.recipe.data)
+        with values_from(self.recipe.source, self.recipe.typed):
+            data: ZooLightningDataModule = registry().load(self.dataset)(**self.recipe.data)
         return data
 
     def build_model(self) -> ZooLightningModule:
@@ -50,7 +52,8 @@ class Experiment:
         Raises:
             UsageError: a required argument is neither in the recipe nor among the facts.
         """
-        return build_model(self.model, self.recipe.model, self.facts)
+        with values_from(self.recipe.source, self.recipe.typed):
+            return build_model(self.model, self.recipe.model, self.facts)
 
     def with_facts(self, facts: Mapping[str, Any]) -> Experiment:
         """The same experiment on data of these facts: the model's defaults are written out, so

@@ -1,6 +1,8 @@
 """Constructor arguments: read from text or YAML values, checked against a class's signature.
 
-All of jsonargparse that the zoo uses is here, and only its public API.
+The signature of a class, the arguments it takes through ``**kwargs`` included, is resolved once
+a process: that means reading source code. All of jsonargparse that the zoo uses is here, and only
+its public API.
 """
 
 from __future__ import annotations
@@ -8,21 +10,23 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property
+from typing import Any
 
 import yaml
+from jsonargparse import ArgumentParser, Namespace
 
 from zoo.errors import UsageError, format_problems, nearest
+from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
 
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML can be built without libyaml
 
 
 def read_arguments(
     cls: type, section: str, values: Mapping[str, Any], skip: Iterable[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
-    """Check values against the signature of ``cls``, one by one, so that all faults are found.
+    """Check values against the signature of ``cls`` and find all faults.
 
     Args:
         cls: The class whose constructor the values are for.
@@ -31,42 +35,24 @@ def read_arguments(
         skip: Arguments that may not be given.
 
     Returns:
-        The values as primitives of the right types, and a sentence for every fault.
+        The values as primitives of the right types, and a sentence for every fault. None is
+        right for every argument: it leaves the argument to the facts of the data.
     """
-    known = argument_names(cls, skip)
-    read: dict[str, Any] = {}
-    problems = []
-    for key, value in values.items():
-        if key not in known:
-            near = nearest(key, known, 1).strip("'")
-            hint = f"; did you mean '{section}.{near}'?" if near else ""
-            problems.append(f"'{section}.{key}' is no argument of {cls.__name__}{hint}")
-            continue
-        parser = _parser()
-        _add(parser, cls, section, set(known) - {key} | set(skip))
-        try:
-            namespace = parser.parse_object({section: {key: copy.deepcopy(value)}})
-        except Exception as error:  # noqa: BLE001  # jsonargparse raises several kinds
-            if value is None:
-                continue  # explicitly left to a fact of the data
-            problems.append(_type_fault(f"{section}.{key}", error, value))
-        else:
-            dumped = parser.dump(namespace, skip_unset=False, skip_validation=True)
-            read[key] = yaml.safe_load(dumped)[section][key]
-    return read, problems
+    parsed, accepted, problems = _check(cls, section, values, skip)
+    return _signature(cls).primitives(parsed, accepted), problems
 
 
 def argument_names(cls: type, skip: Iterable[str] = ()) -> list[str]:
     """Names of the constructor's arguments, those reached through ``**kwargs`` included."""
-    return _add(_parser(), cls, "", set(skip))
+    skipped = set(skip)
+    return [name for name in _signature(cls).names if name not in skipped]
 
 
 def defaults(cls: type, skip: Iterable[str] = ()) -> dict[str, Any]:
     """The constructor's defaults; arguments without one, or with None, are left out."""
-    parser = _parser()
-    _add(parser, cls, "all", set(skip))
-    found = parser.get_defaults().get("all")
-    return {k: v for k, v in found.as_dict().items() if v is not None} if found else {}
+    found = _signature(cls).parser.get_defaults().as_dict()
+    skipped = set(skip)
+    return {k: v for k, v in found.items() if v is not None and k not in skipped}
 
 
 def build(cls: type, values: Mapping[str, Any], what: str, fixed: Mapping[str, Any]) -> Any:
@@ -81,23 +67,17 @@ def build(cls: type, values: Mapping[str, Any], what: str, fixed: Mapping[str, A
     Raises:
         UsageError: an argument is unknown, missing, or has a value of the wrong type.
     """
-    read, problems = read_arguments(cls, "model", values, fixed)
+    parsed, _, problems = _check(cls, "model", values, fixed)
     if problems:
         raise UsageError(format_problems(what, problems))
-    parser = _parser()
-    _add(parser, cls, "model", set(fixed))
-    try:
-        parsed = parser.parse_object({"model": read}).get("model")
-    except Exception as error:
-        missing = re.search(r"required: (.*)", str(error))
-        if not missing:
-            raise
-        names = missing[1].replace("model.", "")
+    required = _signature(cls).required
+    if missing := [name for name in required if name not in fixed and parsed.get(name) is None]:
         raise UsageError(
-            f"{what} needs a value for {names}, which neither the recipe nor the facts of the "
-            f"dataset give: add it, for example with --model.{names.partition(',')[0]} VALUE"
-        ) from error
-    return cls(**{**fixed, **(parsed.as_dict() if parsed else {})})
+            f"{what} needs a value for {', '.join(missing)}, which neither the recipe nor the "
+            f"facts of the dataset give: add it, for example with --model.{missing[0]} VALUE"
+        )
+    given = {key: value for key, value in parsed.as_dict().items() if key not in fixed}
+    return cls(**{**fixed, **given})
 
 
 def instantiate(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,19 +86,16 @@ def instantiate(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: such a class refuses its arguments, or a package it needs is missing.
     """
-    parser = _parser()
-    _add(parser, cls, "all", set(argument_names(cls)) - set(values))
     if not values:
         return {}
-    # jsonargparse writes into nested values
+    signature = _signature(cls)
     try:
-        built = parser.instantiate(parser.parse_object({"all": copy.deepcopy(dict(values))}))
+        given = _select(signature.parse(values), values)
+        built = signature.parser.instantiate(given)
     except Exception as error:  # whatever the constructors raise
-        text = " ".join(str(error).split())
-        problem = re.search(r"Problem with given class_path '(\S+)': (.*?)(?: - Expected|$)", text)
-        reason = f"{problem[1]}: {problem[2]}" if problem else text
+        reason = class_fault(error) or " ".join(str(error).split())
         raise UsageError(f"the settings of {cls.__name__} do not work: {reason}") from error
-    return {key: built["all"][key] for key in values}
+    return {key: built[key] for key in values}
 
 
 def read_options(cls: type, method: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,35 +113,28 @@ def read_options(cls: type, method: str, values: Mapping[str, Any]) -> dict[str,
     Raises:
         UsageError: an option is unknown, or its value of another type.
     """
+    signature = _signature(cls, method)
     given = {key.replace("-", "_"): value for key, value in values.items()}
-    known = _add_options(_parser(), cls, method)
-    read, problems = {}, []
-    for key, value in given.items():
-        option = "--" + key.replace("_", "-")
-        if key not in known:
-            near = nearest(key, known, 1).strip("'")
-            there = ", ".join("--" + name.replace("_", "-") for name in known) or "none"
-            hint = f"did you mean --{near.replace('_', '-')}?" if near else f"there are: {there}"
-            problems.append(f"there is no option {option}; {hint}")
-            continue
-        parser = _parser()
-        _add_options(parser, cls, method, set(known) - {key})
-        try:
-            read[key] = parser.parse_object({key: value})[key]
-        except Exception as error:  # noqa: BLE001  # jsonargparse raises several kinds
-            problems.append(_type_fault(option, error, value))
-    if problems:
-        raise UsageError("; ".join(problems))
-    return read
+    faults = {}
+    for key in given:
+        if key not in signature.names:
+            near = nearest(key, signature.names, 1).strip("'")
+            there = ", ".join(map(_option, signature.names)) or "none"
+            hint = f"did you mean {_option(near)}?" if near else f"there are: {there}"
+            faults[key] = f"there is no option {_option(key)}; {hint}"
+    known = {key: value for key, value in given.items() if key not in faults}
+    parsed, wrong = signature.check(known, _option)
+    if faults := faults | wrong:
+        raise UsageError("; ".join(faults[key] for key in given if key in faults))
+    return {key: parsed[key] for key in given}
 
 
 def describe_options(cls: type, method: str) -> str:
     """Help text for the keyword arguments of a method, from its signature and docstring."""
-    parser = _parser()
-    known = _add_options(parser, cls, method)
-    text = parser.format_help().partition("\n\n")[2]
-    for name in known:
-        text = text.replace(f"--{name} ", f"--{name.replace('_', '-')} ")
+    signature = _signature(cls, method)
+    text = signature.parser.format_help().partition("\n\n")[2]
+    for name in signature.names:
+        text = text.replace(f"--{name} ", f"{_option(name)} ")
     return text.strip("\n")
 
 
@@ -175,53 +145,113 @@ def describe(classes: Mapping[str, tuple[type, Iterable[str]]], usage: str) -> s
         classes: Section to the class and the arguments of it to leave out.
         usage: The first line.
     """
-    parser = _parser()
+    parser = _Parser(exit_on_error=False, allow_abbrev=False, add_help=False)
     parser.usage = usage
     for section, (cls, skip) in classes.items():
-        _add(parser, cls, section, set(skip))
+        parser.add_class_arguments(
+            cls, section, skip=set(skip), instantiate=False, fail_untyped=False
+        )
     hidden = re.compile(r"^  --\w+ CONFIG  ")
     return "\n".join(line for line in parser.format_help().splitlines() if not hidden.match(line))
 
 
-def _parser() -> ArgumentParser:
-    from jsonargparse import ArgumentParser
+class _Parser(ArgumentParser):
+    """A parser that can be told not to ask for the arguments that are not given."""
 
-    return ArgumentParser(exit_on_error=False, allow_abbrev=False, add_help=False)
+    partial = False
 
-
-def _add(parser: ArgumentParser, cls: type, section: str, skip: set[str]) -> list[str]:
-    added = parser.add_class_arguments(
-        cls,
-        section or None,
-        skip=set(skip),
-        instantiate=False,
-        fail_untyped=False,
-    )
-    prefix = f"{section}." if section else ""
-    return [key.removeprefix(prefix) for key in added]
+    def validate(self, *args: Any, **options: Any) -> None:
+        """As jsonargparse's, which its parsing methods call."""
+        super().validate(*args, **({**options, "skip_required": True} if self.partial else options))
 
 
-def _add_options(
-    parser: ArgumentParser, cls: type, method: str, skip: Iterable[str] = ()
-) -> list[str]:
-    parameters = inspect.signature(getattr(cls, method)).parameters.values()
-    others = {p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY}
-    return parser.add_method_arguments(
-        cls, method, skip=(others - {"self"}) | set(skip), fail_untyped=False
-    )
+class _Signature:
+    """What a constructor or a method takes, and the one parser that knows it.
+
+    Attributes:
+        parser: Parses any part of the arguments; the others get their defaults.
+        names: The arguments.
+    """
+
+    def __init__(self, cls: type, method: str = "") -> None:
+        self.parser = _Parser(exit_on_error=False, allow_abbrev=False, add_help=False)
+        if method:
+            parameters = inspect.signature(getattr(cls, method)).parameters.values()
+            by_position = {p.name for p in parameters if p.kind is not p.KEYWORD_ONLY} - {"self"}
+            added = self.parser.add_method_arguments(
+                cls, method, skip=by_position, fail_untyped=False
+            )
+        else:
+            added = self.parser.add_class_arguments(cls, instantiate=False, fail_untyped=False)
+        self.names = tuple(added)
+        self.parser.partial = True
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The arguments that have no default."""
+        try:
+            ArgumentParser.validate(self.parser, Namespace())  # type: ignore[no-untyped-call]
+        except TypeError as error:
+            return required_arguments(error)
+        return ()
+
+    def parse(self, values: Mapping[str, Any]) -> Namespace:
+        """All arguments, those that are not given at their defaults, required ones None."""
+        # jsonargparse writes into nested values
+        parsed: Namespace = self.parser.parse_object(copy.deepcopy(dict(values)))
+        return parsed
+
+    def check(
+        self, values: Mapping[str, Any], label: Callable[[str], str]
+    ) -> tuple[Namespace, dict[str, str]]:
+        """Parse all values at once, and one by one only to find every fault.
+
+        Returns:
+            All arguments, without the values that are wrong; and a sentence for each of those.
+        """
+        try:
+            return self.parse(values), {}
+        except Exception:  # noqa: BLE001  # jsonargparse raises several kinds; found again below
+            faults = {}
+        for key, value in values.items():
+            try:
+                self.parse({key: value})
+            except Exception as error:  # noqa: BLE001
+                faults[key] = type_fault(label(key), error, value)
+        return self.parse({key: values[key] for key in values if key not in faults}), faults
+
+    def primitives(self, parsed: Namespace, names: Iterable[str]) -> dict[str, Any]:
+        """Some of the arguments as a recipe file holds them."""
+        dumped = self.parser.dump(_select(parsed, names), skip_unset=False, skip_validation=True)
+        read = yaml.load(dumped, Loader=_Loader)
+        return {name: read[name] for name in names}
 
 
-def _type_fault(key: str, error: Exception, value: Any) -> str:
-    text = " ".join(str(error).split())
-    expected = re.search(r"Expected (?:an? )?(?:<class '([\w.]+)'>|(.+?))(?:\.? Got value|$)", text)
-    subtypes = re.search(r"Subtypes: \[(.*?)\] Errors", text)
-    if subtypes:
-        wanted = re.sub(r"<class '([\w.]+)'>", r"\1", subtypes[1]).replace("NoneType", "null")
-        wanted = re.sub(r"(?:\w+\.)+(\w+)", r"\1", wanted)
-    elif expected:
-        wanted = expected[1] or expected[2]
-        if choices := re.fullmatch(r"typing\.Literal\[(.*)\]", wanted):
-            return f"'{key}' has to be one of {choices[1]}, not {value!r}"
-    else:
-        return f"'{key}' cannot be {value!r}: {text}"
-    return f"'{key}' has to be of type {wanted}, not {value!r}"
+@cache
+def _signature(cls: type, method: str = "") -> _Signature:
+    return _Signature(cls, method)
+
+
+def _check(
+    cls: type, section: str, values: Mapping[str, Any], skip: Iterable[str]
+) -> tuple[Namespace, list[str], list[str]]:
+    """All arguments, the names of those given that are right, and a sentence for every fault."""
+    known = argument_names(cls, skip)
+    faults = {}
+    for key in values:
+        if key not in known:
+            near = nearest(key, known, 1).strip("'")
+            hint = f"; did you mean '{section}.{near}'?" if near else ""
+            faults[key] = f"'{section}.{key}' is not an argument of {cls.__name__}{hint}"
+    given = {key: value for key, value in values.items() if key not in faults}
+    parsed, wrong = _signature(cls).check(given, lambda key: f"{section}.{key}")
+    faults |= wrong
+    return parsed, [k for k in given if k not in wrong], [faults[k] for k in values if k in faults]
+
+
+def _select(arguments: Namespace, names: Iterable[str]) -> Namespace:
+    return Namespace({name: arguments[name] for name in names})  # type: ignore[no-untyped-call]
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

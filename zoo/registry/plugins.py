@@ -6,13 +6,19 @@ API or raises in a hook is recorded with its cause and remedy and takes nothing 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.metadata
 import os
+import re
+import sys
+import time
 import traceback
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +27,7 @@ import pluggy
 from zoo.errors import ZooError
 from zoo.plugin import hooks
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
+from zoo.registry.isolation import contained, noted, suspicious, text_of, trial
 
 _HOOKS: dict[str, type[Entry]] = {
     "zoo_models": Model,
@@ -46,6 +53,8 @@ class Plugin:
         details: The traceback, if there was one.
         deprecated: What it uses that goes with the next API, with what to use instead.
         disabled: True if ``ZOO_DISABLE_PLUGINS`` names it.
+        printed: What it printed while it was loaded, and what it changed for others.
+        seconds: How long loading took.
     """
 
     name: str
@@ -59,6 +68,8 @@ class Plugin:
     details: str = field(default="", repr=False)
     disabled: bool = False
     deprecated: tuple[str, ...] = ()
+    printed: str = ""
+    seconds: float = 0.0
 
     @property
     def state(self) -> str:
@@ -88,9 +99,12 @@ def load_plugins() -> tuple[Plugin, ...]:
     disabled = {name.strip() for name in os.environ.get("ZOO_DISABLE_PLUGINS", "").split(",")}
     strict = os.environ.get("ZOO_STRICT_PLUGINS", "") not in ("", "0")
     loaded = []
-    points = importlib.metadata.entry_points(group=hooks.ENTRY_POINT_GROUP)
-    for point in sorted(points, key=lambda point: point.name):
-        plugin = _load(point, point.name in disabled)
+    suspects = suspicious()
+    for found in sorted(_entry_points(), key=lambda found: found.name):
+        if isinstance(found, Plugin):
+            plugin = found
+        else:
+            plugin = _load(found, found.name in disabled, suspects.get(found.name, []))
         if strict and plugin.problem:
             raise ZooError(
                 f"plugin {plugin.name!r} of {plugin.distribution} {plugin.version} is broken: "
@@ -100,7 +114,47 @@ def load_plugins() -> tuple[Plugin, ...]:
     return tuple(loaded)
 
 
-def _load(point: importlib.metadata.EntryPoint, disabled: bool) -> Plugin:
+def _entry_points() -> Iterator[importlib.metadata.EntryPoint | Plugin]:
+    """The zoo's entry points of every distribution, one by one: a distribution whose metadata
+    cannot be read is a broken plugin."""
+    seen: set[str] = set()
+    for distribution in importlib.metadata.distributions():
+        name = "unknown distribution"
+        try:
+            if f"[{hooks.ENTRY_POINT_GROUP}]" not in _listed(distribution):
+                continue
+            name = distribution.metadata["Name"] or name
+            if (key := re.sub(r"[-_.]+", "-", name).lower()) in seen:
+                continue  # hidden by one that is earlier on the path, as in importlib.metadata
+            seen.add(key)
+            points = [
+                point
+                for point in distribution.entry_points
+                if point.group == hooks.ENTRY_POINT_GROUP
+            ]
+        except Exception as error:  # noqa: BLE001  # whatever its files make the parsers raise
+            with contextlib.suppress(Exception):
+                name = distribution.metadata["Name"] or name
+            yield Plugin(
+                name=name,
+                distribution=name,
+                version="?",
+                module="?",
+                problem=f"its metadata cannot be read ({type(error).__name__}: {text_of(error)})",
+                remedy=f"Reinstall or uninstall {name}.",
+            )
+            continue
+        yield from points
+
+
+def _listed(distribution: importlib.metadata.Distribution) -> str:
+    """The text of its entry points: parsing the metadata of every package would take longer."""
+    return distribution.read_text("entry_points.txt") or ""
+
+
+def _load(
+    point: importlib.metadata.EntryPoint, disabled: bool, notes: Sequence[Path] = ()
+) -> Plugin:
     distribution = point.dist.name if point.dist else "unknown distribution"
     version = point.dist.version if point.dist else "?"
     plugin: dict[str, Any] = {
@@ -111,28 +165,47 @@ def _load(point: importlib.metadata.EntryPoint, disabled: bool) -> Plugin:
     }
     if disabled:
         return Plugin(**plugin, disabled=True)
-    api = None
+    remedy = f"Update or uninstall {distribution}, or set ZOO_DISABLE_PLUGINS={point.name}."
+    if notes:  # an earlier process ended while it loaded this
+        if problem := trial(point.value.partition(":")[0]):
+            return Plugin(**plugin, problem=problem, remedy=remedy)
+        for note in notes:
+            note.unlink(missing_ok=True)
+    state: dict[str, Any] = {}
+    start = time.perf_counter()
+    with noted(point.name), contained() as printed:
+        try:
+            module = _import(point)
+            state["api"] = _check_api(module, distribution)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", hooks.Deprecated)
+                state["entries"] = _entries(module, point.name)
+            state["deprecated"] = tuple(
+                str(w.message) for w in caught if issubclass(w.category, hooks.Deprecated)
+            )
+        except _PluginError as error:
+            state |= {"problem": str(error), "remedy": error.remedy}
+        except KeyboardInterrupt:
+            sentence = f"zoo: interrupted while loading the plugin {point.name!r} of {distribution}"
+            print(sentence, file=sys.__stderr__)
+            raise
+        except BaseException as error:  # noqa: BLE001  # third-party code may raise anything
+            last = (traceback.extract_tb(error.__traceback__) or [None])[-1]
+            where = f" ({last.filename}:{last.lineno})" if last else ""
+            state |= {
+                "problem": f"{type(error).__name__}: {text_of(error)}{where}",
+                "remedy": remedy,
+                "details": _traceback(),
+            }
+    state["printed"] = " ".join(printed.getvalue().split())
+    return Plugin(**plugin, **state, seconds=time.perf_counter() - start)
+
+
+def _traceback() -> str:
     try:
-        module = _import(point)
-        api = _check_api(module, distribution)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", hooks.Deprecated)
-            entries = _entries(module, point.name)
-        deprecated = [str(w.message) for w in caught if issubclass(w.category, hooks.Deprecated)]
-        return Plugin(**plugin, api=api, entries=entries, deprecated=tuple(deprecated))
-    except _PluginError as error:
-        return Plugin(**plugin, api=api, problem=str(error), remedy=error.remedy)
-    # Third-party code may raise anything, SystemExit included; Ctrl-C stays Ctrl-C.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{last.filename}:{last.lineno}"
-        return Plugin(
-            **plugin,
-            api=api,
-            problem=f"{type(error).__name__}: {error} ({where})",
-            remedy=f"Update or uninstall {distribution}, or set ZOO_DISABLE_PLUGINS={point.name}.",
-            details=traceback.format_exc(),
-        )
+        return traceback.format_exc()
+    except BaseException:  # noqa: BLE001  # the error's own text raises
+        return ""
 
 
 def _import(point: importlib.metadata.EntryPoint) -> ModuleType:
@@ -184,13 +257,13 @@ def _entries(module: ModuleType, name: str) -> tuple[Entry, ...]:
             if not isinstance(returned, (list, tuple)):
                 raise _PluginError(
                     f"{hook} returned a {type(returned).__name__}",
-                    f"Let it return a list of zoo.plugin.entries.{kind.__name__}.",
+                    f"Let it return a list of zoo.plugin.{kind.__name__}.",
                 )
             for entry in returned:
                 if not isinstance(entry, kind):
                     raise _PluginError(
                         f"{hook} returned {entry!r}",
-                        f"Let it return a list of zoo.plugin.entries.{kind.__name__}.",
+                        f"Let it return a list of zoo.plugin.{kind.__name__}.",
                     )
                 entries.append(entry)
     return tuple(entries)

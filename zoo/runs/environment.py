@@ -64,7 +64,8 @@ def git_revision() -> str | None:
     outside a repository or without git."""
     try:
         revision = _git("rev-parse", "HEAD")
-        return revision + ("+changes" if _git("status", "--porcelain") else "")
+        status = _git(*_harmless(), "status", "--porcelain", "--ignore-submodules=all")
+        return revision + ("+changes" if status else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -72,6 +73,19 @@ def git_revision() -> str | None:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def _harmless() -> list[str]:
+    """Options under which the configuration of a repository, which may be anybody's, makes git
+    run nothing: no file system monitor, no hook, no filter of file contents."""
+    listed = subprocess.run(
+        ["git", "config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process)$"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    keys = ("core.fsmonitor", "core.hooksPath", "core.pager", *listed.stdout.splitlines())
+    return [option for key in dict.fromkeys(keys) for option in ("-c", f"{key}=")]
 
 
 def now() -> str:

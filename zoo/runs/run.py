@@ -120,7 +120,7 @@ def locked(run: Run) -> Iterator[None]:
 
 
 def plan_run(recipe: Recipe, out: str | Path | None) -> Run:
-    """Where a run will lie: ``out``, or ``runs/<recipe>/<time>`` if None. Nothing is made yet."""
+    """Where a run will lie: ``out``, or a new folder ``runs/<recipe>/<time>`` if None."""
     return Run(Path(out) if out is not None else timed_folder(RUNS / recipe.name))
 
 
@@ -139,9 +139,11 @@ def create_run(run: Run, recipe: Recipe) -> None:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"the run folder {run.path} cannot be made: {error.strerror}") from error
-    # The recipe last: a folder is a run once it is there.
-    run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
-    write_atomically(run.recipe_file, recipe.to_yaml().encode())
+    with locked(run):  # of two processes that were given one folder the second finds it taken
+        require_empty(run.path)
+        # The recipe last: a folder is a run once it is there.
+        run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
+        write_atomically(run.recipe_file, recipe.to_yaml().encode())
 
 
 def describe_again(run: Run, recipe: Recipe) -> None:
@@ -157,7 +159,7 @@ def require_empty(path: str | Path) -> None:
         UsageError: ``path`` is a file, or a folder that is not empty.
     """
     path = Path(path)
-    started = {path / "environment.json", *leftovers(path)}
+    started = {path / "environment.json", path / ".lock", *leftovers(path)}
     if path.exists() and (not path.is_dir() or set(path.iterdir()) - started):
         raise UsageError(
             f"{path} exists and is not empty: choose another --out, or continue an unfinished "
@@ -186,13 +188,36 @@ def newest_unfinished(recipe_name: str, runs: Path = RUNS) -> Run | None:
 
 
 def timed_folder(parent: Path) -> Path:
-    """A folder in ``parent``, not yet there, named after the time."""
+    """A new folder in ``parent``, named after the time. It is made at once: of several processes
+    that start in the same second each has its own.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     path, count = parent / stamp, 1
-    while path.exists():
-        count += 1
-        path = parent / f"{stamp}_{count}"
-    return path
+    while True:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            if not parent.is_dir():
+                raise UsageError(f"the folder {parent} cannot be made: it is a file") from None
+            count += 1
+            path = parent / f"{stamp}_{count}"
+        except OSError as error:
+            raise UsageError(f"the folder {path} cannot be made: {error.strerror}") from error
+        else:
+            return path
+
+
+def discard_folder(path: Path) -> None:
+    """Remove a folder that nothing was written into, and the parents that it leaves empty."""
+    for folder in (path, *path.parents[:-1]):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or not ours
+            return
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.bundles.bundle import read_bundle
-from zoo.bundles.load import find_model
+from zoo.bundles.load import bundled_recipe, find_model
 from zoo.errors import UsageError
+from zoo.io.printable import safe_name
+from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.declarations import current_arguments, task_arguments
 from zoo.recipes.experiment import with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override
 from zoo.recipes.signatures import argument_names
+from zoo.recipes.trust import bundle_settings
 from zoo.registry.registry import registry
 from zoo.runs.run import Run
 from zoo.training.train import train
@@ -28,6 +32,7 @@ def finetune(
     lr_backbone: float | None = None,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    trust: bool = False,
 ) -> Run:
     """Adapt a trained model to other data.
 
@@ -41,6 +46,7 @@ def finetune(
             constructor argument ``lr_backbone``.
         out: The run folder; ``runs/finetune/<from>-<data>/<time>`` by default.
         resume: ``"auto"`` or a run folder, as for ``zoo.train``.
+        trust: Let a resumed run name code, as for ``zoo.train``; the bundle never may.
 
     Returns:
         The finished run; its recipe repeats it.
@@ -49,7 +55,7 @@ def finetune(
         UsageError: reference, data or overrides are wrong.
     """
     recipe = finetuning_recipe(reference, data, freeze, unfreeze_at_epoch, lr_backbone)
-    return train(recipe, overrides, out=out, resume=resume)
+    return train(recipe, overrides, out=out, resume=resume, trust=trust)
 
 
 def finetuning_recipe(
@@ -78,24 +84,31 @@ def finetuning_recipe(
                 "or freeze its backbone"
             )
         arguments["lr_backbone"] = lr_backbone
-    before = bundle.recipe
-    data = data or before["data"]["name"]
+    before = bundled_recipe(bundle)
+    _, left_out = bundle_settings(bundle.recipe.get("trainer") or {})
+    if left_out:
+        rank_zero_print(
+            f"of the Trainer settings of {before.source} these are not taken: "
+            f"{', '.join(left_out)}; give your own by --trainer.KEY"
+        )
+    data = data or before.data_name
     init_from: dict[str, Any] = {"reference": str(reference), "freeze": freeze}
     if unfreeze_at_epoch is not None:
         init_from["unfreeze_at_epoch"] = unfreeze_at_epoch
-    origin = before["name"].rpartition("/")[2]
+    origin = safe_name(before.name.rpartition("/")[2])
     recipe = make_recipe(
         {
             "about": {
-                "summary": f"{before['name']} fine-tuned on {data}",
-                "paper": before["about"].get("paper", ""),
+                "summary": f"{before.name} fine-tuned on {data}",
+                "paper": before.about.get("paper", ""),
             },
-            "seed": before["seed"],
+            "seed": before.seed,
             "model": {"name": found.name, **arguments},
-            "data": before["data"],
-            "trainer": before["trainer"],
+            "data": {"name": before.data_name, **before.data},
+            "trainer": before.trainer,
             "init_from": init_from,
         },
         f"finetune/{origin}-{data}",
     )
+    recipe = replace(recipe, source=before.source)
     return override(with_current_names(recipe), {"data.name": data})

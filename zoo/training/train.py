@@ -24,12 +24,14 @@ from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
+from zoo.recipes.trust import refuse_untrusted
 from zoo.runs.environment import now
 from zoo.runs.run import (
     RUNS,
     Run,
     create_run,
     describe_again,
+    discard_folder,
     locked,
     newest_unfinished,
     open_run,
@@ -53,6 +55,7 @@ def train(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    trust: bool = False,
 ) -> Run:
     """Train, test and bundle what a recipe describes.
 
@@ -63,6 +66,8 @@ def train(
         out: The run folder; ``runs/<recipe>/<time>`` by default.
         resume: ``"auto"`` continues the newest unfinished run of the recipe (or the one in
             ``out``) and starts a new one if there is none; a folder continues that run.
+        trust: Let a recipe file, or the recipe of a resumed run, name code that neither Lightning
+            nor an installed plugin brings; what ``overrides`` name needs no leave.
 
     Returns:
         The finished run.
@@ -76,7 +81,13 @@ def train(
     if run is None and out is not None and is_rank_zero():
         require_empty(out)
     base = _recipe_of(run, asked) if run else asked
-    experiment = resolve(override(base, dict(overrides or {})))
+    if run:
+        base = replace(base, source=f"the run {run.path}")
+    if trust and (run or base.path):
+        base = replace(base, source="")
+    base = override(base, dict(overrides or {}))
+    refuse_untrusted(base)
+    experiment = resolve(base)
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
@@ -162,17 +173,22 @@ def fit(
     recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()
     if run is None:
         run = plan_run(recipe, out) if is_rank_zero() else Run(Path(out or RUNS))
-    resumable = ResumableTrainer(
-        run_settings(recipe, model, data, run.path),
-        run.path,
-        run.checkpoint,
-        run.metrics_csv,
-        callbacks,
-    )
+    try:
+        resumable = ResumableTrainer(
+            run_settings(recipe, model, data, run.path),
+            run.path,
+            run.checkpoint,
+            run.metrics_csv,
+            callbacks,
+        )
+    except BaseException:  # settings that are refused leave no folder
+        if is_rank_zero() and not resumed and out is None:
+            discard_folder(run.path)
+        raise
     longer = resumed and any(
         recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS
     )
-    if is_rank_zero() and not resumed:  # only now: settings that are refused leave no folder
+    if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
     with locked(run) if is_rank_zero() else contextlib.nullcontext():
         if is_rank_zero():

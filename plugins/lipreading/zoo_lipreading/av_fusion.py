@@ -170,7 +170,8 @@ class AVFusion(WordReading, Reader):
             own = _full(lengths, count, frames, video)
             heard = _full(audio_lengths, count, audio.shape[1], audio)
             beside = align(audio, heard, own, frames)
-        return self.network(video.to(dtype), beside.to(dtype), lengths)
+        logits: dict[str, Tensor] = self.network(video.to(dtype), beside.to(dtype), lengths)
+        return logits
 
     # Training
 
@@ -216,12 +217,13 @@ class AVFusion(WordReading, Reader):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of clips, labelled or not."""
         if isinstance(batch, Tensor):
-            return self(batch).softmax(dim=1)
+            probs: Tensor = self(batch).softmax(dim=1)
+            return probs
         return self._at(CLEAN, batch, batch_idx)["fused"].softmax(dim=1)
 
     def _noisy(self, snr: float, batch: Any, batch_idx: int) -> Tensor:
         """The batch's sound with the noise of one ratio, the same whenever it is asked for."""
-        audio = batch["audio"]
+        audio: Tensor = batch["audio"]
         if snr == CLEAN:
             return audio
         number = self.snrs.index(snr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,13 +20,11 @@ from zoo_lipreading.data.avletters import NAME as AVLETTERS_NAME
 from zoo_lipreading.data.avletters import read_lips, read_mfcc, resize
 from zoo_lipreading.data.normalization import Normalizer, Statistics, from_text, statistics
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES
-from zoo_lipreading.video.face import FINDERS, MouthFinder, mouth_finder
+from zoo_lipreading.video.face import MouthFinder, mouth_finder
 from zoo_lipreading.video.mouths import SIZE, read_mouth
 from zoo_lipreading.video.sound import mfcc, read_sound
 
 log = logging.getLogger(__name__)
-ALLOWED = "ZOO_MOUTH_FINDERS"
-"""Environment variable: finders of one's own that a bundle may name, with commas between."""
 SUFFIXES = (*VIDEO_SUFFIXES, ".mat", ".npy")
 CLIPS = 40
 """Of a speaker, that statistics are taken from at most."""
@@ -159,17 +156,9 @@ def _read_video(path: Path, crop: Mapping[str, Any], size: Any, frame_rate: floa
 
 
 def _finder(crop: Mapping[str, Any]) -> MouthFinder:
-    """The finder that the training data were cropped by.
-
-    A bundle comes from anywhere, and what it names must not run unasked: only a finder of this
-    plugin is used without leave.
-    """
+    """The finder that the training data were cropped by; whether it may be used was asked when
+    the model was built."""
     name = str(crop.get("finder", "haar"))
-    if name not in FINDERS and name not in os.environ.get(ALLOWED, "").split(","):
-        raise UsageError(
-            f"the model was trained on mouths found by {name!r}, which is not of this plugin; if "
-            f"you trust that code, allow it by {ALLOWED}={name}"
-        )
     found = mouth_finder(name)
     version = str(getattr(found, "version", ""))
     if version != str(crop.get("finder_version", version)):
@@ -184,9 +173,9 @@ def _finder(crop: Mapping[str, Any]) -> MouthFinder:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        array: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} is no readable .npy file ({error})") from error
+        raise UsageError(f"{path} is not a readable .npy file ({error})") from error
     if array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape:
         raise UsageError(
             f"{path} is {array.dtype} of {' x '.join(map(str, array.shape))}; it takes mouths in "
@@ -203,7 +192,7 @@ def _read_audio(path: Path, seconds: float, sound: str | None) -> np.ndarray:
     if sound == "publisher" and kind == ".mat":
         return read_mfcc(path, seconds)
     takes = "videos with sound" if sound == "mfcc" else ".mat files of AVLetters, in their folder"
-    raise UsageError(f"{path}: the model also hears; it takes {takes}")
+    raise UsageError(f"{path}: the model takes sound too: give it {takes}")
 
 
 def _of_training(preprocessing: Mapping[str, Any]) -> Normalizer:

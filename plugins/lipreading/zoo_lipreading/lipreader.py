@@ -141,7 +141,8 @@ class Lipreader(WordReading, Reader):
             Logits (N, num_classes).
         """
         # Under "bf16-true" the weights are bfloat16 and the clips are not.
-        return self.network(video.to(next(self.network.parameters()).dtype), lengths)
+        logits: Tensor = self.network(video.to(next(self.network.parameters()).dtype), lengths)
+        return logits
 
     # Training
 
@@ -204,9 +205,9 @@ class Lipreader(WordReading, Reader):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of clips, labelled or not."""
-        if isinstance(batch, Tensor):
-            return self(batch).softmax(dim=1)
-        return self(batch["video"], batch["lengths"]).softmax(dim=1)
+        clips = (batch,) if isinstance(batch, Tensor) else (batch["video"], batch["lengths"])
+        probs: Tensor = self(*clips).softmax(dim=1)
+        return probs
 
     def on_train_epoch_end(self) -> None:
         self.log_means("train", loss=self.train_loss, accuracy=self.train_accuracy)

@@ -38,7 +38,8 @@ class SequenceNet(nn.Module):
 
     def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, T, H, W) to logits (N, T, num_classes)."""
-        return self.head(self.encoder(video, lengths).sequence)
+        logits: Tensor = self.head(self.encoder(video, lengths).sequence)
+        return logits
 
 
 class LipreaderCTC(SentenceReading, Reader):
@@ -99,7 +100,8 @@ class LipreaderCTC(SentenceReading, Reader):
         Returns:
             Logits (N, T, num_classes).
         """
-        return self.network(video.to(next(self.network.parameters()).dtype), lengths)
+        logits: Tensor = self.network(video.to(next(self.network.parameters()).dtype), lengths)
+        return logits
 
     def loss(self, logits: Tensor, lengths: Tensor, batch: Any) -> Tensor:
         """CTC's negative log-likelihood, a symbol, mean over clips."""
@@ -165,9 +167,9 @@ class LipreaderCTC(SentenceReading, Reader):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, T, num_classes) of clips, labelled or not."""
-        if isinstance(batch, Tensor):
-            return self(batch).softmax(dim=2)
-        return self(batch["video"], batch["lengths"]).softmax(dim=2)
+        clips = (batch,) if isinstance(batch, Tensor) else (batch["video"], batch["lengths"])
+        probs: Tensor = self(*clips).softmax(dim=2)
+        return probs
 
     def on_train_epoch_end(self) -> None:
         self.log_means("train", loss=self.train_loss)

@@ -157,7 +157,8 @@ class LipreaderNet(nn.Module):
 
     def classify(self, representation: Representation) -> Tensor:
         """Logits (N, num_classes) of clips that were read."""
-        return self.head(self.classifier(representation.segment))
+        logits: Tensor = self.head(self.classifier(representation.segment))
+        return logits
 
 
 def initialize(module: nn.Module, std: float) -> None:

@@ -102,4 +102,5 @@ def noise_curves(
 
 def _stretched(image: np.ndarray) -> np.ndarray:
     low, high = np.percentile(image, [1, 99])
-    return np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+    stretched: np.ndarray = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+    return stretched

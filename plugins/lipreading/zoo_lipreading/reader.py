@@ -15,6 +15,7 @@ from zoo.plugin import at_least, one_of, optim, rename_keys, require, within
 from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
+from zoo_lipreading.video.face import require_trusted
 
 
 class Reader(L.LightningModule):
@@ -134,6 +135,8 @@ class Reader(L.LightningModule):
         )
         self.speakers = speakers or []
         self.preprocessing = preprocessing or {}
+        if finder := (self.preprocessing.get("crop") or {}).get("finder"):
+            require_trusted(str(finder))
         self.augmentation = Augmentation(
             shift, scaling, rotation, flip, intensity, tempo, frame_mask
         )

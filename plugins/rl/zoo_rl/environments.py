@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from zoo.plugin import MissingDependencyError, UsageError, at_least, nearest
+from zoo.plugin import MissingDependencyError, UsageError, at_least, nearest, require_trusted_module
 from zoo_rl.wrappers import GrayScreen, ReturnAtTheEnd
 
 # Without a display pygame would look for one, also where nothing is drawn.
@@ -34,9 +35,14 @@ _EXTRAS = {
 _VIZDOOM = {
     "screen_resolution": "RES_160X120",
     "screen_format": "GRAY8",
-    # ViZDoom keeps its settings in a file, in the working directory unless told otherwise.
-    "doom_config_path": str(Path(tempfile.gettempdir()) / "zoo_rl_vizdoom.ini"),
 }
+
+
+@cache
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process alone, gone when it ends: ViZDoom keeps its settings in a file, in
+    the working directory unless told otherwise."""
+    return tempfile.TemporaryDirectory(prefix="zoo-rl-")
 
 
 def sparse(base: str, limit: int | None = None, **options: Any) -> gym.Env[Any, Any]:
@@ -83,7 +89,8 @@ def make(
     options: dict[str, Any] = {}
     if name.startswith("Vizdoom"):
         _import_vizdoom(name)
-        options |= _VIZDOOM
+        settings = Path(_private_folder().name) / "vizdoom.ini"
+        options |= {**_VIZDOOM, "doom_config_path": str(settings)}
     if name == TAKE_COVER and max_episode_steps is None:
         max_episode_steps = TAKE_COVER_TICS
     if render_mode is not None:
@@ -101,6 +108,18 @@ def make(
     except gym.error.Error as error:
         raise UsageError(f"gymnasium does not make the environment {name!r}: {error}") from error
     return _with_gray_images(env, screen_size)
+
+
+def require_trusted(name: str) -> None:
+    """Refuse an id with a module part (``package.module:Mine-v0``), which gymnasium imports, where
+    a bundle or somebody's recipe names it and the user did not allow the module.
+
+    Raises:
+        UsageError: it is not allowed.
+    """
+    module, _, _ = name.rpartition(":")
+    if module:
+        require_trusted_module(module, f"the environment {name!r}")
 
 
 def _require_registered(name: str) -> None:

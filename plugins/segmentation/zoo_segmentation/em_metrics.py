@@ -50,7 +50,8 @@ def segments(membrane: np.ndarray, thin: bool = True) -> np.ndarray:
         # slice's rim cuts: so the lines go on beyond the rim.
         wide = np.pad(membrane, RIM, mode="edge")
         membrane = skeletonize(wide)[RIM:-RIM, RIM:-RIM]
-    return components(~membrane, connectivity=1)
+    cells: np.ndarray = components(~membrane, connectivity=1)
+    return cells
 
 
 def v_rand(truth: np.ndarray, proposal: np.ndarray) -> float:

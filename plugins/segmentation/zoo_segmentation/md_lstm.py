@@ -85,7 +85,8 @@ class MDLSTMNet(nn.Module):
         """
         if x.ndim == 5:
             result = self(x.transpose(1, 2).flatten(0, 1))
-            return result.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+            volume: Tensor = result.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+            return volume
         size = x.shape[2:]
         x = to_blocks(x, [self.block] * 2)
         for index, lstm in enumerate(self.lstms):

@@ -44,9 +44,8 @@ class MonaiNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From (N, in_channels, ...) to logits (N, out_channels, ...)."""
         result = self.net(x)
-        if isinstance(result, list | tuple):
-            result = result[0]
-        return result if result.ndim == x.ndim else result[:, 0]
+        logits: Tensor = result[0] if isinstance(result, list | tuple) else result
+        return logits if logits.ndim == x.ndim else logits[:, 0]
 
 
 class MonaiSegmenter(Segmenter):
@@ -101,7 +100,8 @@ class MonaiSegmenter(Segmenter):
             "spatial_dims": self.spatial_dims,
         }
         try:
-            return cls(**{k: v for k, v in own.items() if k in takes}, **self._arguments)
+            net: nn.Module = cls(**{k: v for k, v in own.items() if k in takes}, **self._arguments)
+            return net
         except ImportError as error:
             raise UsageError(
                 f"monai/{self.architecture} needs a package that is missing: "

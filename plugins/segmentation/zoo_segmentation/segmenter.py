@@ -73,7 +73,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
-        restarts: Epochs, ascending, at which the schedule begins anew. Filled in from the data,
+        restarts: Epochs, ascending, at which the schedule starts over. Filled in from the data,
             whose curriculum's stages begin there; none without.
         distances: Measure the Hausdorff distance in tests; it takes longest.
 
@@ -200,7 +200,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
             Logits (N, num_classes, ...).
         """
         # Under "bf16-true" the weights are bfloat16 and the volumes are not.
-        return self.network(image.to(next(self.network.parameters()).dtype))
+        logits: Tensor = self.network(image.to(next(self.network.parameters()).dtype))
+        return logits
 
     # Training
 
@@ -346,7 +347,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def _blended(self, image: Tensor, window: Sequence[int]) -> Tensor:
         sizes = zip(window, image.shape[2:], strict=True)
         if all(size in (0, length) for size, length in sizes):
-            return self(image).float().softmax(dim=1)
+            probs: Tensor = self(image).float().softmax(dim=1)
+            return probs
         result = sliding_window_inference(
             image,
             window,

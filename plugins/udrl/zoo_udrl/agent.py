@@ -51,6 +51,7 @@ from torch import Tensor
 
 from zoo.plugin import UsageError, attached_trainer, one_of, rank_zero_print
 from zoo_rl.env_steps import MaxEnvSteps
+from zoo_rl.environments import require_trusted
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import return_metrics
 from zoo_rl.plots import commanded_and_achieved
@@ -130,6 +131,7 @@ class UpsideDownAgent(LightningModule):
             )
         if len(observation_shape) not in (1, 3):
             raise UsageError(f"observations of shape {observation_shape} are not supported")
+        require_trusted(environment)
         self.environment, self.max_return = environment, max_return
         self.observation_shape, self.max_episode_steps = list(observation_shape), max_episode_steps
         self.lr, self.greedy = lr, greedy

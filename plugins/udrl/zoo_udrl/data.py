@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zoo.plugin import UsageError, at_least, one_of, rename_keys
-from zoo_rl.environments import describe, make
+from zoo_rl.environments import describe, make, require_trusted
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import episode_loader
 from zoo_rl.loading import IterationLoader
@@ -134,6 +134,7 @@ class CommandedEpisodes(LightningDataModule):
             raise UsageError(f"last_few is {last_few}, of only {replay_size} episodes kept")
         one_of("split", split, ("standard", "all"))
         one_of("backend", backend, BACKENDS)
+        require_trusted(environment)
         self.environment, self.batch_size, self.seed = environment, batch_size, seed
         self.split, self.max_env_steps, self.replay_size = split, max_env_steps, replay_size
         self.warmup_episodes, self.last_few = warmup_episodes, last_few

@@ -19,8 +19,8 @@ def test_the_papers_mnist_net_layer_by_layer():
         "150",
         "10",
     ]
-    # 20 (16 + 1) + 40 (20 * 25 + 1) + 150 (360 + 1) + 10 (150 + 1)
-    assert net.parameters == 340 + 20_040 + 54_150 + 1_510 == 76_040
+    # per layer: maps or units, times their inputs and a bias
+    assert net.parameters == 20 * 17 + 40 * 501 + 150 * 361 + 10 * 151 == 76_040
 
 
 def test_the_papers_traffic_sign_net_writes_maps_before_its_pooling():

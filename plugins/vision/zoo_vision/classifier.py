@@ -223,7 +223,8 @@ class Classifier(L.LightningModule):
         Returns:
             Logits (N, num_classes).
         """
-        return self.network(self.normalize(self.prepare(images)))
+        logits: Tensor = self.network(self.normalize(self.prepare(images)))
+        return logits
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -310,7 +311,8 @@ class Classifier(L.LightningModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of a batch of images, with or without labels."""
         images = batch if isinstance(batch, Tensor) else batch[0]
-        return self(images).softmax(dim=1)
+        probs: Tensor = self(images).softmax(dim=1)
+        return probs
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams

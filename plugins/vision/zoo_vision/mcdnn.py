@@ -192,7 +192,8 @@ class MCDNN(Classifier):
     def column_logits(self, images: Tensor) -> Tensor:
         """Every column's logits (columns, N, num_classes) of images as ``forward`` takes them."""
         inputs = self.normalize(self.column_inputs(images))
-        return self.network(inputs, self.execution_on(inputs.device))
+        logits: Tensor = self.network(inputs, self.execution_on(inputs.device))
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify: the logarithm of the columns' mean probabilities, (N, num_classes)."""

@@ -70,7 +70,8 @@ class MaxPoolingNet(nn.Sequential):
             # Pooling and these convolutions run about twice as fast on CPU with channels last.
             # A clone, because one channel counts as being in either order already.
             images = images.clone(memory_format=torch.channels_last)
-        return super().forward(images)
+        logits: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
+        return logits
 
 
 class MPCNN(Classifier):

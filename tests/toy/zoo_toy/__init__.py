@@ -1,1 +1,2 @@
-"""A plugin small enough to test the core with: points in clouds, and a net that sorts them."""
+"""A plugin small enough to test the core with: points in clouds, images of patterns, and nets
+that sort them."""

@@ -9,6 +9,7 @@ ZOO_PLUGIN_API = 1
 def zoo_models() -> list[Model]:
     return [
         Model("toy-net", "zoo_toy.model:ToyNet", "A net of one hidden layer", paper="none: a toy"),
+        Model("toy-cnn", "zoo_toy.cnn:ToyCNN", "A convolutional net", paper="none: a toy"),
         Model("toy/*", "zoo_toy.model:ToyFamily", "A family of toy nets", wildcard="variant"),
         Model("toy-absent", "zoo_toy.model:Absent", "A class that does not exist"),
         Model("toy-broken", "zoo_toy.broken:Net", "A module that does not import"),
@@ -19,6 +20,7 @@ def zoo_models() -> list[Model]:
 def zoo_datasets() -> list[Dataset]:
     return [
         Dataset("toy-points", "zoo_toy.data:Points", "Clouds of points", "yours", embedded=True),
+        Dataset("toy-images", "zoo_toy.images:Images", "Images of patterns", "free", embedded=True),
         Dataset("toy-files", "zoo_toy.data:Files", "Clouds of points from a file", "yours"),
     ]
 

@@ -24,6 +24,7 @@ from zoo_lipreading.data.splits import SPLIT_SEED, Adaptation, Split, TestOn
 from zoo_lipreading.data.symbols import Tokens, Unit, Vocabulary, check_units
 from zoo_lipreading.errors import LeftOutError
 from zoo_lipreading.video.cache import default_folder
+from zoo_lipreading.video.face import require_trusted
 from zoo_lipreading.video.mouths import Mouths, Sounds, stored
 from zoo_lipreading.video.sound import FEATURES
 
@@ -199,6 +200,7 @@ class Grid(LipDataModule):
         self.test_fraction = test_fraction
         self.unit = unit
         self.tokens: Tokens = tokens
+        require_trusted(finder)
         self.finder = finder
         self.cache = cache
         self.skip_faulty = skip_faulty

@@ -134,10 +134,12 @@ def draw(
 
     def ellipse(margin: float) -> np.ndarray:
         radius = (x / (half_width + margin)) ** 2 + (y / (half_height + margin)) ** 2
-        return expit(8 * (1 - radius))
+        inside: np.ndarray = expit(8 * (1 - radius))
+        return inside
 
     def over(below: np.ndarray, gray: np.ndarray | float, weight: np.ndarray) -> np.ndarray:
-        return below + (gray - below) * weight
+        blended: np.ndarray = below + (gray - below) * weight
+        return blended
 
     frame = np.broadcast_to(
         speaker.skin * (1 - speaker.shadow * (y + 1) / 2), wide.shape[:1] + y.shape
@@ -160,7 +162,8 @@ def sound(letters: Sequence[int], speaker: Speaker, random: np.random.Generator)
     voices = np.random.default_rng([_SEED, 2]).normal(0, 1, (len(POSES) + 1, FEATURES))
     heard = np.repeat(voices[np.asarray(letters)], 2, axis=0)  # -1, silence, is the last
     noise = random.normal(0, 0.5, heard.shape)
-    return (heard + speaker.voice + noise).astype(np.float32)
+    features: np.ndarray = (heard + speaker.voice + noise).astype(np.float32)
+    return features
 
 
 class TalkingMouths(LipDataModule):

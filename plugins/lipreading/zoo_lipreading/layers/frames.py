@@ -79,7 +79,8 @@ class ConvolutionalFront(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N, C, H, W) to (N, features)."""
-        return self.dropout(self.layers(frames)).flatten(1)
+        result: Tensor = self.dropout(self.layers(frames)).flatten(1)
+        return result
 
 
 class FrameLayers(nn.Module):

@@ -56,7 +56,8 @@ def own_frames(video: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, T
 def pad_frames(vectors: Tensor, lengths: Tensor | None, shape: tuple[int, int]) -> Tensor:
     """Undo ``own_frames``: (M, F) to (N, T, F), zero after each clip's end."""
     if lengths is None:
-        return vectors.unflatten(0, shape)
+        result: Tensor = vectors.unflatten(0, shape)
+        return result
     padded = vectors.new_zeros(*shape, vectors.shape[-1])
     padded[valid_frames(lengths, shape[1])] = vectors
     return padded

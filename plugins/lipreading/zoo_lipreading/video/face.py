@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, require_trusted_module
 from zoo_lipreading.errors import LeftOutError
 
 FRAMES_LOOKED_AT = 8
@@ -106,12 +106,23 @@ def mouth_finder(name: str) -> MouthFinder:
             "yours as package.module:function"
         )
     try:
-        finder = getattr(importlib.import_module(module), function)
+        finder: MouthFinder = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the mouth finder {name!r} cannot be imported ({error})") from error
     if not callable(finder):
         raise UsageError(f"the mouth finder {name!r} is not a function")
     return finder
+
+
+def require_trusted(name: str) -> None:
+    """Refuse a finder that is a function of somebody's, where a bundle or somebody's recipe names
+    it and the user did not allow its module.
+
+    Raises:
+        UsageError: it is not allowed.
+    """
+    if name not in FINDERS:
+        require_trusted_module(name.partition(":")[0], f"the mouth finder {name!r}")
 
 
 def _cascade() -> cv2.CascadeClassifier:
@@ -124,4 +135,5 @@ def _cascade() -> cv2.CascadeClassifier:
             )
         path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
         _local.cascade = cv2.CascadeClassifier(str(path))
-    return _local.cascade
+    cascade: cv2.CascadeClassifier = _local.cascade
+    return cascade

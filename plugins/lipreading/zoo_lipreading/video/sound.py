@@ -84,7 +84,9 @@ def mel_bands() -> np.ndarray:
     edges = _hertz(np.linspace(_mel(_LOW), _mel(RATE / 2), _BANDS + 2))
     at = np.fft.rfftfreq(POINTS, 1 / RATE)
     low, middle, high = (edges[start : start + _BANDS, None] for start in range(3))
-    return np.maximum(0, np.minimum((at - low) / (middle - low), (high - at) / (high - middle)))
+    rising, falling = (at - low) / (middle - low), (high - at) / (high - middle)
+    bands: np.ndarray = np.maximum(0, np.minimum(rising, falling))
+    return bands
 
 
 def _mel(hertz: float) -> float:

@@ -87,7 +87,7 @@ def equalize(slices: np.ndarray) -> np.ndarray:
     Returns:
         float32 (D, H, W), values in [0, 1].
     """
-    return np.stack([_equalise_slice(one) for one in slices.astype(np.float64)]).astype(np.float32)
+    return np.stack([_equalize_slice(one) for one in slices.astype(np.float64)]).astype(np.float32)
 
 
 def five_channels(three: np.ndarray) -> np.ndarray:
@@ -304,10 +304,11 @@ class MRBrainS(VolumeDataModule):
     def _labels(self, path: Path, image: Scan, image_path: Path) -> np.ndarray:
         if path.name.startswith("LabelsForTesting"):
             return read_labels(path, image, image_path, 4)
-        return MERGED[read_labels(path, image, image_path, len(MERGED))]
+        merged: np.ndarray = MERGED[read_labels(path, image, image_path, len(MERGED))]
+        return merged
 
 
-def _equalise_slice(slice_: np.ndarray) -> np.ndarray:
+def _equalize_slice(slice_: np.ndarray) -> np.ndarray:
     smooth = gaussian_filter(
         slice_, GAUSSIAN_SIGMA, mode="mirror", truncate=GAUSSIAN_RADIUS / GAUSSIAN_SIGMA
     )
@@ -316,7 +317,7 @@ def _equalise_slice(slice_: np.ndarray) -> np.ndarray:
     if high - low <= 1e-9 * max(1.0, abs(slice_).max()):
         return np.zeros_like(slice_)
     tiles = [max(1, -(-length // TILES)) for length in slice_.shape]
-    equal = equalize_adapthist(
+    equal: np.ndarray = equalize_adapthist(
         (sharp - low) / (high - low), kernel_size=tiles, clip_limit=CLIP / 256, nbins=256
     )
     if min(slice_.shape) > 2 * BORDER:

@@ -52,7 +52,8 @@ class Scan:
         canonical = nib.orientations.axcodes2ornt("RAS")
         back = nib.orientations.ornt_transform(canonical, forward)
         xyz = array.transpose(2, 1, 0, *range(3, array.ndim))
-        return nib.orientations.apply_orientation(xyz, back)
+        turned: np.ndarray = nib.orientations.apply_orientation(xyz, back)
+        return turned
 
 
 def read_scan(path: str | Path) -> Scan:
@@ -134,7 +135,7 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
         uint8 (D, H, W).
 
     Raises:
-        UsageError: as of `read_scan`, the two do not lie on one grid, or a label is no class.
+        UsageError: as of `read_scan`, the two do not lie on one grid, or a label is not a class.
     """
     scan = read_scan(path)
     if len(scan.array) != 1:
@@ -151,7 +152,8 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
             f"up to {distance:.3g} mm apart; resample one onto the other's grid"
         )
     check_labels(scan.array[0], classes, path)
-    return scan.array[0].astype(np.uint8)
+    labels: np.ndarray = scan.array[0].astype(np.uint8)
+    return labels
 
 
 def check_labels(labels: np.ndarray, classes: int, path: str | Path) -> None:
@@ -214,7 +216,9 @@ def _open(path: Path) -> Any:
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
     except _DAMAGED as error:
-        raise UsageError(f"{path} is no readable NIfTI file ({_line(error)}); {AGAIN}") from error
+        raise UsageError(
+            f"{path} is not a readable NIfTI file ({_line(error)}); {AGAIN}"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({_line(error)}); {AGAIN}") from error
     if not isinstance(image, nib.Nifti1Pair):

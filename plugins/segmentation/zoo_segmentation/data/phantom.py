@@ -41,7 +41,8 @@ def make_phantom(
 
     def smooth(strength: float) -> np.ndarray:
         field = gaussian_filter(random.standard_normal(tuple(size)), width)
-        return strength * field / field.std()
+        scaled: np.ndarray = strength * field / field.std()
+        return scaled
 
     axes = random.uniform(0.8, 0.9, 3)
     shift = random.uniform(-0.06, 0.06, 3)

@@ -53,4 +53,5 @@ def resample_labels(label: np.ndarray, size: Sequence[int]) -> np.ndarray:
     if label.shape == tuple(size):
         return label
     resized = Resize(tuple(size), mode="nearest-exact")(torch.from_numpy(label[None]).float())
-    return np.asarray(resized)[0].astype(label.dtype)
+    labels: np.ndarray = np.asarray(resized)[0].astype(label.dtype)
+    return labels

@@ -149,7 +149,8 @@ class MDLSTM(nn.Module):
         if x.ndim == 5:
             slices = x.transpose(1, 2).flatten(0, 1)
             result = self(slices)
-            return result.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+            volume: Tensor = result.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+            return volume
         if self.checkpoint and torch.is_grad_enabled():
             return recompute(self._scan, x, use_reentrant=False)
         return self._scan(x)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -51,9 +54,7 @@ class Digits(ImageDataModule):
         self.val_fraction = val_fraction
 
     def _load(self) -> LoadedImages:
-        from sklearn.datasets import load_digits
-
-        values, labels = load_digits(return_X_y=True)
+        values, labels = _read_digits()
         # 16 gray levels and white: 0..16.
         pixels = np.round(values.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
         parts = np.zeros(len(labels), dtype=np.uint8)
@@ -62,3 +63,21 @@ class Digits(ImageDataModule):
         parts[rest[hold_out(labels[rest], self.val_fraction)]] = VAL
         images = TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
         return LoadedImages(images, parts, [str(digit) for digit in range(10)])
+
+
+def _read_digits() -> tuple[np.ndarray, np.ndarray]:
+    """What ``sklearn.datasets.load_digits`` returns: values 0..16 (N, 64) and labels (N,).
+
+    Read from scikit-learn's own file where it has one: importing the package for it takes longer
+    than all else between the imports of torch and the first step of training.
+    """
+    spec = importlib.util.find_spec("sklearn")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            table = np.loadtxt(file, delimiter=",")
+            return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits
+
+    values, labels = load_digits(return_X_y=True)
+    return values, labels

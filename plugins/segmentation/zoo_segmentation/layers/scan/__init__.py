@@ -87,4 +87,5 @@ def fast_sum_of_scans(
         STRATEGIES[strategy],
         checkpoint and torch.is_grad_enabled(),
     )
-    return total.permute(0, 4, 1, 2, 3)
+    result: Tensor = total.permute(0, 4, 1, 2, 3)
+    return result

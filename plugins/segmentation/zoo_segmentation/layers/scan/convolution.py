@@ -37,6 +37,7 @@ def bias_gradient(d_z: Tensor) -> Tensor:
 def _backward(
     d_z: Tensor, x: Tensor, kernel: Tensor, padding: list[int], groups: int, mask: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.ops.aten.convolution_backward(
+    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         d_z, x, kernel, None, [1, 1], padding, [1, 1], False, [0, 0], groups, mask
     )
+    return gradients

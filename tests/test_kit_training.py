@@ -1,0 +1,94 @@
+"""What the conformance kit says of models that train wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from small_plugin import INIT, Faults, Faulty, assert_fails, checks_of, model
+
+FAULTY: Faulty = [
+    (
+        "gradients",
+        "model",
+        model(INIT % ": int = 3" + "    self.unused = nn.Linear(2, 2)"),
+        "no gradient reaches unused.bias, unused.weight",
+    ),
+    (
+        "gradients",
+        "model",
+        model("def training_step(self, *a):\n    return super().training_step(*a) * torch.inf"),
+        "is not finite",
+    ),
+    (
+        "overfits-one-batch",
+        "model",
+        model("def configure_optimizers(self):\n    return torch.optim.SGD(self.parameters(), 0.)"),
+        "the loss on one batch went from",
+    ),
+    ("fits", "model", model("def test_step(self, *a):\n    pass"), "logs nothing under test/"),
+    (
+        "fits",
+        "model",
+        model(
+            "def training_step(self, *a):\n    loss = super().training_step(*a)\n"
+            "    self.log('train_loss', loss)\n    return loss"
+        ),
+        "logs 'train_loss'",
+    ),
+    (
+        "fits",
+        "model",
+        model("def test_step(self, *a):\n    self.log('test/accuracy', 97.0)"),
+        "which is not a fraction",
+    ),
+    (
+        "fits",
+        "model",
+        model("def test_step(self, *a):\n    self.log('test/loss', float('nan'))"),
+        "logs test/loss = nan",
+    ),
+    ("fits", "model", model("def training_step(self, *a):\n    1 / 0"), "ZeroDivisionError"),
+    (
+        "same-seed",
+        "model",
+        model(
+            "def training_step(self, *a):\n"
+            "    return super().training_step(*a) * (1 + os.urandom(1)[0])"
+        ),
+        "ends with another",
+    ),
+    (
+        "resumes",
+        "model",
+        model(
+            "steps = 0\n"
+            "def training_step(self, *a):\n    self.steps += 1\n"
+            "    return super().training_step(*a) / self.steps"
+        ),
+        "the resumed training ends with another",
+    ),
+    (
+        "resumes",
+        "model",
+        model(
+            "seen = 0\n"
+            "def training_step(self, *a):\n    self.seen += 1\n"
+            "    return super().training_step(*a)\n"
+            "def on_train_epoch_end(self):\n    self.log('train/seen', float(self.seen))"
+        ),
+        "ends with train/seen = 2.0, not 6.0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "kind", "faults", "note"), FAULTY)
+def test_every_check_can_fail(
+    write: Callable, check: str, kind: str, faults: Faults, note: str
+) -> None:
+    write(faults)
+    assert_fails(check, kind, note)
+
+
+def test_no_check_is_left_out() -> None:
+    assert {check for check, *_ in FAULTY} == checks_of("training")
