@@ -68,11 +68,8 @@ def test_folders_of_one_second_are_numbered(tmp_path: Path, monkeypatch: Any) ->
     moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda: moment))
     monkeypatch.setattr("zoo.runs.run.datetime", clock)
-    names = []
-    for _ in range(3):
-        folder = timed_folder(tmp_path)
-        folder.mkdir()
-        names.append(folder.name)
+    names = [timed_folder(tmp_path / "made").name for _ in range(3)]
+    assert names == sorted(path.name for path in (tmp_path / "made").iterdir())
     assert names == [f"2026-01-01_00-00-00{end}" for end in ("", "_2", "_3")]
 
 

@@ -1,4 +1,4 @@
-"""An answer over http(s) that cannot last for ever: bounded bytes, and a lowest speed.
+"""An answer over http(s) that cannot last forever: bounded bytes, and a lowest speed.
 
 ``http.client`` limits neither: its time-out is per read, so a byte a second keeps a reader for
 ever, in the headers, in the sizes of chunks and in the body alike. The bounds therefore lie under

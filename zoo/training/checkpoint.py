@@ -46,8 +46,8 @@ class LastCheckpoint(ModelCheckpoint):
 
     Within an epoch it waits where a checkpoint would not be exact: while gradients are being
     accumulated, before a validation, which Lightning would leave out, and for the epoch's end
-    with stochastic weight averaging, which restores its schedule only there. The epoch in which that measures the statistics of batch normalization
-    is repeated as a whole.
+    with stochastic weight averaging, which restores its schedule only there. The epoch in which
+    that measures the statistics of batch normalization is repeated as a whole.
 
     Args:
         path: The checkpoint's file.

@@ -221,7 +221,7 @@ def test_mouths_in_an_array(tmp_path: Path, make: SimpleNamespace) -> None:
     with pytest.raises(UsageError, match=r"b\.npy is float64 of 9 x 20 x 40; it takes mouths"):
         read_clip(tmp_path / "b.npy", WHOLE, 25.0, None)
     (tmp_path / "c.npy").write_text("no array")
-    with pytest.raises(UsageError, match=r"c\.npy is no readable \.npy file"):
+    with pytest.raises(UsageError, match=r"c\.npy is not a readable \.npy file"):
         read_clip(tmp_path / "c.npy", WHOLE, 25.0, None)
 
 
@@ -230,14 +230,14 @@ def test_a_model_of_sound_and_lips_needs_sound(
 ) -> None:
     path = make.video(tmp_path / "a.mpg", make.moving(5))
     published = {**WHOLE, "sound": "publisher"}
-    with pytest.raises(UsageError, match=r"also hears; it takes \.mat files of AVLetters"):
+    with pytest.raises(UsageError, match=r"takes sound too: give it \.mat files of AVLetters"):
         read_clip(path, published, 25.0, 26)
     with pytest.raises(UsageError, match=r"a\.mpg has no sound"):
         read_clip(path, {**WHOLE, "sound": "mfcc"}, 25.0, 26)
     lips = avletters / "Lips" / "A1_Ann-lips.mat"
     with pytest.raises(UsageError, match="its sound has 26 features, and the model takes 12"):
         read_clip(lips, published, 25.0, 12)
-    with pytest.raises(UsageError, match="it takes videos with sound"):
+    with pytest.raises(UsageError, match="give it videos with sound"):
         read_clip(lips, {**WHOLE, "sound": "mfcc"}, 25.0, 26)
     model = Words(published, audio_features=26)
     model.predict_sample(model.read_file(lips))

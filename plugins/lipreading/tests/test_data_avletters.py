@@ -175,7 +175,7 @@ def test_htk(tmp_path: Path, make: SimpleNamespace) -> None:
         (lambda content: content[:-4], "has 56 bytes, and 4 frames of 12 bytes make 60"),
         (lambda content: bytes(12) + content[12:], "no HTK feature file"),
         (lambda content: content[:10] + b"\x05\x46" + content[12:], "compressed"),
-        (lambda content: content[:-4] + b"\x7f\xc0\x00\x00", "values that are no numbers"),
+        (lambda content: content[:-4] + b"\x7f\xc0\x00\x00", "values that are not numbers"),
     ],
 )
 def test_a_damaged_htk_file(

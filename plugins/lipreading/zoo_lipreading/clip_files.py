@@ -192,7 +192,7 @@ def _read_audio(path: Path, seconds: float, sound: str | None) -> np.ndarray:
     if sound == "publisher" and kind == ".mat":
         return read_mfcc(path, seconds)
     takes = "videos with sound" if sound == "mfcc" else ".mat files of AVLetters, in their folder"
-    raise UsageError(f"{path}: the model also hears; it takes {takes}")
+    raise UsageError(f"{path}: the model takes sound too: give it {takes}")
 
 
 def _of_training(preprocessing: Mapping[str, Any]) -> Normalizer:

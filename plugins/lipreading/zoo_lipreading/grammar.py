@@ -40,7 +40,7 @@ class Grammar:
         if missing := [part for part in parts if part not in numbers]:
             raise UsageError(
                 f"the grammar's word {word!r} needs {missing[0]!r}, which is none of the model's "
-                "symbols; leave the grammar away, or train with its words"
+                "symbols; omit the grammar, or train with its words"
             )
         return tuple(numbers[part] for part in parts)
 

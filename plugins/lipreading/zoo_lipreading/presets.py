@@ -1,6 +1,6 @@
 """Sizes of published networks, by name.
 
-Of the papers of 2016 and 2017 only the abstracts were at hand: their sizes are remembered and
+Of the papers of 2016 and 2017 only the abstracts were available: their sizes are remembered and
 unverified. Those of the lab's later program (ascarrambad/lipreading) were read in its files.
 """
 

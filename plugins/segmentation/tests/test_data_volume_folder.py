@@ -126,7 +126,7 @@ def test_channels_on_other_grids_are_told(tmp_path, nifti):
         ),
         (
             lambda root: (root / "labels" / "case3.nii.gz").write_bytes(b"text"),
-            r"labels/case3\.nii\.gz is no readable NIfTI file",
+            r"labels/case3\.nii\.gz is not a readable NIfTI file",
         ),
     ],
     ids=["missing", "no labels", "empty labels", "image", "labels", "empty file", "damaged"],

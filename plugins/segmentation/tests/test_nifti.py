@@ -99,11 +99,11 @@ def test_nifti_2_is_read_and_written_back(tmp_path):
     ("content", "message"),
     [
         (lambda data: b"", "is an empty file"),
-        (lambda data: b"no image at all", "is no readable NIfTI file"),
+        (lambda data: b"no image at all", "is not a readable NIfTI file"),
         (lambda data: data[: len(data) // 2], "damaged or cut short"),
         (lambda data: data[:-400] + bytes(300) + data[-100:], "damaged or cut short"),
         (lambda data: gzip.compress(gzip.decompress(data)[:500]), "damaged or cut short"),
-        (lambda data: gzip.compress(b"text"), "is no readable NIfTI file"),
+        (lambda data: gzip.compress(b"text"), "is not a readable NIfTI file"),
     ],
     ids=["empty", "text", "cut", "flipped", "short", "packed text"],
 )

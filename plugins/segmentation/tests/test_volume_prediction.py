@@ -201,7 +201,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(tmp_path, nifti):
     assert len(found.rows) == 2
     for name, reason in {
         "empty.nii": "is an empty file",
-        "text.nii.gz": "is no readable NIfTI file",
+        "text.nii.gz": "is not a readable NIfTI file",
         "nan.nii": "1 of 512 voxels are NaN",
         "two.nii": "has 2 channels, not 1",
         "deep.tif": "holds uint16 values",

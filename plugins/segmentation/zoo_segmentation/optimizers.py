@@ -175,7 +175,7 @@ def schedule(
 def restarted(
     make: Callable[[float], optim.Factor], starts: Sequence[int], total_steps: float
 ) -> optim.Factor:
-    """A schedule that begins anew at the stages of a curriculum, as in Stollenga et al. 2015.
+    """A schedule that starts over at the stages of a curriculum, as in Stollenga et al. 2015.
 
     Args:
         make: The schedule of a stage, from its number of steps.

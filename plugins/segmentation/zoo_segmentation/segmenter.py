@@ -73,7 +73,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
-        restarts: Epochs, ascending, at which the schedule begins anew. Filled in from the data,
+        restarts: Epochs, ascending, at which the schedule starts over. Filled in from the data,
             whose curriculum's stages begin there; none without.
         distances: Measure the Hausdorff distance in tests; it takes longest.
 

@@ -97,7 +97,7 @@ DAMAGE = {
     "cut in the header": ("train-images", generated()["train-images"][:9], "not an idx file"),
     "cut in the pixels": ("train-images", cut(generated()["train-images"]), "is cut short.*60x6x5"),
     "cut in the labels": ("test-labels", cut(generated()["test-labels"]), "is cut short"),
-    "too long": ("train-labels", generated()["train-labels"] + b"\0", "goes on after its last"),
+    "too long": ("train-labels", generated()["train-labels"] + b"\0", "continues after its last"),
     "fewer labels": ("train-labels", idx(np.zeros(59)), "60 images and .* 59 labels"),
     "no images": ("train-images", idx(np.zeros((0, 6, 5))), "0 images and .* 60 labels"),
     "label outside": ("train-labels", LABELS_OUTSIDE, "2 labels lie outside.*is 12 at position 2"),

@@ -146,7 +146,7 @@ class Deformation(nn.Module):
 def smoothing_factor(length: int, sigma: float) -> Tensor:
     """A (length, r) matrix L: L z has the covariance of smoothed white noise, for normal z.
 
-    The noise has variance 1 and goes on beyond both ends; the Gaussian is cut at 4 ``sigma`` and
+    The noise has variance 1 and continues beyond both ends; the Gaussian is cut at 4 ``sigma`` and
     sums to 1. Components with less than 1e-5 of the largest one's variance are left out.
     """
     reach = max(1, math.ceil(4 * sigma))

@@ -107,7 +107,7 @@ def parse(net: str, num_classes: int, partial_pooling: bool = False) -> Network:
     found = _INPUT.fullmatch(first)
     if not found:
         raise UsageError(
-            f"network {net!r}: it starts with {first!r}, which is no input size; write maps x "
+            f"network {net!r}: it starts with {first!r}, which is not an input size; write maps x "
             f"height x width first, as in {_EXAMPLE!r}"
         )
     shape = Maps(*(int(group) for group in found.groups()))

@@ -199,7 +199,7 @@ def read_lips(path: Path, size: Sequence[int] = (HEIGHT, WIDTH)) -> np.ndarray:
     try:
         content = loadmat(path, variable_names=["vid"])
     except Exception as error:
-        raise UsageError(f"{path} is no readable MATLAB file ({error})") from error
+        raise UsageError(f"{path} is not a readable MATLAB file ({error})") from error
     if "vid" not in content:
         raise UsageError(f"{path} holds no variable 'vid'; a file of AVLetters does")
     vid = content["vid"]

@@ -46,5 +46,5 @@ def read_htk(path: Path) -> tuple[np.ndarray, float]:
         )
     values = np.frombuffer(content, ">f4", offset=_HEADER.size).reshape(frames, width // 4)
     if not np.isfinite(values).all():
-        raise UsageError(f"{path} holds values that are no numbers")
+        raise UsageError(f"{path} holds values that are not numbers")
     return values.astype(np.float32), period * 1e-7

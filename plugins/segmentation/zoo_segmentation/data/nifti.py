@@ -135,7 +135,7 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
         uint8 (D, H, W).
 
     Raises:
-        UsageError: as of `read_scan`, the two do not lie on one grid, or a label is no class.
+        UsageError: as of `read_scan`, the two do not lie on one grid, or a label is not a class.
     """
     scan = read_scan(path)
     if len(scan.array) != 1:
@@ -216,7 +216,9 @@ def _open(path: Path) -> Any:
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
     except _DAMAGED as error:
-        raise UsageError(f"{path} is no readable NIfTI file ({_line(error)}); {AGAIN}") from error
+        raise UsageError(
+            f"{path} is not a readable NIfTI file ({_line(error)}); {AGAIN}"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({_line(error)}); {AGAIN}") from error
     if not isinstance(image, nib.Nifti1Pair):

@@ -196,8 +196,8 @@ class ImageFolder(ImageDataModule):
         strange = [folder.name for folder in folders if folder.name not in PART_FOLDERS]
         if strange:
             raise UsageError(
-                f"{root} holds the part train/ and also {strange[0]}/, which is no part; put every "
-                "class into train/, val/ and test/, or all classes beside each other"
+                f"{root} holds the part train/ and also {strange[0]}/, which is not a part; put "
+                "every class into train/, val/ and test/, or all classes beside each other"
             )
         sources = sorted(((folder, PART_FOLDERS[folder.name]) for folder in folders), key=_part)
         if [part for _, part in sources].count(VAL) > 1:

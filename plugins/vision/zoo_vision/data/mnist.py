@@ -44,7 +44,7 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
         uint8 array with that many axes.
 
     Raises:
-        UsageError: the file cannot be read, is no such idx file, is cut short, or goes on
+        UsageError: the file cannot be read, is no such idx file, is cut short, or continues
             after its last value.
     """
     path = Path(path)
@@ -67,7 +67,7 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
     shape = struct.unpack(f">{axes}I", content[4:start])
     wanted, there = prod(shape), len(content) - start
     if there != wanted:
-        what = "is cut short" if there < wanted else "goes on after its last value"
+        what = "is cut short" if there < wanted else "continues after its last value"
         raise UsageError(
             f"{path} {what}: {'x'.join(map(str, shape))} values are announced and {there} bytes "
             f"follow instead of {wanted}; {again}"
