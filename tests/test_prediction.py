@@ -161,8 +161,8 @@ def test_a_model_that_reads_no_files(toy: Any, pictures: list[Path]) -> None:
 
 
 @pytest.fixture
-def sampler(model: Path, toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A loaded model whose class can be given more members: ``sampler(write_prediction=...)``."""
+def sampler(model: Path, toy: Any) -> Any:
+    """The loaded model as one of a class with more members: ``sampler(write_prediction=...)``."""
     from zoo_toy.cnn import ToyCNN
 
     def predict_sample(self: Any, sample: torch.Tensor) -> torch.Tensor:
@@ -171,9 +171,9 @@ def sampler(model: Path, toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         return self.predict_step(sample[None])[0]
 
     def make(**members: Any) -> Any:
-        for name, member in {"predict_sample": predict_sample, **members}.items():
-            monkeypatch.setattr(ToyCNN, name, member, raising=False)
-        return package.load(model)
+        net = package.load(model)
+        net.__class__ = type("Sampler", (ToyCNN,), {"predict_sample": predict_sample, **members})
+        return net
 
     return make
 
@@ -236,7 +236,7 @@ def test_probabilities_of_a_model_that_writes_none(
     assert "omit --probabilities" in done.err
 
 
-def test_files_of_several_shapes(model: Path, pictures: list[Path], sampler: Callable) -> None:
+def test_files_of_several_shapes(model: Path, pictures: list[Path], monkeypatch: Any) -> None:
     """Only those of one shape are stacked, and the order is kept."""
     from zoo_toy.cnn import ToyCNN
 
@@ -248,9 +248,8 @@ def test_files_of_several_shapes(model: Path, pictures: list[Path], sampler: Cal
 
     for number in (1, 2):
         np.save(pictures[number], np.zeros((1, 9, 9), np.uint8))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ToyCNN, "predict_step", predict_step)
-        rows = package.predict(model, pictures).rows
+    monkeypatch.setattr(ToyCNN, "predict_step", predict_step)
+    rows = package.predict(model, pictures).rows
     assert stacked == [1, 2, 2]
     assert [row["file"] for row in rows] == [str(path) for path in pictures]
 
@@ -265,29 +264,15 @@ def test_progress_is_shown_while_files_are_predicted(
 # Models that play
 
 
-def play(
-    self: Any, folder: Path | None, *, episodes: int = 2, goal_return: float = 1.5
-) -> list[dict[str, Any]]:
-    """Play.
-
-    Args:
-        folder: Where to write.
-        episodes: How many episodes.
-        goal_return: What to reach.
-    """
-    assert folder is not None
-    (folder / "first.gif").write_bytes(b"GIF89a")
-    return [{"return": goal_return * number} for number in range(episodes)]
-
-
 @pytest.fixture
-def player(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+def player(toy: Any) -> Path:
     """A trained model that acts in an environment."""
-    from zoo_toy.model import ToyNet
-
-    train("toy/points", SHORT, out="toy-run")
-    monkeypatch.setattr(ToyNet, "play", play, raising=False)
-    return Path("toy-run")
+    content = {
+        "model": {"name": "toy-player"},
+        "data": {"name": "toy-points"},
+        "trainer": {key.removeprefix("trainer."): value for key, value in SHORT.items()},
+    }
+    return train(content, out="toy-run").path
 
 
 def test_a_model_that_plays(player: Path, zoo: Callable) -> None:
@@ -334,12 +319,12 @@ def test_an_option_or_no_file_for_a_model_that_reads_files(
 def test_what_to_try_next_fits_the_model(
     player: Path, monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
-    from zoo_toy.model import ToyNet
+    from zoo_toy.model import ToyPlayer
 
     use, finetune, export = next_commands(Run(player))
     assert use == f"zoo predict {player} --out predictions"
     assert "YOUR-DATA" not in finetune
     assert export.startswith("zoo export")
-    monkeypatch.setattr(ToyNet, "not_exportable", "it only plays", raising=False)
+    monkeypatch.setattr(ToyPlayer, "not_exportable", "it only plays", raising=False)
     assert next_commands(Run(player)) == [use, finetune]
     assert f"zoo predict {model} YOUR-FILES" in next_commands(Run(model))[0]

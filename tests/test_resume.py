@@ -220,26 +220,23 @@ def test_a_stopped_test_leaves_the_last_weights(toy: Any) -> None:
     assert not all(torch.equal(kept[name], wanted[name]) for name in wanted)
 
 
-def test_metrics_objects_of_a_module_go_on_within_an_epoch(tmp_path: Path) -> None:
-    """The image classifiers gather in torchmetrics objects, the toy through ``self.log``."""
+def test_metrics_objects_of_a_module_go_on_within_an_epoch(toy: Any) -> None:
+    """The toy for images gathers in torchmetrics objects, the one for points by ``self.log``."""
     settings = {
         "trainer.max_epochs": 2,
         "trainer.limit_train_batches": 8,
         "trainer.logger": False,
         "trainer.enable_progress_bar": False,
-        "model.net": "1x8x8-4C3-MP2-N",
-        "model.dropout": 0.5,
-        "model.elastic_alpha": 8.0,
-        "data.num_workers": 0,
+        "data.size": 160,
     }
 
     def work(out: str) -> Run:
-        return train("vision/mpcnn-digits", settings, out=out)
+        return train("toy/images", settings, out=out)
 
     whole = work("whole")
     with pytest.raises(TrainingInterrupted):
         with_signal("on_train_batch_end", 11, signal.SIGTERM, work)
-    assert_same(train("vision/mpcnn-digits", resume="cut"), whole)
+    assert_same(train("toy/images", resume="cut"), whole)
 
 
 def test_an_epoch_that_ends_before_its_data(toy: Any, monkeypatch: Any) -> None:
@@ -384,12 +381,11 @@ def test_a_checkpoint_runs_no_code(toy: Any, zoo: Callable, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_command_killed_and_resumed(python: Callable, tmp_path: Path) -> None:
-    """A real network with deformation and dropout; SIGKILL at a random moment, then SIGTERM."""
+def test_the_command_killed_and_resumed(toy: Any, python: Callable) -> None:
+    """Convolution, batch normalization, dropout; SIGKILL at a random moment, then SIGTERM."""
     words = [
-        *("-m", "zoo", "train", "vision/mpcnn-digits", "--model.elastic_alpha", 8.0),
-        *("--model.net", "1x8x8-4C3-MP2-20N-N", "--model.dropout", 0.5),
-        *("--trainer.limit_train_batches", 10, "--trainer.max_epochs", 40),
+        *("-m", "zoo", "train", "toy/images", "--model.dropout", 0.5, "--data.size", 160),
+        *("--trainer.max_epochs", 40),
     ]
     assert python(*words, "--out", "whole").returncode == 0
     seed = random.SystemRandom().randrange(10**6)
@@ -409,8 +405,8 @@ def test_the_command_killed_and_resumed(python: Callable, tmp_path: Path) -> Non
             process.kill()
         if process.returncode:  # otherwise it was quicker than the signal
             assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[which], rest
-    (path,) = Path("runs/vision/mpcnn-digits").iterdir()
-    done = python("-m", "zoo", "train", "vision/mpcnn-digits", "--resume", path)
+    (path,) = Path("runs/toy/images").iterdir()
+    done = python("-m", "zoo", "train", "toy/images", "--resume", path)
     assert done.returncode == 0, done.stderr
     assert_same(Run(path), Run(Path("whole")))
 

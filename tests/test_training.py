@@ -195,35 +195,41 @@ def test_test_tells_the_metrics_and_takes_no_argument_of_the_model(toy: Any, zoo
     assert "--model.hidden: a trained model keeps its arguments; omit it" in refused.err
 
 
-def test_a_model_may_choose_its_accelerator(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo_toy.model import ToyNet
+CHOOSER = """
+from zoo.plugin import Model, hookimpl
+from zoo_toy.model import ToyPlayer
 
+ZOO_PLUGIN_API = 1
+
+@hookimpl
+def zoo_models():
+    return [Model("chooser", f"{__name__}:Chooser", "A net that chooses its accelerator")]
+
+class Chooser(ToyPlayer):
     asked = []
 
-    def choose(self: Any, data: Any) -> str:
-        asked.append(len(data.parts["train"]))  # the data are set up
+    def choose_accelerator(self, data):
+        self.asked.append(len(data.parts["train"]))  # the data are set up
         return "cpu"
+"""
 
-    monkeypatch.setattr(ToyNet, "choose_accelerator", choose, raising=False)
-    settings = {"trainer.max_epochs": 1}
-    assert train("toy/points", settings, out="first").finished
+
+def test_a_model_may_choose_its_accelerator(toy: Any) -> None:
+    toy.add("chooser", CHOOSER)
+    content = {"model": {"name": "chooser"}, "data": {"name": "toy-points"}}
+    settings = {"trainer.max_epochs": 1, "trainer.logger": False}
+    assert train(content, settings, out="first").finished
+    asked = type(package.load("first")).asked
     assert asked == [40]
-    train("toy/points", {**settings, "trainer.accelerator": "cpu"}, out="second")
+    train(content, {**settings, "trainer.accelerator": "cpu"}, out="second")
     assert asked == [40]  # the user has chosen
 
 
-def test_a_dataset_without_test_data_and_a_model_without_plots(
-    toy: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dataset_without_test_data(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo_toy.data import Points
-    from zoo_toy.model import ToyNet
 
-    with monkeypatch.context() as patch:
-        patch.delattr(ToyNet, "draw_plots")
-        run = train("toy/points", {"trainer.max_epochs": 1}, out="first")
-    assert {path.name for path in run.plots.iterdir()} == {"curves.png"}
     monkeypatch.setattr(Points, "test_dataloader", lambda self: [])
-    run = train("toy/points", {"trainer.max_epochs": 1}, out="second")
+    run = train("toy/points", {"trainer.max_epochs": 1}, out="run")
     assert run.finished
     assert {name.partition("/")[0] for name in run.metrics} == {"train", "val"}
     assert {path.name for path in run.plots.iterdir()} == {"curves.png"}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -109,3 +110,21 @@ class ToyFamily(ToyNet):
     def __init__(self, variant: str, features: int = 2, num_classes: int = 77) -> None:
         super().__init__(features, num_classes)
         self.save_hyperparameters()
+
+
+class ToyPlayer(ToyNet):
+    """A net that plays. Its arguments are those of ``ToyNet``."""
+
+    def play(
+        self, folder: Path | None, *, episodes: int = 2, goal_return: float = 1.5
+    ) -> list[dict[str, Any]]:
+        """Play.
+
+        Args:
+            folder: Where to write.
+            episodes: How many episodes.
+            goal_return: What to reach.
+        """
+        if folder is not None:
+            (folder / "first.gif").write_bytes(b"GIF89a")
+        return [{"return": goal_return * number} for number in range(episodes)]

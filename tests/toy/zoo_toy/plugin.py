@@ -10,6 +10,7 @@ def zoo_models() -> list[Model]:
     return [
         Model("toy-net", "zoo_toy.model:ToyNet", "A net of one hidden layer", paper="none: a toy"),
         Model("toy-cnn", "zoo_toy.cnn:ToyCNN", "A convolutional net", paper="none: a toy"),
+        Model("toy-player", "zoo_toy.model:ToyPlayer", "A net that plays", paper="none: a toy"),
         Model("toy/*", "zoo_toy.model:ToyFamily", "A family of toy nets", wildcard="variant"),
         Model("toy-absent", "zoo_toy.model:Absent", "A class that does not exist"),
         Model("toy-broken", "zoo_toy.broken:Net", "A module that does not import"),
