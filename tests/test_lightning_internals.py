@@ -16,7 +16,12 @@ import pytest
 import torch
 import torchmetrics
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    Callback,
+    LearningRateFinder,
+    ModelCheckpoint,
+)
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
@@ -48,6 +53,7 @@ class Constant(LightningModule):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
         self.batches: float = 0
+        self.learning_rate = 0.0
         self.trainer_at_setup: Trainer | None = None
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
@@ -69,6 +75,10 @@ class Watch(Callback):
     def __init__(self) -> None:
         self.inside: list[bool] = []
         self.outside: list[bool] = []
+        self.ends: list[bool] = []
+        self.waits: list[bool] = []
+        self.validates: list[bool] = []
+        self.measures: list[bool] = []
         self.steps = 0
         self.means: list[float] = []
         self.keys: set[str] = set()
@@ -78,7 +88,17 @@ class Watch(Callback):
         with stays("trainer.fit_loop.epoch_progress.current"):
             self.outside.append(internals.in_epoch(trainer))
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with stays("trainer.fit_loop._skip_backward"):
+            self.measures.append(internals.only_measures(trainer))
+
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        with stays("trainer.fit_loop._can_stop_early or .epoch_loop._is_training_done"):
+            self.ends.append(internals.epoch_ends_here(trainer))
+        with stays("trainer.fit_loop._should_accumulate"):
+            self.waits.append(internals.accumulates(trainer))
+        with stays("trainer.fit_loop._data_fetcher or .epoch_loop._should_check_val_fx"):
+            self.validates.append(internals.validates_here(trainer))
         with stays("trainer.fit_loop.epoch_progress.current"):
             self.inside.append(internals.in_epoch(trainer))
         with stays("trainer.fit_loop.epoch_loop._results"):
@@ -142,6 +162,84 @@ def test_in_epoch(fitted: tuple[Constant, Watch]) -> None:
     with stays("trainer.fit_loop.epoch_progress.current"):
         assert fitted[1].outside == [False, False]
         assert fitted[1].inside == [True, True, True]
+
+
+def test_the_end_of_a_batch(fitted: tuple[Constant, Watch]) -> None:
+    """No validation, no accumulation, three batches."""
+    with stays("what an epoch does next"):
+        assert fitted[1].ends == [False, False, True]
+        assert fitted[1].waits == [False, False, False]
+        assert fitted[1].validates == [False, False, False]
+        assert fitted[1].measures == [False]
+
+
+class Count(Callback):
+    """Counts the ends of epochs and of the training."""
+
+    def __init__(self) -> None:
+        self.epochs = self.trainings = 0
+        self.seen: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with stays("trainer._logger_connector._callback_metrics"):
+            internals.restore_metrics(trainer, {"val/before": torch.tensor(2.0)})
+            self.seen = dict(trainer.callback_metrics)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.epochs += 1
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.trainings += 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "epochs"),
+    [({"max_steps": 6}, 1), ({"max_steps": 3}, 0), ({"max_epochs": 2}, 1), ({"max_epochs": 1}, 0)],
+)
+def test_resume_between_epochs(limits: dict[str, int], epochs: int, tmp_path: Path) -> None:
+    """From the end of the first of epochs of three batches; nothing is repeated or left out."""
+    data = DataLoader(torch.tensor(LOSSES), batch_size=1)
+    quiet: dict[str, Any] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "default_root_dir": tmp_path,
+    }
+    keeper = ModelCheckpoint(tmp_path, "first", save_on_train_epoch_end=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Trainer(max_epochs=1, callbacks=[keeper], **quiet).fit(Constant(), data)
+        count = Count()
+        trainer = Trainer(callbacks=[count], enable_checkpointing=False, **limits, **quiet)
+        with stays("_FitLoop.load_state_dict, .skip or .restarting"):
+            internals.resume_between_epochs(trainer)
+            trainer.fit(Constant(), data, ckpt_path=keeper.best_model_path, weights_only=True)
+            assert (count.epochs, count.trainings) == (epochs, 1)
+            assert trainer.current_epoch == 1 + epochs
+            assert trainer.global_step == 3 + 3 * epochs
+    assert count.seen == {"val/before": torch.tensor(2.0)}
+
+
+def test_progress_of_a_model_checkpoint() -> None:
+    before, after = ModelCheckpoint(), ModelCheckpoint()
+    with stays("ModelCheckpoint._last_global_step_saved and its like"):
+        assert before._last_global_step_saved == 0
+        assert before._last_checkpoint_saved == ""
+        assert before._defer_save_until_validation is False
+        before._last_global_step_saved = 7
+        internals.restore_progress(after, internals.progress_of(before))
+        assert after._last_global_step_saved == 7
+
+
+def test_searched_attribute() -> None:
+    model = Constant()
+    model.learning_rate = 0.1
+    with stays("LearningRateFinder._attr_name"):
+        assert internals.searched_attribute(LearningRateFinder(), model) == "learning_rate"
+        assert internals.searched_attribute(LearningRateFinder(attr_name="x"), model) == "x"
+    with stays("BatchSizeFinder._batch_arg_name"):
+        assert internals.searched_attribute(BatchSizeFinder(batch_arg_name="n"), model) == "n"
 
 
 def test_attached_trainer(fitted: tuple[Constant, Watch]) -> None:

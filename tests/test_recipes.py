@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from lightning.pytorch import Trainer
 
 from zoo.errors import UsageError
 from zoo.recipes.experiment import build_model, resolve
 from zoo.recipes.recipe import make_recipe, override, read_recipe
+from zoo.recipes.signatures import instantiate
 from zoo.registry.registry import registry
 
 GOOD: dict[str, Any] = {"model": {"name": "toy-net"}, "data": {"name": "toy-points"}}
@@ -219,3 +221,29 @@ def test_to_yaml_keeps_order_and_text(toy: Any) -> None:
     text = recipe.to_yaml()
     assert "Größe" in text
     assert list(yaml.safe_load(text)) == ["about", "seed", "model", "data", "trainer"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "left_out"),
+    [
+        ("StochasticWeightAveraging", {"swa_lrs": 0.01}, {"device"}),
+        ("StochasticWeightAveraging", {"swa_lrs": 0.01, "device": "cpu"}, set()),
+        ("ModelPruning", {"pruning_fn": "l1_unstructured", "amount": 0.5}, set()),
+    ],
+)
+@pytest.mark.parametrize("form", [lambda value: value, yaml.safe_dump])
+def test_arguments_that_are_objects(
+    toy: Any, recwarn: Any, name: str, arguments: dict, left_out: set, form: Any
+) -> None:
+    """A device by default is left to the class, and a text where a function may stand is kept."""
+    callbacks = [{"class_path": name, "init_args": arguments}]
+    (written,) = resolve(
+        override(read_recipe("toy/points"), {"trainer.callbacks": form(callbacks)})
+    ).recipe.trainer["callbacks"]
+    found = written["init_args"]
+    assert {key: found[key] for key in arguments} == arguments
+    assert not left_out & found.keys()
+    assert "serialize" not in str(written)
+    (built,) = instantiate(Trainer, {"callbacks": [written]})["callbacks"]
+    assert type(built).__name__ == name
+    assert not [each for each in recwarn if "serialize" in str(each.message)]

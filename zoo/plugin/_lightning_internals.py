@@ -127,8 +127,9 @@ def searched_attribute(
     """The attribute of the module, or of its data, that a finder looks for a value of."""
     if isinstance(finder, BatchSizeFinder):
         return finder._batch_arg_name
-    names = [finder._attr_name] if finder._attr_name else ["lr", "learning_rate"]
-    return next(name for name in names if lightning_hasattr(module, name))
+    if finder._attr_name:
+        return finder._attr_name
+    return "lr" if lightning_hasattr(module, "lr") else "learning_rate"
 
 
 def attached_trainer(module: LightningModule) -> Trainer | None:

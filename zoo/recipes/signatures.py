@@ -18,6 +18,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from zoo.errors import UsageError, format_problems, nearest
+from zoo.recipes import unserializable
 from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML can be built without libyaml
@@ -39,7 +40,7 @@ def read_arguments(
         right for every argument: it leaves the argument to the facts of the data.
     """
     parsed, accepted, problems = _check(cls, section, values, skip)
-    return _signature(cls).primitives(parsed, accepted), problems
+    return _signature(cls).primitives(parsed, {key: values[key] for key in accepted}), problems
 
 
 def argument_names(cls: type, skip: Iterable[str] = ()) -> list[str]:
@@ -220,11 +221,13 @@ class _Signature:
                 faults[key] = type_fault(label(key), error, value)
         return self.parse({key: values[key] for key in values if key not in faults}), faults
 
-    def primitives(self, parsed: Namespace, names: Iterable[str]) -> dict[str, Any]:
-        """Some of the arguments as a recipe file holds them."""
-        dumped = self.parser.dump(_select(parsed, names), skip_unset=False, skip_validation=True)
+    def primitives(self, parsed: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that were given, as a recipe file holds them."""
+        arguments = _select(parsed, given)
+        with unserializable.no_warning():
+            dumped = self.parser.dump(arguments, skip_unset=False, skip_validation=True)
         read = yaml.load(dumped, Loader=_Loader)
-        return {name: read[name] for name in names}
+        return {key: unserializable.restore(read[key], value) for key, value in given.items()}
 
 
 @cache
