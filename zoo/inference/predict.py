@@ -113,6 +113,39 @@ def predict(
             )
         chosen = read_options(type(model), "play", options or {})
         return _play(model, chosen, Path(out) if out else timed_folder(FOLDER))
+    writes = _require_reader(model, name, paths, options, probabilities)
+    files = find_files(paths, model.input_suffixes)
+    if isinstance(model, FileGrouper):
+        files = model.group_files(files)
+    if out is None and writes:
+        out = timed_folder(FOLDER)
+    found = Predictions(folder=Path(out) if out is not None else None)
+    try:
+        if isinstance(model, SamplePredictor):
+            _predict_each(model, _shown(files, progress), probabilities, found)
+        else:
+            _predict_batches(model, _shown(files, progress), batch_size, place, found)
+    finally:  # also of what was predicted before Ctrl-C
+        if found.folder:
+            _write(found.folder, found)
+    return found
+
+
+def _require_reader(
+    model: Any,
+    name: object,
+    paths: Sequence[str | Path],
+    options: Mapping[str, Any] | None,
+    probabilities: bool,
+) -> bool:
+    """Refuse what a model that reads files cannot do.
+
+    Returns:
+        Whether it writes files of its own.
+
+    Raises:
+        UsageError: as of ``predict``.
+    """
     if options:
         raise UsageError(
             f"the model of {name} takes files and no option "
@@ -131,21 +164,7 @@ def predict(
             f"the model of {name} makes no probability maps; its probabilities are in "
             "predictions.json: omit --probabilities"
         )
-    files = find_files(paths, model.input_suffixes)
-    if isinstance(model, FileGrouper):
-        files = model.group_files(files)
-    if out is None and writes:
-        out = timed_folder(FOLDER)
-    found = Predictions(folder=Path(out) if out is not None else None)
-    try:
-        if isinstance(model, SamplePredictor):
-            _predict_each(model, _shown(files, progress), probabilities, found)
-        else:
-            _predict_batches(model, _shown(files, progress), batch_size, place, found)
-    finally:  # also of what was predicted before Ctrl-C
-        if found.folder:
-            _write(found.folder, found)
-    return found
+    return writes
 
 
 def _play(model: Player, options: Mapping[str, Any], folder: Path) -> Predictions:
