@@ -190,7 +190,8 @@ def test_texts_that_cost_time(tmp_path: Path, text: Callable[[], str], message: 
     with pytest.raises(UsageError, match=message) as error:
         read_manifest(tmp_path)
     assert "\n" not in str(error.value)
-    assert time.process_time() - start < 3  # below one on a quiet machine
+    # Below one on a quiet machine, where nothing measures which lines are reached.
+    assert time.process_time() - start < 15
 
 
 def test_what_is_wrong_is_told_three_at_a_time(tmp_path: Path) -> None:
