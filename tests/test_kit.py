@@ -213,3 +213,8 @@ def test_under_plain_pytest(write: Callable, python: Callable) -> None:
     assert CHECKS["fits"].remedy in done.stdout
     assert "exports exempt: asks its environment" in done.stdout
     assert "2 failed" in done.stdout.splitlines()[-1]
+
+
+def test_no_plugin_is_nothing_to_check(zoo: Callable) -> None:
+    done = zoo("plugin", "check")
+    assert (done.status, done.out) == (0, "no plugin is installed\n")
