@@ -114,7 +114,7 @@ def refuse_untrusted(recipe: Recipe) -> None:
 
 def _is_allowed(path: str) -> bool:
     packages = tuple(f"{plugin.module.split('.')[0]}." for plugin in registry().plugins)
-    return path.startswith((*_LIGHTNING, *packages))
+    return path.startswith((*_LIGHTNING, "zoo.training.", *packages))
 
 
 def _named(cls: type | None, values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
