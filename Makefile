@@ -7,7 +7,7 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/.installed
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast lint docs format hooks wheels release changelog clean
+.PHONY: demo test test-fast test-settings lint docs format hooks wheels release changelog clean
 
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
@@ -20,6 +20,9 @@ test: $(INSTALLED)  ## every test, with the coverage of the core
 
 test-fast: $(INSTALLED)  ## without the slow ones, and without coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-settings: $(INSTALLED)  ## resuming with every setting, where `make test` takes one of each kind
+	ZOO_TEST_SETTINGS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_resume_settings.py
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from cuts import SETTINGS, STEPS
 
 from zoo.runs.run import Run
@@ -31,14 +32,15 @@ def test_a_nan_stops_the_run(toy: Any, zoo: Callable) -> None:
     assert torch.load(run.checkpoint, weights_only=True)["global_step"] == STEPS
 
 
-def test_a_recipe_can_train_on(toy: Any) -> None:
+def test_a_recipe_can_train_on(toy: Any, zoo: Callable) -> None:
+    """As docs/runs-and-bundles.md says it, in a file of the user's."""
+    done = zoo("train", "toy/points", *WORDS, "--model.nan_at_step", 6, "--print-config")
+    recipe = yaml.safe_load(done.out)
     name = f"{FiniteLoss.__module__}.FiniteLoss"
-    settings = {
-        **SETTINGS,
-        "model.nan_at_step": 6,
-        "trainer.callbacks": [{"class_path": name, "init_args": {"stop": False}}],
-    }
-    assert train("toy/points", settings, out="run").finished
+    recipe["trainer"]["callbacks"] = [{"class_path": name, "init_args": {"stop": False}}]
+    Path("mine.yaml").write_text(yaml.safe_dump(recipe))
+    assert zoo("train", "mine.yaml", "--out", "run").status == 0
+    assert Run(Path("run")).finished
 
 
 def test_weights_that_are_not_finite_are_not_kept(toy: Any, monkeypatch: Any) -> None:

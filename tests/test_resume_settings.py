@@ -6,7 +6,7 @@ import functools
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,23 @@ CASES: dict[str, dict[str, Any]] = {
 }
 """What trust.md's sample and three official recipes set."""
 
+EVERY = os.environ.get("ZOO_TEST_SETTINGS") == "all"
+"""`make test-settings` takes every setting; the suite takes one of each kind."""
+SOME = (
+    "max_steps within an epoch",
+    "early stopping",
+    "moving average",
+    "stochastic averaging",
+    "accumulation",
+    "learning rate finder",
+    "best of many",
+)
+
+
+def chosen(cases: dict[str, Any], some: Sequence[str]) -> list[str]:
+    return list(cases) if EVERY else list(some)
+
+
 CHAIN = (
     ("on_train_batch_end", 7),
     ("on_validation_end", 1),
@@ -83,10 +100,10 @@ CHAIN = (
 """One run is killed at the first, continued, killed at the second, and so on."""
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture
 def whole(toy: Any, request: Any, monkeypatch: Any) -> Run:
     """The run that was never cut; the settings stay."""
-    for key, value in CASES[request.param].items():
+    for key, value in CASES[request.getfixturevalue("case")].items():
         monkeypatch.setitem(SETTINGS, key, value)
     return toy_run(out="whole")
 
@@ -107,8 +124,14 @@ def killed(hook: str, number: int) -> None:
         work("cut")
 
 
-@pytest.mark.parametrize("every_batch", [True, False], ids=["each batch saved", "each epoch saved"])
-def test_killed_at_the_hooks(whole: Run, every_batch: bool, monkeypatch: Any) -> None:
+STOPPED = ("max_steps within an epoch", "accumulation", "accumulation from an epoch on")
+SAVED = {"each batch saved": True, "each epoch saved": False}
+
+
+@pytest.mark.parametrize("saved", chosen(SAVED, ["each epoch saved"]))
+@pytest.mark.parametrize("case", chosen(CASES, SOME))
+def test_killed_at_the_hooks(whole: Run, case: str, saved: str, monkeypatch: Any) -> None:
+    every_batch = SAVED[saved]
     if every_batch:
         often = functools.partial(LastCheckpoint, interval=-1.0)
         monkeypatch.setattr(zoo.training.trainer, "LastCheckpoint", often)
@@ -122,7 +145,8 @@ def test_killed_at_the_hooks(whole: Run, every_batch: bool, monkeypatch: Any) ->
 
 
 @pytest.mark.slow
-def test_killed_at_any_call(whole: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", chosen(CASES, ["max_steps before max_epochs", "early stopping"]))
+def test_killed_at_any_call(whole: Run, case: str, tmp_path: Path) -> None:
     """Killed at three moments spread over all of the run."""
     total = calls_of(lambda: toy_run(out="counted"), tmp_path)
     seed = random.SystemRandom().randrange(10**6)
@@ -145,7 +169,8 @@ def test_killed_at_any_call(whole: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
-    "case", ["max_steps within an epoch", "accumulation", "accumulation from an epoch on"]
+    "case",
+    chosen(dict.fromkeys(STOPPED), STOPPED[:2]),
 )
 def test_stopped_by_a_signal(toy: Any, monkeypatch: Any, case: str, which: int) -> None:
     for key, value in CASES[case].items():
@@ -177,13 +202,16 @@ MOVES: dict[str, Callable[[Path], Path]] = {
 }
 
 
+KEPT = ("best of many", "best by a metric", "all and the last")
+
+
 def _linked(path: Path) -> Path:
     Path("link").symlink_to(path.absolute())
     return Path("link")
 
 
 @pytest.mark.parametrize("move", MOVES)
-@pytest.mark.parametrize("case", ["best by a metric", "best of many", "all and the last"])
+@pytest.mark.parametrize("case", chosen(dict.fromkeys(KEPT), KEPT[:1]))
 def test_a_run_folder_elsewhere(toy: Any, monkeypatch: Any, case: str, move: str) -> None:
     """Weights kept before the move are the best, and are found, or removed, after it."""
     for key, value in CASES[case].items():

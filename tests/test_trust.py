@@ -143,6 +143,7 @@ def test_callbacks_of_lightning_and_of_plugins_are_taken(toy: Any) -> None:
                 "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
                 "init_args": {"filename": "best.of.all", "save_top_k": 1},
             },
+            {"class_path": "zoo.training.finite_loss.FiniteLoss", "init_args": {"stop": False}},
         ]
     }
     Path("mine.yaml").write_text(yaml.safe_dump(content))

@@ -302,7 +302,8 @@ def test_without_a_folder_the_maps_lie_in_one_of_the_time(tmp_path, nifti):
 
 def test_a_model_without_maps_has_no_probability_maps(tmp_path):
     class Reader(torch.nn.Module):
-        read_file = input_suffixes = None
+        read_file = input_suffixes = ()
+        predict_step = describe_prediction = draw_predictions = ()
 
     model = Reader()
     with pytest.raises(UsageError, match=r"makes no probability maps; .* omit --probabilities"):
