@@ -17,8 +17,17 @@ FAULTY: Faulty = [
     (
         "gradients",
         "model",
+        model(
+            "def training_step(self, *a):\n"
+            "    return super().training_step(*a) + (0 * self.classifier.bias.sum()).sqrt()"
+        ),
+        "the gradient of classifier.bias is not finite",
+    ),
+    (
+        "gradients",
+        "model",
         model("def training_step(self, *a):\n    return super().training_step(*a) * torch.inf"),
-        "is not finite",
+        "the gradient of body.0.bias, body.0.weight, classifier.bias",
     ),
     (
         "overfits-one-batch",

@@ -125,7 +125,7 @@ def assert_fails(check: str, kind: str, note: str) -> None:
     """The check fails with that note, its reason and its remedy."""
     result = make(check, kind)
     assert result.outcome == "failed", str(result)
-    assert note in result.note
+    assert note in result.note, result.note
     text = str(result)
     assert CHECKS[check].why in text
     assert CHECKS[check].remedy in text
