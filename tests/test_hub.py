@@ -56,14 +56,26 @@ class Server:
     pause: float = 0
     sent: list[tuple[str, str, int]] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
+    busy: int = 0
 
     def asked(self, name: str) -> list[tuple[str, int]]:
+        # A client that hangs up after the headers can be here before the server noted its answer.
+        deadline = time.monotonic() + 5
+        while self.busy and time.monotonic() < deadline:
+            time.sleep(0.01)
         return [(span, count) for path, span, count in self.sent if path == f"/{name}"]
 
 
 def serve(server: Server) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            server.busy += 1
+            try:
+                self.answer()
+            finally:
+                server.busy -= 1
+
+        def answer(self) -> None:
             path = server.folder / self.path.lstrip("/")
             if not path.is_file():
                 self.send_error(404)
