@@ -67,7 +67,7 @@ CASES: dict[str, dict[str, Any]] = {
     "all and the last": callback("ModelCheckpoint", save_top_k=-1, save_last=True),
     "always the same name": callback("ModelCheckpoint", **KEEPER, filename="best"),
 }
-"""What trust.md's sample and three official recipes set."""
+"""Settings that decide when a training ends, what its weights become or which files it keeps."""
 
 EVERY = os.environ.get("ZOO_TEST_SETTINGS") == "all"
 """`make test-settings` takes every setting; the suite takes one of each kind."""
