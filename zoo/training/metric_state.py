@@ -79,6 +79,15 @@ class MetricState(Callback):
                 extreme = metric.meta.is_max_reduction or metric.meta.is_min_reduction
                 setattr(metric, name, metric.meta.reduce_fx(now, value) if extreme else now + value)
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the means of a training step that logs now and then, and did not since the resume."""
+        logged, self._logged = self._logged, {}
+        for key, state in logged.items():
+            hook, _, name = key.partition(".")
+            count = state.get("cumulated_batch_size")
+            if hook == "training_step" and count:
+                pl_module.log(name, (state["value"] / count).to(pl_module.device))
+
 
 def _state(metric: Metric) -> dict[str, Any]:
     return dict(metric.metric_state)

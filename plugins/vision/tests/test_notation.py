@@ -74,8 +74,8 @@ def test_height_and_width_may_differ():
 @pytest.mark.parametrize(
     ("net", "words"),
     [
-        ("20C4-10N", ["'20C4'", "no input size", "1x29x29"]),
-        ("1x29-10N", ["'1x29'", "no input size"]),
+        ("20C4-10N", ["'20C4'", "not an input size", "1x29x29"]),
+        ("1x29-10N", ["'1x29'", "not an input size"]),
         ("1x29x29-20X4-10N", ["part 2", "'20X4'", "is not a layer"]),
         ("1x29x29-20c4-10N", ["part 2", "'20c4'"]),
         ("1x29x29--10N", ["part 2", "''"]),
