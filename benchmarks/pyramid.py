@@ -112,7 +112,7 @@ def peak(arguments: argparse.Namespace) -> None:
 
 def resident(line: str) -> int:
     """Memory of this process in kB, as Linux counts it: now (VmRSS) or at most (VmHWM)."""
-    for found in Path("/proc/self/status").read_text().splitlines():
+    for found in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if found.startswith(f"{line}:"):
             return int(found.split()[1])
     raise ValueError(f"/proc/self/status has no {line}")

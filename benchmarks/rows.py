@@ -12,7 +12,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file; none if there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -25,7 +25,7 @@ def add_row(path: Path, fields: Sequence[str], row: Mapping[str, Any]) -> None:
         row: By name.
     """
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fields, lineterminator="\n")
         if new:
             writer.writeheader()

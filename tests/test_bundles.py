@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 
 import zoo as package
 from zoo.bundles.bundle import read_bundle
+from zoo.bundles.card_metadata import hub_license
 from zoo.bundles.manifest import FORMAT, content_hash
 from zoo.errors import UsageError, ZooError
 from zoo.io import atomic as files
@@ -76,8 +76,12 @@ def test_what_a_bundle_says(bundle: Path) -> None:
     assert content["license"] == {"weights": "as the data's", "data": "yours"}
     assert content["versions"]["torch"] == run.environment["versions"]["torch"]
     assert content["origin"] == {}
-    assert set(content["files"]) == {"model.safetensors", "README.md"}
-    assert {path.name for path in bundle.iterdir()} == {*content["files"], "bundle.json"}
+    assert set(content["files"]) == {"model.safetensors"}
+    assert {path.name for path in bundle.iterdir()} == {
+        "model.safetensors",
+        "README.md",
+        "bundle.json",
+    }
     for name, facts in content["files"].items():
         data = (bundle / name).read_bytes()
         assert facts == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
@@ -103,26 +107,67 @@ def test_what_a_model_says_of_its_preprocessing_and_weights(toy: Any) -> None:
 
 
 def test_the_card_is_read_by_people_and_by_hugging_face(bundle: Path) -> None:
-    text = (bundle / "README.md").read_text()
-    start, head, body = text.split("---\n", 2)
-    assert start == ""
-    metadata = yaml.safe_load(head)
-    assert metadata["library_name"] == "zoo"
-    assert metadata["datasets"] == ["toy-points"]
-    assert "toy-net" in metadata["tags"]
-    (index,) = metadata["model-index"]
-    (result,) = index["results"]
-    assert result["task"]["type"]
-    assert result["dataset"] == {"type": "toy-points", "name": "toy-points"}
-    values = {row["type"]: row["value"] for row in result["metrics"]}
+    from huggingface_hub import ModelCard
+
+    body = ModelCard.load(bundle / "README.md").text
     metrics = describe(bundle)["metrics"]["values"]
-    assert values == {"loss": metrics["test/loss"], "accuracy": metrics["test/accuracy"]}
     assert "# toy/points\n\nA toy net on toy points" in body
     assert f"`test/accuracy` | {metrics['test/accuracy']:.6g} |" in body
     assert "`test/accuracy` 0.9 (set for these tests)" in body
     assert "Measured with seed 3 by" in body
     assert describe(bundle)["metrics"]["command"] in body
     assert "Terms of the weights" in body
+
+
+def test_the_metadata_of_the_card_have_the_names_of_the_hub(bundle: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    data = ModelCard.load(bundle / "README.md").data
+    assert data.library_name == "zoo"
+    assert data.pipeline_tag == "tabular-classification"
+    assert data.datasets is None  # toy-points is not on the Hub
+    assert (data.license, data.license_name) == ("other", "yours")
+    assert data.metrics == ["accuracy"]
+    assert {"pytorch", "lightning", "toy-net"} <= set(data.tags)
+    metrics = describe(bundle)["metrics"]["values"]
+    found = {each.metric_name: each for each in data.eval_results}
+    assert {name: each.metric_value for name, each in found.items()} == {
+        "test/accuracy": metrics["test/accuracy"],
+        "test/loss": metrics["test/loss"],
+    }
+    accuracy = found["test/accuracy"]
+    assert (accuracy.task_type, accuracy.metric_type) == ("tabular-classification", "accuracy")
+    assert (accuracy.dataset_type, accuracy.dataset_split) == ("toy-points", "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ("CC BY 4.0 (UCI Optical Recognition of Handwritten Digits, test part)", "cc-by-4.0"),
+        ("CC BY-SA 3.0", "cc-by-sa-3.0"),
+        ("CC0", "cc0-1.0"),
+        ("Apache-2.0", "apache-2.0"),
+        ("Apache 2.0 License", "apache-2.0"),
+        ("MIT", "mit"),
+        ("GPL-2.0-only", "gpl-2.0"),
+        ("research, non-commercial", "other"),
+        ("generated; no restrictions", "other"),
+        ("", "other"),
+    ],
+)
+def test_licenses_as_the_hub_calls_them(text: str, identifier: str) -> None:
+    assert hub_license(text) == identifier
+
+
+def test_the_card_is_prose_that_may_be_edited(bundle: Path) -> None:
+    """On the Hub, people edit it in the browser; a bundle of before holds a hash of its own."""
+    card = bundle / "README.md"
+    before = {"sha256": "0" * 64, "size": 7}
+    edit(bundle, lambda content: content["files"].update({card.name: before}))
+    card.write_text("---\nlicense: mit\n---\nmine\n", encoding="utf-8")
+    assert package.load(bundle)
+    card.unlink()
+    assert package.load(bundle)
 
 
 def test_metrics_that_are_not_numbers_can_be_kept(toy: Any) -> None:
@@ -203,10 +248,9 @@ def test_checkpoints_that_are_not_ours(bundle: Path, tmp_path: Path) -> None:
 # Changed or damaged
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "README.md"])
 @pytest.mark.parametrize("damage", ["cut", "longer", "first bit", "middle bit", "last bit"])
-def test_a_damaged_file(bundle: Path, zoo: Callable, name: str, damage: str) -> None:
-    path = bundle / name
+def test_damaged_weights(bundle: Path, zoo: Callable, damage: str) -> None:
+    path = bundle / "model.safetensors"
     data = bytearray(path.read_bytes())
     if damage == "cut":
         del data[len(data) // 2 :]
@@ -220,7 +264,7 @@ def test_a_damaged_file(bundle: Path, zoo: Callable, name: str, damage: str) -> 
     done = zoo("test", "run")
     assert done.status == 2
     assert done.err.count("\n") == 1
-    assert f"{name} is not the file that bundle.json describes" in done.err
+    assert "model.safetensors is not the file that bundle.json describes" in done.err
     assert everything(Path("run")) == before
 
 
@@ -237,7 +281,7 @@ def test_a_missing_file(bundle: Path) -> None:
         lambda content: content["metrics"]["values"].update({"test/accuracy": 1.0}),
         lambda content: content["files"]["model.safetensors"].update(sha256="0" * 64),
         lambda content: content["files"].update({"../x": {"sha256": "0" * 64, "size": 1}}),
-        lambda content: content["files"].pop("README.md"),
+        lambda content: content["files"].pop("model.safetensors"),
         lambda content: content.update(note="mine"),
         lambda content: content.pop("license"),
     ],
@@ -470,7 +514,13 @@ def kill_at(moment: int, names: tuple[str, ...] = ("open", "fsync", "rename", "r
     files._exchange = counted(files._exchange)  # type: ignore[assignment]
 
 
-def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    """Where a system cannot swap two names, it is so once leftovers are removed."""
+    if not exchange:
+        monkeypatch.setattr("zoo.io.atomic._exchange", lambda *_: False)
     old, new = {"a": b"old", "b": b"old"}, {"a": b"new", "c": b"new"}
     folder = tmp_path / "in" / "bundle"
     files.replace_folder(folder, old)
@@ -482,6 +532,9 @@ def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new(tmp_path: Path) -
             files.replace_folder(folder, new)
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if not exchange:
+            files.remove_leftovers(tmp_path / "in")
+            files.remove_leftovers(tmp_path)
         found.append(everything(folder))
         if status == 0:
             break

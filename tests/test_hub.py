@@ -144,7 +144,7 @@ def cached() -> list[str]:
     return sorted(path.name for path in files if path.suffix != ".lock")
 
 
-FILES = ["README.md", "bundle.json", "model.safetensors"]
+FILES = ["bundle.json", "model.safetensors"]
 
 
 # A bundle at an address
@@ -159,7 +159,7 @@ def test_downloaded_verified_and_loaded(bundle: Path, server: Server) -> None:
     assert cached() == FILES
     assert sorted(path for path, _, _ in server.sent) == [f"/{name}" for name in FILES]
     package.load(address)
-    assert len(server.sent) == 3  # nothing twice
+    assert len(server.sent) == 2  # nothing twice
 
 
 def test_works_offline_from_the_cache(bundle: Path, server: Server) -> None:
@@ -184,7 +184,6 @@ def test_a_damaged_cache_is_fetched_again(bundle: Path, server: Server) -> None:
     assert package.load(reference(server))
     assert weights.read_bytes() == good
     assert len(server.asked("model.safetensors")) == 2
-    assert len(server.asked("README.md")) == 1
 
 
 def test_a_registered_checkpoint_at_an_address(bundle: Path, server: Server) -> None:
@@ -322,7 +321,7 @@ def test_a_cut_bundle_is_continued(bundle: Path, server: Server, zoo: Callable) 
     assert zoo("test", reference(server), "--json").status == 0
     size = (bundle / "model.safetensors").stat().st_size
     assert server.asked("model.safetensors") == [("", 100), ("bytes=100-", size - 100)]
-    assert len(server.asked("bundle.json")) == len(server.asked("README.md")) == 1
+    assert len(server.asked("bundle.json")) == 1
 
 
 def test_a_server_that_cannot_continue_sends_all(

@@ -80,5 +80,7 @@ def test_every_link_into_the_repository_exists() -> None:
 
 
 def test_the_table_names_every_recipe() -> None:
-    recipes = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "recipes").glob("*/*.yaml")}
+    paths = (ROOT / "plugins").glob("*/zoo_*/recipes/*.yaml")
+    recipes = {f"{path.parents[2].name}/{path.stem}" for path in paths}
+    assert recipes
     assert recipes <= set(re.findall(r"^\| `([\w/-]+)`", README, re.MULTILINE))

@@ -44,6 +44,24 @@ def test_every_model_says_where_it_comes_from(name: str) -> None:
     assert REAL.models[name].summary
 
 
+HUB_TASKS = {
+    "automatic-speech-recognition",
+    "image-classification",
+    "image-segmentation",
+    "reinforcement-learning",
+    "tabular-classification",
+    "text-generation",
+    "time-series-forecasting",
+    "video-classification",
+}
+"""Some of those that the Hugging Face Hub filters by."""
+
+
+@pytest.mark.parametrize("name", REAL.models)
+def test_every_model_names_its_task_as_the_hub_does(name: str) -> None:
+    assert REAL.models[name].task in HUB_TASKS
+
+
 @pytest.mark.parametrize("name", REAL.datasets)
 def test_every_dataset_states_its_terms(name: str) -> None:
     entry = REAL.datasets[name]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.bundles.download import file_hash
 from zoo.bundles.hub import locate
-from zoo.bundles.manifest import FORMAT, MANIFEST, content_hash, read_manifest
+from zoo.bundles.manifest import CARD, FORMAT, MANIFEST, content_hash, read_manifest
 from zoo.bundles.manifest import WEIGHTS as WEIGHTS
 from zoo.bundles.model_card import model_card
 from zoo.errors import UsageError, ZooError
@@ -26,8 +26,6 @@ from zoo.runs.run import Run
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
-
-CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -130,18 +128,16 @@ def write_bundle(
             f"plain values: {error}"
         ) from error
     tensors = {n: t.detach().cpu().clone().contiguous() for n, t in model.state_dict().items()}
-    files = {
-        WEIGHTS: save(tensors, metadata={"format": "pt"}),
-        CARD: model_card(content, found.entry).encode(),
-    }
+    weights = save(tensors, metadata={"format": "pt"})
     content["files"] = {
-        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-        for name, data in files.items()
+        WEIGHTS: {"sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
     }
     content["sha256"] = content_hash(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    card = model_card(content, found.entry, experiment.dataset)
+    files = {WEIGHTS: weights, CARD: card.encode(), MANIFEST: text.encode()}
     try:
-        replace_folder(path, {**files, MANIFEST: text.encode()})
+        replace_folder(path, files)
     except OSError as error:
         raise ZooError(
             f"the bundle {path} cannot be written ({error.strerror}): make room, then finish the "
@@ -152,8 +148,8 @@ def write_bundle(
 def read_bundle(reference: str | Path) -> Bundle:
     """Find a bundle and verify every file of it; nothing of it is run.
 
-    Files that its manifest does not list are told and ignored; hidden ones, such as those of
-    git, are not told.
+    The model card is prose: it may be edited or missing. Other files that its manifest does not
+    list are told and ignored; hidden ones, such as those of git, are not told.
 
     Args:
         reference: As for ``zoo.bundles.hub.locate``.
@@ -174,7 +170,7 @@ def read_bundle(reference: str | Path) -> Bundle:
                 f"{file} is not the file that {MANIFEST} describes (its SHA-256 differs): it "
                 "is truncated, damaged or was changed; fetch or train it again"
             )
-    unlisted = sorted({file.name for file in path.iterdir()} - {MANIFEST, *content["files"]})
+    unlisted = sorted({file.name for file in path.iterdir()} - {MANIFEST, CARD, *content["files"]})
     if unlisted := [name for name in unlisted if not name.startswith(".")]:
         _tell_unlisted(path, tuple(unlisted))
     return Bundle(path, content)

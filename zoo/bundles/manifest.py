@@ -15,6 +15,7 @@ from zoo.errors import UsageError
 
 MANIFEST = "bundle.json"
 WEIGHTS = "model.safetensors"
+CARD = "README.md"
 FORMAT = 2
 """Raised when an older zoo could not read what is written."""
 MAX_BYTES = 4 << 20
@@ -120,6 +121,7 @@ def read_manifest(folder: Path, remedy: str = "fetch the bundle again") -> dict[
         raise UsageError(
             f"{file} is not the manifest of a bundle: {'; '.join(problems[:3])}{more}: {remedy}"
         )
+    content["files"].pop(CARD, None)  # prose; bundles of before hold its hash too
     return content
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.plugin.entries import Model
+from zoo.bundles.card_metadata import card_metadata
+from zoo.plugin.entries import Dataset, Model
 
 
-def model_card(content: Mapping[str, Any], entry: Model) -> str:
+def model_card(content: Mapping[str, Any], entry: Model, dataset: Dataset) -> str:
     """The text of ``README.md`` for a bundle.
 
     Args:
         content: The content of ``bundle.json``.
         entry: The registered model.
+        dataset: The registered dataset that it was trained on.
     """
     about = content["recipe"]["about"]
     name = content["recipe"]["name"]
@@ -24,7 +26,7 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
         goal = {}
     lines = [
         "---",
-        _metadata(content, {key: value for key, value in tests.items() if value is not None}),
+        card_metadata(content, entry, dataset),
         "---",
         "",
         f"# {name}",
@@ -66,30 +68,6 @@ def model_card(content: Mapping[str, Any], entry: Model) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _metadata(content: Mapping[str, Any], tests: Mapping[str, float]) -> str:
-    """The YAML that Hugging Face reads: library, tags, dataset and the metrics of the test."""
-    from huggingface_hub import EvalResult, ModelCardData  # `zoo list` does without
-
-    plugin, data = content["plugin"]["name"], content["recipe"]["data"]["name"]
-    results = [
-        EvalResult(
-            task_type=plugin,
-            dataset_type=data,
-            dataset_name=data,
-            metric_type=key.removeprefix("test/"),
-            metric_value=value,
-        )
-        for key, value in tests.items()
-    ]
-    return ModelCardData(
-        library_name="zoo",
-        tags=["pytorch", "lightning", content["model"]["name"], plugin],
-        datasets=[data],
-        model_name=content["recipe"]["name"],
-        eval_results=results,
-    ).to_yaml()
 
 
 def _text(value: float | None) -> str:

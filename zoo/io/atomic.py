@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -77,13 +79,17 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders swap their names in one step; False where the system cannot."""
-    try:
-        swap = ctypes.CDLL(None).renameat2
-    except (AttributeError, TypeError, OSError):
-        return False
-    here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    done: int = swap(here, os.fsencode(one), here, os.fsencode(other), flag)
-    return done == 0
+    here, linux_exchange, macos_swap = -100, 2, 2  # AT_FDCWD, RENAME_EXCHANGE, RENAME_SWAP
+    names = os.fsencode(one), os.fsencode(other)
+    done: int
+    with contextlib.suppress(AttributeError, TypeError, OSError):
+        system = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            done = system.renamex_np(*names, macos_swap)
+        else:
+            done = system.renameat2(here, names[0], here, names[1], linux_exchange)
+        return done == 0
+    return False
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -92,9 +98,17 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of writers that were killed in ``folder`` and its folders."""
+    """Remove temporary files of writers that were killed in ``folder`` and its folders.
+
+    A folder that was moved aside by ``replace_folder``, and whose place was not taken any more,
+    comes back.
+    """
     for inside in (folder, *(path for path in folder.glob("*") if path.is_dir())):
-        for path in leftovers(inside):
+        for aside in sorted(inside.glob(".*.old")):
+            place = inside / aside.name[1:].rpartition(".")[0].rpartition(".")[0]
+            if not place.exists():
+                aside.rename(place)
+        for path in [*leftovers(inside), *inside.glob(".*.old")]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

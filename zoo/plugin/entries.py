@@ -9,6 +9,8 @@ from dataclasses import dataclass
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)?")
 _CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _FOLDER = re.compile(r"[A-Za-z_][\w.]*:\w[\w./-]*")
+_TASK = re.compile(r"[a-z][a-z0-9-]*")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _REMOTE = re.compile(r"(hf|https)://\S+")
 
 
@@ -28,6 +30,8 @@ class Model:
         summary: One line for ``zoo list``.
         paper: Authors, title, venue and year, or an identifier such as ``arXiv:1202.2745``.
         wildcard: The constructor argument that receives what ``*`` stands for.
+        task: The task under the name that the Hugging Face Hub has for it, such as
+            ``image-classification``; the model card says it.
 
     Raises:
         ValueError: a field is not of the stated form.
@@ -38,10 +42,13 @@ class Model:
     summary: str
     paper: str = ""
     wildcard: str = ""
+    task: str = ""
 
     def __post_init__(self) -> None:
         _require(_NAME, self.name, "model name", "mpcnn")
         _require(_CLASS_PATH, self.class_path, "class_path", "package.module:Class")
+        if self.task != "":
+            _require(_TASK, self.task, "task", "image-classification")
         if ("*" in self.name) != bool(self.wildcard):
             raise ValueError(f"model {self.name!r}: a '*' in the name and wildcard= go together")
         if self.name.count("*") > 1:
@@ -59,6 +66,7 @@ class Dataset:
         license: The terms of the data, as its publisher states them.
         homepage: Where a user gets the data.
         embedded: True if it needs no files of the user's (generated, or inside a dependency).
+        hub_id: Its identifier on the Hugging Face Hub, if it is there, such as ``ylecun/mnist``.
 
     Raises:
         ValueError: a field is not of the stated form.
@@ -70,10 +78,13 @@ class Dataset:
     license: str = ""
     homepage: str = ""
     embedded: bool = False
+    hub_id: str = ""
 
     def __post_init__(self) -> None:
         _require(_NAME, self.name, "dataset name", "mnist")
         _require(_CLASS_PATH, self.class_path, "class_path", "package.module:Class")
+        if self.hub_id != "":
+            _require(_HUB_ID, self.hub_id, "hub_id", "ylecun/mnist")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ def zoo_models() -> list[Model]:
             "Hindsight policy gradients: learns from every goal that an episode reached",
             paper="Rauber, Ummadisingu, Mutz, Schmidhuber: Hindsight Policy Gradients, ICLR 2019 "
             "(arXiv:1711.06006)",
+            task="reinforcement-learning",
         )
     ]
 

@@ -19,6 +19,7 @@ def zoo_models() -> list[Model]:
             "zoo_lipreading.lipreader:Lipreader",
             "Words from clips of a mouth, and domain-adversarial adaptation to a new speaker",
             paper=_LIPREADER,
+            task="video-classification",
         ),
         Model(
             "lipreader-ctc",
@@ -26,6 +27,7 @@ def zoo_models() -> list[Model]:
             "Sentences from clips of a mouth by CTC, in characters or words",
             paper="Graves, Fernandez, Gomez, Schmidhuber: Connectionist Temporal Classification, "
             "ICML 2006; Assael et al.: LipNet, 2016 (arXiv:1611.01599)",
+            task="automatic-speech-recognition",
         ),
         Model(
             "av-fusion",
@@ -33,6 +35,7 @@ def zoo_models() -> list[Model]:
             "Words from images and sound, joined early or late, in noise",
             paper="Wand, Schmidhuber, Vu: Investigations on End-to-End Audiovisual Fusion, ICASSP "
             "2018 (arXiv:1804.11127)",
+            task="video-classification",
         ),
     ]
 

@@ -18,12 +18,14 @@ def zoo_models() -> list[Model]:
             "zoo_segmentation.pyramid_lstm:PyramidLSTMSegmenter",
             "PyraMiD-LSTM: convolutional LSTMs along every axis and sense, summed; the paper's net",
             paper=_PYRAMID,
+            task="image-segmentation",
         ),
         Model(
             "pyramid-lstm-small",
             "zoo_segmentation.pyramid_lstm:SmallPyramidLSTMSegmenter",
             "PyraMiD-LSTM of a size that trains on a CPU",
             paper=_PYRAMID,
+            task="image-segmentation",
         ),
         Model(
             "md-lstm",
@@ -31,6 +33,7 @@ def zoo_models() -> list[Model]:
             "Multi-dimensional LSTM in four directions, slice by slice",
             paper="Graves, Schmidhuber: Offline Handwriting Recognition with Multidimensional "
             "Recurrent Neural Networks, NIPS 2008",
+            task="image-segmentation",
         ),
         Model(
             "monai/*",
@@ -38,6 +41,7 @@ def zoo_models() -> list[Model]:
             "A segmentation net of MONAI, by its class name: UNet, SegResNet, DynUNet, SwinUNETR",
             paper="MONAI Consortium: MONAI, arXiv:2211.02701",
             wildcard="architecture",
+            task="image-segmentation",
         ),
     ]
 

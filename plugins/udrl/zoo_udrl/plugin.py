@@ -18,6 +18,7 @@ def zoo_models() -> list[Model]:
             "zoo_udrl.agent:UpsideDownAgent",
             "Behavior function: actions for an observation, a desired return and a horizon",
             paper=_UDRL,
+            task="reinforcement-learning",
         )
     ]
 

@@ -14,6 +14,7 @@ def zoo_models() -> list[Model]:
             "Max-pooling CNN in the papers' notation, e.g. 1x29x29-20C4-MP2-40C5-MP3-150N-10N",
             paper="Ciresan, Meier, Masci, Gambardella, Schmidhuber: Flexible, High Performance "
             "Convolutional Neural Networks for Image Classification, IJCAI 2011",
+            task="image-classification",
         ),
         Model(
             "mlp",
@@ -21,6 +22,7 @@ def zoo_models() -> list[Model]:
             "Deep big simple net: a plain multilayer perceptron on deformed images",
             paper="Ciresan, Meier, Gambardella, Schmidhuber: Deep, Big, Simple Neural Nets for "
             "Handwritten Digit Recognition, Neural Computation 22(12), 2010 (arXiv:1003.0358)",
+            task="image-classification",
         ),
         Model(
             "mcdnn",
@@ -28,6 +30,7 @@ def zoo_models() -> list[Model]:
             "Multi-column committee of max-pooling CNNs on differently preprocessed images",
             paper="Ciresan, Meier, Schmidhuber: Multi-column Deep Neural Networks for Image "
             "Classification, CVPR 2012 (arXiv:1202.2745)",
+            task="image-classification",
         ),
         Model(
             "timm/*",
@@ -35,6 +38,7 @@ def zoo_models() -> list[Model]:
             "Any image classifier of the timm library, by its timm name",
             paper="Wightman: PyTorch Image Models (timm)",
             wildcard="architecture",
+            task="image-classification",
         ),
     ]
 

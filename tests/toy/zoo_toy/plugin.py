@@ -8,7 +8,13 @@ ZOO_PLUGIN_API = 1
 @hookimpl
 def zoo_models() -> list[Model]:
     return [
-        Model("toy-net", "zoo_toy.model:ToyNet", "A net of one hidden layer", paper="none: a toy"),
+        Model(
+            "toy-net",
+            "zoo_toy.model:ToyNet",
+            "A net of one hidden layer",
+            paper="none: a toy",
+            task="tabular-classification",
+        ),
         Model("toy-cnn", "zoo_toy.cnn:ToyCNN", "A convolutional net", paper="none: a toy"),
         Model("toy-player", "zoo_toy.model:ToyPlayer", "A net that plays", paper="none: a toy"),
         Model("toy/*", "zoo_toy.model:ToyFamily", "A family of toy nets", wildcard="variant"),
