@@ -105,7 +105,7 @@ def hub_license(text: str) -> str:
     return _LICENSES.get(plain, "other")
 
 
-def _license(stated: Mapping[str, str], homepage: str) -> dict[str, str]:
+def _license(stated: Mapping[str, str], homepage: str) -> dict[str, Any]:
     terms = stated["data"] if stated["weights"] == "as the data's" else stated["weights"]
     found = hub_license(terms)
     if found != "other":
