@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import (
     Callback,
     LearningRateFinder,
     ModelCheckpoint,
+    WeightAveraging,
 )
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -230,6 +231,17 @@ def test_progress_of_a_model_checkpoint() -> None:
         before._last_global_step_saved = 7
         internals.restore_progress(after, internals.progress_of(before))
         assert after._last_global_step_saved == 7
+
+
+def test_averaged_modules(tmp_path: Path) -> None:
+    trainer = Trainer(accelerator="cpu", logger=False, callbacks=[WeightAveraging()])
+    with stays("WeightAveraging._average_model"):
+        assert internals.averaged_modules(trainer) == []
+        model = Constant()
+        trainer.callbacks[0].setup(trainer, model, "fit")  # type: ignore[attr-defined]
+        (average,) = internals.averaged_modules(trainer)
+        assert average is not model
+        assert average.state_dict() == model.state_dict()
 
 
 def test_searched_attribute() -> None:

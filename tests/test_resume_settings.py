@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cuts import (
     SETTINGS,
     assert_same,
@@ -24,8 +25,10 @@ from cuts import (
 
 import zoo.training.train
 import zoo.training.trainer
+from zoo.bundles.load import load
 from zoo.runs.run import Run
 from zoo.training.checkpoint import LastCheckpoint
+from zoo.training.train import train
 
 
 def callback(name: str, **arguments: Any) -> dict[str, Any]:
@@ -61,7 +64,7 @@ CASES: dict[str, dict[str, Any]] = {
     "accumulation": {"trainer.accumulate_grad_batches": 4},
     "accumulation from an epoch on": callback("GradientAccumulationScheduler", scheduling={1: 3}),
     "learning rate finder": callback("LearningRateFinder", num_training_steps=30, max_lr=0.5),
-    "batch size finder": callback("BatchSizeFinder", max_trials=3),
+    "batch size finder": callback("BatchSizeFinder", max_trials=2),
     "best by a metric": callback("ModelCheckpoint", **KEEPER),
     "best of many": callback("ModelCheckpoint", **KEEPER, save_top_k=2, every_n_train_steps=8),
     "all and the last": callback("ModelCheckpoint", save_top_k=-1, save_last=True),
@@ -236,3 +239,16 @@ def test_a_name_that_is_the_runs_own(toy: Any, zoo: Callable) -> None:
     assert done.status == 2
     assert "'last' is that of a run's own checkpoint" in done.err
     assert not Path("run").exists()
+
+
+def test_an_averaged_model_is_tested_as_it_is_bundled(toy: Any, monkeypatch: Any) -> None:
+    """Its constants too, which a bundle does not hold: an average of equal numbers is rounded."""
+    tested = []
+
+    def test(_: Any, model: Any, __: Any) -> None:
+        tested.append(model.scale)
+
+    monkeypatch.setattr(zoo.training.trainer.ResumableTrainer, "test", test)
+    averaging = callback("EMAWeightAveraging", decay=0.9)
+    train("toy/images", {"trainer.max_epochs": 1, **averaging}, out="run")
+    assert torch.equal(tested[0], load("run").scale)

@@ -10,11 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    LearningRateFinder,
+    ModelCheckpoint,
+    WeightAveraging,
+)
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.utilities.parsing import lightning_hasattr
 from torch import Tensor
+from torch.nn import Module
 from torchmetrics import Metric
 
 
@@ -74,6 +80,13 @@ def only_measures(trainer: Trainer) -> bool:
     """Whether this epoch trains nothing: stochastic weight averaging adds one that measures the
     statistics of batch normalization."""
     return trainer.fit_loop._skip_backward
+
+
+def averaged_modules(trainer: Trainer) -> list[Module]:
+    """The modules that callbacks keep averages of the weights in."""
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    found = [each._average_model for each in callbacks if isinstance(each, WeightAveraging)]
+    return [each.module for each in found if each is not None]
 
 
 def resume_between_epochs(trainer: Trainer) -> None:

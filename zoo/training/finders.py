@@ -21,13 +21,15 @@ class FoundSettings(Callback):
     def __init__(self) -> None:
         self._found: dict[str, Any] = {}
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what was found; the searches, which save and load checkpoints too, are over."""
+        for _, name in _finders(trainer, pl_module):
+            self._found[name] = lightning_getattr(pl_module, name)
+
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note what was found."""
-        for finder, name in _finders(trainer, pl_module):
-            if _has_found(finder):
-                self._found[name] = lightning_getattr(pl_module, name)
+        """Keep it."""
         checkpoint["zoo_found"] = dict(self._found)
 
     def on_load_checkpoint(
@@ -49,12 +51,6 @@ def _finders(
         for each in trainer.callbacks  # type: ignore[attr-defined]
         if isinstance(each, (LearningRateFinder, BatchSizeFinder))
     ]
-
-
-def _has_found(finder: LearningRateFinder | BatchSizeFinder) -> bool:
-    if isinstance(finder, BatchSizeFinder):
-        return finder.optimal_batch_size is not None
-    return finder.optimal_lr is not None
 
 
 def _nothing(*_: Any) -> None:

@@ -23,6 +23,7 @@ from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
+from zoo.training.constant_buffers import ConstantBuffers
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
@@ -68,6 +69,7 @@ class ResumableTrainer:
         self._last = LastCheckpoint(checkpoint, self.log, finite)
         own = [
             *([] if chosen else [finite]),
+            ConstantBuffers(),
             RandomState(),
             LoaderPosition(),
             MetricState(),

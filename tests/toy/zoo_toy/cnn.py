@@ -80,6 +80,10 @@ class ToyCNN(LightningModule):
         self.label_names = label_names or [str(number) for number in range(num_classes)]
         self.in_channels, self.lr, self.lr_backbone = in_channels, lr, lr_backbone
         self.mean, self.std = mean or [0.0] * in_channels, std or [1.0] * in_channels
+        self.offset: Tensor
+        self.scale: Tensor
+        for name, values in (("offset", self.mean), ("scale", self.std)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.network = PatternNet(in_channels, num_classes, channels, dropout, batch_norm)
         self.accuracies = nn.ModuleDict(
             {
@@ -101,9 +105,7 @@ class ToyCNN(LightningModule):
         return {"channels": self.in_channels, "mean": self.mean, "std": self.std}
 
     def forward(self, images: Tensor) -> Tensor:
-        mean = torch.tensor(self.mean, device=images.device)[:, None, None]
-        std = torch.tensor(self.std, device=images.device)[:, None, None]
-        scores: Tensor = self.network((images.float() / 255 - mean) / std)
+        scores: Tensor = self.network((images.float() / 255 - self.offset) / self.scale)
         return scores
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
