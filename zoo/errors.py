@@ -6,7 +6,9 @@ And the words that such sentences are made of: the nearest right names, several 
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ZooError(Exception):
@@ -38,6 +40,16 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
         tails = {candidate.rpartition("/")[2]: candidate for candidate in known}
         near = [tails[t] for t in difflib.get_close_matches(name, tails, count, cutoff=0.6)]
     return " or ".join(repr(candidate) for candidate in near)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 20
+
+
+def shown(value: Any) -> str:
+    """A value in a message: as Python writes it, and one of thousands of elements by its ends."""
+    return _SHORT.repr(value)
 
 
 def format_problems(where: str, problems: list[str]) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from torch import Tensor
 
 from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
-from zoo.errors import UsageError
-from zoo.io.weights import load_weights, read_pickle, read_tensors
+from zoo.bundles.outline import require_fitting
+from zoo.errors import UsageError, ZooError
+from zoo.io.failures import one_line
+from zoo.io.weights import is_state_dict, load_weights, read_pickle, read_tensors
+from zoo.io.weights_header import stated_tensors
 from zoo.plugin.declarations import current_arguments
 from zoo.plugin.trust import values_from
 from zoo.recipes.experiment import build_model
@@ -47,15 +54,67 @@ def rebuild(bundle: Bundle) -> ZooLightningModule:
     Raises:
         UsageError: its plugin is not installed, or the weights do not fit.
     """
-    found = find_model(bundle)
-    source = f"the bundle {bundle.path}"
-    cls = registry().load(found.entry)
-    arguments = current_arguments(cls, bundle.content["model"]["arguments"])
-    refuse_classes_of_bundle(cls, arguments, source)
-    with values_from(source):
-        model = build_model(found, arguments, {})
+    found, arguments = checked_arguments(bundle)
+    model = _build(found, arguments, "the bundle", bundle.path)
     load_weights(model, read_tensors(bundle.path / WEIGHTS), source=str(bundle.path))
     return model.eval()
+
+
+def checked_arguments(bundle: Bundle) -> tuple[ResolvedModel, dict[str, Any]]:
+    """The registered model of a bundle and its constructor's arguments: values that are no code,
+    under today's names, and of a model that the bundle's weights fit.
+
+    No memory is taken for the model. What it is to be told of the weights before it is built, such
+    as a shape that they alone know, can be taken from ``stated_tensors`` here.
+
+    Raises:
+        UsageError: its plugin is not installed, or the arguments are not such.
+    """
+    found = find_model(bundle)
+    weights = stated_tensors(bundle.path / WEIGHTS)
+    arguments = bundle.content["model"]["arguments"]
+    return found, _checked(found, arguments, weights, "the bundle", bundle.path)
+
+
+def _checked(
+    found: ResolvedModel,
+    saved: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    kind: str,
+    path: Path,
+) -> dict[str, Any]:
+    cls = registry().load(found.entry)
+    with _arguments_of(found, kind, path):
+        arguments = current_arguments(cls, saved)
+        refuse_classes_of_bundle(cls, arguments, f"{kind} {path}")
+        require_fitting(found, arguments, weights, str(path))
+    return arguments
+
+
+def _build(
+    found: ResolvedModel, arguments: Mapping[str, Any], kind: str, path: Path
+) -> ZooLightningModule:
+    with _arguments_of(found, kind, path):
+        return build_model(found, arguments, {})
+
+
+@contextlib.contextmanager
+def _arguments_of(found: ResolvedModel, kind: str, path: Path) -> Iterator[None]:
+    """While a class is given arguments from elsewhere, which make it raise errors of any kind: tell
+    whose they are."""
+    try:
+        with values_from(f"{kind} {path}"):
+            yield
+    except ZooError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{kind} {path}: {error}") from error
+    except Exception as error:
+        raise UsageError(
+            f"{kind} {path} does not build its {found.name!r} ({type(error).__name__}: "
+            f"{one_line(error)}): its arguments are damaged, or of another version of the plugin; "
+            "fetch it again"
+        ) from error
 
 
 def bundled_recipe(bundle: Bundle) -> Recipe:
@@ -97,7 +156,7 @@ def _load_checkpoint(path: Path) -> LightningModule:
     if not path.is_file():
         raise UsageError(f"there is no checkpoint {str(path)!r}")
     content = read_pickle(path)
-    if not isinstance(content, dict) or "hyper_parameters" not in content:
+    if not _is_checkpoint(content):
         raise UsageError(
             f"{path} is not a Lightning checkpoint of this zoo; to start from its weights alone "
             "use read_tensors and load_weights of zoo.plugin"
@@ -113,10 +172,16 @@ def _load_checkpoint(path: Path) -> LightningModule:
         for key, value in content["hyper_parameters"].items()
         if key not in found.arguments
     }
-    cls = registry().load(found.entry)
-    arguments = current_arguments(cls, arguments)
-    refuse_classes_of_bundle(cls, arguments, f"the checkpoint {path}")
-    with values_from(f"the checkpoint {path}"):
-        model = build_model(found, arguments, {})
-    load_weights(model, content["state_dict"], source=str(path))
+    weights = content["state_dict"]
+    arguments = _checked(found, arguments, weights, "the checkpoint", path)
+    model = _build(found, arguments, "the checkpoint", path)
+    load_weights(model, weights, source=str(path))
     return model.eval()
+
+
+def _is_checkpoint(content: object) -> TypeGuard[dict[str, Any]]:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("hyper_parameters"), Mapping)
+        and is_state_dict(content.get("state_dict"))
+    )

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from zoo.errors import UsageError
 from zoo.io.rank_zero import rank_zero_print
 
 _CODE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 """How torch says that a pickle asks for something that it does not load."""
+
+_MOST_PARTS = 20
+"""First parts of names that are tried in each other's place."""
 
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -103,9 +109,16 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             ) from error
     content = read_pickle(path)
     state = content.get("state_dict", content) if isinstance(content, Mapping) else content
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not is_state_dict(state):
         raise UsageError(f"{path} is not a state dict: save `module.state_dict()` and try again")
     return dict(state)
+
+
+def is_state_dict(content: object) -> TypeGuard[Mapping[str, Tensor]]:
+    """Whether something out of a pickle is a mapping of names to tensors."""
+    return isinstance(content, Mapping) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    )
 
 
 def read_pickle(path: Path) -> object:
@@ -142,11 +155,11 @@ def match(module: nn.Module, tensors: Mapping[str, Tensor]) -> Match:
     own = module.state_dict()
     names = max(_renamings(own, tensors), key=lambda new: sum(name in own for name in new.values()))
     named = {new: tensors[name] for name, new in names.items()}
-    matched = tuple(n for n, t in named.items() if n in own and own[n].shape == t.shape)
+    matched = tuple(n for n, t in named.items() if n in own and _takes(own[n], t))
     reshaped = {
         name: (tuple(tensor.shape), tuple(own[name].shape))
         for name, tensor in named.items()
-        if name in own and own[name].shape != tensor.shape
+        if name in own and not _takes(own[name], tensor)
     }
     return Match(
         matched=matched,
@@ -155,6 +168,57 @@ def match(module: nn.Module, tensors: Mapping[str, Tensor]) -> Match:
         reshaped=reshaped,
         names=names,
     )
+
+
+def require_match(
+    module: nn.Module, tensors: Mapping[str, Tensor], head: Sequence[str] = (), source: str = ""
+) -> Match:
+    """Compare names, shapes and kinds of numbers; nothing is changed.
+
+    Both sides may lie on torch's meta device, where no number is held.
+
+    Args:
+        module: What is to receive the tensors.
+        tensors: By name.
+        head: Submodules whose tensors may be missing, unexpected or of another shape.
+        source: Where the tensors come from, for messages.
+
+    Returns:
+        What matched and what did not.
+
+    Raises:
+        UsageError: nothing matched, something outside the head did not, or a tensor holds
+            another kind of number than the module's.
+    """
+    found = match(module, tensors)
+    where = _named(source)
+    kind = type(module).__name__
+    if not found.matched:
+        raise UsageError(
+            f"none of {where} fits {kind}: {found}. They belong to another architecture, or were "
+            "saved under other names"
+        )
+    wrong = [name for name in found.differing() if not in_head(name, head)]
+    if wrong:
+        notes = {row["name"]: f"{row['state']}, {row['note']}" for row in found.rows()}
+        listed = "; ".join(
+            f"{name} ({notes.get(name, 'unexpected, not in the model')})" for name in wrong[:5]
+        )
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise UsageError(
+            f"{where} do not fit {kind}: {found}; outside the head {', '.join(head) or '(none)'} "
+            f"these differ: {listed}{more}"
+        )
+    own = module.state_dict()
+    matched = set(found.matched)
+    for name, new in found.names.items():
+        if new in matched and _kind(tensors[name].dtype) != _kind(own[new].dtype):
+            there, here = _name(tensors[name].dtype), _name(own[new].dtype)
+            raise UsageError(
+                f"{where} do not fit: {new} holds {there} and the model's {here}; "
+                f"convert them to {here}, or fetch them again"
+            )
+    return found
 
 
 def load_weights(
@@ -178,29 +242,12 @@ def load_weights(
         UsageError: nothing matched, something outside the head did not, or a tensor holds
             another kind of number than the module's; the module is as before.
     """
-    found = match(module, tensors)
-    where = f"the weights of {source}" if source else "these weights"
-    kind = type(module).__name__
-    if not found.matched:
-        raise UsageError(
-            f"none of {where} fits {kind}: {found}. They belong to another architecture, or were "
-            "saved under other names"
-        )
-    wrong = [name for name in found.differing() if not in_head(name, head)]
-    if wrong:
-        notes = {row["name"]: f"{row['state']}, {row['note']}" for row in found.rows()}
-        listed = "; ".join(
-            f"{name} ({notes.get(name, 'unexpected, not in the model')})" for name in wrong[:5]
-        )
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise UsageError(
-            f"{where} do not fit {kind}: {found}; outside the head {', '.join(head) or '(none)'} "
-            f"these differ: {listed}{more}"
-        )
+    found = require_match(module, tensors, head, source)
+    where = _named(source)
     matched = set(found.matched)
     fitting = {new: tensors[name] for name, new in found.names.items() if new in matched}
     own = module.state_dict()
-    _compare_dtypes({name: (t.dtype, own[name].dtype) for name, t in fitting.items()}, where)
+    _tell_rounded({name: (t.dtype, own[name].dtype) for name, t in fitting.items()}, where)
     module.load_state_dict(fitting, strict=False)
     bad = [n for n in fitting if own[n].is_floating_point() and own[n].isnan().any()]
     if bad:
@@ -211,22 +258,22 @@ def load_weights(
     return found
 
 
-def _compare_dtypes(dtypes: Mapping[str, tuple[torch.dtype, torch.dtype]], where: str) -> None:
-    """Refuse numbers of another kind, and tell which are rounded.
+def _takes(own: Tensor, tensor: Tensor) -> bool:
+    """A lazy parameter has no shape before it is given one."""
+    return is_lazy(own) or own.shape == tensor.shape
+
+
+def _named(source: str) -> str:
+    return f"the weights of {source}" if source else "these weights"
+
+
+def _tell_rounded(dtypes: Mapping[str, tuple[torch.dtype, torch.dtype]], where: str) -> None:
+    """Tell which tensors lose digits.
 
     Args:
         dtypes: By name, those in the file and in the module.
         where: Whose they are, for messages.
-
-    Raises:
-        UsageError: some are of another kind.
     """
-    for name, (there, here) in dtypes.items():
-        if _kind(there) != _kind(here):
-            raise UsageError(
-                f"{where} do not fit: {name} holds {_name(there)} and the model's {_name(here)}; "
-                f"convert them to {_name(here)}, or fetch them again"
-            )
     if lossy := [pair for pair in dtypes.values() if pair[0] != pair[1] and not _is_wider(*pair)]:
         there, here = lossy[0]
         rank_zero_print(
@@ -267,4 +314,6 @@ def _renamings(own: Iterable[str], names: Iterable[str]) -> Iterator[dict[str, s
 
 
 def _first_parts(names: Iterable[str]) -> list[str]:
-    return ["", *dict.fromkeys(f"{name.partition('.')[0]}." for name in names if "." in name)]
+    """The most common ones: a file of thousands would be compared for ever."""
+    parts = Counter(f"{name.partition('.')[0]}." for name in names if "." in name)
+    return ["", *dict(parts.most_common(_MOST_PARTS))]

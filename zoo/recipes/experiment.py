@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UsageError, format_problems
+from zoo.errors import UsageError, ZooError, format_problems
 from zoo.io.data_folder import data_folder
+from zoo.io.failures import asks_too_much
 from zoo.plugin.declarations import current_arguments
 from zoo.plugin.entries import Dataset
 from zoo.plugin.trust import values_from
@@ -17,6 +20,8 @@ from zoo.registry.registry import ResolvedModel, registry
 
 if TYPE_CHECKING:
     from zoo.plugin.protocols import ZooLightningDataModule, ZooLightningModule
+
+_LARGE = re.compile(r"(?<![\d.])\d{4}")
 
 RESERVED_TRAINER_ARGUMENTS = frozenset(
     {"default_root_dir", "enable_checkpointing", "barebones", "fast_dev_run"}
@@ -114,14 +119,31 @@ def build_model(
     that name.
 
     Raises:
-        UsageError: an argument is unknown, missing, or has a value of the wrong type.
+        UsageError: an argument is unknown, missing, or has a value of the wrong type, or all of
+            them ask for more memory than there is.
     """
     model_class = registry().load(found.entry)
     names = argument_names(model_class, found.arguments)
     known = {key: value for key, value in facts.items() if key in names}
     given = {**known, **arguments}
-    model: ZooLightningModule = build(model_class, given, f"model {found.name!r}", found.arguments)
+    what = f"model {found.name!r}"
+    try:
+        model: ZooLightningModule = build(model_class, given, what, found.arguments)
+    except Exception as error:
+        if isinstance(error, ZooError) or not asks_too_much(error):
+            raise
+        raise UsageError(
+            f"the {what} cannot be built: it would need more memory than there is with "
+            f"{_largest(given)}; choose smaller values"
+        ) from error
     return model
+
+
+def _largest(arguments: Mapping[str, Any]) -> str:
+    """Those of the arguments that hold large numbers, or all if there are none."""
+    texts = {key: reprlib.repr(value) for key, value in arguments.items()}
+    large = {k: texts[k] for k, value in arguments.items() if _LARGE.search(str(value))}
+    return ", ".join(f"{key}={text}" for key, text in (large or texts).items())
 
 
 def describe_arguments(recipe: Recipe) -> str:

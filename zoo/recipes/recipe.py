@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from zoo.errors import UsageError, format_problems, nearest
+from zoo.errors import UsageError, format_problems, nearest, shown
 from zoo.registry.registry import registry
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -125,7 +125,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
         if key == "init_from" and isinstance(value, str):  # `init_from: mpcnn-digits`
             value = {"reference": value}
         if not isinstance(value, dict):
-            problems.append(f"{key!r} has to be a mapping, not {value!r}")
+            problems.append(f"{key!r} has to be a mapping, not {shown(value)}")
             value = {}
         sections[key] = dict(value)
     for key in ("model", "data"):
@@ -202,7 +202,7 @@ def _read_seed(value: Any) -> tuple[int, list[str]]:
     except (TypeError, ValueError):
         seed = -1
     if not 0 <= seed < 2**32:  # what numpy takes
-        return 0, [f"'seed' has to be a whole number from 0 to 4294967295, not {value!r}"]
+        return 0, [f"'seed' has to be a whole number from 0 to 4294967295, not {shown(value)}"]
     return seed, []
 
 

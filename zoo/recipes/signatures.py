@@ -7,7 +7,6 @@ its public API.
 
 from __future__ import annotations
 
-import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from zoo.errors import UsageError, format_problems, nearest
 from zoo.recipes import unserializable
+from zoo.recipes.long_lists import is_long, plain, uncopied
 from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML can be built without libyaml
@@ -161,9 +161,14 @@ class _Parser(ArgumentParser):
 
     partial = False
 
-    def validate(self, *args: Any, **options: Any) -> None:
-        """As jsonargparse's, which its parsing methods call."""
-        super().validate(*args, **({**options, "skip_required": True} if self.partial else options))
+    def validate(self, namespace: Namespace, *args: Any, **options: Any) -> None:
+        """As jsonargparse's, which its parsing methods call on what they have read."""
+        if self.partial:
+            options["skip_required"] = True
+            namespace = _select(
+                namespace, (k for k, v in vars(namespace).items() if not is_long(v))
+            )
+        super().validate(namespace, *args, **options)
 
 
 class _Signature:
@@ -198,9 +203,11 @@ class _Signature:
 
     def parse(self, values: Mapping[str, Any]) -> Namespace:
         """All arguments, those that are not given at their defaults, required ones None."""
-        # jsonargparse writes into nested values
-        parsed: Namespace = self.parser.parse_object(copy.deepcopy(dict(values)))
-        return parsed
+        given = {key: uncopied(value) for key, value in values.items()}
+        parsed: Namespace = self.parser.parse_object(given)
+        return Namespace(  # type: ignore[no-untyped-call]
+            {key: plain(value) for key, value in vars(parsed).items()}
+        )
 
     def check(
         self, values: Mapping[str, Any], label: Callable[[str], str]

@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from zoo.errors import shown
+
 _EXPECTED = re.compile(r"Subtypes: \[(.+?)\] Errors|Expected an? (.+?)(?:\.? Got value|$)")
 _LITERAL = re.compile(r"Literal\[(.*?)\]")
 _BAD_CLASS = "Problem with given class_path '"
+_MOST = 500
+"""Letters of a report that is shown as it is; it repeats the value."""
 _REQUIRED = "the following arguments are required: "
 
 
@@ -28,11 +32,11 @@ def type_fault(key: str, error: Exception, value: Any) -> str:
     text = " ".join(str(error).split())
     found = _EXPECTED.search(text)
     if not found:
-        return f"'{key}' cannot be {value!r}: {text}"
+        return f"'{key}' cannot be {shown(value)}: {text[:_MOST]}"
     expected = _plain(found[1] or found[2])
     if choices := _choices(expected):
-        return f"'{key}' has to be one of {choices}, not {value!r}"
-    return f"'{key}' has to be of type {expected}, not {value!r}"
+        return f"'{key}' has to be one of {choices}, not {shown(value)}"
+    return f"'{key}' has to be of type {expected}, not {shown(value)}"
 
 
 def class_fault(error: Exception) -> str:

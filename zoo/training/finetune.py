@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.bundles.bundle import read_bundle
-from zoo.bundles.load import bundled_recipe, find_model
+from zoo.bundles.load import bundled_recipe, checked_arguments
 from zoo.errors import UsageError
 from zoo.io.printable import safe_name
 from zoo.io.rank_zero import rank_zero_print
-from zoo.plugin.declarations import current_arguments, task_arguments
+from zoo.plugin.declarations import task_arguments
 from zoo.recipes.experiment import with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override
 from zoo.recipes.signatures import argument_names
@@ -71,11 +71,10 @@ def finetuning_recipe(
         UsageError: there is no such bundle or dataset, or the model has no ``lr_backbone``.
     """
     bundle = read_bundle(reference)
-    found = find_model(bundle)
+    found, saved = checked_arguments(bundle)
     model_class = registry().load(found.entry)
     names = argument_names(model_class, found.arguments)
     task = task_arguments(model_class)
-    saved = current_arguments(model_class, bundle.content["model"]["arguments"])
     arguments = {k: v for k, v in saved.items() if k not in task}
     if lr_backbone is not None:
         if "lr_backbone" not in names:
