@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from PIL import Image
 
 from zoo.plugin import UsageError
-from zoo_vision.data.decoding import attempt_all, check_decodes, decode, read_image, suffixes
+from zoo_vision.data.decoding import attempt_all, decode, inspect, read_image
+from zoo_vision.data.opening import suffixes
 
 
 def saved(path, image: Image.Image, **options):
@@ -111,12 +113,12 @@ def test_a_file_cut_short_is_refused(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     for name in ("a.jpg", "a.png"):
         path = saved(tmp_path / name, Image.fromarray(noise))
-        check_decodes(path)
+        inspect(path, whole=True)
         path.write_bytes(path.read_bytes()[:2000])
         with pytest.raises(UsageError, match="does not decode"):
             read_image(path, 3, (64, 64))
         with pytest.raises(OSError, match=r"truncated|broken"):
-            check_decodes(path)
+            inspect(path, whole=True)
 
 
 def test_failures_are_counted_and_the_first_are_named(tmp_path):
@@ -124,7 +126,7 @@ def test_failures_are_counted_and_the_first_are_named(tmp_path):
         (tmp_path / f"{number}.png").write_text("no image")
     files = {str(path): path for path in sorted(tmp_path.iterdir())}
     with pytest.raises(UsageError, match="9 of 9 image files do not decode") as caught:
-        attempt_all(check_decodes, files)
+        attempt_all(partial(inspect, whole=True), files)
     assert "4.png" in str(caught.value)
     assert "5.png" not in str(caught.value)
     assert "and 4 more" in str(caught.value)

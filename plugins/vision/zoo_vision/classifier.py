@@ -21,12 +21,16 @@ from zoo.plugin import (
     one_of,
     optim,
     plots,
+    rank_zero_print,
     rename_keys,
     require,
 )
 from zoo_vision import schedules
 from zoo_vision.augmentation import Deformation
-from zoo_vision.data.decoding import read_image, suffixes
+from zoo_vision.data.decoding import read_noted
+from zoo_vision.data.folder_ranges import CallRanges
+from zoo_vision.data.opening import suffixes
+from zoo_vision.data.pixel_range import STATED
 from zoo_vision.layers import resize
 
 if TYPE_CHECKING:
@@ -85,6 +89,8 @@ class Classifier(L.LightningModule):
         mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data; 0.5 without.
         std: Standard deviation of every channel, likewise.
         label_names: The classes' names. Filled in from the data.
+        pixel_ranges: The values that are black and white in image files of more than 8 bits, by
+            the kind of value. Filled in from the data.
         fit: How images come to the network's input size: ``resize`` (bilinear) or ``pad``
             (centered in a frame of zeros where they are smaller).
         optimizer: ``adamw``, ``sgd`` or ``nesterov``.
@@ -109,6 +115,7 @@ class Classifier(L.LightningModule):
         UsageError: an argument is out of its range, or two do not fit together.
     """
 
+    task_arguments = ("num_classes", "label_names", "pixel_ranges")
     network: nn.Module
     input_size: tuple[int, int]
     mean: Tensor
@@ -123,6 +130,7 @@ class Classifier(L.LightningModule):
         mean: list[float] | None = None,
         std: list[float] | None = None,
         label_names: list[str] | None = None,
+        pixel_ranges: dict[str, list[float]] | None = None,
         fit: Literal["resize", "pad"] = "resize",
         optimizer: Literal["adamw", "sgd", "nesterov"] = "adamw",
         lr: float = 0.003,
@@ -167,6 +175,8 @@ class Classifier(L.LightningModule):
             channels = _channels(name, values, in_channels)
             # Rebuilt from the arguments, so kept out of the weights.
             self.register_buffer(name, channels.view(1, -1, 1, 1), persistent=False)
+        self.pixel_ranges = pixel_ranges or {}
+        self._call_ranges = CallRanges(self.pixel_ranges, [])
         self.fit = fit
         self.label_smoothing = label_smoothing
         self.deformation = Deformation(
@@ -237,6 +247,7 @@ class Classifier(L.LightningModule):
             "fit": self.fit,
             "mean": self.mean.flatten().tolist(),
             "std": self.std.flatten().tolist(),
+            "pixel_ranges": self.pixel_ranges,
         }
 
     # A user's own files
@@ -246,13 +257,23 @@ class Classifier(L.LightningModule):
         """Image files, as Pillow reads them."""
         return tuple(sorted(suffixes()))
 
+    def group_files(self, files: Sequence[Path]) -> list[Path]:
+        """The files as they are, each an image. Those of more than 8 bits share one range of
+        values where training saw none of their kind."""
+        self._call_ranges = CallRanges(self.pixel_ranges, [str(path) for path in files])
+        return list(files)
+
     def read_file(self, path: Path) -> Tensor:
         """One image as the data's loader would give it: uint8 (in_channels, height, width).
 
         Raises:
-            UsageError: the file is missing or does not decode.
+            UsageError: the file is missing, does not decode, or has values outside the range of
+                the training images.
         """
-        return read_image(path, self.in_channels, self.image_size)
+        pixels, note = read_noted(path, self.in_channels, self.image_size, self._call_ranges)
+        if note:
+            rank_zero_print(note)
+        return pixels
 
     def describe_prediction(self, probabilities: Tensor) -> dict[str, Any]:
         """The likeliest class, its probability, and those of all.
@@ -351,6 +372,21 @@ class Classifier(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val", self.val_tally, ("loss", "accuracy", "error"))
+
+    def on_test_start(self) -> None:
+        """Refuse data whose values are read by another range than the training data's."""
+        data = getattr(self.trainer, "datamodule", None)
+        others = getattr(data, "facts", {}).get("pixel_ranges") or {}
+        for kind in {*self.pixel_ranges, *others}:
+            mine, other = (
+                ranges.get(STATED) or ranges.get(kind) for ranges in (self.pixel_ranges, others)
+            )
+            if mine and other and list(mine) != list(other):
+                raise UsageError(
+                    f"the model was trained on images in which {mine[0]:g} is black and "
+                    f"{mine[1]:g} white, and in these it is {other[0]:g} and {other[1]:g}: give "
+                    f"--data.range '[{mine[0]:g}, {mine[1]:g}]'"
+                )
 
     def on_test_epoch_start(self) -> None:
         self._worst = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
-from zipfile import BadZipFile
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -17,43 +16,33 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from zoo.plugin import UsageError
-
-UNDECODABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    BadZipFile,
-    Image.DecompressionBombError,
+from zoo_vision.data.opening import UNDECODABLE, cause, open_image
+from zoo_vision.data.pixel_range import (
+    COLORS,
+    Extent,
+    RangeSource,
+    eight_bits,
+    is_deep_color,
+    raw_mode,
+    stored_kind,
+    white_is_zero,
 )
-"""What Pillow's decoders and zipfile are known to raise on damaged files."""
 
-_NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow recognizes but leaves to other programs, some of which run what they read."""
+_SIXTEEN_BITS = (0.0, 65535.0)
+_OTHER_BYTE = (
+    {"16B": "16L", "16L": "16B", "16N": "16B"}
+    if sys.byteorder == "little"
+    else {"16B": "16L", "16L": "16B", "16N": "16L"}
+)
 
 T = TypeVar("T")
+R = TypeVar("R")
+Box = tuple[int, int, int, int]
 
 
-def formats() -> list[str]:
-    """Names of the formats that are read."""
-    Image.init()
-    return [name for name in Image.OPEN if name not in _NOT_DECODED]
-
-
-def suffixes() -> set[str]:
-    """File name suffixes of those formats, in lower case, with the dot."""
-    known = set(formats())
-    return {suffix for suffix, name in Image.registered_extensions().items() if name in known}
-
-
-def read_image(path: str | Path, channels: int, size: Sequence[int]) -> Tensor:
+def read_image(
+    path: str | Path, channels: int, size: Sequence[int], ranges: RangeSource | None = None
+) -> Tensor:
     """Read one image file the way every dataset of this plugin does.
 
     The image is turned upright (EXIF orientation), laid on white where it is transparent,
@@ -64,28 +53,39 @@ def read_image(path: str | Path, channels: int, size: Sequence[int]) -> Tensor:
         path: Any image file Pillow reads.
         channels: 1 for gray, 3 for RGB.
         size: Height and width in pixels.
+        ranges: What is black and what is white in files of more than 8 bits. Without, the file
+            is taken for all there is: its largest value decides.
 
     Returns:
         uint8 (channels, height, width).
 
     Raises:
-        UsageError: the file is missing or does not decode.
+        UsageError: the file is missing, does not decode, or has values outside its range.
     """
+    return read_noted(path, channels, size, ranges)[0]
+
+
+def read_noted(
+    path: str | Path, channels: int, size: Sequence[int], ranges: RangeSource | None = None
+) -> tuple[Tensor, str]:
+    """`read_image`, and what has to be told of the image; nothing as a rule."""
     try:
-        return torch.from_numpy(decode(path, channels, size))
+        pixels, dark = _decode(path, channels, size, None, ranges)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; give the path of an image") from None
     except UNDECODABLE as error:
         raise UsageError(
-            f"{path} does not decode as an image ({_cause(error)}); replace or remove it"
+            f"{path} does not decode as an image ({cause(error)}); replace or remove it"
         ) from error
+    return torch.from_numpy(pixels), f"{path}: {dark}" if dark else ""
 
 
 def decode(
     source: str | Path | BinaryIO,
     channels: int,
     size: Sequence[int],
-    box: tuple[int, int, int, int] | None = None,
+    box: Box | None = None,
+    ranges: RangeSource | None = None,
 ) -> np.ndarray:
     """`read_image` for paths and open files, as a uint8 array, raising what Pillow raises.
 
@@ -94,18 +94,30 @@ def decode(
         channels: 1 for gray, 3 for RGB.
         size: Height and width in pixels.
         box: Left, upper, right and lower edge of the part to use, in the file's pixels.
+        ranges: As in `read_image`.
     """
+    return _decode(source, channels, size, box, ranges)[0]
+
+
+def _decode(
+    source: str | Path | BinaryIO,
+    channels: int,
+    size: Sequence[int],
+    box: Box | None,
+    ranges: RangeSource | None,
+) -> tuple[np.ndarray, str]:
     height, width = size
-    with Image.open(source, formats=formats()) as image:
+    with open_image(source) as image:
         if box is None:
             # A JPEG decodes several times faster at a reduced size; twice the wanted one keeps
             # the final, antialiased step in charge. Other formats ignore this.
             image.draft(None, (2 * max(size), 2 * max(size)))
-        part = image if box is None else image.crop(box)
-        upright = _eight_bits(ImageOps.exif_transpose(part), channels)
-        fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+        bright, dark = _in_eight_bits(image, source, box, ranges)
+        fitted = ImageOps.fit(_flat(bright, channels), (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(fitted, dtype=np.uint8)
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    if channels == 1:
+        return pixels[None], dark
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), dark
 
 
 def decode_all(
@@ -133,72 +145,159 @@ def decode_all(
     return pixels
 
 
-def attempt_all(function: Callable[[T], object], files: Mapping[str, T]) -> None:
+def attempt_all(function: Callable[[T], R], files: Mapping[str, T]) -> list[R]:
     """Call ``function`` on every value, on all cores.
 
     Args:
         function: Decodes one file, raising what Pillow raises.
         files: Path, as it is to be shown to a user, to the argument of ``function``.
 
+    Returns:
+        What ``function`` returned, in the order of ``files``.
+
     Raises:
         UsageError: some files do not decode: the first few are named and all are counted.
     """
 
-    def attempt(item: T) -> Exception | None:
+    def attempt(item: T) -> tuple[R | None, Exception | None]:
         try:
-            function(item)
+            return function(item), None
         except UNDECODABLE as error:
-            return error
-        return None
+            return None, error
 
     with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
-        outcomes = zip(files, pool.map(attempt, files.values()), strict=True)
-        failures = [(path, error) for path, error in outcomes if error is not None]
+        outcomes = list(pool.map(attempt, files.values()))
+    failures = [
+        (path, error) for path, (_, error) in zip(files, outcomes, strict=True) if error is not None
+    ]
     if failures:
-        shown = "; ".join(f"{path} ({_cause(error)})" for path, error in failures[:5])
+        shown = "; ".join(f"{path} ({cause(error)})" for path, error in failures[:5])
         more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
         raise UsageError(
             f"{len(failures)} of {len(files)} image files do not decode: {shown}{more}; "
             "replace or remove them"
         )
+    return [result for result, _ in outcomes]  # type: ignore[misc]
 
 
-def check_decodes(path: str | Path) -> None:
-    """Decode every pixel, a JPEG at an eighth of its size, raising what Pillow raises."""
-    with Image.open(path, formats=formats()) as image:
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a file without bringing it to its final size.
+
+    Args:
+        extent: Of the stored values; None where they have 8 bits or fewer.
+        constant: Whether all its pixels are equal; None where that was not looked at.
+    """
+
+    extent: Extent | None
+    constant: bool | None
+
+
+def inspect(path: str | Path, whole: bool) -> Inspection:
+    """Look at a file, raising what Pillow raises.
+
+    Args:
+        path: The file.
+        whole: Decode every pixel, a JPEG at an eighth of its size. Files of more than 8 bits are
+            decoded in any case, of others the header alone is read without.
+    """
+    with open_image(path) as image:
+        kind = stored_kind(image)
+        if kind is None and not whole:
+            return Inspection(None, None)
         image.draft(None, (1, 1))
-        image.load()
+        colors = COLORS.get(image.mode) if is_deep_color(image) else None
+        bands = np.asarray(image).reshape(image.height * image.width, -1)
+        constant = bool((bands == bands[0]).all())
+        if kind is None:
+            return Inspection(None, constant)
+        if colors:
+            return Inspection(_bounds(kind, bands[:, :colors]), constant)
+        return Inspection(Extent.of(kind, bands), constant)
 
 
-def check_opens(path: str | Path) -> None:
-    """Read the header alone, raising what Pillow raises."""
-    with Image.open(path, formats=formats()):
-        return
+def _in_eight_bits(
+    image: Image.Image, source: str | Path | BinaryIO, box: Box | None, ranges: RangeSource | None
+) -> tuple[Image.Image, str]:
+    """The image upright and in 8 bits a channel, and what has to be told of it."""
+    kind, inverted = stored_kind(image), white_is_zero(image)
+    if kind is None:
+        return _upright(image, box), ""
+    if is_deep_color(image):
+        return _deep_color(image, source, box, ranges, kind)
+    values = np.asarray(_upright(image, box), dtype=np.float64)
+    extent = Extent.of(kind, values)
+    limits = extent.range_in(ranges)
+    gray = Image.fromarray(eight_bits(values, limits, inverted=inverted))
+    return gray, "" if inverted else _darkness(extent, limits, ranges)
 
 
-def _eight_bits(image: Image.Image, channels: int) -> Image.Image:
-    mode = "L" if channels == 1 else "RGB"
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
-        low, high = float(values.min()), float(values.max())
-        if image.mode.startswith("I;16") or (image.mode == "I" and high > 255):
-            full = 65535.0
-        elif image.mode == "F" and high <= 1:
-            full = 1.0
-        else:
-            full = 255.0
-        if not (low >= 0 and high <= full):  # also true of NaN
-            raise ValueError(f"pixels from {low:g} to {high:g} are in no known range")
-        image = Image.fromarray(np.round(values * (255 / full)).astype(np.uint8))
+def _deep_color(
+    image: Image.Image,
+    source: str | Path | BinaryIO,
+    box: Box | None,
+    ranges: RangeSource | None,
+    kind: str,
+) -> tuple[Image.Image, str]:
+    upright = _upright(image, box)
+    upper = np.asarray(upright)
+    colors = upper[..., : COLORS[image.mode]]
+    extent = _bounds(kind, colors)
+    limits = extent.range_in(ranges)
+    note = _darkness(extent, limits, ranges)
+    if limits == _SIXTEEN_BITS:  # the upper bytes are the picture
+        return upright, note
+    values = colors.astype(np.float64) * 256
+    lower = _lower_bytes(source, box)
+    if lower is not None:
+        values += lower[..., : COLORS[image.mode]]
+    scaled = eight_bits(values, limits)
+    opaque = upper[..., COLORS[image.mode] :]
+    return Image.fromarray(np.concatenate([scaled, opaque], axis=-1)), note
+
+
+def _bounds(kind: str, upper: np.ndarray) -> Extent:
+    """The extent of values whose upper bytes alone are known: as large as it can be."""
+    return Extent(kind, 256.0 * int(upper.min()), 256.0 * int(upper.max()) + 255)
+
+
+def _darkness(extent: Extent, limits: Sequence[float], ranges: RangeSource | None) -> str:
+    if ranges is None or not extent.is_dark_in(limits):
+        return ""
+    return (
+        f"its largest value is {extent.high:g}, where {limits[0]:g} is black and {limits[1]:g} "
+        "white: it comes out nearly black"
+    )
+
+
+def _upright(image: Image.Image, box: Box | None) -> Image.Image:
+    return ImageOps.exif_transpose(image if box is None else image.crop(box))
+
+
+def _lower_bytes(source: str | Path | BinaryIO, box: Box | None) -> np.ndarray | None:
+    """The lower halves of 16-bit channels, which Pillow drops: read as if the bytes were in the
+    other order. None where Pillow has no such reader."""
+    if not isinstance(source, (str, Path)):
+        source.seek(0)
+    with open_image(source) as again:
+        name, _, order = raw_mode(again).rpartition(";")
+        if order not in _OTHER_BYTE or again.mode == "LA":
+            return None
+        again.tile = [_with_mode(tile, f"{name};{_OTHER_BYTE[order]}") for tile in again.tile]  # type: ignore[attr-defined]
+        return np.asarray(_upright(again, box)).astype(np.float64)
+
+
+def _with_mode(tile: Any, mode: str) -> Any:
+    """A tile, as Pillow calls what it decodes, read by another layout of its pixels."""
+    arguments = (mode, *tile[3][1:]) if isinstance(tile[3], tuple) else mode
+    changed = (*tile[:3], arguments)
+    return type(tile)(*changed) if hasattr(tile, "_fields") else changed
+
+
+def _flat(image: Image.Image, channels: int) -> Image.Image:
+    """Without transparency, gray or RGB."""
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert(mode)
-
-
-def _cause(error: BaseException) -> str:
-    # Pillow's message on an unknown format repeats the path or a buffer's address.
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "no known image format"
-    return str(error) or type(error).__name__
+    return image.convert("L" if channels == 1 else "RGB")

@@ -1,10 +1,9 @@
-"""A user's own images: one folder a class."""
+"""A user's own images: one folder a class, or a table of labels."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -13,16 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.plugin import UsageError, at_least, fractions, is_rank_zero, one_of
-from zoo_vision.data.decoding import (
-    attempt_all,
-    check_decodes,
-    check_opens,
-    decode,
-    decode_all,
-    read_image,
-    suffixes,
+from zoo.plugin import UsageError, at_least, fractions, is_rank_zero, one_of, require
+from zoo_vision.data.copies import find_copies, settle
+from zoo_vision.data.decoding import attempt_all, decode, decode_all, inspect, read_image
+from zoo_vision.data.folder_layout import (
+    Listing,
+    list_classes,
+    list_parts,
+    part_folders,
+    unwrapped,
 )
+from zoo_vision.data.folder_ranges import decide_ranges, inspect_readable
 from zoo_vision.data.images import (
     TEST,
     TRAIN,
@@ -33,10 +33,13 @@ from zoo_vision.data.images import (
     TensorImages,
     hold_out,
 )
+from zoo_vision.data.metadata import find_tables, list_tables
+from zoo_vision.data.opening import suffixes
+from zoo_vision.data.pixel_range import STATED, Ranges
+from zoo_vision.data.visible import Walk
 
 log = logging.getLogger(__name__)
 
-PART_FOLDERS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
 FEWEST_IN_CLASS = 3
 
 
@@ -48,12 +51,19 @@ class ImageFiles(LabelledImages):
         labels: int64 (N,).
         channels: 1 or 3.
         size: Height and width to which images are brought.
+        ranges: What is black and what is white in files of more than 8 bits.
     """
 
     def __init__(
-        self, paths: Sequence[str], labels: Tensor, channels: int, size: Sequence[int]
+        self,
+        paths: Sequence[str],
+        labels: Tensor,
+        channels: int,
+        size: Sequence[int],
+        ranges: Ranges | None = None,
     ) -> None:
         super().__init__(labels, channels, size)
+        self.ranges = ranges
         # One array, and not a list: worker processes then share its memory with their parent.
         self.paths = np.array(paths, dtype=np.str_)
 
@@ -64,28 +74,31 @@ class ImageFiles(LabelledImages):
             UsageError: a file has become unreadable.
         """
         paths = self.paths[indices.numpy()]
-        return torch.stack([read_image(str(path), self.channels, self.size) for path in paths])
+        images = [read_image(str(path), self.channels, self.size, self.ranges) for path in paths]
+        return torch.stack(images)
 
     def select(self, indices: Tensor) -> ImageFiles:
-        return ImageFiles(
-            self.paths[indices.numpy()], self.labels[indices], self.channels, self.size
-        )
+        paths = self.paths[indices.numpy()]
+        return ImageFiles(paths, self.labels[indices], self.channels, self.size, self.ranges)
 
 
 class ImageFolder(ImageDataModule):
     """Your own images, in any format Pillow reads, one folder a class.
 
     Either ``root/<class>/*``, split by the two fractions, or ``root/train/<class>/*`` with
-    ``root/val`` and ``root/test`` beside it; a part without a folder is split off the training
-    images. Images may lie in folders below their class's. Files without an image's suffix, and
-    hidden ones, are left alone. Every image is turned upright, scaled to cover a square of
+    ``root/val`` and ``root/test`` beside it, in any common spelling (``Training``, ``valid``,
+    ``01_test_set``); a part without a folder is split off the training images. Or the imagefolder
+    layout of Hugging Face: ``metadata.csv`` or ``metadata.jsonl`` with the columns ``file_name``
+    and ``label``, in the root or in each part's folder. Images may lie in folders below their
+    class's. Files without an image's suffix, and hidden ones, are left alone. Copies of a picture
+    are kept in one part. Every image is turned upright, scaled to cover a square of
     ``image_size`` and cropped to it at the center.
 
     Folders that fit into ``memory_mb`` once decoded are decoded at the start and kept. Larger
     ones are decoded batch by batch in the worker processes, and checked at the start instead.
 
     Args:
-        root: The folder with the classes' folders.
+        root: The folder with the classes' or parts' folders.
         batch_size: Images in a batch, on each device.
         num_workers: Processes that prepare batches. 0 is quickest for what is kept in memory;
             give a large folder the machine's cores.
@@ -104,6 +117,11 @@ class ImageFolder(ImageDataModule):
             to be found in training.
         train_per_class: Train on at most so many images of each class, chosen by ``seed``; on
             all without.
+        range: The values that are black and white in files of more than 8 bits, such as
+            [0, 4095]; what lies beyond is cut off. Without, integers are taken for the smallest
+            of 8, 12 and 16 bits that holds the largest value found in the folder, and
+            floating-point numbers for 0 to 1 or 0 to 255.
+        label_column: The column of labels in a ``metadata.csv`` or ``metadata.jsonl``.
     """
 
     statistics_sample = 2000
@@ -122,124 +140,111 @@ class ImageFolder(ImageDataModule):
         memory_mb: int = 1000,
         check: Literal["decode", "open"] = "decode",
         train_per_class: int | None = None,
+        range: list[float] | None = None,
+        label_column: str = "label",
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split, train_per_class)
         fractions(val_fraction=val_fraction, test_fraction=test_fraction)
         at_least("image_size", image_size, 1)
         one_of("in_channels", in_channels, (1, 3))
         one_of("check", check, ("decode", "open"))
+        if range is not None:
+            require(
+                len(range) == 2 and range[0] < range[1],
+                f"range is {range}; it takes the value that is black and, above it, the one that "
+                "is white, such as [0, 4095]",
+            )
         self.size = (image_size, image_size)
         self.in_channels = in_channels
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.memory_mb = memory_mb
         self.check = check
+        self.range = range
+        self.label_column = label_column
 
     def _load(self) -> LoadedImages:
-        paths, labels, parts, names = self._list()
+        listing = self._list()
+        copies = find_copies(listing.paths)
+        settle(listing, copies, all_parts=self.split == "all")
+        labels = np.array(listing.labels, dtype=np.int64)
+        parts = np.array(listing.parts, dtype=np.uint8)
         if self.split == "standard":
-            self._split(labels, parts, names)
-        channels, size = self.in_channels, self.size
-        if len(paths) * channels * size[0] * size[1] <= self.memory_mb * 1e6:
-            calls = {path: partial(decode, path, channels, size) for path in paths}
-            pixels = torch.from_numpy(decode_all(calls, channels, size))
-            return LoadedImages(TensorImages(pixels, torch.from_numpy(labels)), parts, names)
-        # Of several processes, one is enough to read the whole folder.
-        if is_rank_zero():
-            log.info("Checking that %d image files under %s decode", len(paths), self.root)
-            test = check_decodes if self.check == "decode" else check_opens
-            attempt_all(test, {path: path for path in paths})
-        return LoadedImages(
-            ImageFiles(paths, torch.from_numpy(labels), channels, size), parts, names
-        )
+            self._require_training(parts)
+            self._split(labels, parts, listing.names, copies)
+        return self._read_images(listing, labels, parts)
 
-    def _list(self) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
-        """All image files, their labels, their parts and the classes' names."""
+    def _read_images(self, listing: Listing, labels: np.ndarray, parts: np.ndarray) -> LoadedImages:
+        paths, channels, size = listing.paths, self.in_channels, self.size
+        stated = {STATED: [float(value) for value in self.range]} if self.range else {}
+        if len(paths) * channels * size[0] * size[1] <= self.memory_mb * 1e6:
+            found = inspect_readable(paths)
+            ranges = decide_ranges(paths, found, stated, listing.notes)
+            calls = {path: partial(decode, path, channels, size, None, ranges) for path in paths}
+            pixels = torch.from_numpy(decode_all(calls, channels, size))
+            flat = pixels.flatten(2)
+            constant = (flat.amax(2) == flat.amin(2)).all(1).tolist()
+            images: LabelledImages = TensorImages(pixels, torch.from_numpy(labels))
+        else:
+            # Of several processes, one is enough to read the whole folder.
+            if is_rank_zero():
+                log.info("Checking that %d image files under %s decode", len(paths), self.root)
+                look = partial(inspect, whole=self.check == "decode")
+                found = list(attempt_all(look, {path: path for path in paths}))
+            else:
+                found = inspect_readable(paths)
+            ranges = decide_ranges(paths, found, stated, listing.notes)
+            constant = [bool(each and each.constant) for each in found]
+            images = ImageFiles(paths, torch.from_numpy(labels), channels, size, ranges)
+        if count := sum(constant):
+            listing.notes.append(
+                f"{count} of {len(paths)} images are of one color all over, the first is "
+                f"{paths[constant.index(True)]}"
+            )
+        return LoadedImages(images, parts, listing.names, ranges, listing.notes)
+
+    def _list(self) -> Listing:
         root = Path(self.root)
         if not root.is_dir():
             raise UsageError(
                 f"{root} is not a folder; point --data.root at a folder with one folder a class"
             )
-        train = root / "train"
-        in_parts = train.is_dir() and bool(_folders(train))
-        sources = self._parts_found(root) if in_parts else [(root, TRAIN)]
-        names = [folder.name for folder in _folders(sources[0][0])]
-        if len(names) < 2:
-            found = f"only the folder {names[0]}/" if names else "no folders"
-            raise UsageError(
-                f"{sources[0][0]} holds {found}; a classifier needs two classes or more, each in "
-                "a folder of its own"
-            )
-        known = suffixes()
-        paths: list[str] = []
-        labels: list[int] = []
-        parts: list[int] = []
-        for folder, part in sources:
-            for source in _folders(folder):
-                if source.name not in names:
-                    raise UsageError(
-                        f"{source} is a class that {sources[0][0]} lacks; rename it or add it there"
-                    )
-                images = sorted(_images(source, known))
-                if not images and part == TRAIN:
-                    raise UsageError(
-                        f"{source} holds no image files; add images of that class or remove the "
-                        "folder"
-                    )
-                paths += images
-                labels += [names.index(source.name)] * len(images)
-                parts += [part] * len(images)
-        return paths, np.array(labels, dtype=np.int64), np.array(parts, dtype=np.uint8), names
+        walk = Walk(suffixes())
+        inner = unwrapped(root, walk)
+        tables = find_tables(inner)
+        listing = list_tables(inner, tables, self.label_column, walk) if tables else None
+        notes = [f"the images are read from {inner}"] if inner != root else []
+        if listing is None:
+            if tables:
+                notes.append(
+                    f"{tables[0]} has no column {self.label_column!r}: the folders are the classes"
+                )
+            folders = part_folders(inner, walk)
+            listing = list_parts(folders, walk) if folders else list_classes(inner, walk)
+        listing.notes = [*notes, *listing.notes, *walk.notes()]
+        return listing
 
-    def _parts_found(self, root: Path) -> list[tuple[Path, int]]:
-        folders = _folders(root)
-        strange = [folder.name for folder in folders if folder.name not in PART_FOLDERS]
-        if strange:
+    def _require_training(self, parts: np.ndarray) -> None:
+        if not (parts == TRAIN).any():
             raise UsageError(
-                f"{root} holds the part train/ and also {strange[0]}/, which is not a part; put "
-                "every class into train/, val/ and test/, or all classes beside each other"
+                f"{self.root} holds no training images: name their folder train/, or give "
+                "--data.split all to test on everything"
             )
-        sources = sorted(((folder, PART_FOLDERS[folder.name]) for folder in folders), key=_part)
-        if [part for _, part in sources].count(VAL) > 1:
-            raise UsageError(
-                f"{root} holds more than one validation folder; keep one of "
-                f"{', '.join(folder.name for folder, part in sources if part == VAL)}"
-            )
-        return sources
 
-    def _split(self, labels: np.ndarray, parts: np.ndarray, names: list[str]) -> None:
-        """Split the missing parts off the training part."""
+    def _split(
+        self, labels: np.ndarray, parts: np.ndarray, names: list[str], copies: np.ndarray
+    ) -> None:
+        """Split the missing parts off the training part, copies of a picture together."""
         for part, fraction in ((TEST, self.test_fraction), (VAL, self.val_fraction)):
             if (parts == part).any() or not fraction:
                 continue
-            counts = np.bincount(labels[parts == TRAIN], minlength=len(names))
+            rest = np.flatnonzero(parts == TRAIN)
+            _, one_of_each = np.unique(copies[rest], return_index=True)
+            counts = np.bincount(labels[rest[one_of_each]], minlength=len(names))
             if counts.min() < FEWEST_IN_CLASS - (part == VAL):
                 raise UsageError(
                     f"{self.root}: class {names[counts.argmin()]!r} has too few images to split "
                     f"into parts; it needs {FEWEST_IN_CLASS} or more, or val_fraction and "
                     "test_fraction 0"
                 )
-            rest = np.flatnonzero(parts == TRAIN)
-            parts[rest[hold_out(labels[rest], fraction)]] = part
-
-
-def _part(source: tuple[Path, int]) -> int:
-    return source[1]
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
-    return [
-        path for path in inside if path.is_dir() and not path.name.startswith((".", "__MACOSX"))
-    ]
-
-
-def _images(folder: Path, known: set[str]) -> Iterator[str]:
-    for where, _, files in os.walk(folder, followlinks=True):
-        for name in files:
-            path = Path(where, name)
-            if not name.startswith(".") and path.suffix.lower() in known:
-                yield str(path)
+            parts[rest[hold_out(labels[rest], fraction, copies[rest])]] = part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from zoo.plugin import BaseDataModule, EpochSampler, Facts, Part, UsageError, at_least
+from zoo.plugin import (
+    BaseDataModule,
+    EpochSampler,
+    Facts,
+    Part,
+    UsageError,
+    at_least,
+    rank_zero_print,
+)
 
 Batch = tuple[Tensor, Tensor]
 """uint8 images (N, C, H, W) and int64 labels (N,)."""
@@ -93,13 +101,17 @@ class LoadedImages:
 
     Args:
         images: Everything, in the publisher's order.
-        parts: uint8 (N,): `TRAIN`, `VAL` or `TEST` for each image.
+        parts: uint8 (N,): `TRAIN`, `VAL`, `TEST` or `UNUSED` for each image.
         label_names: The classes' names; labels are positions in this list.
+        ranges: The black and the white of stored values of more than 8 bits, by their kind.
+        notes: What a user has to know of how the data were read, in sentences.
     """
 
     images: LabelledImages
     parts: np.ndarray
     label_names: list[str]
+    ranges: dict[str, list[float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def hold_out(labels: np.ndarray, fraction: float, groups: np.ndarray | None = None) -> np.ndarray:
@@ -216,7 +228,7 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
                     "labels count from 0"
                 )
             if self.split == "all":
-                parts = np.full(len(images), TEST)
+                parts = np.where(parts == UNUSED, UNUSED, TEST)
             parts = self._limited(parts, images.labels.numpy())
             by_part = {
                 part: images.select(torch.from_numpy(np.flatnonzero(parts == code)))
@@ -232,9 +244,29 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
                 "mean": mean,
                 "std": std,
                 "train_size": len(by_part["train"]),
+                "pixel_ranges": loaded.ranges,
             }
+            self._tell(by_part, loaded)
             self._loaded = by_part, facts
         return self._loaded
+
+    def _tell(self, by_part: dict[Part, LabelledImages], loaded: LoadedImages) -> None:
+        """Say what was found, and what about it may not be as the user thinks."""
+        sizes = ", ".join(f"{len(images)} {part}" for part, images in by_part.items())
+        count, names = len(loaded.images), loaded.label_names
+        rank_zero_print(f"{self.root}: {count} images, {len(names)} classes: {sizes}")
+        notes = list(loaded.notes)
+        for part, images in by_part.items():
+            seen = set(images.labels.unique().tolist())
+            lacking = [name for label, name in enumerate(names) if label not in seen]
+            if lacking and len(images):
+                shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+                notes.append(
+                    f"the {part} part has no image of {len(lacking)} of {len(names)} classes: "
+                    f"{shown}"
+                )
+        for note in notes:
+            rank_zero_print(f"{self.root}: {note}")
 
     def _limited(self, parts: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The parts, with all but ``train_per_class`` training images of each class in none."""
@@ -250,7 +282,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     @property
     def facts(self) -> Facts:
         """``num_classes``, ``in_channels``, ``image_size`` [height, width], ``label_names``,
-        ``mean`` and ``std`` (of each channel, of training pixels in [0, 1]), ``train_size``.
+        ``mean`` and ``std`` (of each channel, of training pixels in [0, 1]), ``train_size``,
+        ``pixel_ranges`` (black and white of files of more than 8 bits).
 
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """

@@ -1,0 +1,135 @@
+"""The files and folders of a user that count: no hidden ones, no thumbnails, no link twice."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.plugin import UsageError
+
+_OF_SYSTEMS = {
+    "__macosx",
+    "__pycache__",
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "lost+found",
+    "system volume information",
+    "thumbnail",
+    "thumbnails",
+}
+"""Folders that file managers, editors and storage systems make."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one that no user put there: hidden, or a system's."""
+    return name.startswith(".") or name.lower() in _OF_SYSTEMS
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    return [path for path in _inside(folder) if path.is_dir() and not is_hidden(path.name)]
+
+
+def visible_files(folder: Path, suffixes: set[str]) -> list[Path]:
+    """The files in a folder itself that have one of the suffixes, sorted.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    return [
+        path
+        for path in _inside(folder)
+        if not is_hidden(path.name) and path.suffix.lower() in suffixes and not path.is_dir()
+    ]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise _unreadable(error, folder) from error
+
+
+def _unreadable(error: OSError, folder: Path) -> UsageError:
+    where = error.filename or folder
+    return UsageError(f"{where} cannot be read: {error.strerror}; change its permissions")
+
+
+class Walk:
+    """Finds the image files below folders, and counts what it leaves out.
+
+    Links are followed, but not to a folder above or one that has been visited: no file is found
+    twice.
+
+    Args:
+        suffixes: Of the files that are wanted, in lower case, with the dot.
+    """
+
+    def __init__(self, suffixes: set[str]) -> None:
+        self.suffixes = suffixes
+        self.hidden: Counter[str] = Counter()
+        """Names of the hidden folders that were left out, with how often."""
+        self.links: list[str] = []
+        """Links that were not followed."""
+
+    def files(self, folder: Path) -> list[str]:
+        """The image files below a folder, sorted.
+
+        Raises:
+            UsageError: a folder cannot be read.
+        """
+        return sorted(self._below(folder))
+
+    def any(self, folder: Path) -> bool:
+        """Whether there is an image file below a folder."""
+        hidden, links = self.hidden.copy(), self.links.copy()
+        found = next(self._below(folder), None) is not None
+        self.hidden, self.links = hidden, links  # what is only looked at is not left out
+        return found
+
+    def _below(self, folder: Path) -> Iterator[str]:
+        real = folder.resolve()
+        visited = {real, *real.parents}
+
+        def refuse(error: OSError) -> None:
+            raise _unreadable(error, folder) from error
+
+        for where, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
+            folders[:] = sorted(name for name in folders if self._enters(where, name, visited))
+            for name in files:
+                if not is_hidden(name) and Path(name).suffix.lower() in self.suffixes:
+                    yield os.path.join(where, name)
+
+    def _enters(self, where: str, name: str, visited: set[Path]) -> bool:
+        if is_hidden(name):
+            self.hidden[name] += 1
+            return False
+        path = Path(where, name)
+        real = path.resolve()
+        if real in visited:
+            self.links.append(str(path))
+            return False
+        visited.add(real)
+        return True
+
+    def notes(self) -> list[str]:
+        """What was left out, in sentences."""
+        found = []
+        if self.hidden:
+            names = ", ".join(f"{name} ({count})" for name, count in sorted(self.hidden.items()))
+            found.append(f"hidden folders and thumbnails are left out: {names}")
+        if self.links:
+            more = f" and {len(self.links) - 3} more" if len(self.links) > 3 else ""
+            found.append(
+                "links to folders above or to folders that are read already are not followed: "
+                f"{', '.join(self.links[:3])}{more}"
+            )
+        return found
