@@ -248,3 +248,66 @@ def test_the_real_one(real: Callable[[str], Path], tmp_path: Path) -> None:
     )
     batch = next(iter(module.test_dataloader()))
     assert batch["video"].shape[1:] == (75, 40, 80)
+
+
+def touch(path: Path) -> Path:
+    """An empty file: where files lie is found without reading them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("video", "align"),
+    [
+        ("s1/bbaf2n.mpg", "alignments/s1/bbaf2n.align"),  # of Zenodo's s1.zip and alignments.zip
+        ("s1/video/mpg_6000/bbaf2n.mpg", "s1/align/bbaf2n.align"),
+        ("s1_processed/bbaf2n.mpg", "s1_processed/align/bbaf2n.align"),  # of LipNet
+        ("data/s1/bbaf2n.mpg", "data/alignments/s1/bbaf2n.align"),  # of Kaggle
+        ("s1.mpg_vcd/s1/bbaf2n.mpg", "s1.align/bbaf2n.align"),
+        ("S1/BBAF2N.MPG", "S1/align/BBAF2N.ALIGN"),
+    ],
+)
+def test_layouts_of_publishers(tmp_path: Path, video: str, align: str) -> None:
+    touch(tmp_path / video)
+    touch(tmp_path / align)
+    touch(tmp_path / video).with_name("._bbaf2n.mpg").touch()
+    touch(tmp_path / "__MACOSX" / "s1" / "lgiz3p.mpg")
+    touch(tmp_path / ".cache" / "s1" / "prwa9s.mpg")
+    files = find_grid(tmp_path)
+    assert files.videos == {"s1": {"bbaf2n": tmp_path / video}}
+    assert files.aligns == {"s1": {"bbaf2n": tmp_path / align}}
+    assert not files.untranscribed
+
+
+def test_a_folder_s_name_that_is_taken_for_a_speaker_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path / "s1_processed" / "bbaf2n.mpg")
+    find_grid(tmp_path)
+    assert "s1_processed for s1 are taken for speakers" in caplog.text
+    caplog.clear()
+    touch(tmp_path / "plain" / "s1" / "bbaf2n.mpg")
+    find_grid(tmp_path / "plain")
+    assert not caplog.text
+    touch(tmp_path / "s3-bucket" / "notes.mpg")  # names no speaker
+    assert find_grid(tmp_path / "s3-bucket").speakers == []
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    disk = touch(tmp_path / "disk" / "s1" / "bbaf2n.mpg").parent
+    root = tmp_path / "grid"
+    root.mkdir()
+    (root / "s1").symlink_to(disk)
+    (disk / "up").symlink_to("..")
+    (disk / "self").symlink_to(disk)
+    assert find_grid(root).videos == {"s1": {"bbaf2n": root / "s1" / "bbaf2n.mpg"}}
+
+
+def test_what_is_there_twice_is_read_once_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = touch(tmp_path / "s1" / "video" / "mpg_6000" / "bbaf2n.mpg")
+    second = touch(tmp_path / "s1" / "video" / "mpg_vcd" / "bbaf2n.mpg")
+    assert find_grid(tmp_path).videos == {"s1": {"bbaf2n": first}}
+    assert f"a second time are left out, 1 in all, such as {second}, as {first} is" in caplog.text

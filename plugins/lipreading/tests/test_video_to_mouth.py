@@ -25,14 +25,15 @@ def test_frames_are_counted_by_decoding(tmp_path: Path, make: SimpleNamespace, s
     frames = make.moving(17)
     video = read_video(make.video(tmp_path / f"a{suffix}", frames))
     assert video.frames.shape == frames.shape
-    assert video.rate == 25
+    assert video.at(25) is video.frames
+    assert video.end == pytest.approx(17 / 25)
     assert np.abs(video.frames.astype(int) - frames).mean() < 6  # lossy, but black is black
 
 
 def test_the_rate_of_the_shortest_clip(tmp_path: Path, make: SimpleNamespace) -> None:
     # Of two frames the container knows no average rate.
     video = read_video(make.video(tmp_path / "a.mpg", make.moving(2)))
-    assert (len(video.frames), video.rate) == (2, 25)
+    assert (len(video.frames), len(video.at(25))) == (2, 2)
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:

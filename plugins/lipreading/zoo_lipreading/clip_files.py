@@ -93,8 +93,12 @@ def clips_of_speaker(path: Path) -> tuple[Path, ...]:
     """The clips taken to be of the same speaker as a file: those of its kind in its folder, and
     of AVLetters those with the same name at their end; of more than `CLIPS` an even choice."""
     named = AVLETTERS_NAME.fullmatch(path.name)
-    ending = f"_{named[3]}-lips.mat" if named else path.suffix
-    found = sorted(each for each in path.parent.iterdir() if each.name.endswith(ending))
+    ending = (f"_{named[3]}-lips.mat" if named else path.suffix).lower()
+    found = sorted(
+        each
+        for each in path.parent.iterdir()
+        if each.name.lower().endswith(ending) and not each.name.startswith(".")
+    )
     if len(found) <= CLIPS:
         return tuple(found)
     return tuple(found[round(at)] for at in np.linspace(0, len(found) - 1, CLIPS))
@@ -206,8 +210,16 @@ def _of_training(preprocessing: Mapping[str, Any]) -> Normalizer:
 
 
 def _segments(path: Path, frames: int, frame_rate: float) -> list[Segment] | None:
-    """The words' places in frames, of an alignment beside the file or in ``../align``."""
-    places = (path.with_suffix(".align"), path.parent.parent / "align" / f"{path.stem}.align")
+    """The words' places in frames, of an alignment where GRID's layouts have it."""
+    near = path.parent
+    folders = (
+        near,
+        near / "align",
+        near.parent / "align",  # s1/video/NAME.mpg
+        near.parent.parent / "align",  # s1/video/mpg_6000/NAME.mpg
+        near.parent / "alignments" / near.name,  # LipNet's
+    )
+    places = (folder / f"{path.stem}.align" for folder in folders)
     align = next((place for place in places if place.is_file()), None)
     if align is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ GRAMMAR = [
 """Words possible at each place of a sentence."""
 WORDS = [word for place in GRAMMAR for word in place]
 """All 51 of them."""
+_KNOWN = frozenset((*WORDS, *SILENCES))
 _CODES = [
     *({word[0]: word for word in GRAMMAR[place]} for place in range(3)),
     {letter: letter for letter in GRAMMAR[3]},
@@ -62,12 +64,10 @@ def read_align(path: Path) -> list[tuple[int, int, int, str]]:
         Line number, start and end in units of 1/25000 s, and word.
 
     Raises:
-        UsageError: a line is not ``start end word``, or is out of order, with file and line.
+        UsageError: it is not UTF-8, or a line is not ``start end word`` or is out of order, with
+            file and line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text ({error})") from error
+    lines = _read_lines(path)
     words = []
     before = 0
     for number, line in enumerate(lines, start=1):
@@ -85,9 +85,34 @@ def read_align(path: Path) -> list[tuple[int, int, int, str]]:
                 f"above at {before}"
             )
         before = end
-        if fields[2] not in SILENCES:
-            words.append((number, start, end, fields[2]))
+        word = _as_spelled(fields[2])
+        if word not in SILENCES:
+            words.append((number, start, end, word))
     return words
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Lines of UTF-8 text, with or without a byte order mark."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror or error})") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise UsageError(f"{path}:1: this is UTF-16 text; save the file as UTF-8")
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise UsageError(
+            f"{path}:{number}: byte {content[error.start]:#04x} is not UTF-8 text; save the file "
+            "as UTF-8"
+        ) from error
+
+
+def _as_spelled(word: str) -> str:
+    """GRID's spelling of its own words, where a file has them in capitals."""
+    lower = word.lower()
+    return lower if lower in _KNOWN else word
 
 
 def segments(

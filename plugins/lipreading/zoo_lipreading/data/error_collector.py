@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.plugin import UsageError
+from zoo.plugin import MissingDependencyError, UsageError
 from zoo_lipreading.errors import LeftOutError
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,12 @@ class ErrorCollector:
 
     @contextmanager
     def of(self, path: Path) -> Iterator[None]:
-        """Note the UsageError that comes out of the block as a problem of the file."""
+        """Note the UsageError that comes out of the block as a problem of the file, but for a
+        missing package, which is none of a file."""
         try:
             yield
+        except MissingDependencyError:
+            raise
         except LeftOutError as error:
             self.left_out[str(path)] = str(error)
         except UsageError as error:

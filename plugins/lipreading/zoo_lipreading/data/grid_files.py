@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo_lipreading.data.align import transcript
 from zoo_lipreading.video.decode import VIDEO_SUFFIXES
 
-_SPEAKER = re.compile(r"s\d+")
+log = logging.getLogger(__name__)
+_SPEAKER = re.compile(r"(s\d+)(?:[._ -](?:processed|mpg|video|align|part).*)?", re.IGNORECASE)
+_OF_SYSTEMS = ("__MACOSX", "$RECYCLE.BIN", "@eaDir")
 
 
 @dataclass
@@ -39,28 +43,82 @@ def find_grid(root: Path) -> GridFiles:
     A file belongs to the speaker whose name, ``s1`` to ``s34``, is the last such part of its
     path: ``s1/video/bbaf2n.mpg``, ``s1/bbaf2n.mpg``, ``video/s1/mpg_6000/bbaf2n.mpg`` and folders
     of images ``s1/bbaf2n/`` alike; so are ``s1/align/bbaf2n.align`` and
-    ``alignments/s1/bbaf2n.align``. A video that is not named as a clip of GRID is untranscribed.
+    ``alignments/s1/bbaf2n.align``. ``S1``, ``s1_processed`` and ``s1.mpg_vcd`` are s1 too. A video
+    that is not named as a clip of GRID is untranscribed. Hidden files are left alone, and what is
+    found twice is read once; a warning says so.
     """
     found = GridFiles()
-    for folder, inside, names in os.walk(root):
-        here = Path(folder)
+    twice: list[tuple[Path, Path]] = []
+    renamed: dict[str, str] = {}
+
+    def add(kind: dict[str, dict[str, Path]], speaker: str, code: str, path: Path) -> None:
+        first = kind.setdefault(speaker, {}).setdefault(code, path)
+        if first != path:
+            twice.append((path, first))
+
+    for here, clips, names in _folders(root):
         # The root itself may be a speaker's folder.
-        speaker = _speaker(Path(root.resolve().name) / here.relative_to(root))
-        # A folder of images is a clip; nothing is looked for in it.
-        clips = {name for name in inside if transcript(name)}
-        inside[:] = sorted(name for name in inside if name not in clips)
-        if speaker is None:
+        part = _speaker(Path(root.resolve().name) / here.relative_to(root))
+        if part is None:
             continue
-        for name in sorted(clips):
-            found.videos.setdefault(speaker, {}).setdefault(name, here / name)
-        for name in sorted(names):
-            code, suffix = Path(name).stem, Path(name).suffix
-            if suffix.lower() in VIDEO_SUFFIXES:
-                kind = found.videos if transcript(code) else found.untranscribed
-                kind.setdefault(speaker, {}).setdefault(code, here / name)
-            elif suffix.lower() == ".align" and transcript(code):
-                found.aligns.setdefault(speaker, {}).setdefault(code, here / name)
+        match = _SPEAKER.fullmatch(part)
+        assert match is not None
+        speaker = match[1].lower()
+        if part != speaker:
+            renamed[part] = speaker
+        for name in clips:
+            add(found.videos, speaker, name.lower(), here / name)
+        for name in names:
+            code, suffix = Path(name).stem, Path(name).suffix.lower()
+            named = transcript(code) is not None
+            if suffix in VIDEO_SUFFIXES:
+                kind = found.videos if named else found.untranscribed
+                add(kind, speaker, code.lower() if named else code, here / name)
+            elif suffix == ".align" and named:
+                add(found.aligns, speaker, code.lower(), here / name)
+    _tell(root, twice, renamed)
     return found
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every folder with the names of the clips that are folders of images in it, and its files.
+
+    Links are followed, and a folder that is reached twice, as by a link to one above, is entered
+    once.
+    """
+    entered: set[str] = set()
+    for folder, inside, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            inside.clear()
+            continue
+        entered.add(real)
+        seen = sorted(name for name in inside if not _is_hidden(name))
+        # A folder of images is a clip; nothing is looked for in it.
+        clips = [name for name in seen if transcript(name)]
+        inside[:] = [name for name in seen if not transcript(name)]
+        yield Path(folder), clips, sorted(name for name in names if not _is_hidden(name))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _OF_SYSTEMS
+
+
+def _tell(root: Path, twice: list[tuple[Path, Path]], renamed: dict[str, str]) -> None:
+    """Say once what was assumed of a folder."""
+    if renamed:
+        listed = ", ".join(f"{part} for {name}" for part, name in sorted(renamed.items())[:3])
+        more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
+        log.warning("%s: of the folders' names %s%s are taken for speakers", root, listed, more)
+    if twice:
+        other, first = twice[0]
+        log.warning(
+            "%s: files there a second time are left out, %d in all, such as %s, as %s is read",
+            root,
+            len(twice),
+            other,
+            first,
+        )
 
 
 def _speaker(path: Path) -> str | None:

@@ -17,7 +17,7 @@ from zoo.plugin import UsageError, write_atomically
 from zoo_lipreading.video.decode import images_in
 
 log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 """Of decoding and cropping: a change of either takes another number."""
 
 

@@ -2,77 +2,144 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import av
 import cv2
 import numpy as np
 
 from zoo.plugin import UsageError
+from zoo_lipreading.video.orientation import Turn, square_pixels, turn_of
+from zoo_lipreading.video.pyav import LONGEST_GAP, opened, picture_stream
 
+log = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (".mpg", ".mpeg", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEFAULT_RATE = 25.0
 """Frames a second, where nothing says."""
-_SLACK = 0.02
+_ROUNDING = 0.0011
+"""Seconds that a timestamp may be rounded by."""
 _LUMA_FIRST = ("yuv", "gray", "nv12", "nv21")
 
 
 @dataclass(frozen=True)
 class Video:
-    """Decoded frames.
+    """Decoded frames, upright and of square pixels.
 
     Attributes:
         frames: uint8 (T, H, W), 0 black to 255 white.
-        rate: Frames a second.
+        times: float64 (T,), when each begins to be shown, in seconds from the first, rising.
+        end: When the last is no longer shown.
     """
 
     frames: np.ndarray
-    rate: float
+    times: np.ndarray
+    end: float
 
-    def at(self, rate: float) -> Video:
-        """The same at another rate, frames repeated or left out; a difference of up to 2 % is
-        taken for none."""
-        if abs(self.rate / rate - 1) <= _SLACK:
-            return self
-        count = max(1, round(len(self.frames) * rate / self.rate))
-        return Video(self.frames[np.arange(count) * len(self.frames) // count], rate)
+    def at(self, rate: float) -> np.ndarray:
+        """The frames at so many a second: those shown at 0, 1/rate, 2/rate, ... seconds.
+
+        Frames that come at that rate as it is, each within half a frame of its time, are taken
+        one by one.
+
+        Returns:
+            uint8 (T', H, W).
+        """
+        if (np.abs(self.times * rate - np.arange(len(self.times))) < 0.5).all():
+            return self.frames
+        asked = np.arange(max(1, round(self.end * rate))) / rate + _ROUNDING
+        return self.frames[np.searchsorted(self.times, asked, side="right") - 1]
 
 
 def read_video(path: Path) -> Video:
     """Decode a video file, or a folder of numbered images, to gray.
 
-    Frames are counted by decoding: what a container says of their number may be wrong.
+    Frames are counted by decoding, and their times are those of their timestamps: what a container
+    says of number and rate may be wrong, and phones record at a changing rate.
 
     Args:
         path: A file with one of `VIDEO_SUFFIXES` (others are tried), or a folder of JPEG or PNG
-            files, which are taken in the order of their numbers.
+            files, which are taken in the order of their numbers, 25 a second.
 
     Raises:
-        UsageError: it is not a video, has no frame, or the frames differ in size.
+        MissingDependencyError: it is a file, and PyAV is not installed.
+        UsageError: it is not a video, has no frame, the frames differ in size, it is to be shown
+            turned by an odd angle, or its timestamps leave out a minute.
     """
     if path.is_dir():
-        return Video(_read_images(path), DEFAULT_RATE)
-    frames: list[np.ndarray] = []
-    rate = DEFAULT_RATE
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UsageError(f"{path} has no video, only {_kinds(container)}")
-            stream = container.streams.video[0]
-            frames.extend(_gray(frame) for frame in container.decode(stream))
-            # An MPEG program stream has no average until enough of it is read.
-            stated = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
-            rate = float(stated or DEFAULT_RATE)
-    except (av.FFmpegError, OSError, ValueError) as error:
+        frames = _read_images(path)
+        return Video(frames, np.arange(len(frames)) / DEFAULT_RATE, len(frames) / DEFAULT_RATE)
+    decoded: list[np.ndarray] = []
+    times: list[float | None] = []
+    length = 0.0
+
+    def fault(reason: str) -> str:
         # A broken end is told from no video at all.
-        after = f" after {len(frames)} frames" if frames else ""
-        raise UsageError(f"{path} cannot be decoded as a video{after} ({_brief(error)})") from error
-    return Video(_stacked(path, frames), rate)
+        after = f" after {len(decoded)} frames" if decoded else ""
+        return f"{path} cannot be decoded as a video{after} ({reason})"
+
+    with opened(path, fault) as container:
+        stream = picture_stream(container, path)
+        turns: dict[bytes | None, Turn] = {}
+        for frame in container.decode(stream):
+            matrix = _matrix(frame)
+            if matrix not in turns:
+                turns[matrix] = turn_of(matrix, path)
+            picture = square_pixels(_gray(frame), stream.sample_aspect_ratio)
+            decoded.append(turns[matrix](picture))
+            times.append(frame.time)
+            length = float((frame.duration or 0) * (frame.time_base or 0))
+        # An MPEG program stream has no average until enough of it is read.
+        stated = stream.average_rate or stream.codec_context.framerate or stream.guessed_rate
+        rate = float(stated or DEFAULT_RATE)
+    stacked = _stacked(path, decoded)
+    shown = _shown_at(times, rate, path)
+    return Video(stacked, shown, float(shown[-1]) + (length or 1 / rate))
 
 
-def _gray(frame: av.VideoFrame) -> np.ndarray:
+def first_time(container: Any, path: Path) -> float:
+    """When the first frame is shown, in seconds on the container's clock; 0 of sound alone.
+
+    Raises:
+        UsageError: there is no frame.
+    """
+    if not container.streams.video:
+        return 0.0
+    frame = next(container.decode(picture_stream(container, path)), None)
+    if frame is None:
+        raise UsageError(f"{path} has no frame")
+    return float(frame.time or 0.0)
+
+
+def _shown_at(times: list[float | None], rate: float, path: Path) -> np.ndarray:
+    """Times from the first on, (T,); evenly spaced where there are none to go by."""
+    even = np.arange(len(times)) / rate
+    if any(time is None for time in times):
+        log.warning("%s has frames without timestamps: read as %g frames a second", path, rate)
+        return even
+    shown = np.array(times, np.float64)
+    steps = np.diff(shown)
+    if (steps <= 0).any():
+        log.warning("%s has timestamps that do not rise: read as %g frames a second", path, rate)
+        return even
+    if len(steps) and steps.max() > LONGEST_GAP:
+        where = int(steps.argmax())
+        raise UsageError(
+            f"{path} has no frame between {shown[where]:.2f} s and {shown[where + 1]:.2f} s: cut "
+            "it there, or mend its timestamps"
+        )
+    relative: np.ndarray = shown - shown[0]
+    return relative
+
+
+def _matrix(frame: Any) -> bytes | None:
+    found = frame.side_data.get("DISPLAYMATRIX")
+    return None if found is None else bytes(found)
+
+
+def _gray(frame: Any) -> np.ndarray:
     """(H, W) from black 0 to white 255.
 
     The luma plane is taken as it lies there, which is several times faster than a conversion.
@@ -80,7 +147,8 @@ def _gray(frame: av.VideoFrame) -> np.ndarray:
     name = frame.format.name
     # Of more than 8 bits a sample takes two bytes.
     if not name.startswith(_LUMA_FIRST) or frame.format.components[0].bits != 8:
-        return frame.to_ndarray(format="gray")
+        converted: np.ndarray = frame.to_ndarray(format="gray")
+        return converted
     plane = frame.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     luma = rows[:, : plane.width]
@@ -101,7 +169,11 @@ def _read_images(folder: Path) -> np.ndarray:
 
 def images_in(folder: Path) -> list[Path]:
     """The images of a folder in the order of the numbers in their names."""
-    paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = (
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
     return sorted(paths, key=lambda path: (_number(path), path.name))
 
 
@@ -118,14 +190,6 @@ def _stacked(path: Path, frames: list[np.ndarray]) -> np.ndarray:
         listed = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
         raise UsageError(f"{path} has frames of {listed}; they have to be of one size")
     return np.stack(frames)
-
-
-def _kinds(container: av.container.InputContainer) -> str:
-    return ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-
-
-def _brief(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 _FULL_RANGE = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)

@@ -83,7 +83,7 @@ def read_mouth(
         path: The video.
         find: Says where the mouth is.
         size: Height and width of the result.
-        rate: Frames a second of the result; frames are repeated or left out.
+        rate: Frames a second of the result; frames are repeated or left out by their times.
 
     Returns:
         uint8 (T, *size).
@@ -92,7 +92,7 @@ def read_mouth(
         NoMouthError: the clip has no face or is all gray.
         UsageError: it is not a video.
     """
-    frames = read_video(path).at(rate).frames
+    frames = read_video(path).at(rate)
     try:
         return crop_mouth(frames, find, size)
     except NoMouthError as error:

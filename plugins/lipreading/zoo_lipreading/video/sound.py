@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
 from scipy.fft import dct
 
 from zoo.plugin import UsageError
+from zoo_lipreading.video.decode import first_time
+from zoo_lipreading.video.pyav import LONGEST_GAP, opened
 
 RATE = 16_000
 """Samples a second that sound is brought to."""
@@ -20,33 +22,88 @@ FEATURES = 26
 _COEFFICIENTS, _BANDS, _LOW = 13, 26, 20.0
 _EMPHASIS = 0.97
 _FLOOR = 1e-10
+_JITTER = 0.02
+"""Seconds by which sound that goes on without a break may be off its timestamps."""
 
 
 def read_sound(path: Path) -> np.ndarray:
-    """Decode the sound of a video to one channel at `RATE`.
+    """Decode the sound of a video to one channel at `RATE`, on the clock of its frames.
+
+    Sample 0 is heard when the first frame is shown: sound that begins later has silence before it,
+    of sound that begins earlier the beginning is left out, and what is missing in between is
+    silence.
 
     Returns:
         float32 (samples,), from -1 to 1.
 
     Raises:
-        UsageError: the file has no sound or cannot be decoded.
+        MissingDependencyError: PyAV is not installed.
+        UsageError: the file has no sound, cannot be decoded, the sound has ended when the frames
+            begin, or its timestamps leave out a minute.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder of images and has no sound")
-    pieces: list[np.ndarray] = []
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise UsageError(f"{path} has no sound")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-            for frame in container.decode(container.streams.audio[0]):
-                pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise UsageError(f"the sound of {path} cannot be decoded ({error})") from error
+
+    def fault(reason: str) -> str:
+        return f"the sound of {path} cannot be decoded ({reason})"
+
+    with opened(path, fault) as container:
+        if not container.streams.audio:
+            raise UsageError(f"{path} has no sound")
+        zero = first_time(container, path)
+    with opened(path, fault) as container:  # from the beginning again
+        pieces = _pieces(container, path)
+    return _placed([(start - zero, samples) for start, samples in pieces], path)
+
+
+def _pieces(container: Any, path: Path) -> list[tuple[float, np.ndarray]]:
+    """Uninterrupted stretches of the sound: when each begins, in seconds, and its samples."""
+    from av import AudioResampler
+
+    found: list[tuple[float, np.ndarray]] = []
+    parts: list[np.ndarray] = []
+    begin = end = 0.0
+    resampler = None
+
+    def finish() -> None:
+        if resampler is not None:
+            parts.extend(part.to_ndarray()[0] for part in resampler.resample(None))
+        if parts:
+            found.append((begin, np.concatenate(parts)))
+        parts.clear()
+
+    for frame in container.decode(container.streams.audio[0]):
+        time = end if frame.time is None else float(frame.time)
+        if resampler is None or abs(time - end) > _JITTER:
+            finish()
+            if found and time - end > LONGEST_GAP:
+                raise UsageError(
+                    f"the sound of {path} is missing from {end:.2f} s to {time:.2f} s: cut the "
+                    "file there, or mend its timestamps"
+                )
+            resampler, begin, end = AudioResampler("flt", "mono", RATE), time, time
+        end += frame.samples / frame.sample_rate
+        parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+    finish()
+    return found
+
+
+def _placed(pieces: list[tuple[float, np.ndarray]], path: Path) -> np.ndarray:
+    """The stretches at their times, silence around them."""
     if not pieces:
         raise UsageError(f"the sound of {path} is empty")
-    return np.concatenate(pieces).astype(np.float32)
+    if pieces[0][0] > LONGEST_GAP:
+        raise UsageError(f"the sound of {path} begins {pieces[0][0]:.0f} s after its first frame")
+    places = [(round(start * RATE), samples) for start, samples in pieces]
+    length = max(place + len(samples) for place, samples in places)
+    if length <= 0:
+        raise UsageError(f"the sound of {path} ends before its first frame is shown")
+    placed = np.zeros(length, np.float32)
+    for place, samples in places:
+        kept = samples[max(0, -place) :]
+        first = max(0, place)
+        placed[first : first + len(kept)] = kept
+    return placed
 
 
 def mfcc(samples: np.ndarray) -> np.ndarray:
