@@ -99,7 +99,7 @@ def test_callbacks_that_monitor_a_validation_are_refused_without_one(
 
 def test_limits_that_leave_validation_out_count_too(toy: Any) -> None:
     given = {**stopper("val/loss"), "trainer.limit_val_batches": 0}
-    with pytest.raises(UsageError, match="with trainer.limit_val_batches 0 nothing is validated"):
+    with pytest.raises(UsageError, match=r"with trainer\.limit_val_batches 0 nothing is validated"):
         train("toy/points", given, out="run")
     assert not Path("run").exists()
 

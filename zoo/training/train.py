@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -239,8 +240,12 @@ def _refusals(
     """
     try:
         yield
-    except (UsageError, MisconfigurationException) as error:
-        if resumed or resumable.began:
+    except (UsageError, MisconfigurationException, ValueError) as error:
+        if (
+            resumed
+            or resumable.began
+            or not (isinstance(error, UsageError) or _of_lightning(error))
+        ):
             raise
         if is_rank_zero():
             shutil.rmtree(run.path)
@@ -250,6 +255,12 @@ def _refusals(
             raise
         reason = " ".join(str(error).split())
         raise UsageError(f"Lightning refuses the settings --trainer...: {reason}") from error
+
+
+def _of_lightning(error: Exception) -> bool:
+    """Whether Lightning itself raised it."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("lightning.")
 
 
 def _initialize(

@@ -157,8 +157,7 @@ def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
     """A Trainer that measures and keeps nothing, on one device unless told otherwise.
 
     Args:
-        settings: Arguments of the Trainer that concern a measurement: ``accelerator``,
-            ``devices``, ``precision``.
+        settings: Arguments of the Trainer that concern a measurement.
         folder: A scratch folder.
 
     Raises:
