@@ -7,15 +7,12 @@ of a run: train, load the best, test, draw plots, write the bundle.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 
@@ -45,8 +42,10 @@ from zoo.training.best_weights import BestWeights, keep_best_by_default, load_be
 from zoo.training.checkpoint_files import exists
 from zoo.training.csv_logger import metrics_of
 from zoo.training.draw import draw
+from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
 from zoo.training.monitors import refuse_without_validation
+from zoo.training.refusals import refusals
 from zoo.training.trainer import ResumableTrainer, destroy_process_group, listed, run_settings
 from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
 
@@ -99,7 +98,7 @@ def train(
             return run
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
-    experiment = experiment.with_facts(facts)
+    experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
     if run is None:
@@ -194,7 +193,7 @@ def fit(
     )
     if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
-    with _refusals(run, resumable, resumed, out is None), _alone(run):
+    with refusals(run, resumable, experiment, resumed, out is None), _alone(run):
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
         metrics, seconds, best = _train_and_test(resumable, model, data, run, resumed, longer)
@@ -220,47 +219,6 @@ def _make_trainer(
 
 def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
     return locked(run) if is_rank_zero() else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def _refusals(
-    run: Run, resumable: ResumableTrainer, resumed: bool, planned: bool
-) -> Iterator[None]:
-    """What is refused before the first epoch leaves no folder, so that the corrected call finds
-    it free.
-
-    Args:
-        run: Where.
-        resumable: Knows whether training began.
-        resumed: Whether the folder was there before.
-        planned: Whether its name was chosen here.
-
-    Raises:
-        UsageError: model or data refused something, or Lightning did.
-    """
-    try:
-        yield
-    except (UsageError, MisconfigurationException, ValueError) as error:
-        if (
-            resumed
-            or resumable.began
-            or not (isinstance(error, UsageError) or _of_lightning(error))
-        ):
-            raise
-        if is_rank_zero():
-            shutil.rmtree(run.path)
-            if planned:
-                discard_folder(run.path.parent)
-        if isinstance(error, UsageError):
-            raise
-        reason = " ".join(str(error).split())
-        raise UsageError(f"Lightning refuses the settings --trainer...: {reason}") from error
-
-
-def _of_lightning(error: Exception) -> bool:
-    """Whether Lightning itself raised it."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__")).startswith("lightning.")
 
 
 def _initialize(
