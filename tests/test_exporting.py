@@ -70,27 +70,53 @@ def test_the_file_computes_what_the_model_computes(
 
 
 @pytest.fixture
-def kept() -> Path:
-    path = Path("model.pt2")
-    path.write_text("what was there before")
-    return path
+def out() -> Path:
+    return Path("model.pt2")
 
 
-def assert_kept(path: Path) -> None:
-    assert path.read_text() == "what was there before"
-    assert [each.name for each in Path().iterdir()] == [path.name]
+def assert_nothing_written() -> None:
+    assert list(Path().iterdir()) == []
 
 
-def test_a_file_that_differs_is_not_kept(runs: dict[str, Path], kept: Path) -> None:
+def test_a_file_that_exists_is_kept(runs: dict[str, Path], out: Path, zoo: Callable) -> None:
+    out.write_text("what was there before")
+    done = zoo("export", runs["toy-net"], "--format", "torch-export", "--out", out)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "zoo: model.pt2 exists: choose another --out, or remove it first\n"
+    assert out.read_text() == "what was there before"
+
+
+def test_the_data_of_a_run_are_found_where_its_recipe_says(toy: Any, zoo: Callable) -> None:
+    Path("mine").mkdir()
+    Path("mine/clouds.txt").write_text("4")
+    short = {"trainer.logger": False, "trainer.max_epochs": 1}
+    run = train("toy/files", {**short, "data.root": "mine"}, out="run")
+    assert package.evaluate("run") == {
+        k: v for k, v in run.metrics.items() if k.startswith("test/")
+    }
+    done = zoo("export", "run", "--format", "torch-export", "--out", "a.pt2")
+    assert "of the test data of 'toy-files'" in done.out
+    # a bundle, which is passed on, does not say where they were
+    done = zoo("test", "run/bundle")
+    assert done.status == 2
+    assert "toy-files" in done.err
+    Path("other").mkdir()
+    Path("other/clouds.txt").write_text("5")
+    done = zoo("test", "run", "--data.root", "other")
+    assert "num_classes of 'toy-files' is 5, the model was trained for 4" in done.err
+    assert zoo("test", "run", "--data", "toy-files").status == 2  # afresh, without its root
+
+
+def test_a_file_that_differs_is_not_kept(runs: dict[str, Path], out: Path) -> None:
     with pytest.raises(ZooError, match=r"differs from the model by .*allowed -1e\+00"):
-        package.export(runs["toy-net"], "torch-export", kept, tolerance=-1.0)
-    assert_kept(kept)
+        package.export(runs["toy-net"], "torch-export", out, tolerance=-1.0)
+    assert_nothing_written()
 
 
 @pytest.mark.parametrize("wrong", [1, 16])
 @pytest.mark.parametrize("value", [math.nan, 1.0])
 def test_a_difference_in_any_batch_counts(
-    runs: dict[str, Path], kept: Path, monkeypatch: Any, wrong: int, value: float
+    runs: dict[str, Path], out: Path, monkeypatch: Any, wrong: int, value: float
 ) -> None:
     def export(network: nn.Module, samples: Tensor) -> Any:
         def compute(inputs: Tensor) -> Tensor:
@@ -100,8 +126,8 @@ def test_a_difference_in_any_batch_counts(
 
     monkeypatch.setattr(exporting, "_torch_export", export)
     with pytest.raises(ZooError, match="so it was not kept"):
-        package.export(runs["toy-net"], "torch-export", kept)
-    assert_kept(kept)
+        package.export(runs["toy-net"], "torch-export", out)
+    assert_nothing_written()
 
 
 def test_compared_on_files(runs: dict[str, Path], tmp_path: Path) -> None:
@@ -114,14 +140,14 @@ def test_compared_on_files(runs: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_a_model_that_reads_no_files_is_not_compared_on_files(
-    runs: dict[str, Path], kept: Path, zoo: Callable
+    runs: dict[str, Path], out: Path, zoo: Callable
 ) -> None:
-    words = ["--format", "torch-export", "--out", kept, "--input", "one.npy"]
+    words = ["--format", "torch-export", "--out", out, "--input", "one.npy"]
     done = zoo("export", runs["toy-net"], *words)
     assert done.status == 2
     assert "a 'toy-net' does not say how it reads a file (read_file)" in done.err
     assert "omit --input\n" in done.err
-    assert_kept(kept)
+    assert_nothing_written()
 
 
 def test_inputs_that_the_model_makes_itself(runs: dict[str, Path], monkeypatch: Any) -> None:
@@ -144,15 +170,15 @@ def test_inputs_that_the_model_makes_itself(runs: dict[str, Path], monkeypatch: 
 
 
 def test_a_model_that_cannot_be_exported(
-    runs: dict[str, Path], kept: Path, monkeypatch: Any, zoo: Callable
+    runs: dict[str, Path], out: Path, monkeypatch: Any, zoo: Callable
 ) -> None:
     from zoo_toy.model import ToyNet
 
     monkeypatch.setattr(ToyNet, "not_exportable", "it asks its environment", raising=False)
-    done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", kept)
+    done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", out)
     assert done.status == 1
     assert done.err == "zoo: a 'toy-net' cannot be exported: it asks its environment\n"
-    assert_kept(kept)
+    assert_nothing_written()
 
 
 def test_without_data_the_example_input(runs: dict[str, Path], monkeypatch: Any) -> None:
@@ -188,7 +214,7 @@ LEAVE = "`return torch.from_numpy(inputs.numpy() + 1)` (test_exporting.py): .num
 )
 def test_the_operation_in_the_way_is_named(
     runs: dict[str, Path],
-    kept: Path,
+    out: Path,
     monkeypatch: Any,
     zoo: Callable,
     obstacle: type[nn.Module],
@@ -200,19 +226,19 @@ def test_the_operation_in_the_way_is_named(
     monkeypatch.setattr(exporting, "rebuild", lambda _: obstacle())
     samples = torch.ones(4, 2)
     monkeypatch.setattr(exporting, "_real_inputs", lambda *_: (samples, "these"))
-    done = zoo("export", runs["toy-net"], "--format", format, "--out", kept)
+    done = zoo("export", runs["toy-net"], "--format", format, "--out", out)
     assert done.status == 1
     assert "cannot be exported" in done.err
     assert "stands in the way" in done.err
     assert told in done.err
     assert done.err.startswith("zoo: ")
     assert done.err.count("\n") == 1
-    assert_kept(kept)
+    assert_nothing_written()
 
 
 @pytest.mark.parametrize("package_name", ["onnx", "onnxruntime", "onnxscript"])
 def test_packages_that_are_missing(
-    runs: dict[str, Path], kept: Path, monkeypatch: Any, zoo: Callable, package_name: str
+    runs: dict[str, Path], out: Path, monkeypatch: Any, zoo: Callable, package_name: str
 ) -> None:
     original = builtins.__import__
 
@@ -222,24 +248,24 @@ def test_packages_that_are_missing(
         return original(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", kept)
+    done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", out)
     assert done.status == 2
     assert f'ONNX needs {package_name}, which is not installed: pip install "zoo[onnx]"' in done.err
-    assert_kept(kept)
+    assert_nothing_written()
 
 
-def test_a_format_that_is_none(runs: dict[str, Path], kept: Path) -> None:
+def test_a_format_that_is_none(runs: dict[str, Path], out: Path) -> None:
     with pytest.raises(UsageError, match="no format 'tflite': torch-export or onnx"):
-        package.export(runs["toy-net"], "tflite", kept)
-    assert_kept(kept)
+        package.export(runs["toy-net"], "tflite", out)
+    assert_nothing_written()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk(runs: dict[str, Path], kept: Path, monkeypatch: Any, zoo: Callable) -> None:
+def test_a_full_disk(runs: dict[str, Path], out: Path, monkeypatch: Any, zoo: Callable) -> None:
     import os
 
-    Path(f".{kept.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
-    done = zoo("export", runs["toy-net"], "--format", "torch-export", "--out", kept)
+    Path(f".{out.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
+    done = zoo("export", runs["toy-net"], "--format", "torch-export", "--out", out)
     assert done.status == 1
     assert "model.pt2 cannot be written: No space left on device" in done.err
-    assert_kept(kept)
+    assert_nothing_written()

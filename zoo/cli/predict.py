@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     of_model = read_overrides(options.rest)
 
     from zoo.inference.predict import predict
+    from zoo.inference.rows import short
 
     found = predict(
         options.reference,
@@ -70,12 +71,8 @@ def run(options: argparse.Namespace) -> int:
         rows = [{"name": str(row.get("file", row.get("episode"))), **row} for row in found.rows]
         show(rows + failed, as_json=True)
     else:
-        plain = [
-            {key: value for key, value in row.items() if not isinstance(value, dict)}
-            for row in found.rows
-        ]
-        if plain:
-            show(plain, as_json=False)
+        if found.rows:
+            show([short(row) for row in found.rows], as_json=False)
         if found.folder:
             print(f"{len(found.rows)} predictions and their pictures are in {found.folder}")
     for file, reason in found.failures.items():

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import rebuild
 from zoo.errors import UsageError, ZooError
-from zoo.inference.evaluate import experiment_of
+from zoo.inference.evaluate import experiment_of, own_root
 from zoo.io.atomic import write_atomically
 from zoo.plugin.declarations import not_exportable
+from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import Predictor, RealInputSource
 
 if TYPE_CHECKING:
@@ -68,23 +69,27 @@ def export(
     Args:
         reference: The model, as for ``zoo.load``.
         format: ``torch-export`` (a ``.pt2`` for ``torch.export.load``) or ``onnx``.
-        out: The file; replaced if it exists.
+        out: A new file.
         inputs: Files to compare on; the test data of the model's own dataset by default, and
             the model's example input where those are not available.
         tolerance: Largest difference of an output, relative to the largest output.
 
     Raises:
-        UsageError: unknown format, or the packages of the extra ``onnx`` are missing.
-        ZooError: an operation cannot be exported, or the outputs differ; ``out`` is as before.
+        UsageError: unknown format, ``out`` exists, or the packages of the extra ``onnx`` are
+            missing.
+        ZooError: an operation cannot be exported, or the outputs differ; nothing is written.
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format {format!r}: {' or '.join(FORMATS)}")
+    path = Path(out)
+    if path.exists():
+        raise UsageError(f"{path} exists: choose another --out, or remove it first")
     bundle = read_bundle(reference)
     model = rebuild(bundle)
     if reason := not_exportable(model):
         raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
     network = _Forward(model).eval()
-    samples, what = _real_inputs(model, bundle, inputs)
+    samples, what = _real_inputs(model, bundle, reference, inputs)
     count = len(samples)
     if count == 1:  # a batch of one would be taken for a fixed size
         samples = torch.cat([samples, samples])
@@ -98,7 +103,6 @@ def export(
             f"the {format} file of {reference} differs from the model by {difference:.2e} (allowed "
             f"{tolerance:.0e}) on {what}, so it was not kept"
         )
-    path = Path(out)
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -119,7 +123,10 @@ class _Forward(nn.Module):
 
 
 def _real_inputs(
-    model: ZooLightningModule, bundle: Bundle, files: Sequence[str | Path]
+    model: ZooLightningModule,
+    bundle: Bundle,
+    reference: str | Path,
+    files: Sequence[str | Path],
 ) -> tuple[Tensor, str]:
     if files:
         if not isinstance(model, Predictor):
@@ -127,16 +134,18 @@ def _real_inputs(
                 f"a {bundle.model_name!r} does not say how it reads a file (read_file), so its "
                 "export cannot be compared on files: omit --input"
             )
-        from zoo.inference.predict import find_files
+        from zoo.inference.files import find_files
 
         found = find_files(files, model.input_suffixes)
         return torch.stack([model.read_file(path) for path in found]), "the files given"
     if isinstance(model, RealInputSource):
         return model.real_inputs(), "inputs that the model gives itself"
     try:
-        data = experiment_of(bundle, {"data.batch_size": 16}).build_data()
+        overrides = {**own_root(reference, {}), "data.batch_size": 16}
+        data = experiment_of(bundle, overrides).build_data()
         data.prepare_data()
-        data.setup("test")
+        if not has_part(data, "test"):
+            return model.example_input, "the model's example input (its data have no test part)"
         batch = next(iter(data.test_dataloader()))
     except UsageError:  # the data are not available
         return model.example_input, "the model's example input (its test data are not available)"

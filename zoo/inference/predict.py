@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +14,9 @@ from torch import nn
 from zoo import plots
 from zoo.bundles.load import load
 from zoo.errors import UsageError, ZooError
+from zoo.inference.device import find_device
+from zoo.inference.files import find_files
+from zoo.inference.rows import to_csv
 from zoo.io.atomic import write_atomically
 from zoo.io.plain_json import to_json
 from zoo.io.printable import path_text, printable
@@ -94,15 +94,15 @@ def predict(
 
     Raises:
         UsageError: the model reads no files or has no probability maps, there are no files,
-            ``out`` is not empty, the batch size is below 1, or there is no such option.
+            ``out`` is not empty, the batch size is below 1, or there is no such device or option.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
     if out is not None:
         require_empty(out)
+    place = find_device(device)
     model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
     name = reference if isinstance(reference, (str, Path)) else type(model).__name__
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if isinstance(model, nn.Module):
         model.to(place)
     if isinstance(model, Player):
@@ -283,29 +283,6 @@ def _unused(name: str, used: set[str]) -> str:
     return free
 
 
-def find_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Path]:
-    """The files meant: each file given, and of each folder those with one of the suffixes.
-
-    Raises:
-        UsageError: a path does not exist, or there is no file at all.
-    """
-    files: list[Path] = []
-    missing = [str(path) for path in paths if not Path(path).exists()]
-    if missing:
-        raise UsageError(f"there is no file or folder {', '.join(map(repr, missing))}")
-    for given in paths:
-        path = Path(given)
-        if path.is_dir():
-            inside = (p for p in path.rglob("*") if p.name.lower().endswith(tuple(suffixes)))
-            files += sorted(p for p in inside if p.is_file())
-        else:
-            files.append(path)
-    if not files:
-        kinds = ", ".join(sorted(suffixes))
-        raise UsageError(f"no file in {', '.join(map(str, paths))} ends in one of {kinds}")
-    return files
-
-
 def _batches(
     files: Iterator[Path], model: Predictor, size: int, failures: dict[str, str]
 ) -> Iterator[list[tuple[Path, torch.Tensor]]]:
@@ -357,13 +334,4 @@ def _write_now_and_then(found: Predictions) -> None:
 def _write(folder: Path, found: Predictions) -> None:
     content = {"predictions": found.rows, "failures": found.failures}
     write_atomically(folder / "predictions.json", (to_json(content) + "\n").encode())
-    columns = list(dict.fromkeys(key for row in found.rows for key in row)) or ["file"]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in found.rows)
-    write_atomically(folder / "predictions.csv", table.getvalue().encode())
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else value
+    write_atomically(folder / "predictions.csv", to_csv(found.rows).encode())

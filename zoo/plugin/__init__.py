@@ -24,9 +24,12 @@ from zoo.plugin.protocols import (
     FileGrouper,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasKeepBest,
+    HasMonitor,
     HasPreprocessing,
     HasTaskArguments,
     HasWeightsLicense,
+    InputChannelAdapter,
     NotExportable,
     Player,
     PlotDrawer,
@@ -54,11 +57,13 @@ if TYPE_CHECKING:
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
+    from zoo.plugin.parts import EmptyPartError as EmptyPartError
     from zoo.plugin.parts import Part as Part
     from zoo.plugin.parts import has_part as has_part
 
 _HOMES = {
     "BaseDataModule": "zoo.plugin.datamodule",
+    "EmptyPartError": "zoo.plugin.parts",
     "EpochSampler": "zoo.plugin.loaders",
     "Part": "zoo.plugin.parts",
     "ResumableLoader": "zoo.plugin.loaders",
@@ -87,9 +92,12 @@ __all__ = [
     "FileGrouper",
     "HasConformanceArguments",
     "HasConformanceExempt",
+    "HasKeepBest",
+    "HasMonitor",
     "HasPreprocessing",
     "HasTaskArguments",
     "HasWeightsLicense",
+    "InputChannelAdapter",
     "MissingDependencyError",
     "Model",
     "NotExportable",

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from zoo.errors import UsageError
 from zoo.plugin.arguments import at_least, one_of
 from zoo.plugin.loaders import ResumableLoader
-from zoo.plugin.parts import Part
+from zoo.plugin.parts import EmptyPartError, Part
 from zoo.plugin.protocols import Facts
 
 Samples = TypeVar("Samples", bound=Sized)
@@ -85,7 +84,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         """The training part, shuffled.
 
         Raises:
-            UsageError: it is empty.
+            EmptyPartError: it is empty.
         """
         return self.train_loader(self.require("train"))
 
@@ -103,7 +102,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         """The test part in order.
 
         Raises:
-            UsageError: it is empty.
+            EmptyPartError: it is empty; a run then ends without a test.
         """
         return self.eval_loader(self.require("test"))
 
@@ -152,21 +151,21 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         """The samples of a part that may not be empty.
 
         Raises:
-            UsageError: it is.
+            EmptyPartError: it is.
         """
         samples = self.samples(part)
         if not len(samples):
             raise self.empty_part(PART_NAMES[part])
         return samples
 
-    def empty_part(self, name: str, note: str = "") -> UsageError:
+    def empty_part(self, name: str, note: str = "") -> EmptyPartError:
         """The error to raise where a part has no samples.
 
         Args:
             name: What to call the part.
             note: More to say at the end.
         """
-        return UsageError(
+        return EmptyPartError(
             f"{self.root}: with split={self.split!r} no {self.sample_name} is in the {name} "
             f"part{note}"
         )

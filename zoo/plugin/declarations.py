@@ -9,6 +9,7 @@ from zoo.plugin.protocols import (
     ArgumentUpgrader,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasKeepBest,
     HasPreprocessing,
     HasTaskArguments,
     HasWeightsLicense,
@@ -36,6 +37,11 @@ def preprocessing(model: object) -> Mapping[str, Any]:
 def weights_license(model: object) -> str:
     """The terms of a model's weights."""
     return model.weights_license if isinstance(model, HasWeightsLicense) else "as the data's"
+
+
+def keeps_best(data: object) -> bool:
+    """Whether the best epoch of a training on these data is kept."""
+    return data.keep_best if isinstance(data, HasKeepBest) else False
 
 
 def conformance_arguments(cls: type) -> Mapping[str, Any] | None:

@@ -6,15 +6,27 @@ from typing import Literal
 
 from lightning.pytorch import LightningDataModule
 
+from zoo.errors import UsageError
+
 Part = Literal["train", "val", "test"]
 
 
+class EmptyPartError(UsageError):
+    """A part of the data that was asked for has no samples."""
+
+
 def has_part(data: LightningDataModule, part: Part) -> bool:
-    """Whether the datamodule has a loader of that part; an empty list, which Lightning allows,
-    counts as none. The part is set up."""
+    """Whether the datamodule has samples of that part. The part is set up.
+
+    It has none where its class does not override the loader's method, where that returns an
+    empty list, as Lightning allows, or None, and where it raises ``EmptyPartError``.
+    """
     name = f"{part}_dataloader"
     if getattr(type(data), name, None) is getattr(LightningDataModule, name):
         return False
     data.setup("test" if part == "test" else "fit")
-    loaders = getattr(data, name)()
-    return not isinstance(loaders, list) or bool(loaders)
+    try:
+        loaders = getattr(data, name)()
+    except EmptyPartError:
+        return False
+    return loaders is not None and not (isinstance(loaders, list) and not loaders)

@@ -240,6 +240,53 @@ class HasWeightsLicense(Protocol):
 
 
 @runtime_checkable
+class HasMonitor(Protocol):
+    """A model that names the metric by which the best of its epochs is chosen. Without, the last
+    epoch is kept, unless a recipe has a ``ModelCheckpoint`` that monitors a metric.
+
+    It is taken in fine-tuning and on data of ``HasKeepBest`` that have a validation part, where
+    the recipe names no ``ModelCheckpoint``.
+    """
+
+    @property
+    def monitor(self) -> str:
+        """A metric that every validation logs, such as ``val/accuracy``."""
+        ...
+
+    @property
+    def monitor_mode(self) -> str:
+        """``max`` or ``min``: which value is the best."""
+        ...
+
+
+@runtime_checkable
+class InputChannelAdapter(Protocol):
+    """A model class that carries weights over to another number of input channels. Without, one
+    tensor whose second axis has ``in_channels`` is adapted by a general rule, and any other
+    difference is refused."""
+
+    @classmethod
+    def adapt_input_channels(
+        cls, weights: dict[str, Tensor], before: int, now: int, /
+    ) -> dict[str, Tensor]:
+        """Called by fine-tuning where the model's argument ``in_channels`` is not that of the
+        weights.
+
+        Args:
+            weights: The saved tensors, by the module's names.
+            before: Channels of the saved model.
+            now: Channels of the new one.
+
+        Returns:
+            All tensors, those of the first layer for ``now`` channels.
+
+        Raises:
+            UsageError: it cannot be done; the sentence says why. Nothing is written then.
+        """
+        ...
+
+
+@runtime_checkable
 class HasTaskArguments(Protocol):
     """A model class (the attribute is the class's) that names the constructor arguments that
     fine-tuning takes from the new data. Without, ``num_classes`` and ``label_names``."""
@@ -317,7 +364,9 @@ class ZooDataModule(Protocol):
     Its constructor takes ``batch_size``, ``num_workers`` and ``seed``, ``root`` where it reads
     files, and ``split`` where the data has parts (``"all"``: everything found is test data).
     ``facts`` and ``setup`` raise ``UsageError`` with the path and the remedy when something is
-    missing, unreadable or inconsistent. ``setup`` may be called more than once.
+    missing, unreadable or inconsistent. ``setup`` may be called more than once. The loader method
+    of a part that has no samples returns an empty list or raises ``EmptyPartError``: without a
+    validation part nothing is validated, without a test part nothing is tested (``has_part``).
     """
 
     @property
@@ -326,6 +375,18 @@ class ZooDataModule(Protocol):
 
         Asked for after ``prepare_data`` and before ``setup``.
         """
+        ...
+
+
+@runtime_checkable
+class HasKeepBest(Protocol):
+    """A dataset class (the attribute is the class's) that says which epoch of a training on it
+    is kept. Without, the last, as in a publication's protocol."""
+
+    @property
+    def keep_best(self) -> bool:
+        """True for data of the user's own: where they have a validation part, the best epoch by
+        the model's ``monitor`` is kept."""
         ...
 
 

@@ -29,6 +29,7 @@ from zoo.plugin._lightning_internals import (
 )
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finite_loss import FiniteLoss
+from zoo.training.monitors import MonitorNames
 
 _BEFORE_VALIDATION = 20.0
 """Seconds of training that are worth a checkpoint just before the last batch of an epoch, as a
@@ -53,6 +54,7 @@ class LastCheckpoint(ModelCheckpoint):
         path: The checkpoint's file.
         log: Written before each checkpoint, as rows up to it are not logged again; None for none.
         finite: Asked before each checkpoint; None to write any weights.
+        names: What the user's callbacks monitor; None for nothing.
         interval: Seconds between checkpoints within an epoch.
     """
 
@@ -61,12 +63,14 @@ class LastCheckpoint(ModelCheckpoint):
         path: Path,
         log: MetricsLogger | None = None,
         finite: FiniteLoss | None = None,
+        names: MonitorNames | None = None,
         interval: float = 300.0,
     ) -> None:
         super().__init__(save_top_k=0)
         self._path = path
         self._log = log
         self._finite = finite
+        self._names = names
         self._interval = interval
         self._saved = time.monotonic()
         self._within_epochs = True
@@ -75,6 +79,8 @@ class LastCheckpoint(ModelCheckpoint):
         self._accumulated: int | None = None
         self.longer = False
         """Whether a training that was told to stop, as by EarlyStopping, continues nevertheless."""
+        self.began = False
+        """Whether an epoch was started."""
         self._asked: type[BaseException] | None = None  # to stop, and how
         self._previous_handler: Any = None
 
@@ -116,6 +122,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See whether this epoch trains."""
+        self.began = True
         self._measuring = only_measures(trainer)
 
     def on_train_batch_end(
@@ -132,6 +139,8 @@ class LastCheckpoint(ModelCheckpoint):
         left = trainer.num_training_batches - batch_idx - 1
         window = trainer.accumulate_grad_batches
         interval = _BEFORE_VALIDATION if left <= window else self._interval
+        if left <= window and self._names and self._names.unsure:
+            interval = 0.0  # a callback may end the training at the epoch's end
         asked = self._asked  # a signal that comes from here on counts at the next batch
         due = asked is not None or time.monotonic() - self._saved > interval
         if trainer.world_size > 1:  # all processes save together; asking each other has a price

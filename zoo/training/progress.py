@@ -26,6 +26,10 @@ class EpochPrinter(Callback):
         self._seconds = 0.0
         self._epoch = ""
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A run that continues within an epoch has no start of it."""
+        self._start = time.monotonic()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The metrics of the epoch before are complete only now."""
         self._write_line(trainer)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
 from zoo.errors import UsageError, format_problems
@@ -38,11 +38,15 @@ from zoo.runs.run import (
     plan_run,
     require_empty,
 )
-from zoo.training.checkpoint_files import exists, read_whole
+from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
+from zoo.training.checkpoint_files import exists
 from zoo.training.csv_logger import metrics_of
 from zoo.training.draw import draw
+from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
-from zoo.training.trainer import ResumableTrainer, destroy_process_group, run_settings
+from zoo.training.monitors import refuse_without_validation
+from zoo.training.refusals import refusals
+from zoo.training.trainer import ResumableTrainer, destroy_process_group, listed, run_settings
 from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
 
 if TYPE_CHECKING:
@@ -94,9 +98,11 @@ def train(
             return run
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
-    experiment = experiment.with_facts(facts)
+    experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
+    if run is None:
+        experiment = keep_best_by_default(experiment, model, data)
     return fit(experiment, model, data, run, out, callbacks, origin)
 
 
@@ -169,18 +175,15 @@ def fit(
         out: Where to make a new one.
         callbacks: Callbacks in addition to those of the recipe.
         origin: For a fine-tuned model, where its weights came from; kept in the bundle.
+
+    Raises:
+        UsageError: the Trainer's settings do not fit model or data; no folder is left.
     """
     recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()
     if run is None:
         run = plan_run(recipe, out) if is_rank_zero() else Run(Path(out or RUNS))
     try:
-        resumable = ResumableTrainer(
-            run_settings(recipe, model, data, run.path),
-            run.path,
-            run.checkpoint,
-            run.metrics_csv,
-            callbacks,
-        )
+        resumable = _make_trainer(run, recipe, model, data, callbacks)
     except BaseException:  # settings that are refused leave no folder
         if is_rank_zero() and not resumed and out is None:
             discard_folder(run.path)
@@ -190,15 +193,32 @@ def fit(
     )
     if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
-    with locked(run) if is_rank_zero() else contextlib.nullcontext():
+    with refusals(run, resumable, experiment, resumed, out is None), _alone(run):
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
-        metrics, seconds = _train_and_test(resumable, model, data, run, resumed, longer)
+        metrics, seconds, best = _train_and_test(resumable, model, data, run, resumed, longer)
         if is_distributed() and not callers_group:
             destroy_process_group()
         if resumable.trainer.is_global_zero:
-            _finish(run, resumable, model, data, experiment, metrics, seconds)
+            _finish(run, resumable, model, data, experiment, metrics, seconds, best)
         return run
+
+
+def _make_trainer(
+    run: Run,
+    recipe: Recipe,
+    model: LightningModule,
+    data: LightningDataModule,
+    callbacks: Sequence[Callback],
+) -> ResumableTrainer:
+    settings = run_settings(recipe, model, data, run.path)
+    users = listed(settings.get("callbacks"))
+    refuse_without_validation(users, data, settings.get("limit_val_batches"))
+    return ResumableTrainer(settings, run.path, run.checkpoint, run.metrics_csv, callbacks)
+
+
+def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
+    return locked(run) if is_rank_zero() else contextlib.nullcontext()
 
 
 def _initialize(
@@ -244,20 +264,29 @@ def _train_and_test(
     run: Run,
     resumed: bool,
     longer: bool,
-) -> tuple[dict[str, float], float]:
-    """Returns the final metrics and the seconds that training took."""
+) -> tuple[dict[str, float], float, BestWeights | None]:
+    """Returns the final metrics, the seconds that training took, and which weights are kept."""
     trainer = resumable.trainer
     started = time.monotonic()
     with interruptible(trainer, run):
         resumable.fit(model, data, resumed, longer)
     seconds = time.monotonic() - started
+    if not resumed and not resumable.began:
+        rank_zero_print(
+            "nothing was trained, as the Trainer's limits allow no step: the weights are those "
+            "that a training would start from"
+        )
     metrics = metrics_of(trainer)
+    best = load_best(trainer, model)
+    if best:
+        metrics |= best.metrics(resumable.log.rows)
     if has_part(data, "test"):
-        _load_best(trainer, model)
         with interruptible(trainer, run):
             resumable.test(model, data)
         metrics |= metrics_of(trainer)
-    return metrics, seconds
+    else:
+        rank_zero_print("the data have no test part: nothing was tested")
+    return metrics, seconds, best
 
 
 def _finish(
@@ -268,6 +297,7 @@ def _finish(
     experiment: Experiment,
     metrics: Mapping[str, float],
     seconds: float,
+    best: BestWeights | None,
 ) -> None:
     """Write metrics, plots and bundle; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
@@ -275,18 +305,10 @@ def _finish(
     draw(run, resumable.log, model, data)
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
     seconds += run.environment.get("fit_seconds", 0.0)
+    kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     epochs = resumable.trainer.current_epoch
     resumable.files.finish()
-    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=epochs)
-
-
-def _load_best(trainer: Trainer, model: LightningModule) -> None:
-    """A recipe that keeps the best by a validation metric tests the best."""
-    for keeper in trainer.checkpoint_callbacks:
-        if isinstance(keeper, ModelCheckpoint) and keeper.monitor and keeper.best_model_path:
-            state: Any = read_whole(Path(keeper.best_model_path))
-            model.load_state_dict(state["state_dict"])
-            return
+    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=epochs, **kept)
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:

@@ -29,6 +29,7 @@ from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
 from zoo.training.loader_position import LoaderPosition
 from zoo.training.metric_state import MetricState
+from zoo.training.monitors import MonitorNames
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.users_checkpoints import UsersCheckpoints, place
@@ -60,14 +61,16 @@ class ResumableTrainer:
         self.log = MetricsLogger(metrics_csv)
         self.files = CheckpointFiles(checkpoint)
         self._checkpoint = checkpoint
-        users = _listed(settings.get("callbacks"))
+        users = listed(settings.get("callbacks"))
         for each in users:
             if isinstance(each, ModelCheckpoint):
                 place(each, checkpoint.parent)
         chosen = [each for each in users if isinstance(each, FiniteLoss)]
         finite = chosen[0] if chosen else FiniteLoss()
-        self._last = LastCheckpoint(checkpoint, self.log, finite)
+        names = MonitorNames(users)
+        self._last = LastCheckpoint(checkpoint, self.log, finite, names)
         own = [
+            names,
             *([] if chosen else [finite]),
             ConstantBuffers(),
             RandomState(),
@@ -82,9 +85,9 @@ class ResumableTrainer:
         self.trainer = _trainer(
             settings,
             default_root_dir=folder,
-            logger=[self.log, *_listed(settings.get("logger"))],
+            logger=[self.log, *listed(settings.get("logger"))],
             callbacks=[*users, *own],
-            plugins=[self.files, *_listed(settings.get("plugins"))],
+            plugins=[self.files, *listed(settings.get("plugins"))],
         )
         resume_between_epochs(self.trainer)
 
@@ -116,6 +119,11 @@ class ResumableTrainer:
         finally:
             self._last.release()
 
+    @property
+    def began(self) -> bool:
+        """Whether training went as far as its first epoch."""
+        return self._last.began
+
     def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
         self.trainer.test(model, datamodule=data, verbose=False)
@@ -140,7 +148,7 @@ def run_settings(
     _choose_devices(settings, recipe, model, data)
     if settings.get("enable_progress_bar", True):
         bar = progress_callback()
-        settings["callbacks"] = [*_listed(settings.get("callbacks")), bar]
+        settings["callbacks"] = [*listed(settings.get("callbacks")), bar]
         settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
     if settings.get("logger", True) in (True, None):
         settings["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
@@ -151,8 +159,7 @@ def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
     """A Trainer that measures and keeps nothing, on one device unless told otherwise.
 
     Args:
-        settings: Arguments of the Trainer that concern a measurement: ``accelerator``,
-            ``devices``, ``precision``.
+        settings: Arguments of the Trainer that concern a measurement.
         folder: A scratch folder.
 
     Raises:
@@ -191,7 +198,8 @@ def _choose_devices(
         settings.setdefault("num_nodes", nodes)
 
 
-def _listed(given: Any) -> list[Any]:
+def listed(given: Any) -> list[Any]:
+    """What the Trainer takes one of or several, as a list."""
     if given is None or given is False:
         return []
     return list(given) if isinstance(given, (list, tuple)) else [given]
@@ -215,6 +223,7 @@ def quiet_lightning() -> None:
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*is not resumable.*",
+        ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",
         "Grad strides do not match bucket view strides.*",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from zoo.training.checkpoint_files import CheckpointFiles
 
 _LAST = "newest"
 """What ``save_last`` writes beside the run's own ``last.ckpt``."""
+
+
+_FIELD = re.compile(r"\{([^:{}]+)[^{}]*\}")
+"""A field of a file name's template: ``{epoch:03d}``."""
 
 
 class UsersCheckpoints(Callback):
@@ -90,9 +95,20 @@ def _keepers(trainer: Trainer) -> list[ModelCheckpoint]:
 def place(callback: ModelCheckpoint, folder: Path) -> None:
     """Let a ``ModelCheckpoint`` that has no ``dirpath`` write into a run's folder of checkpoints.
 
+    A metric's name that its file name has in it is written with ``_`` for the slash, which would
+    make a folder: ``{val/loss:.2f}`` becomes ``val_loss=0.52``.
+
     Raises:
         UsageError: it would write over the run's own checkpoints.
     """
+    if callback.auto_insert_metric_name and callback.filename:
+        callback.filename = _FIELD.sub(
+            lambda found: (
+                f"{found[1].replace('/', '_')}{callback.CHECKPOINT_EQUALS_CHAR}{found[0]}"
+            ),
+            callback.filename,
+        )
+        callback.auto_insert_metric_name = False
     if callback.dirpath is None:
         callback.dirpath = os.path.realpath(folder)
     if os.path.realpath(callback.dirpath) != os.path.realpath(folder):

@@ -16,6 +16,7 @@ from zoo.bundles.bundle import WEIGHTS, read_bundle
 from zoo.errors import UsageError, format_problems
 from zoo.io.weights import Match, in_head, load_weights, read_tensors
 from zoo.recipes.signatures import read_arguments
+from zoo.training.input_channels import adapt_input_channels
 
 if TYPE_CHECKING:
     from zoo.plugin.protocols import ZooLightningModule
@@ -71,7 +72,8 @@ def read_init_from(section: Mapping[str, Any]) -> InitFrom | None:
 def load_initial_weights(
     model: ZooLightningModule, init_from: InitFrom
 ) -> tuple[Match, dict[str, Any]]:
-    """Copy the weights into ``model``; its head stays fresh where the task is another.
+    """Copy the weights into ``model``; its head stays fresh where the task is another, and its
+    first layer is adapted where the number of input channels is.
 
     Args:
         model: Built for the new data.
@@ -84,6 +86,7 @@ def load_initial_weights(
         UsageError: the weights are missing or do not fit outside the head.
     """
     head = tuple(model.head)
+    channels = None
     if init_from.reference.endswith(_FILES):
         tensors, origin = (
             read_tensors(init_from.reference),
@@ -92,6 +95,7 @@ def load_initial_weights(
     else:
         bundle = read_bundle(init_from.reference)
         tensors = read_tensors(bundle.path / WEIGHTS)
+        channels = bundle.content["model"]["arguments"].get("in_channels")
         origin = {
             "reference": _name(init_from.reference),
             "recipe": bundle.recipe["name"],
@@ -100,6 +104,7 @@ def load_initial_weights(
         if _labels(bundle.content["model"]["arguments"]) != _labels(dict(model.hparams)):
             # Other classes: their number may agree, their meaning does not.
             tensors = {name: t for name, t in tensors.items() if not in_head(name, head)}
+    tensors = adapt_input_channels(model, tensors, channels, init_from.reference)
     return load_weights(model, tensors, head, init_from.reference), origin
 
 

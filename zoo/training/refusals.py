@@ -1,0 +1,73 @@
+"""What is refused before the first epoch of a new run leaves no folder."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import traceback
+from collections.abc import Iterator
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from zoo.errors import UsageError, ZooError
+from zoo.io.rank_zero import is_rank_zero
+from zoo.recipes.experiment import Experiment
+from zoo.runs.run import Run, discard_folder
+from zoo.training.trainer import ResumableTrainer
+
+
+@contextlib.contextmanager
+def refusals(
+    run: Run, resumable: ResumableTrainer, experiment: Experiment, resumed: bool, planned: bool
+) -> Iterator[None]:
+    """Around a run: what fails before its first epoch removes the new folder, so that the
+    corrected call finds it free.
+
+    Args:
+        run: Where.
+        resumable: Knows whether training began.
+        experiment: What is trained.
+        resumed: Whether the folder was there before.
+        planned: Whether its name was chosen by the zoo, so that folders around it are new too.
+
+    Raises:
+        UsageError: Lightning refused the settings, or a trained model the data.
+    """
+    try:
+        yield
+    except Exception as error:
+        other = isinstance(error, ZooError) and not isinstance(error, UsageError)  # Ctrl-C
+        if resumed or resumable.began or other:
+            raise
+        if is_rank_zero():
+            shutil.rmtree(run.path)
+            if planned:
+                discard_folder(run.path.parent)
+        reason = _reason(error, experiment)
+        if not reason or isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{reason}: {' '.join(str(error).split())}") from error
+
+
+def _reason(error: Exception, experiment: Experiment) -> str:
+    """What was wrong with the call; empty where the error is of another kind."""
+    if isinstance(error, MisconfigurationException) or (
+        isinstance(error, ValueError) and _of_lightning(error)
+    ):
+        return "Lightning refuses the settings --trainer..."
+    recipe = experiment.recipe
+    other = [
+        f"{name} is {value} and was {recipe.model[name]}"
+        for name, value in experiment.facts.items()
+        if isinstance(value, (int, str)) and recipe.model.get(name, value) != value
+    ]
+    if recipe.init_from and other:
+        reference = recipe.init_from["reference"]
+        return f"the model of {reference} does not take these data ({', '.join(other)})"
+    return ""
+
+
+def _of_lightning(error: Exception) -> bool:
+    """Whether Lightning itself raised it."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("lightning.")
