@@ -38,6 +38,7 @@ from zoo.runs.run import (
     plan_run,
     require_empty,
 )
+from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
 from zoo.training.csv_logger import metrics_of
@@ -196,6 +197,7 @@ def fit(
     with refusals(run, resumable, experiment, resumed, out is None), _alone(run):
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
+            loggers.begin(resumable.others, run, recipe, resumed)
         metrics, seconds, best = _train_and_test(resumable, model, data, run, resumed, longer)
         if is_distributed() and not callers_group:
             destroy_process_group()
@@ -211,7 +213,7 @@ def _make_trainer(
     data: LightningDataModule,
     callbacks: Sequence[Callback],
 ) -> ResumableTrainer:
-    settings = run_settings(recipe, model, data, run.path)
+    settings = run_settings(recipe, model, data, run)
     users = listed(settings.get("callbacks"))
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
     return ResumableTrainer(settings, run.path, run.checkpoint, run.metrics_csv, callbacks)
@@ -307,6 +309,7 @@ def _finish(
     seconds += run.environment.get("fit_seconds", 0.0)
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     epochs = resumable.trainer.current_epoch
+    loggers.end(resumable.others, run, resumable.trainer.global_step)
     resumable.files.finish()
     run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=epochs, **kept)
 

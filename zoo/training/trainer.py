@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import Logger
 from torch import distributed
 
 from zoo.errors import UsageError
@@ -21,6 +22,7 @@ from zoo.plugin._lightning_internals import resume_between_epochs
 from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
+from zoo.runs.run import Run
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.constant_buffers import ConstantBuffers
@@ -28,6 +30,7 @@ from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
 from zoo.training.loader_position import LoaderPosition
+from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
 from zoo.training.monitors import MonitorNames
 from zoo.training.progress import progress_callback
@@ -124,13 +127,18 @@ class ResumableTrainer:
         """Whether training went as far as its first epoch."""
         return self._last.began
 
+    @property
+    def others(self) -> list[Logger]:
+        """The loggers but that of ``metrics.csv``."""
+        return [each for each in self.trainer.loggers if each is not self.log]
+
     def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
         self.trainer.test(model, datamodule=data, verbose=False)
 
 
 def run_settings(
-    recipe: Recipe, model: LightningModule, data: LightningDataModule, folder: Path
+    recipe: Recipe, model: LightningModule, data: LightningDataModule, run: Run
 ) -> dict[str, Any]:
     """The Trainer's arguments for a run: the recipe's, with objects for class paths, devices
     chosen, a progress bar and a logger.
@@ -139,19 +147,21 @@ def run_settings(
         recipe: Its trainer settings, in the form of a recipe file.
         model: Asked for the accelerator that suits it, if it says so and the recipe does not.
         data: What that depends on.
-        folder: The run folder; TensorBoard writes there if the recipe names no logger.
+        run: TensorBoard writes into its folder if the recipe names no logger.
 
     Raises:
         UsageError: a class in the settings refuses its arguments, or its package is missing.
     """
-    settings = instantiate(Trainer, recipe.trainer)
+    logger = with_identity(recipe.trainer.get("logger"), run, recipe)
+    named = {**recipe.trainer, "logger": logger} if logger else recipe.trainer
+    settings = instantiate(Trainer, named)
     _choose_devices(settings, recipe, model, data)
     if settings.get("enable_progress_bar", True):
         bar = progress_callback()
         settings["callbacks"] = [*listed(settings.get("callbacks")), bar]
         settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
     if settings.get("logger", True) in (True, None):
-        settings["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
+        settings["logger"] = TensorBoardLogger(run.path, name="", version="tensorboard")
     return {"enable_model_summary": False, **settings}
 
 
