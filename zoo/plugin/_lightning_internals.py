@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning.pytorch.utilities.parsing import lightning_hasattr
 from torch import Tensor
 from torch.nn import Module
@@ -80,6 +81,11 @@ def only_measures(trainer: Trainer) -> bool:
     """Whether this epoch trains nothing: stochastic weight averaging adds one that measures the
     statistics of batch normalization."""
     return trainer.fit_loop._skip_backward
+
+
+def trains_elsewhere(trainer: Trainer) -> bool:
+    """Whether the strategy starts the training processes itself, all of them."""
+    return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
 
 
 def averaged_modules(trainer: Trainer) -> list[Module]:

@@ -22,7 +22,6 @@ from zoo.plugin.declarations import keeps_best
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import HasMonitor
 from zoo.recipes.experiment import Experiment
-from zoo.training.checkpoint_files import read_whole
 
 _KEEPER = f"{ModelCheckpoint.__module__.rpartition('.')[0]}.ModelCheckpoint"
 
@@ -113,7 +112,7 @@ def load_best(trainer: Trainer, model: LightningModule) -> BestWeights | None:
             f"the best weights by {keeper.monitor} were in {path}, which is not there any more: "
             "put it back, then finish the run with --resume"
         )
-    state: Any = read_whole(path)
+    state: Any = trainer.strategy.checkpoint_io.load_checkpoint(path, weights_only=True)
     model.load_state_dict(state["state_dict"])
     score = None if keeper.best_model_score is None else float(keeper.best_model_score)
     best = BestWeights(int(state["epoch"]), keeper.monitor, score)

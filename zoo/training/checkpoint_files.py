@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
 
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
@@ -37,6 +38,10 @@ class CheckpointFiles(TorchCheckpointIO):
     """
 
     def __init__(self, last: Path) -> None:
+        self.inner: CheckpointIO | None = None
+        """Writes and reads the content, in the place of torch."""
+        self.pending: set[Path] = set()
+        """Checkpoints that a thread is about to write."""
         self._last = last
         self._previous = previous_of(last)
         self._damaged = False
@@ -48,12 +53,12 @@ class CheckpointFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         """Write ``checkpoint``; Lightning calls this on the first process only."""
-        path, buffer = Path(path), io.BytesIO()
-        torch.save(checkpoint, buffer)
+        path = Path(path)
         last = path == self._last
         previous = self._previous if last and not self._damaged else None
-        view = buffer.getbuffer()
-        write_atomically(path, lambda file: write_sealed(view, file), keep=previous)
+        content = self._by_inner if self.inner else self._by_torch
+        write_atomically(path, content(checkpoint, path), keep=previous)
+        self.pending.discard(path)
         self._forget(path)
         if last:
             self._damaged = False
@@ -70,14 +75,39 @@ class CheckpointFiles(TorchCheckpointIO):
             UsageError: it is damaged, runs code, or is not a checkpoint of Lightning.
         """
         path = Path(path)
-        if path == self._last and not (path.is_file() and is_whole(path)):
+        if path == self._last and not (path.is_file() and self._is_whole(path)):
             if path.is_file():  # otherwise a kill came just before the next one was renamed
                 self._damaged = True
                 rank_zero_print(f"{path} is damaged")
             if self._previous.is_file():
                 path = self._previous
                 rank_zero_print(f"the run continues from the checkpoint before it, {path}")
-        return _training_state(path, read_whole(path))
+        content = self.inner.load_checkpoint(path) if self.inner else read_whole(path)
+        if path not in (self._last, self._previous):  # weights that a process hands to another
+            return cast("dict[str, Any]", content)
+        return _training_state(path, content)
+
+    @staticmethod
+    def _by_torch(checkpoint: dict[str, Any], _: Path) -> Callable[[BinaryIO], None]:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        return lambda file: write_sealed(buffer.getbuffer(), file)
+
+    def _by_inner(self, checkpoint: dict[str, Any], path: Path) -> bytes:
+        assert self.inner is not None
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / path.name
+            self.inner.save_checkpoint(checkpoint, file)
+            if not file.is_file():
+                raise UsageError(
+                    f"{type(self.inner).__name__} of 'trainer.plugins' does not write a checkpoint "
+                    "into the one file that it is given: choose one that does"
+                )
+            return file.read_bytes()
+
+    def _is_whole(self, path: Path) -> bool:
+        """Only what torch writes carries a checksum."""
+        return self.inner is not None or is_whole(path)
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint, unless the last or the one before it may still name it."""
@@ -92,7 +122,8 @@ class CheckpointFiles(TorchCheckpointIO):
         folder = self._last.parent
         other = {self._last, self._previous, *self.removed, *self._removed_before}
         others = {path.resolve() for path in other}
-        found = [path for path in folder.rglob("*.ckpt") if path.resolve() not in others]
+        there = {*folder.rglob("*.ckpt"), *self.pending}
+        found = [path for path in there if path.resolve() not in others]
         return sorted(str(path.relative_to(folder)) for path in found)
 
     def keep_only(self, names: Collection[str]) -> None:

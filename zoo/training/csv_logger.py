@@ -33,11 +33,16 @@ class MetricsLogger(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self.rows: list[dict[str, float]] = _read(path) if path.is_file() else []
+        self.rows: list[dict[str, float]] = []
+        self.read()
         self._resumed = bool(self.rows)
-        self._changed = False
         self._written = 0.0
         self._cost = 0.0
+
+    def read(self) -> None:
+        """Take the rows of the file, such as those that another process wrote."""
+        self.rows = _read(self._path) if self._path.is_file() else []
+        self._changed = False
 
     @property
     def name(self) -> str:

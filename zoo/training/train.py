@@ -308,10 +308,9 @@ def _finish(
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
     seconds += run.environment.get("fit_seconds", 0.0)
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
-    epochs = resumable.trainer.current_epoch
     loggers.end(resumable.others, run, resumable.trainer.global_step)
     resumable.files.finish()
-    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=epochs, **kept)
+    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=resumable.epochs, **kept)
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:

@@ -18,7 +18,7 @@ from torch import distributed
 
 from zoo.errors import UsageError
 from zoo.io.rank_zero import is_rank_zero
-from zoo.plugin._lightning_internals import resume_between_epochs
+from zoo.plugin._lightning_internals import resume_between_epochs, trains_elsewhere
 from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
@@ -36,6 +36,7 @@ from zoo.training.monitors import MonitorNames
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.users_checkpoints import UsersCheckpoints, place
+from zoo.training.users_plugins import direct_profile, with_checkpoint_files
 
 
 class ResumableTrainer:
@@ -64,6 +65,7 @@ class ResumableTrainer:
         self.log = MetricsLogger(metrics_csv)
         self.files = CheckpointFiles(checkpoint)
         self._checkpoint = checkpoint
+        self._epochs = 0
         users = listed(settings.get("callbacks"))
         for each in users:
             if isinstance(each, ModelCheckpoint):
@@ -90,8 +92,9 @@ class ResumableTrainer:
             default_root_dir=folder,
             logger=[self.log, *listed(settings.get("logger"))],
             callbacks=[*users, *own],
-            plugins=[self.files, *listed(settings.get("plugins"))],
+            plugins=with_checkpoint_files(listed(settings.get("plugins")), self.files),
         )
+        direct_profile(self.trainer, folder)
         resume_between_epochs(self.trainer)
 
     def fit(
@@ -121,6 +124,7 @@ class ResumableTrainer:
             self.trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
         finally:
             self._last.release()
+        self._return_to_this_process()
 
     @property
     def began(self) -> bool:
@@ -135,6 +139,26 @@ class ResumableTrainer:
     def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
         self.trainer.test(model, datamodule=data, verbose=False)
+        self._return_to_this_process()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were trained."""
+        return self.trainer.current_epoch or self._epochs
+
+    def _return_to_this_process(self) -> None:
+        """What a strategy that starts its processes itself, as ``ddp_spawn`` does, leaves in them:
+        the rows of ``metrics.csv`` and the state of the callbacks."""
+        if not trains_elsewhere(self.trainer):
+            return
+        self.log.read()
+        if not exists(self._checkpoint):
+            return
+        state = self.files.load_checkpoint(self._checkpoint)
+        self._last.began, self._epochs = True, state["epoch"] + 1
+        for each in self.trainer.checkpoint_callbacks:
+            if found := state["callbacks"].get(each.state_key):
+                each.load_state_dict(found)
 
 
 def run_settings(
@@ -156,9 +180,12 @@ def run_settings(
     named = {**recipe.trainer, "logger": logger} if logger else recipe.trainer
     settings = instantiate(Trainer, named)
     _choose_devices(settings, recipe, model, data)
-    if settings.get("enable_progress_bar", True):
+    callbacks = listed(settings.get("callbacks"))
+    if any(isinstance(each, ProgressBar) for each in callbacks):
+        settings.setdefault("enable_progress_bar", True)
+    elif settings.get("enable_progress_bar", True):
         bar = progress_callback()
-        settings["callbacks"] = [*listed(settings.get("callbacks")), bar]
+        settings["callbacks"] = [*callbacks, bar]
         settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
     if settings.get("logger", True) in (True, None):
         settings["logger"] = TensorBoardLogger(run.path, name="", version="tensorboard")
