@@ -34,7 +34,7 @@ class MissingDependencyError(UsageError):
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """The known names most like ``name``, quoted and joined with "or"; empty if none is near."""
-    known = list(known)
+    known, name = list(known), name[:100]
     near = difflib.get_close_matches(name, known, count, cutoff=0.6)
     if not near:  # `mpcnn-digit` for `vision/mpcnn-digits`
         tails = {candidate.rpartition("/")[2]: candidate for candidate in known}
@@ -44,6 +44,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+MOST_FAULTS = 100
+"""Faults that are listed at once."""
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 20
 
 
@@ -56,4 +58,6 @@ def format_problems(where: str, problems: list[str]) -> str:
     """One sentence for one problem, a list for several."""
     if len(problems) == 1:
         return f"{where}: {problems[0]}"
-    return f"{where} has {len(problems)} faults:\n" + "\n".join(f"  - {p}" for p in problems)
+    lines = [f"  - {problem}" for problem in problems[:MOST_FAULTS]]
+    more = f"\n  and {len(problems) - MOST_FAULTS} more" if len(problems) > MOST_FAULTS else ""
+    return f"{where} has {len(problems)} faults:\n" + "\n".join(lines) + more

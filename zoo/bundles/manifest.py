@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.bundles.format_1 import upgrade_manifest
 from zoo.errors import UsageError
+from zoo.io.bounds import read_json
 
 MANIFEST = "bundle.json"
 WEIGHTS = "model.safetensors"
@@ -20,8 +21,6 @@ FORMAT = 2
 """Raised when an older zoo could not read what is written."""
 MAX_BYTES = 4 << 20
 """Of a manifest. One with the names of 20,000 classes has about one million."""
-_MAX_DEPTH = 100
-_MAX_DIGITS = 100
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Check = tuple[str, Callable[[Any], bool]]
@@ -133,17 +132,7 @@ def content_hash(content: Mapping[str, Any]) -> str:
 
 def _parse(file: Path, remedy: str) -> dict[str, Any]:
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES} bytes")
-        content = json.loads(data.decode(), parse_int=_whole_number)
-        if _is_deep(content):
-            raise RecursionError
-    except RecursionError as error:
-        raise UsageError(
-            f"{file} cannot be read (its values are nested more than {_MAX_DEPTH} deep): {remedy}"
-        ) from error
+        content = read_json(file, MAX_BYTES)
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read ({error}): {remedy}") from error
     if not isinstance(content, dict):
@@ -151,27 +140,6 @@ def _parse(file: Path, remedy: str) -> dict[str, Any]:
             f"{file} is not the manifest of a bundle: it has no format number; {remedy}"
         )
     return content
-
-
-def _whole_number(digits: str) -> int:
-    """Python's own limit is thousands of digits, which no float holds and no screen shows."""
-    if len(digits) > _MAX_DIGITS:
-        raise ValueError(f"it holds a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _is_deep(content: Any) -> bool:
-    level = [content]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            inner
-            for value in level
-            if isinstance(value, dict | list)
-            for inner in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _faults(content: Mapping[str, Any], form: Mapping[str, Any], where: str = "") -> list[str]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zoo.bundles.format_1 import upgrade_manifest
+from zoo.bundles.manifest import read_manifest
 from zoo.cli.output import heading, show, table, terminal_width
 from zoo.errors import UsageError
 from zoo.plugin.entries import Checkpoint
@@ -161,9 +160,13 @@ def _checkpoint(entry: Checkpoint) -> dict[str, Any]:
     if file is None or not file.is_file():
         state = entry.location if "://" in entry.location else "missing: reinstall its plugin"
         return {**row, "size": state, "metric": "", "data": "", "license": ""}
-    # Not by zoo.bundles.bundle, which loads what writes and verifies bundles too.
-    content = upgrade_manifest(json.loads(file.read_text(encoding="utf-8")))
-    target = (content["recipe"]["about"].get("target") or {}).get("metric", "test/loss")
+    try:  # not by zoo.bundles.bundle, which loads what writes bundles too
+        content = read_manifest(file.parent)
+    except UsageError:
+        state = "damaged: reinstall its plugin"
+        return {**row, "size": state, "metric": "", "data": "", "license": ""}
+    target = content["recipe"]["about"].get("target")
+    target = target.get("metric", "test/loss") if isinstance(target, dict) else "test/loss"
     value = content["metrics"]["values"].get(target)
     return {
         **row,

@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
-from zoo.errors import UsageError, format_problems, nearest, shown
+from zoo.errors import MOST_FAULTS, UsageError, format_problems, nearest, shown
+from zoo.io.failures import system_failure
+from zoo.io.plain_yaml import read_yaml_file
+from zoo.io.yaml_events import YAMLFault
 from zoo.registry.registry import registry
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Libyaml's, ten times as fast, where PyYAML was built with it."""
 SECTIONS = ("about", "seed", "model", "data", "trainer", "init_from")
 
 
@@ -84,24 +85,25 @@ def read_recipe(reference: str | Path) -> Recipe:
         name = path.stem
     else:
         name, path = text, registry().recipe(text)
-    recipe = make_recipe(read_yaml(path), name, path)
+    recipe = make_recipe(read_recipe_file(path), name, path)
     resolved = path.resolve()
     if any(resolved == known.resolve() for known in registry().recipes.values()):
         return recipe
     return replace(recipe, source=f"the recipe {path}")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_recipe_file(path: Path) -> dict[str, Any]:
     """The content of a recipe's file.
 
     Raises:
-        UsageError: it is not YAML, or not a mapping.
+        UsageError: it cannot be read, is not YAML of plain values, or not a mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"the recipe {path} cannot be read: {reason}") from error
+        content = read_yaml_file(path)
+    except YAMLFault as error:
+        raise UsageError(f"the recipe {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(system_failure(error, "the recipe cannot be read")) from error
     if not isinstance(content, dict):
         raise UsageError(f"the recipe {path} is not a mapping with the keys {', '.join(SECTIONS)}")
     return content
@@ -116,9 +118,9 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
     problems = []
     for key in content:
         if key not in SECTIONS:
-            near = nearest(str(key), SECTIONS, 1)
+            near = nearest(str(key), SECTIONS, 1) if len(problems) < MOST_FAULTS else ""
             hint = f"; did you mean {near}?" if near else f" ({', '.join(SECTIONS)})"
-            problems.append(f"{key!r} is not part of a recipe{hint}")
+            problems.append(f"{shown(key)} is not part of a recipe{hint}")
     sections: dict[str, dict[str, Any]] = {}
     for key in ("about", "model", "data", "trainer", "init_from"):
         value = {} if content.get(key) is None else content[key]
@@ -127,6 +129,11 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
         if not isinstance(value, dict):
             problems.append(f"{key!r} has to be a mapping, not {shown(value)}")
             value = {}
+        problems += [
+            f"'{key}' has the key {shown(each)}, which is not a text: put it in quotes"
+            for each in value
+            if not isinstance(each, str)
+        ]
         sections[key] = dict(value)
     for key in ("model", "data"):
         if not isinstance(sections[key].get("name"), str):

@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from zoo.errors import UsageError, format_problems, nearest
+from zoo.errors import MOST_FAULTS, UsageError, format_problems, nearest
+from zoo.io.plain_yaml import value_fault
 from zoo.recipes import unserializable
 from zoo.recipes.long_lists import is_long, plain, uncopied
 from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
@@ -217,10 +218,12 @@ class _Signature:
         Returns:
             All arguments, without the values that are wrong; and a sentence for each of those.
         """
+        faults = _text_faults(values, label)
+        values = {key: value for key, value in values.items() if key not in faults}
         try:
-            return self.parse(values), {}
+            return self.parse(values), faults
         except Exception:  # noqa: BLE001  # jsonargparse raises several kinds; found again below
-            faults = {}
+            pass
         for key, value in values.items():
             try:
                 self.parse({key: value})
@@ -250,13 +253,19 @@ def _check(
     faults = {}
     for key in values:
         if key not in known:
-            near = nearest(key, known, 1).strip("'")
+            near = nearest(key, known, 1).strip("'") if len(faults) < MOST_FAULTS else ""
             hint = f"; did you mean '{section}.{near}'?" if near else ""
             faults[key] = f"'{section}.{key}' is not an argument of {cls.__name__}{hint}"
     given = {key: value for key, value in values.items() if key not in faults}
     parsed, wrong = _signature(cls).check(given, lambda key: f"{section}.{key}")
     faults |= wrong
     return parsed, [k for k in given if k not in wrong], [faults[k] for k in values if k in faults]
+
+
+def _text_faults(values: Mapping[str, Any], label: Callable[[str], str]) -> dict[str, str]:
+    """Of texts that jsonargparse reads as YAML without a bound, and with the last of two keys."""
+    found = {k: value_fault(value) for k, value in values.items() if isinstance(value, str)}
+    return {k: f"'{label(k)}' cannot be read: {fault}" for k, fault in found.items() if fault}
 
 
 def _select(arguments: Namespace, names: Iterable[str]) -> Namespace:

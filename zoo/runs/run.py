@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +14,15 @@ from filelock import FileLock, Timeout
 
 from zoo.errors import UsageError
 from zoo.io.atomic import leftovers, write_atomically
+from zoo.io.bounds import read_json
 from zoo.io.plain_json import metrics_from_json, to_json
 from zoo.recipes.format_1 import upgrade_recipe
-from zoo.recipes.recipe import Recipe, make_recipe, read_yaml
+from zoo.recipes.recipe import Recipe, make_recipe, read_recipe_file
 from zoo.runs.environment import environment
 
 RUNS = Path("runs")
+_MAX_BYTES = 4 << 20
+"""Of what a run notes of itself, some thousands."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Run:
     def recipe(self) -> Recipe:
         """The resolved recipe under the name it was trained by."""
         name = self.environment.get("recipe", self.recipe_file.stem)
-        content = upgrade_recipe(read_yaml(self.recipe_file))
+        content = upgrade_recipe(read_recipe_file(self.recipe_file))
         return make_recipe(content, name, self.recipe_file)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -224,10 +226,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     """The object in a file; empty if there is none, or if the file is damaged, with a word: what
     a run notes of itself keeps nobody from its weights."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, _MAX_BYTES)
     except FileNotFoundError:
         return {}
-    except ValueError:  # neither UTF-8 nor JSON
+    except ValueError:  # not JSON, or not such as a run writes
         content = None
     if not isinstance(content, dict):
         warnings.warn(f"{path} is damaged: what was noted in it is lost", stacklevel=1)  # once
