@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from zoo.cli.output import show
+from zoo.cli.output import show, work
 
 
 def add_parser(commands: Any) -> None:
@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> None:
     """Export and print how closely the file agrees with the model."""
     from zoo.inference.export import export
 
-    done = export(options.reference, options.format, options.out, inputs=options.input)
+    with work(options.json):
+        done = export(options.reference, options.format, options.out, inputs=options.input)
     if options.json:
         row = {
             "name": str(done.path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from zoo.cli.output import work
 from zoo.cli.overrides import read_overrides
 from zoo.cli.train import report
 
@@ -54,16 +55,17 @@ def run(options: argparse.Namespace) -> None:
     from zoo.io.rank_zero import is_rank_zero
     from zoo.training.finetune import finetune
 
-    finished = finetune(
-        options.reference,
-        options.data,
-        overrides,
-        freeze=options.freeze,
-        unfreeze_at_epoch=options.unfreeze_at_epoch,
-        lr_backbone=options.lr_backbone,
-        out=options.out,
-        resume=options.resume,
-        trust=options.trust,
-    )
+    with work(options.json):
+        finished = finetune(
+            options.reference,
+            options.data,
+            overrides,
+            freeze=options.freeze,
+            unfreeze_at_epoch=options.unfreeze_at_epoch,
+            lr_backbone=options.lr_backbone,
+            out=options.out,
+            resume=options.resume,
+            trust=options.trust,
+        )
     if is_rank_zero():
         report(finished, options.json)

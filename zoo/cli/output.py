@@ -6,17 +6,26 @@ entry is one line.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zoo.io.plain_json import to_json
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _GAP = "  "
+
+
+@contextlib.contextmanager
+def work(as_json: bool) -> Iterator[None]:
+    """While a command works: where JSON is asked for, what libraries, progress bars and plugins
+    print goes to standard error, and standard output gets the answer alone."""
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        yield
 
 
 def show(rows: Sequence[Mapping[str, Any]], as_json: bool, title: str = "") -> None:

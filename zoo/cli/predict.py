@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from zoo.cli.output import show
+from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
 
 
@@ -56,16 +56,17 @@ def run(options: argparse.Namespace) -> int:
     from zoo.inference.predict import predict
     from zoo.inference.rows import short
 
-    found = predict(
-        options.reference,
-        options.paths,
-        options=of_model,
-        out=options.out,
-        batch_size=options.batch_size,
-        device=options.device,
-        probabilities=options.probabilities,
-        progress=sys.stdout.isatty(),
-    )
+    with work(options.json):
+        found = predict(
+            options.reference,
+            options.paths,
+            options=of_model,
+            out=options.out,
+            batch_size=options.batch_size,
+            device=options.device,
+            probabilities=options.probabilities,
+            progress=sys.stdout.isatty(),
+        )
     if options.json:
         failed = [{"name": file, "error": reason} for file, reason in found.failures.items()]
         rows = [{"name": str(row.get("file", row.get("episode"))), **row} for row in found.rows]

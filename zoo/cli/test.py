@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from zoo.cli.output import show
+from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
 
 
@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> None:
     overrides = read_overrides(options.rest)
     from zoo.inference.evaluate import evaluate
 
-    metrics = evaluate(options.reference, overrides, out=options.out)
+    with work(options.json):
+        metrics = evaluate(options.reference, overrides, out=options.out)
     if options.json:
         show([{"name": options.reference, **metrics}], as_json=True)
         return

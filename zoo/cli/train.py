@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.output import show
+from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
 from zoo.recipes.recipe import override, read_recipe
 from zoo.registry.registry import registry
@@ -91,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
     from zoo.io.rank_zero import is_rank_zero
     from zoo.training.train import train
 
-    finished = train(recipe, overrides, out=options.out, resume=options.resume, trust=options.trust)
+    with work(options.json):
+        finished = train(
+            recipe, overrides, out=options.out, resume=options.resume, trust=options.trust
+        )
     if is_rank_zero():
         report(finished, options.json)
     return 0
@@ -99,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
 
 def report(run: Run, as_json: bool) -> None:
     """Print the final metrics, the time, the run's folder, and what to do next."""
+    if not run.path.exists():  # fast_dev_run, which says so
+        return
     metrics, environment = run.metrics, run.environment
     if as_json:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 _LARGE = re.compile(r"(?<![\d.])\d{4}")
 
-RESERVED_TRAINER_ARGUMENTS = frozenset(
-    {"default_root_dir", "enable_checkpointing", "barebones", "fast_dev_run"}
-)
-"""Trainer arguments that would contradict the run folder."""
+RESERVED_TRAINER_ARGUMENTS = {
+    "default_root_dir": "a run has its folder, which --out names",
+    "enable_checkpointing": "a run keeps its checkpoints, from which --resume continues",
+    "barebones": "it leaves out the checkpoints and metrics that a run consists of",
+}
+"""Trainer arguments that would contradict the run folder, and why."""
 
 
 @dataclass(frozen=True)

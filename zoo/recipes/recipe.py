@@ -115,7 +115,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
     Raises:
         UsageError: unknown sections, or sections of the wrong form: all of them at once.
     """
-    problems = []
+    problems: list[str] = []
     for key in content:
         if key not in SECTIONS:
             near = nearest(str(key), SECTIONS, 1) if len(problems) < MOST_FAULTS else ""
@@ -216,8 +216,14 @@ def _read_seed(value: Any) -> tuple[int, list[str]]:
 def _put(section: dict[str, Any], path: list[str], value: Any) -> None:
     """Set a nested value without touching the mappings of the recipe it came from."""
     *parents, last = path
-    for parent in parents:
+    for place, parent in enumerate(parents):
         inner = section.get(parent)
+        if isinstance(inner, str):  # `--trainer.logger CSVLogger --trainer.logger.save_dir logs`
+            inner = {"class_path": inner}
         section[parent] = dict(inner) if isinstance(inner, Mapping) else {}
         section = section[parent]
+        following = path[place + 1]
+        if "class_path" in section and following not in ("class_path", "init_args"):
+            section["init_args"] = dict(section.get("init_args") or {})
+            section = section["init_args"]
     section[last] = value

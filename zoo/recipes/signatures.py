@@ -20,13 +20,17 @@ from zoo.errors import MOST_FAULTS, UsageError, format_problems, nearest
 from zoo.io.plain_yaml import value_fault
 from zoo.recipes import unserializable
 from zoo.recipes.long_lists import is_long, plain, uncopied
+from zoo.recipes.named_classes import named_class_fault
 from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML can be built without libyaml
 
 
 def read_arguments(
-    cls: type, section: str, values: Mapping[str, Any], skip: Iterable[str] = ()
+    cls: type,
+    section: str,
+    values: Mapping[str, Any],
+    skip: Iterable[str] | Mapping[str, str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """Check values against the signature of ``cls`` and find all faults.
 
@@ -34,7 +38,7 @@ def read_arguments(
         cls: The class whose constructor the values are for.
         section: Prefix of the keys in messages: ``model``, ``data`` or ``trainer``.
         values: Argument name to value; text is converted to the argument's type.
-        skip: Arguments that may not be given.
+        skip: Arguments that may not be given; the reason for each, if it is a mapping.
 
     Returns:
         The values as primitives of the right types, and a sentence for every fault. None is
@@ -228,7 +232,8 @@ class _Signature:
             try:
                 self.parse({key: value})
             except Exception as error:  # noqa: BLE001
-                faults[key] = type_fault(label(key), error, value)
+                named = named_class_fault(label(key), value, _arguments)
+                faults[key] = named or type_fault(label(key), error, value)
         return self.parse({key: values[key] for key in values if key not in faults}), faults
 
     def primitives(self, parsed: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,13 +251,19 @@ def _signature(cls: type, method: str = "") -> _Signature:
 
 
 def _check(
-    cls: type, section: str, values: Mapping[str, Any], skip: Iterable[str]
+    cls: type,
+    section: str,
+    values: Mapping[str, Any],
+    skip: Iterable[str] | Mapping[str, str],
 ) -> tuple[Namespace, list[str], list[str]]:
     """All arguments, the names of those given that are right, and a sentence for every fault."""
     known = argument_names(cls, skip)
     faults = {}
+    reasons = skip if isinstance(skip, Mapping) else {}
     for key in values:
-        if key not in known:
+        if key in reasons:
+            faults[key] = f"'{section}.{key}' cannot be set: {reasons[key]}"
+        elif key not in known:
             near = nearest(key, known, 1).strip("'") if len(faults) < MOST_FAULTS else ""
             hint = f"; did you mean '{section}.{near}'?" if near else ""
             faults[key] = f"'{section}.{key}' is not an argument of {cls.__name__}{hint}"
@@ -260,6 +271,12 @@ def _check(
     parsed, wrong = _signature(cls).check(given, lambda key: f"{section}.{key}")
     faults |= wrong
     return parsed, [k for k in given if k not in wrong], [faults[k] for k in values if k in faults]
+
+
+def _arguments(cls: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All of them, and those that have no default."""
+    signature = _signature(cls)
+    return signature.names, signature.required
 
 
 def _text_faults(values: Mapping[str, Any], label: Callable[[str], str]) -> dict[str, str]:

@@ -119,11 +119,11 @@ class CheckpointFiles(TorchCheckpointIO):
 
     def names(self) -> list[str]:
         """The checkpoints beside the last one that are wanted, relative to its folder."""
-        folder = self._last.parent
+        folder = self._last.parent.resolve()
         other = {self._last, self._previous, *self.removed, *self._removed_before}
         others = {path.resolve() for path in other}
-        there = {*folder.rglob("*.ckpt"), *self.pending}
-        found = [path for path in there if path.resolve() not in others]
+        there = {path.resolve() for path in (*folder.rglob("*.ckpt"), *self.pending)}
+        found = [path for path in there - others if path.is_relative_to(folder)]
         return sorted(str(path.relative_to(folder)) for path in found)
 
     def keep_only(self, names: Collection[str]) -> None:

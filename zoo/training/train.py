@@ -42,6 +42,7 @@ from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
 from zoo.training.csv_logger import metrics_of
+from zoo.training.dev_run import dev_run
 from zoo.training.draw import draw
 from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
@@ -75,7 +76,7 @@ def train(
             nor an installed plugin brings; what ``overrides`` name needs no leave.
 
     Returns:
-        The finished run.
+        The finished run; with ``trainer.fast_dev_run`` one whose folder is gone.
 
     Raises:
         UsageError: recipe, overrides or data are wrong; nothing was written.
@@ -181,6 +182,8 @@ def fit(
         UsageError: the Trainer's settings do not fit model or data; no folder is left.
     """
     recipe, resumed, callers_group = experiment.recipe, run is not None, is_distributed()
+    if recipe.trainer.get("fast_dev_run"):
+        return dev_run(recipe, model, data, resumed)
     if run is None:
         run = plan_run(recipe, out) if is_rank_zero() else Run(Path(out or RUNS))
     try:

@@ -192,6 +192,30 @@ def run_settings(
     return {"enable_model_summary": False, **settings}
 
 
+def dev_trainer(
+    recipe: Recipe, model: LightningModule, data: LightningDataModule, folder: Path
+) -> Trainer:
+    """A Trainer for ``fast_dev_run``, which has no loggers and no checkpoints.
+
+    Args:
+        recipe: Its trainer settings.
+        model: As for ``run_settings``.
+        data: As there.
+        folder: A scratch folder.
+
+    Raises:
+        UsageError: Lightning refuses the settings.
+    """
+    settings = instantiate(Trainer, recipe.trainer)
+    _choose_devices(settings, recipe, model, data)
+    quiet_lightning()
+    return _trainer(
+        {"enable_progress_bar": False, "enable_model_summary": False, **settings},
+        default_root_dir=folder,
+        logger=False,
+    )
+
+
 def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
     """A Trainer that measures and keeps nothing, on one device unless told otherwise.
 

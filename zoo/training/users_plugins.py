@@ -45,10 +45,12 @@ class _LaterFiles(AsyncCheckpointIO):
         super().__init__(files)
         self._files = files
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, *args: Any) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
         """Write in a thread."""
         self._files.pending.add(Path(path))
-        super().save_checkpoint(checkpoint, path, *args)
+        super().save_checkpoint(checkpoint, path, storage_options=storage_options)
 
 
 def direct_profile(trainer: Trainer, folder: Path) -> None:

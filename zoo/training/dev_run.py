@@ -1,0 +1,48 @@
+"""``trainer.fast_dev_run``: a few batches of everything, to see whether it runs at all."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from zoo.errors import UsageError
+from zoo.io.rank_zero import rank_zero_print
+from zoo.plugin.parts import has_part
+from zoo.recipes.recipe import Recipe
+from zoo.runs.run import Run
+from zoo.training.trainer import dev_trainer
+
+
+def dev_run(
+    recipe: Recipe, model: LightningModule, data: LightningDataModule, resumed: bool
+) -> Run:
+    """Train, validate and test with a few batches each, and keep nothing.
+
+    Args:
+        recipe: Its ``trainer.fast_dev_run`` says how many; true means one.
+        model: The module.
+        data: The datamodule, set up for fitting.
+        resumed: Whether a run was to be continued.
+
+    Returns:
+        A run whose folder is gone.
+
+    Raises:
+        UsageError: a run was to be continued, or Lightning refuses the settings.
+    """
+    if resumed:
+        raise UsageError(
+            "'trainer.fast_dev_run' keeps nothing and continues nothing: omit it, or --resume"
+        )
+    parts = ["training", *(name for name in ("val", "test") if has_part(data, name))]
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = dev_trainer(recipe, model, data, Path(folder))
+        trainer.fit(model, datamodule=data)
+        if "test" in parts:
+            trainer.test(model, datamodule=data, verbose=False)
+        names = ", ".join(each.replace("val", "validation") for each in parts)
+        count = f"{trainer.max_steps} batch{'es' if trainer.max_steps > 1 else ''} each"
+        rank_zero_print(f"fast_dev_run: {names} ran, {count}; nothing was kept")
+        return Run(Path(folder))
