@@ -136,8 +136,9 @@ def settle(listing: Listing, first: np.ndarray, *, all_parts: bool) -> None:
         parts[np.concatenate(contradictions)] = UNUSED
         _check_classes(listing, labels, parts, contradictions[0])
         listing.notes.append(
-            f"{sum(map(len, contradictions))} images are the same pictures in several classes: "
-            f"{_shown(listing, contradictions)}; left out, since one of their labels is wrong"
+            f"images that are the same picture in several classes: "
+            f"{sum(map(len, contradictions))} ({_shown(listing, contradictions)}); they are left "
+            "out, since one of their labels is wrong"
         )
     if across:
         dropped = []
@@ -146,13 +147,13 @@ def settle(listing: Listing, first: np.ndarray, *, all_parts: bool) -> None:
             dropped += [index for index in group if parts[index] != kept]
         parts[dropped] = UNUSED
         listing.notes.append(
-            f"{len(dropped)} images lie in another part again: {_shown(listing, across)}; they "
-            "stay in test, otherwise in val, and are left out of the other part"
+            f"images that lie in another part again: {len(dropped)} ({_shown(listing, across)}); "
+            "they stay in test, otherwise in val, and are left out of the other part"
         )
     if rest:
         listing.notes.append(
-            f"{sum(map(len, rest)) - len(rest)} images are copies of others in their class: "
-            f"{_shown(listing, rest)}; copies stay together in one part"
+            f"images that are copies of others in their class: {sum(map(len, rest)) - len(rest)} "
+            f"({_shown(listing, rest)}); copies stay together in one part"
         )
     listing.parts = parts.tolist()
 

@@ -152,6 +152,9 @@ def list_parts(folders: list[PartFolder], walk: Walk) -> Listing:
     first = folders[0].path
     listing.names = _class_names(first)
     known = set(listing.names)
+    if any(folder.path.name not in PART_NAMES.values() for folder in folders):
+        read_as = [f"{folder.path.name} is {PART_NAMES[folder.part]}" for folder in folders]
+        listing.notes.append(f"folders read as parts: {', '.join(read_as)}")
     for folder in folders:
         classes = visible_folders(folder.path)
         beside = visible_files(folder.path, walk.suffixes)
@@ -244,8 +247,10 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _beside(folder: Path, files: list[Path]) -> str:
-    count = f"{len(files)} images lie" if len(files) > 1 else "1 image lies"
-    return f"{count} in {folder} beside the folders of the classes and belong to none: left out"
+    return (
+        f"images in {folder} beside the folders of the classes, which are in none and left out: "
+        f"{len(files)}"
+    )
 
 
 def _list(folders: list[Path]) -> str:
