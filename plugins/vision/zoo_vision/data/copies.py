@@ -24,7 +24,7 @@ _FIRST = 65536
 """Bytes that are compared before whole files are."""
 _THUMBNAIL = (16, 16)
 _ALIKE = 4.0
-"""Mean difference of thumbnails up to which they show one picture, gray levels of 255."""
+"""Mean difference of gray thumbnails up to which they show one picture, levels of 255."""
 
 
 def find_copies(paths: Sequence[str]) -> np.ndarray:
@@ -100,7 +100,7 @@ def _same_names(paths: Sequence[str]) -> list[list[int]]:
 
 def _thumbnail(path: str) -> np.ndarray | None:
     try:
-        return decode(path, 3, _THUMBNAIL).astype(np.float64)
+        return decode(path, 1, _THUMBNAIL).astype(np.float64)
     except UNDECODABLE:
         return None  # named when it is decoded at its size
 

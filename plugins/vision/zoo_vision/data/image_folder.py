@@ -125,6 +125,7 @@ class ImageFolder(ImageDataModule):
         label_column: The column of labels in a ``metadata.csv`` or ``metadata.jsonl``.
     """
 
+    keep_best = True
     statistics_sample = 2000
 
     def __init__(

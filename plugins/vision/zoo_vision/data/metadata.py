@@ -118,7 +118,11 @@ def _count_rest(listing: Listing, root: Path, walk: Walk, unlabelled: int) -> No
 
 
 def _has_class_folders(root: Path, walk: Walk) -> bool:
-    return any(walk.any(inside) for inside in visible_folders(root))
+    folders = [folder for folder in visible_folders(root) if walk.any(folder)]
+    parts = [folder for folder in folders if part_of(folder.name) is not None]
+    if parts:
+        return any(walk.any(inside) for part in parts for inside in visible_folders(part))
+    return len(folders) > 1
 
 
 def _read(table: Path) -> list[_Row]:
