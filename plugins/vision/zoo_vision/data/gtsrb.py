@@ -224,7 +224,8 @@ class GTSRB(ImageDataModule):
             listed.add(name.lower())
             yield self._test_image(files[name], row, shown)
         for name in sorted(filter(_KAGGLE_TEST.search, files)):
-            if name.lower() not in listed:
+            beside = name.rpartition("/")[0].rpartition("/")[0]
+            if beside == folder and name.lower() not in listed:
                 raise UsageError(
                     f"{files[name].shown} is not listed in {shown}; unpack the archive again"
                 )
