@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -190,6 +191,96 @@ def test_labels_outside_the_classes_are_refused(tmp_path):
     unpacked(tmp_path / "b", signs("Training") | {"Training/00043/00000_00000.ppm": ppm(1)})
     with pytest.raises(UsageError, match="class 43 is outside the 43 classes"):
         load(tmp_path / "b")
+
+
+def kaggle(tracks: int = 5, frames: int = 4, tests: int = 6) -> dict[str, bytes]:
+    """The layout of the archive at Kaggle."""
+
+    def png(value: int) -> bytes:
+        stream = io.BytesIO()
+        Image.open(io.BytesIO(ppm(value))).save(stream, "png")
+        return stream.getvalue()
+
+    columns = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path"
+    files: dict[str, bytes] = {}
+    train, test = [columns], [columns]
+    for label in range(3):
+        for track in range(tracks):
+            for frame in range(frames):
+                name = f"Train/{label}/{label:05}_{track:05}_{frame:05}.png"
+                files[name] = png(50 * label + 5 * track + 30)
+                train.append(f"20,20,5,5,15,15,{label},{name}")
+    for number in range(tests):
+        files[f"Test/{number:05}.png"] = png(250)
+        test.append(f"20,20,5,5,15,15,{number % 3},Test/{number:05}.png")
+    files["Train.csv"] = "\n".join(train).encode()
+    files["Test.csv"] = "\n".join(test).encode()
+    files["Meta/0.png"] = png(1)
+    return files
+
+
+@pytest.mark.parametrize("below", ["", "archive/"])
+def test_kaggles_archive_is_read_in_place(tmp_path, below):
+    files = {f"{below}{name}": content for name, content in kaggle().items()}
+    in_folder = load(unpacked(tmp_path / "folder", files))
+    in_zip = load(zipped(tmp_path / "zip" / "archive.zip", files))
+    publishers = load(unpacked(tmp_path / "ppm", signs("Training")), test_fraction=0)
+    for data in (in_folder, in_zip):
+        assert sizes(data) == [3 * 4 * 4, 3 * 1 * 4, 6]
+        assert data.samples("test").labels.tolist() == [0, 1, 2, 0, 1, 2]
+        for part in ("train", "val"):
+            assert np.array_equal(data.samples(part).images, publishers.samples(part).images)
+            assert data.tracks[part] == publishers.tracks[part]
+    cut = load(tmp_path / "folder", crop_to_sign=True)
+    for part in ("train", "test"):
+        assert (in_folder.samples(part).images[:, :, 0, 0] == 0).all()
+        assert (cut.samples(part).images > 20).all()
+
+
+def test_kaggles_copies_in_small_letters_count_once(tmp_path):
+    files = kaggle()
+    copies = {name.lower(): content for name, content in files.items() if "csv" not in name}
+    assert sizes(load(zipped(tmp_path / "a.zip", {**files, **copies}))) == [48, 12, 6]
+
+
+def test_kaggles_tests_and_their_table_have_to_agree(tmp_path):
+    unpacked(tmp_path, kaggle())
+    unpacked(tmp_path, {"Test/00099.png": ppm(1)})
+    with pytest.raises(UsageError, match=r"00099\.png is not listed in .*Test\.csv"):
+        load(tmp_path)
+    (tmp_path / "Test" / "00099.png").unlink()
+    (tmp_path / "Test" / "00001.png").unlink()
+    with pytest.raises(UsageError, match=r"Test\.csv lists Test/00001\.png, which is not there"):
+        load(tmp_path)
+
+
+def test_appledouble_files_and_links_in_circles_are_left_alone(tmp_path):
+    files = signs("GTSRB/Training")
+    hidden = {
+        "GTSRB/Training/00000/._00000_00000.ppm": b"x",
+        "__MACOSX/GTSRB/Training/00000/00000_00000.ppm": b"x",
+    }
+    assert sum(sizes(load(zipped(tmp_path / "a.zip", {**hidden, **files})))) == 60
+    root = unpacked(tmp_path / "folder", {**hidden, **files})
+    (root / "GTSRB" / "Training" / "up").symlink_to(root)
+    assert sum(sizes(load(root))) == 60
+
+
+def test_a_member_that_unpacks_to_much_more_than_a_picture_is_not_unpacked(tmp_path):
+    files = signs("Training")
+    files["Training/00001/00002_00003.ppm"] = b"P6 9000 9000 255\n" + bytes(70_000_000)
+    path = tmp_path / "bomb.zip"
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    del files
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match=r"1 of 60 .*bomb\.zip:.*announces 70,000,017 bytes"):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * 10**7
+    finally:
+        tracemalloc.stop()
 
 
 def test_images_that_do_not_decode_are_named_and_counted(tmp_path):

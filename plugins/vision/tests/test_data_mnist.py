@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,66 @@ def test_files_are_found_packed_or_not_and_where_torchvision_puts_them(tmp_path,
     assert np.array_equal(images[:, 0].numpy(), stored)
     assert labels.tolist() == [*range(10), *range(10)]
     assert data.facts["image_size"] == [6, 5]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: name.replace("-idx", ".idx"),
+        str.upper,
+        lambda name: f"{name}/{name}",
+        lambda name: f"{name.replace('-idx', '.idx')}/{name}",
+        lambda name: f"FashionMNIST/raw/{name}",
+    ],
+    ids=["dots", "capitals", "folders", "folders with dots", "another set of torchvision"],
+)
+def test_files_are_found_under_the_names_that_programs_give_them(tmp_path, rename, packed):
+    for key, content in generated().items():
+        name = NAMES[key]
+        path = tmp_path / (f"{rename(name)}.gz" if packed else rename(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if packed else content)
+        (path.parent / f"._{path.name}").write_bytes(b"no idx file")
+    assert sizes(MNIST(str(tmp_path))) == [50, 10, 20]
+
+
+def test_two_sets_are_not_mixed_up(tmp_path):
+    write(tmp_path / "FashionMNIST" / "raw", generated())
+    write(tmp_path / "KMNIST" / "raw", generated())
+    with pytest.raises(
+        UsageError, match=r"FashionMNIST/raw and .*KMNIST/raw; point --data\.root at"
+    ):
+        MNIST(str(tmp_path)).setup()
+
+
+def test_emnist_is_not_taken_for_mnist(tmp_path):
+    (tmp_path / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"emnist-digits-train-images-idx3-ubyte\.gz, hold turned"):
+        MNIST(str(tmp_path)).setup()
+
+
+def test_what_a_header_announces_bounds_what_is_unpacked(tmp_path):
+    """A header of 2^61 values takes no memory, and one of few values ends a gigabyte of zeros."""
+    huge = struct.pack(">3I", 2**31, 2**15, 2**15)
+    small = struct.pack(">3I", 10, 28, 28)
+    tracemalloc.start()
+    try:
+        for shape, length, message in (
+            (huge, 100, "is cut short: 2147483648x32768x32768 values are announced and 100 bytes"),
+            (small, 3 * 10**7, "continues after its last value: 10x28x28 .*more than 7840 bytes"),
+        ):
+            content = bytes([0, 0, 8, 3]) + shape + bytes(length)
+            (tmp_path / "plain").write_bytes(content)
+            (tmp_path / "packed.gz").write_bytes(gzip.compress(content, 1))
+            del content
+            for name in ("plain", "packed.gz"):
+                tracemalloc.reset_peak()
+                with pytest.raises(UsageError, match=message):
+                    read_idx(tmp_path / name, 3)
+                assert tracemalloc.get_traced_memory()[1] < 2 * 10**7
+    finally:
+        tracemalloc.stop()
 
 
 def test_validation_is_stratified_and_can_be_left_out(tmp_path):

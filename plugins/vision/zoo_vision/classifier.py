@@ -116,6 +116,8 @@ class Classifier(L.LightningModule):
     """
 
     task_arguments = ("num_classes", "label_names", "pixel_ranges")
+    monitor = "val/accuracy"
+    monitor_mode = "max"
     network: nn.Module
     input_size: tuple[int, int]
     mean: Tensor

@@ -24,7 +24,7 @@ _FIRST = 65536
 """Bytes that are compared before whole files are."""
 _THUMBNAIL = (16, 16)
 _ALIKE = 4.0
-"""Mean difference of thumbnails up to which they show one picture, gray levels of 255."""
+"""Mean difference of gray thumbnails up to which they show one picture, levels of 255."""
 
 
 def find_copies(paths: Sequence[str]) -> np.ndarray:
@@ -100,7 +100,7 @@ def _same_names(paths: Sequence[str]) -> list[list[int]]:
 
 def _thumbnail(path: str) -> np.ndarray | None:
     try:
-        return decode(path, 3, _THUMBNAIL).astype(np.float64)
+        return decode(path, 1, _THUMBNAIL).astype(np.float64)
     except UNDECODABLE:
         return None  # named when it is decoded at its size
 
@@ -136,8 +136,9 @@ def settle(listing: Listing, first: np.ndarray, *, all_parts: bool) -> None:
         parts[np.concatenate(contradictions)] = UNUSED
         _check_classes(listing, labels, parts, contradictions[0])
         listing.notes.append(
-            f"{sum(map(len, contradictions))} images are the same pictures in several classes: "
-            f"{_shown(listing, contradictions)}; left out, since one of their labels is wrong"
+            f"images that are the same picture in several classes: "
+            f"{sum(map(len, contradictions))} ({_shown(listing, contradictions)}); they are left "
+            "out, since one of their labels is wrong"
         )
     if across:
         dropped = []
@@ -146,13 +147,13 @@ def settle(listing: Listing, first: np.ndarray, *, all_parts: bool) -> None:
             dropped += [index for index in group if parts[index] != kept]
         parts[dropped] = UNUSED
         listing.notes.append(
-            f"{len(dropped)} images lie in another part again: {_shown(listing, across)}; they "
-            "stay in test, otherwise in val, and are left out of the other part"
+            f"images that lie in another part again: {len(dropped)} ({_shown(listing, across)}); "
+            "they stay in test, otherwise in val, and are left out of the other part"
         )
     if rest:
         listing.notes.append(
-            f"{sum(map(len, rest)) - len(rest)} images are copies of others in their class: "
-            f"{_shown(listing, rest)}; copies stay together in one part"
+            f"images that are copies of others in their class: {sum(map(len, rest)) - len(rest)} "
+            f"({_shown(listing, rest)}); copies stay together in one part"
         )
     listing.parts = parts.tolist()
 

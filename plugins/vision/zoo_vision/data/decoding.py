@@ -262,7 +262,14 @@ def _bounds(kind: str, upper: np.ndarray) -> Extent:
 
 
 def _darkness(extent: Extent, limits: Sequence[float], ranges: RangeSource | None) -> str:
-    if ranges is None or not extent.is_dark_in(limits):
+    if ranges is None:
+        return ""
+    if extent.low >= limits[1]:
+        return (
+            f"all its values, from {extent.low:g} to {extent.high:g}, lie above {limits[1]:g}: it "
+            "comes out white"
+        )
+    if not extent.is_dark_in(limits):
         return ""
     return (
         f"its largest value is {extent.high:g}, where {limits[0]:g} is black and {limits[1]:g} "

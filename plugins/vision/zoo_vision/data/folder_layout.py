@@ -52,19 +52,32 @@ class PartFolder:
 
 
 def unwrapped(root: Path, walk: Walk) -> Path:
-    """The folder that holds the classes or parts: ``root``, or the only folder in it that has
-    images, where that holds parts or is called no more than "images" or "data"."""
+    """The folder that holds the parts or the classes.
+
+    It is ``root``, or, where that holds nothing but one folder of images, the first folder below
+    that holds parts; without parts, a folder that is called no more than "images" or "data".
+    """
+    place, found = root, root
     while True:
-        full = [folder for folder in visible_folders(root) if walk.any(folder)]
-        if len(full) != 1 or visible_files(root, walk.suffixes):
-            return root
+        full = [folder for folder in visible_folders(place) if walk.any(folder)]
+        if len(full) != 1 or visible_files(place, walk.suffixes):
+            return found
         part, rest = named_part(full[0].name)
         inside = [folder for folder in visible_folders(full[0]) if walk.any(folder)]
         if part is not None or not inside:
-            return root
-        if rest and not any(part_of(folder.name) is not None for folder in inside):
-            return root
-        root = full[0]
+            return found
+        if _are_parts(inside, walk):
+            return full[0]
+        if not rest and found == place:
+            found = full[0]
+        place = full[0]
+
+
+def _are_parts(folders: list[Path], walk: Walk) -> bool:
+    named = {folder: named_part(folder.name) for folder in folders}
+    sure = [folder for folder in folders if part_of(folder.name) is not None]
+    several = len({part_of(folder.name) for folder in sure}) > 1
+    return several or any(_has_classes(folder, walk) for folder in sure or _alike(folders, named))
 
 
 def part_folders(root: Path, walk: Walk, labelled: bool = False) -> list[PartFolder]:
@@ -152,6 +165,9 @@ def list_parts(folders: list[PartFolder], walk: Walk) -> Listing:
     first = folders[0].path
     listing.names = _class_names(first)
     known = set(listing.names)
+    if any(folder.path.name not in PART_NAMES.values() for folder in folders):
+        read_as = [f"{folder.path.name} is {PART_NAMES[folder.part]}" for folder in folders]
+        listing.notes.append(f"folders read as parts: {', '.join(read_as)}")
     for folder in folders:
         classes = visible_folders(folder.path)
         beside = visible_files(folder.path, walk.suffixes)
@@ -244,8 +260,10 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _beside(folder: Path, files: list[Path]) -> str:
-    count = f"{len(files)} images lie" if len(files) > 1 else "1 image lies"
-    return f"{count} in {folder} beside the folders of the classes and belong to none: left out"
+    return (
+        f"images in {folder} beside the folders of the classes, which are in none and left out: "
+        f"{len(files)}"
+    )
 
 
 def _list(folders: list[Path]) -> str:

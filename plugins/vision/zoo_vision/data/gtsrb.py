@@ -1,22 +1,19 @@
-"""The German Traffic Sign Recognition Benchmark, from its publisher's folders or zips."""
+"""The German Traffic Sign Recognition Benchmark, from its publisher's or Kaggle's files."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 
 from zoo.plugin import Part, UsageError, at_least, fractions
-from zoo_vision.data.decoding import decode, decode_all
+from zoo_vision.data.decoding import Box, decode_all
+from zoo_vision.data.gtsrb_files import HOMEPAGE, File, box, find_files, number, read_rows
 from zoo_vision.data.images import (
     CODES,
     TEST,
@@ -28,7 +25,6 @@ from zoo_vision.data.images import (
     hold_out,
 )
 
-HOMEPAGE = "https://benchmark.ini.rub.de/gtsrb_dataset.html"
 CLASSES = [
     "speed limit 20",
     "speed limit 30",
@@ -74,27 +70,18 @@ CLASSES = [
     "end of no overtaking",
     "end of no overtaking by lorries",
 ]
-_TRAINING = re.compile(r"(?:^|/)(\d{5})/(\d{5})_(\d{5})\.ppm$")
+_TRAINING = (
+    re.compile(r"(?:^|/)(\d{5})/(\d{5})_(\d{5})\.ppm$", re.IGNORECASE),
+    re.compile(r"(?:^|/)(\d{1,2})/\d{5}_(\d{5})_(\d{5})\.png$", re.IGNORECASE),  # Kaggle's
+)
 _FINAL_TEST = re.compile(r"(?:^|/)Final_Test/Images/(\d{5})\.ppm$")
 _FINAL_TRUTH = "GT-final_test.csv"
-
-Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file in a folder or in a zip."""
-
-    shown: str
-    read: Callable[[], bytes]
-
-    def decode(self, size: int, box: Box | None) -> np.ndarray:
-        return decode(io.BytesIO(self.read()), 3, (size, size), box)
+_KAGGLE_TEST = re.compile(r"(?:^|/)Test/\d{5}\.png$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class _Image:
-    file: _File
+    file: File
     label: int
     track: int
     """One track's frames show one physical sign; -1 in the final test set, which hides tracks."""
@@ -110,14 +97,17 @@ class GTSRB(ImageDataModule):
     Benchmarking machine learning algorithms for traffic sign recognition, Neural Networks 32,
     2012.
 
-    Read in place, unpacked or as zip files: ``Training/<class>/<track>_<frame>.ppm`` or
+    Read in place, unpacked or as zip files, from the publisher:
+    ``Training/<class>/<track>_<frame>.ppm`` or
     ``Final_Training/Images/<class>/<track>_<frame>.ppm`` (which holds all the images of the
     former and is used alone where both are), and, as the test part where it is there,
-    ``Final_Test/Images/<number>.ppm`` with ``GT-final_test.csv``. Without that file
-    ``test_fraction`` of the tracks are the test part.
+    ``Final_Test/Images/<number>.ppm`` with ``GT-final_test.csv``. Or from Kaggle:
+    ``Train/<class>/<class>_<track>_<frame>.png`` with ``Train.csv``, ``Test/<number>.png`` with
+    ``Test.csv``. Without a table of the test images ``test_fraction`` of the tracks are the test
+    part.
 
     Args:
-        root: The folder with the publisher's folders or zip files, or one zip file.
+        root: The folder with the folders or zip files, or one zip file.
         batch_size: Images in a batch, on each device.
         num_workers: Processes that prepare batches; the data lies in memory, 0 is quickest.
         seed: Seed of the order of the training images; the split does not depend on it.
@@ -174,39 +164,40 @@ class GTSRB(ImageDataModule):
         )
 
     def _images(self) -> list[_Image]:
-        files = dict(_walk(Path(self.root)))
-        folders: dict[str, list[str]] = {}
-        for name in files:
-            if match := _TRAINING.search(name):
-                folders.setdefault(name[: match.start()], []).append(name)
+        files = dict(find_files(Path(self.root)))
+        folders: dict[str, list[tuple[str, re.Match[str]]]] = {}
+        for name in sorted(files):
+            if match := next(filter(None, (each.search(name) for each in _TRAINING)), None):
+                folders.setdefault(name[: match.start()], []).append((name, match))
         if not folders:
             raise UsageError(
-                f"{self.root} holds no images <class>/<track>_<frame>.ppm, neither in folders nor "
-                f"in zip files; fetch the training set from {HOMEPAGE} or point --data.root at it"
+                f"{self.root} holds no images <class>/<track>_<frame>.ppm, nor Kaggle's "
+                "<class>/<class>_<track>_<frame>.png, neither in folders nor in zip files; fetch "
+                f"the training set from {HOMEPAGE} or point --data.root at it"
             )
         final = [folder for folder in folders if "Final_Training" in folder]
         images: dict[tuple[int, int, int], _Image] = {}
         for folder in final or folders:
             boxes = self._boxes(files, folder) if self.crop_to_sign else {}
-            for name in sorted(folders[folder]):
-                label, track, frame = map(int, _TRAINING.search(name).groups())  # type: ignore[union-attr]
+            for name, match in folders[folder]:
+                label, track, frame = map(int, match.groups())
                 if label >= len(CLASSES):
                     raise UsageError(
                         f"{files[name].shown}: class {label} is outside the {len(CLASSES)} "
                         "classes 00000 to 00042; remove that folder"
                     )
-                box = _box_of(name, files[name].shown, boxes) if self.crop_to_sign else None
+                sign = _box_of(name, files[name].shown, boxes) if self.crop_to_sign else None
                 images[label, track, frame] = _Image(
-                    files[name], label, label * 100_000 + track, box, TRAIN
+                    files[name], label, label * 100_000 + track, sign, TRAIN
                 )
         ordered = [images[key] for key in sorted(images)]
-        return ordered + list(self._final_test(files))
+        return ordered + (list(self._final_test(files)) or list(self._kaggle_test(files)))
 
-    def _final_test(self, files: dict[str, _File]) -> Iterator[_Image]:
+    def _final_test(self, files: dict[str, File]) -> Iterator[_Image]:
         truth = next((name for name in files if name.split("/")[-1] == _FINAL_TRUTH), None)
         if truth is None:
             return
-        rows = {row["Filename"]: row for row in _rows(files[truth], "Filename", "ClassId")}
+        rows = {row["Filename"]: row for row in read_rows(files[truth], "Filename", "ClassId")}
         for name in sorted(filter(_FINAL_TEST.search, files)):
             row = rows.get(name.split("/")[-1])
             if row is None:
@@ -214,20 +205,50 @@ class GTSRB(ImageDataModule):
                     f"{files[name].shown} is not listed in {files[truth].shown}; "
                     f"fetch both again from {HOMEPAGE}"
                 )
-            box = _box(row, files[truth].shown) if self.crop_to_sign else None
-            yield _Image(files[name], _number(row, "ClassId", files[truth].shown), -1, box, TEST)
+            yield self._test_image(files[name], row, files[truth].shown)
 
-    def _boxes(self, files: dict[str, _File], folder: str) -> dict[str, Box]:
-        tables = [
-            name
-            for name in files
-            if name.startswith(folder) and re.search(r"/?\d{5}/GT-\d{5}\.csv$", name)
-        ]
-        return {
-            f"{table.rsplit('/', 1)[0]}/{row['Filename']}": _box(row, files[table].shown)
-            for table in tables
-            for row in _rows(files[table], "Filename", "Roi.X1")
-        }
+    def _kaggle_test(self, files: dict[str, File]) -> Iterator[_Image]:
+        truth = next((name for name in files if name.split("/")[-1].lower() == "test.csv"), None)
+        if truth is None:
+            return
+        folder = truth.rpartition("/")[0]
+        shown = files[truth].shown
+        there = {name.lower(): name for name in files}
+        listed = set()
+        for row in read_rows(files[truth], "Path", "ClassId", delimiter=","):
+            name = there.get(f"{folder}/{row['Path']}".lstrip("/").lower())
+            if name is None:
+                raise UsageError(
+                    f"{shown} lists {row['Path']}, which is not there; unpack the archive again"
+                )
+            listed.add(name.lower())
+            yield self._test_image(files[name], row, shown)
+        for name in sorted(filter(_KAGGLE_TEST.search, files)):
+            beside = name.rpartition("/")[0].rpartition("/")[0]
+            if beside == folder and name.lower() not in listed:
+                raise UsageError(
+                    f"{files[name].shown} is not listed in {shown}; unpack the archive again"
+                )
+
+    def _test_image(self, file: File, row: dict[str, str], table: str) -> _Image:
+        sign = box(row, table) if self.crop_to_sign else None
+        return _Image(file, number(row, "ClassId", table), -1, sign, TEST)
+
+    def _boxes(self, files: dict[str, File], folder: str) -> dict[str, Box]:
+        """By the image's name in lower case."""
+        boxes: dict[str, Box] = {}
+        kaggle = f"{folder}.csv".lower()
+        for name, file in files.items():
+            if name.startswith(folder) and re.search(r"/?\d{5}/GT-\d{5}\.csv$", name):
+                column, delimiter = "Filename", ";"
+            elif name.lower() == kaggle:
+                column, delimiter = "Path", ","
+            else:
+                continue
+            beside = name.rpartition("/")[0]
+            for row in read_rows(file, column, "Roi.X1", delimiter=delimiter):
+                boxes[f"{beside}/{row[column]}".lstrip("/").lower()] = box(row, file.shown)
+        return boxes
 
     def _parts(self, images: list[_Image], labels: np.ndarray) -> np.ndarray:
         parts = np.array([image.part for image in images], dtype=np.uint8)
@@ -239,78 +260,10 @@ class GTSRB(ImageDataModule):
         return parts
 
 
-def _walk(root: Path) -> Iterator[tuple[str, _File]]:
-    """Every file under ``root`` and in the zip files there, by its path with slashes."""
-    if root.is_file():
-        yield from _members(root)
-        return
-    if not root.is_dir():
-        raise UsageError(
-            f"{root} is neither a folder nor a zip file; fetch the images from {HOMEPAGE} "
-            "or point --data.root at them"
-        )
-    for path in sorted(root.glob("*.zip")):
-        yield from _members(path)
-    # What is unpacked comes after, and so takes the place of the same file in a zip.
-    for folder, _, names in os.walk(root, followlinks=True):
-        for name in names:
-            path = Path(folder, name)
-            yield path.relative_to(root).as_posix(), _File(str(path), path.read_bytes)
-
-
-def _members(path: Path) -> Iterator[tuple[str, _File]]:
-    try:
-        archive = ZipFile(path)
-    except BadZipFile as error:
-        raise UsageError(
-            f"{path} is a damaged zip file ({error}); fetch it again from {HOMEPAGE}"
-        ) from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    for name in archive.namelist():
-        yield name, _File(f"{path}:{name}", partial(archive.read, name))
-
-
-def _rows(file: _File, *columns: str) -> list[dict[str, str]]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(file.read().decode("utf-8-sig")), delimiter=";"))
-    except (OSError, BadZipFile, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(
-            f"{file.shown} cannot be read ({error}); fetch it again from {HOMEPAGE}"
-        ) from error
-    if not rows or not set(columns) <= set(rows[0]):
-        raise UsageError(
-            f"{file.shown} lacks the columns {', '.join(columns)}, separated by ';'; "
-            f"fetch it again from {HOMEPAGE}"
-        )
-    return rows
-
-
-def _number(row: dict[str, str], column: str, shown: str) -> int:
-    try:
-        return int(row[column])
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(
-            f"{shown}: {column} of {row['Filename']} is {row.get(column)!r} and not a number; "
-            f"fetch it again from {HOMEPAGE}"
-        ) from None
-
-
-def _box(row: dict[str, str], shown: str) -> Box:
-    left, upper, right, lower = (
-        _number(row, column, shown) for column in ("Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2")
-    )
-    if not (0 <= left < right and 0 <= upper < lower):
-        raise UsageError(
-            f"{shown}: the box of {row['Filename']} is empty; fetch it again from {HOMEPAGE}"
-        )
-    return left, upper, right, lower
-
-
 def _box_of(name: str, shown: str, boxes: dict[str, Box]) -> Box:
-    if name not in boxes:
+    if name.lower() not in boxes:
         raise UsageError(
-            f"crop_to_sign needs the box of {shown}, and no GT-<class>.csv beside it lists it; "
+            f"crop_to_sign needs the box of {shown}, and no GT-<class>.csv or Train.csv lists it; "
             "add the publisher's csv files or set crop_to_sign to false"
         )
-    return boxes[name]
+    return boxes[name.lower()]

@@ -16,6 +16,7 @@ from zoo.plugin import UsageError, at_least, fractions, is_rank_zero, one_of, re
 from zoo_vision.data.copies import find_copies, settle
 from zoo_vision.data.decoding import attempt_all, decode, decode_all, inspect, read_image
 from zoo_vision.data.folder_layout import (
+    PART_NAMES,
     Listing,
     list_classes,
     list_parts,
@@ -124,6 +125,7 @@ class ImageFolder(ImageDataModule):
         label_column: The column of labels in a ``metadata.csv`` or ``metadata.jsonl``.
     """
 
+    keep_best = True
     statistics_sample = 2000
 
     def __init__(
@@ -171,7 +173,7 @@ class ImageFolder(ImageDataModule):
         parts = np.array(listing.parts, dtype=np.uint8)
         if self.split == "standard":
             self._require_training(parts)
-            self._split(labels, parts, listing.names, copies)
+            self._split(labels, parts, listing, copies)
         return self._read_images(listing, labels, parts)
 
     def _read_images(self, listing: Listing, labels: np.ndarray, parts: np.ndarray) -> LoadedImages:
@@ -198,7 +200,7 @@ class ImageFolder(ImageDataModule):
             images = ImageFiles(paths, torch.from_numpy(labels), channels, size, ranges)
         if count := sum(constant):
             listing.notes.append(
-                f"{count} of {len(paths)} images are of one color all over, the first is "
+                f"images of one color all over: {count} of {len(paths)}, the first is "
                 f"{paths[constant.index(True)]}"
             )
         return LoadedImages(images, parts, listing.names, ranges, listing.notes)
@@ -210,8 +212,9 @@ class ImageFolder(ImageDataModule):
                 f"{root} is not a folder; point --data.root at a folder with one folder a class"
             )
         walk = Walk(suffixes())
-        inner = unwrapped(root, walk)
-        tables = find_tables(inner)
+        tables = find_tables(root)
+        inner = root if tables else unwrapped(root, walk)
+        tables = tables or find_tables(inner)
         listing = list_tables(inner, tables, self.label_column, walk) if tables else None
         notes = [f"the images are read from {inner}"] if inner != root else []
         if listing is None:
@@ -232,19 +235,26 @@ class ImageFolder(ImageDataModule):
             )
 
     def _split(
-        self, labels: np.ndarray, parts: np.ndarray, names: list[str], copies: np.ndarray
+        self, labels: np.ndarray, parts: np.ndarray, listing: Listing, copies: np.ndarray
     ) -> None:
         """Split the missing parts off the training part, copies of a picture together."""
+        given = bool(np.isin(parts, (VAL, TEST)).any())
         for part, fraction in ((TEST, self.test_fraction), (VAL, self.val_fraction)):
             if (parts == part).any() or not fraction:
                 continue
             rest = np.flatnonzero(parts == TRAIN)
             _, one_of_each = np.unique(copies[rest], return_index=True)
-            counts = np.bincount(labels[rest[one_of_each]], minlength=len(names))
+            counts = np.bincount(labels[rest[one_of_each]], minlength=len(listing.names))
             if counts.min() < FEWEST_IN_CLASS - (part == VAL):
+                smallest = listing.names[counts.argmin()]
                 raise UsageError(
-                    f"{self.root}: class {names[counts.argmin()]!r} has too few images to split "
-                    f"into parts; it needs {FEWEST_IN_CLASS} or more, or val_fraction and "
-                    "test_fraction 0"
+                    f"{self.root}: class {smallest!r} has too few images to split into parts; it "
+                    f"needs {FEWEST_IN_CLASS} or more, or val_fraction and test_fraction 0"
                 )
             parts[rest[hold_out(labels[rest], fraction, copies[rest])]] = part
+            if given:
+                name = PART_NAMES[part]
+                listing.notes.append(
+                    f"there is no folder of the {name} part: {fraction:.0%} of the training "
+                    f"images are taken for it ({name}_fraction)"
+                )

@@ -104,10 +104,10 @@ def list_tables(root: Path, tables: list[Path], column: str, walk: Walk) -> List
 
 def _count_rest(listing: Listing, root: Path, walk: Walk, unlabelled: int) -> None:
     if unlabelled:
-        listing.notes.append(f"{unlabelled} rows have no label: their images are left out")
+        listing.notes.append(f"rows without a label, whose images are left out: {unlabelled}")
     unlisted = len(set(walk.files(root)) - set(listing.paths)) - unlabelled
     if unlisted > 0:
-        listing.notes.append(f"{unlisted} images are in no row: left out")
+        listing.notes.append(f"images in no row, which are left out: {unlisted}")
     missing = [path for path in listing.paths if not Path(path).is_file()]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -118,7 +118,11 @@ def _count_rest(listing: Listing, root: Path, walk: Walk, unlabelled: int) -> No
 
 
 def _has_class_folders(root: Path, walk: Walk) -> bool:
-    return any(walk.any(inside) for inside in visible_folders(root))
+    folders = [folder for folder in visible_folders(root) if walk.any(folder)]
+    parts = [folder for folder in folders if part_of(folder.name) is not None]
+    if parts:
+        return any(walk.any(inside) for part in parts for inside in visible_folders(part))
+    return len(folders) > 1
 
 
 def _read(table: Path) -> list[_Row]:

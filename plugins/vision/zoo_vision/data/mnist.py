@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from zoo_vision.data.images import (
     TensorImages,
     hold_out,
 )
+from zoo_vision.data.opening import DEFLATE
 
 HOMEPAGE = "https://yann.lecun.org/exdb/mnist/"
 FILES = {
@@ -28,6 +31,7 @@ FILES = {
     TEST: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 _UNSIGNED_BYTE = 0x08
+_CHUNK = 2**24
 
 
 def read_idx(path: str | Path, axes: int) -> np.ndarray:
@@ -49,38 +53,63 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
     """
     path = Path(path)
     again = f"fetch it again from {HOMEPAGE}"
+    packed = _is_packed(path)
+    start = 4 + 4 * axes
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            header = stream.read(start)
+            if len(header) < start or header[:4] != bytes([0, 0, _UNSIGNED_BYTE, axes]):
+                raise UsageError(
+                    f"{path} is not an idx file of unsigned bytes with {axes} "
+                    f"{'axis' if axes == 1 else 'axes'} (it starts with "
+                    f"{header[:4].hex() or 'nothing'}); {again}"
+                )
+            shape = struct.unpack(f">{axes}I", header[4:])
+            wanted, size = prod(shape), path.stat().st_size
+            # What the file cannot hold is not asked for: the header may lie.
+            most = DEFLATE * size if packed else size - start
+            content = b"".join(_chunks(stream, min(wanted, most) + 1))
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UsageError(f"{path} is a damaged gzip file ({error}); {again}") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    start = 4 + 4 * axes
-    if len(content) < start or content[:4] != bytes([0, 0, _UNSIGNED_BYTE, axes]):
+    except MemoryError as error:
         raise UsageError(
-            f"{path} is not an idx file of unsigned bytes with {axes} "
-            f"{'axis' if axes == 1 else 'axes'} (it starts with {content[:4].hex() or 'nothing'}); "
-            f"{again}"
-        )
-    shape = struct.unpack(f">{axes}I", content[4:start])
-    wanted, there = prod(shape), len(content) - start
-    if there != wanted:
-        what = "is cut short" if there < wanted else "continues after its last value"
+            f"{path} announces {_times(shape)} values: more memory than there is"
+        ) from error
+    if len(content) != wanted:
+        what = "is cut short" if len(content) < wanted else "continues after its last value"
+        there = f"{len(content)}" if len(content) < wanted else f"more than {wanted}"
         raise UsageError(
-            f"{path} {what}: {'x'.join(map(str, shape))} values are announced and {there} bytes "
-            f"follow instead of {wanted}; {again}"
+            f"{path} {what}: {_times(shape)} values are announced and {there} bytes follow "
+            f"instead of {wanted}; {again}"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _chunks(stream: _Readable, count: int) -> Iterator[bytes]:
+    """``count`` bytes, or as many as there are: memory is taken for what comes."""
+    while count > 0 and (chunk := stream.read(min(count, _CHUNK))):
+        count -= len(chunk)
+        yield chunk
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 class MNIST(ImageDataModule):
     """70,000 handwritten digits of 28x28 gray pixels; the publisher's test part of 10,000.
 
     Source: LeCun, Cortes, Burges: The MNIST database of handwritten digits. The four idx files
-    (``train-images-idx3-ubyte`` and so on), as they are or with ``.gz``, lie in ``root`` or in
-    ``root/MNIST/raw``.
+    (``train-images-idx3-ubyte`` and so on; a dot for the second dash, capitals and ``.gz`` are
+    taken as well) lie in ``root``, in ``root/MNIST/raw`` as torchvision puts them, or each in a
+    folder of its name. Files of the same names with other images of ten classes, such as
+    Fashion-MNIST and KMNIST, are read likewise; the classes are then called 0 to 9.
 
     Args:
         root: The folder with the idx files.
@@ -111,10 +140,11 @@ class MNIST(ImageDataModule):
 
     def _load(self) -> LoadedImages:
         folder = self._folder()
+        found = _find(folder)
         images, labels, parts = [], [], []
         missing = []
         for part, names in FILES.items():
-            paths = [_find(folder, name) for name in names]
+            paths = [found.get(name) for name in names]
             if not all(paths):
                 missing += [name for name, path in zip(names, paths, strict=True) if not path]
                 continue
@@ -130,6 +160,7 @@ class MNIST(ImageDataModule):
             raise UsageError(
                 f"{folder} lacks {', '.join(missing)} (with or without .gz); "
                 f"fetch the four files from {HOMEPAGE} or point --data.root at them"
+                + _emnist_note(folder)
             )
         if len({pixels.shape[1:] for pixels in images}) > 1:
             raise UsageError(
@@ -153,11 +184,49 @@ class MNIST(ImageDataModule):
                 "or point --data.root at them"
             )
         nested = root / "MNIST" / "raw"
-        return nested if nested.is_dir() else root
+        if nested.is_dir():
+            return nested
+        raw = [path for path in sorted(root.glob("*/raw")) if _find(path)]
+        if _find(root) or not raw:
+            return root
+        if len(raw) > 1:
+            raise UsageError(
+                f"{root} holds {' and '.join(map(str, raw))}; point --data.root at one of them"
+            )
+        return raw[0]
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+def _find(folder: Path) -> dict[str, Path]:
+    """The idx files in a folder, or in folders of their names, by the publisher's names."""
+    wanted = {name for names in FILES.values() for name in names}
+    found: dict[str, Path] = {}
+    # Packed files come last: what is unpacked beside them is quicker to read.
+    for path in sorted(folder.iterdir(), key=lambda path: (_is_packed(path), path.name)):
+        name = _publishers_name(path)
+        if name not in wanted:
+            continue
+        if path.is_dir():
+            inside = [file for file in sorted(path.iterdir()) if _publishers_name(file) == name]
+            path = next((file for file in inside if file.is_file()), path)
+        if path.is_file():
+            found.setdefault(name, path)
+    return found
+
+
+def _emnist_note(folder: Path) -> str:
+    names = [path.name for path in folder.iterdir() if path.name.lower().startswith("emnist-")]
+    if not names:
+        return ""
+    return f"; EMNIST's files, such as {min(names)}, hold turned images of other classes: not read"
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
+def _publishers_name(path: Path) -> str:
+    """``Train-Images.idx3-ubyte.gz`` is called ``train-images-idx3-ubyte``."""
+    return path.name.lower().removesuffix(".gz").replace(".idx", "-idx")
 
 
 def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -99,11 +99,6 @@ class Extent:
         """
         stated = ranges.get(STATED) if ranges is not None else None
         if stated is not None:
-            if self.high < stated[0] or self.low > stated[1]:
-                raise ValueError(
-                    f"all its values, from {self.low:g} to {self.high:g}, lie outside the range "
-                    f"{stated[0]:g} to {stated[1]:g}"
-                )
             return stated[0], stated[1]
         known = ranges.get(self.kind) if ranges is not None else None
         if known is None:
