@@ -28,6 +28,7 @@ from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
 from zoo.training.loader_position import LoaderPosition
 from zoo.training.metric_state import MetricState
+from zoo.training.overfitting import Overfitting
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.users_checkpoints import UsersCheckpoints, place
@@ -71,6 +72,7 @@ class ResumableTrainer:
             RandomState(),
             LoaderPosition(),
             MetricState(),
+            Overfitting(),
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,
