@@ -32,6 +32,7 @@ from zoo.training.overfitting import Overfitting
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.users_checkpoints import UsersCheckpoints, place
+from zoo.training.why_stopped import WhyStopped
 
 
 class ResumableTrainer:
@@ -73,6 +74,7 @@ class ResumableTrainer:
             LoaderPosition(),
             MetricState(),
             Overfitting(),
+            WhyStopped(),
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,
