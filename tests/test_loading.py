@@ -155,3 +155,15 @@ class Noise(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> torch.Tensor:
         return torch.rand(())
+
+
+def test_a_pinned_loader_repeats_its_first_epoch() -> None:
+    loader = make()
+    assert isinstance(loader.sampler, EpochSampler)
+    first = read(loader)
+    loader.sampler.set_epoch(3)
+    assert read(loader) != first
+    loader.repeat_first_epoch()
+    assert read(loader) == first
+    loader.sampler.set_epoch(3)
+    assert read(loader) == first

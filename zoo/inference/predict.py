@@ -28,7 +28,7 @@ from zoo.plugin.protocols import (
     SamplePredictor,
 )
 from zoo.recipes.signatures import read_options
-from zoo.runs.run import require_empty, timed_folder
+from zoo.runs.run import discard_folder, require_empty, timed_folder
 
 PAGE = 32
 """Predictions on one picture."""
@@ -170,8 +170,12 @@ def _require_reader(
 def _play(model: Player, options: Mapping[str, Any], folder: Path) -> Predictions:
     found = Predictions(folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with torch.inference_mode():
-        rows = model.play(folder, **options)
+    try:
+        with torch.inference_mode():
+            rows = model.play(folder, **options)
+    except BaseException:
+        discard_folder(folder)
+        raise
     found.rows = [{"episode": number, **row} for number, row in enumerate(rows, 1)]
     found.pictures = sorted(p for p in folder.rglob("*") if p.suffix in (".gif", ".png"))
     _write(folder, found)

@@ -11,15 +11,18 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
 
-class EpochSampler(DistributedSampler[Any]):
+class EpochSampler(DistributedSampler[Any], SequentialSampler):
     """Shuffles by ``(seed, epoch)``, the same way for any number of processes.
 
     Lightning calls ``set_epoch`` before every epoch and leaves a ``DistributedSampler`` as it
     is. With ``n`` processes, process ``r`` takes every ``n``-th index of the one order, so the
     global batches are those of a single process with the ``n``-fold batch size.
+
+    For Lightning it is a ``SequentialSampler`` too: with ``overfit_batches`` that says that nothing
+    has to be put in its place, which few subclasses of a loader allow.
 
     Args:
         data: What is sampled from; only its length is used.
@@ -42,6 +45,12 @@ class EpochSampler(DistributedSampler[Any]):
             self.total_size = len(data)
         self.start = 0
         """Indices of this process to leave out in the next pass, and only in that."""
+        self.pinned = False
+        """Whether every epoch is the first."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that the order is of."""
+        super().set_epoch(0 if self.pinned else epoch)
 
     def __iter__(self) -> Iterator[Any]:
         start, self.start = self.start, 0
@@ -95,6 +104,13 @@ class ResumableLoader(DataLoader[Any]):
         for batch in super().__iter__():
             self._batches += 1
             yield batch
+
+    def repeat_first_epoch(self) -> None:
+        """Give the batches of the first epoch in every one from now on: all that depends on the
+        epoch takes it from the sampler."""
+        assert isinstance(self.sampler, EpochSampler)
+        self.sampler.pinned = True
+        self.sampler.set_epoch(0)
 
     def state_dict(self) -> dict[str, int]:
         """Position in the epoch, in batches of this process."""

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from zoo.errors import UsageError
 from zoo.io.weights import in_head
+from zoo.plugin._lightning_internals import attached_trainer
 from zoo.plugin.arguments import one_of
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -61,6 +63,21 @@ def _decays(path: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and not name.startswith("bias") and not name.endswith("bias")
 
 
+def may_fuse(module: LightningModule) -> bool:
+    """Whether an optimizer of the module may be fused: torch has the kernels for its device, and
+    the Trainer clips no gradients in mixed precision, which Lightning refuses for fused ones.
+
+    Args:
+        module: Whose ``configure_optimizers`` is being called.
+    """
+    if module.device.type not in ("cpu", "cuda"):
+        return False
+    trainer = attached_trainer(module)
+    if trainer is None or not trainer.gradient_clip_val:
+        return True
+    return "mixed" not in str(trainer.precision)
+
+
 def optimizer(
     name: str,
     parameters: Iterable[tuple[str, nn.Parameter]],
@@ -82,7 +99,7 @@ def optimizer(
         head: See ``parameter_groups``.
         lr_backbone: See ``parameter_groups``.
         fused: One kernel for all parameters where torch has it: small nets are bound by such
-            overhead. Lightning clips no gradients for a fused optimizer under mixed precision.
+            overhead. See ``may_fuse``.
 
     Raises:
         UsageError: there is no such optimizer.

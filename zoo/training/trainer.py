@@ -33,10 +33,12 @@ from zoo.training.loader_position import LoaderPosition
 from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
 from zoo.training.monitors import MonitorNames
+from zoo.training.overfitting import Overfitting
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.users_checkpoints import UsersCheckpoints, place
 from zoo.training.users_plugins import direct_profile, with_checkpoint_files
+from zoo.training.why_stopped import WhyStopped
 
 
 class ResumableTrainer:
@@ -81,6 +83,8 @@ class ResumableTrainer:
             RandomState(),
             LoaderPosition(),
             MetricState(),
+            Overfitting(),
+            WhyStopped(),
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,

@@ -40,6 +40,16 @@ class Episodes(NamedTuple):
         """The sum of rewards (N,) of each episode."""
         return self.rewards.sum(1)
 
+    def at_least_single(self) -> Episodes:
+        """Half precision, which Lightning makes of batches where the net has it, made single:
+        sums of rewards and products of probabilities need it."""
+        return Episodes(
+            *(
+                each.float() if each.dtype in (torch.float16, torch.bfloat16) else each
+                for each in self
+            )
+        )
+
 
 @torch.no_grad()
 def rollout(

@@ -48,7 +48,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, at_least, rename_keys
+from zoo.plugin import UsageError, at_least, optim, rename_keys
 from zoo_hpg import playing
 from zoo_hpg.data.module import GoalEpisodes
 from zoo_hpg.environments import make_environment
@@ -246,7 +246,7 @@ class HindsightPolicyGradient(LightningModule):
     # Learning
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        episodes = Episodes(*batch)
+        episodes = Episodes(*batch).at_least_single()
         loss = -self.surrogate_objective(episodes)
         self.train_return.update(episodes.returns.mean())
         if self.baseline is not None:
@@ -283,8 +283,7 @@ class HindsightPolicyGradient(LightningModule):
         groups = [{"params": list(self.policy.parameters()), "lr": self.lr}]
         if self.baseline is not None:
             groups.append({"params": list(self.baseline.parameters()), "lr": self.baseline_lr})
-        fused = self.device.type in ("cpu", "cuda")
-        return torch.optim.Adam(groups, lr=self.lr, fused=fused)
+        return torch.optim.Adam(groups, lr=self.lr, fused=optim.may_fuse(self))
 
     # Evaluation
 

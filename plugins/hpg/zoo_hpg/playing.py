@@ -42,9 +42,11 @@ def play_to_goal(
         and the success rate of all.
 
     Raises:
-        UsageError: the goal lies outside the environment's goals, or there is to be no episode.
+        UsageError: the goal lies outside the environment's goals, there is to be no episode, or
+            the seed is negative.
     """
     at_least("--episodes", episodes, 1)
+    at_least("--seed", seed, 0)
     environment = make_environment(model.environment)
     goals = None
     if goal is not None:

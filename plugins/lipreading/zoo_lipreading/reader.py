@@ -180,6 +180,7 @@ class Reader(L.LightningModule):
             values["weight_decay"],
             head=self.head,
             lr_backbone=values["lr_backbone"],
+            fused=optim.may_fuse(self),
         )
         total = self.trainer.estimated_stepping_batches
         factor = optim.schedule(values["schedule"], total, values["warmup"])

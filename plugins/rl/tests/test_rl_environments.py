@@ -110,7 +110,9 @@ def test_an_unknown_backend_is_refused() -> None:
         (gym.spaces.Box(0, 1, (2, 2)), gym.spaces.Discrete(2), "FlattenObservation"),
         (gym.spaces.Box(0, 1, (2,)), gym.spaces.MultiDiscrete([2, 2]), "actions of 'Still' are"),
         (gym.spaces.Box(0, 1, (2,)), gym.spaces.Box(-np.inf, 1, (2,)), "bounded numbers"),
-        (gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(2, start=1), "counted from 0"),
+        (gym.spaces.Box(0, 1, (2,)), gym.spaces.Box(0, 5, (1,), np.int64), "a Box of floats"),
+        (gym.spaces.Box(0, 1, (2,)), gym.spaces.Box(-1, 1, (2, 2)), "of one axis"),
+        (gym.spaces.Box(0, 1, (2,)), gym.spaces.Box(1, 1, (2,)), "upper bound above the lower"),
     ],
 )
 def test_spaces_that_are_not_supported_are_refused(

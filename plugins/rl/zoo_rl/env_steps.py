@@ -7,6 +7,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from zoo.plugin import rank_zero_print
+
 
 class MaxEnvSteps(Callback):
     """Ends the training with the first epoch that reaches the datamodule's ``max_env_steps``.
@@ -24,5 +26,9 @@ class MaxEnvSteps(Callback):
         """Stop if the steps are used up."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         limit = getattr(data, "max_env_steps", None)
-        if limit is not None and data.env_steps >= limit:
+        if limit is not None and data.env_steps >= limit and not trainer.should_stop:
             trainer.should_stop = True
+            rank_zero_print(
+                f"training ends after epoch {trainer.current_epoch + 1}: {data.env_steps} "
+                f"environment steps are played, and max_env_steps is {limit}"
+            )

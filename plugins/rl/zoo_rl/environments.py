@@ -6,14 +6,14 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
 from zoo.plugin import MissingDependencyError, UsageError, at_least, nearest, require_trusted_module
-from zoo_rl.wrappers import GrayScreen, ReturnAtTheEnd
+from zoo_rl.wrappers import CountedFromZero, GrayScreen, ReturnAtTheEnd, channels_of
 
 # Without a display pygame would look for one, also where nothing is drawn.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -69,9 +69,10 @@ def make(
 ) -> gym.Env[Any, Any]:
     """An environment by its gymnasium id.
 
-    Observations that are images become gray and square. ``LunarLanderSparse-v3`` is
-    LunarLander with its whole return paid at the end, ``VizdoomTakeCover-v1`` ends after 2100
-    tics.
+    Observations that are images, with their channels last or first, become gray and square;
+    actions that are counted from another number than 0 are counted from 0.
+    ``LunarLanderSparse-v3`` is LunarLander with its whole return paid at the end,
+    ``VizdoomTakeCover-v1`` ends after 2100 tics.
 
     Args:
         name: Such as ``CartPole-v1``, or ``package.module:Mine-v0`` for one that a module of
@@ -105,9 +106,14 @@ def make(
         )
     except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise _missing_package(name, error) from error
-    except gym.error.Error as error:
-        raise UsageError(f"gymnasium does not make the environment {name!r}: {error}") from error
-    return _with_gray_images(env, screen_size)
+    except Exception as error:  # third-party code
+        text = " ".join(str(error).split())
+        if not isinstance(error, gym.error.Error):
+            text = f"{type(error).__name__}: {text}"
+        raise UsageError(f"gymnasium does not make the environment {name!r}: {text}") from error
+    if isinstance(env.action_space, spaces.Discrete) and env.action_space.start != 0:
+        env = CountedFromZero(env)
+    return _with_gray_images(env, screen_size, name)
 
 
 def require_trusted(name: str) -> None:
@@ -157,13 +163,19 @@ def _missing_package(name: str, error: Exception) -> MissingDependencyError:
     return MissingDependencyError(f"the environment {name!r} needs a package: {install} ({reason})")
 
 
-def _with_gray_images(env: gym.Env[Any, Any], size: int) -> gym.Env[Any, Any]:
-    space = env.observation_space
+def _with_gray_images(env: gym.Env[Any, Any], size: int, name: str) -> gym.Env[Any, Any]:
+    space, key = env.observation_space, ""
     if isinstance(space, spaces.Dict) and "screen" in space.spaces:
-        return GrayScreen(env, size, key="screen")
-    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3):
-        return GrayScreen(env, size)
-    return env
+        space, key = space.spaces["screen"], "screen"
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8:
+        return env
+    if len(space.shape) not in (2, 3):
+        return env
+    try:
+        channels_of(space.shape)
+    except ValueError as error:
+        raise UsageError(f"observations of {name!r} are {space}: {error}") from error
+    return GrayScreen(env, size, key)
 
 
 def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
@@ -197,14 +209,14 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
         # A TimeLimit anywhere inside writes its limit into the spec.
         "max_episode_steps": (env.spec.max_episode_steps if env.spec else None) or 0,
     }
-    if isinstance(acted, spaces.Discrete) and acted.start == 0:
+    if isinstance(acted, spaces.Discrete) and acted.start == 0:  # as `make` has them
         return facts | {
             "actions": "discrete",
             "num_actions": int(acted.n),
             "action_low": [],
             "action_high": [],
         }
-    if isinstance(acted, spaces.Box) and len(acted.shape) == 1 and acted.is_bounded():
+    if _is_vector_of_bounded_numbers(acted):
         return facts | {
             "actions": "continuous",
             "num_actions": int(acted.shape[0]),
@@ -212,6 +224,14 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
             "action_high": [float(value) for value in acted.high],
         }
     raise UsageError(
-        f"actions of {name!r} are {acted}; one choice (Discrete, counted from 0) or a vector of "
-        "bounded numbers (Box) are supported"
+        f"actions of {name!r} are {acted}; one choice (Discrete) or a vector of bounded numbers "
+        "(a Box of floats, of one axis, each upper bound above the lower) are supported: register "
+        "it within gymnasium's TransformAction, which makes one of these of its actions"
     )
+
+
+def _is_vector_of_bounded_numbers(space: gym.Space[Any]) -> TypeGuard[spaces.Box]:
+    if not isinstance(space, spaces.Box) or not space.is_bounded():
+        return False
+    low, high = np.asarray(space.low), np.asarray(space.high)
+    return low.ndim == 1 and low.dtype.kind == "f" and bool((high > low).all())

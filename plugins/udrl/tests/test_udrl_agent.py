@@ -265,8 +265,9 @@ def test_the_environments_of_the_datamodule_are_used_for_evaluation(
     tmp_path: Path, corridor: Any
 ) -> None:
     run = train(write_recipe(tmp_path), {"trainer.max_epochs": 1}, out=tmp_path / "run")
-    # Played: 8 + 4 for training, 6 in validation, 6 in the test, 4 in the plot.
-    assert corridor.steps_made == 10 * (12 + 6 + 6 + 4)
+    # Played: 8 + 4 for training, 6 in validation, 6 in the test, 4 in the plot; tried before: a
+    # step, and an episode, as no limit is stated.
+    assert corridor.steps_made == 10 * (12 + 6 + 6 + 4) + 1 + 10
     assert isinstance(load(run.path), UpsideDownAgent)
 
 

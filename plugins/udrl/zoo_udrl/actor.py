@@ -55,7 +55,7 @@ class CommandedActor:
         observed = torch.from_numpy(observations)
         if observed.ndim == 3:
             observed = self._stacked(observed, numbers, ~began)
-        elif observed.is_floating_point():
+        else:  # whatever numbers the environment counts in
             observed = observed.float()
         self.observed = observed
         return self._choose(observed, self.commands[numbers]).numpy()

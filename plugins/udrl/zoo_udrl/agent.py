@@ -49,7 +49,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.plugin import UsageError, attached_trainer, one_of, rank_zero_print
+from zoo.plugin import UsageError, attached_trainer, one_of, optim, rank_zero_print
 from zoo_rl.env_steps import MaxEnvSteps
 from zoo_rl.environments import require_trusted
 from zoo_rl.episodes import Episodes
@@ -189,7 +189,7 @@ class UpsideDownAgent(LightningModule):
 
     def real_inputs(self) -> Tensor:
         """Observations of an episode, each with its command: float32 (N, O + 2), N up to 64."""
-        act = self.actor(self.command.cpu()[None], generator(_EVALUATION))
+        act = self.actor(_single(self.command)[None], generator(_EVALUATION))
         rows: list[Tensor] = []
 
         def note(observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
@@ -227,7 +227,7 @@ class UpsideDownAgent(LightningModule):
         return [MaxEnvSteps()]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), self.lr, fused=True)
+        return torch.optim.Adam(self.parameters(), self.lr, fused=optim.may_fuse(self))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         observations, commands, actions = batch
@@ -331,7 +331,7 @@ class UpsideDownAgent(LightningModule):
 
     def _play(self, batch: Any) -> None:
         (seeds,) = batch
-        commands = self.command.cpu().expand(len(seeds), 2)
+        commands = _single(self.command).expand(len(seeds), 2)
         self._played.append(self.play_episodes(seeds.tolist(), commands))
 
     def _log_played(self, stage: str) -> None:
@@ -357,7 +357,8 @@ class UpsideDownAgent(LightningModule):
         """
         seeds = batch[0].tolist()
         fractions = torch.linspace(0, 1, len(seeds))[:, None]
-        commands = torch.lerp(self.beginning.cpu()[None], self.command.cpu()[None], fractions)
+        begin, end = _single(self.beginning)[None], _single(self.command)[None]
+        commands = torch.lerp(begin, end, fractions)
         episodes = self.play_episodes(seeds, commands)
         return {
             "commands": commanded_and_achieved(commands[:, 0].tolist(), episodes.returns.tolist())
@@ -395,3 +396,8 @@ class UpsideDownAgent(LightningModule):
         return play_commanded(
             self, folder, episodes, command_return, command_horizon, greedy, seed, record_video
         )
+
+
+def _single(values: Tensor) -> Tensor:
+    """In single precision and on the CPU, where episodes are played, whatever the net has."""
+    return values.cpu().float()

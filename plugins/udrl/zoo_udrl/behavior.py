@@ -98,16 +98,20 @@ class BehaviorFunction(nn.Module):
         """Describe the actions.
 
         Args:
-            observations: float32 (N, O), or images (N, frames, H, W) with values from 0 to 255.
+            observations: (N, O) of any numbers, or images (N, frames, H, W) with values from 0 to
+                255.
             commands: float32 (N, 2): desired return, desired horizon in steps.
 
         Returns:
-            float32 (N, outputs).
+            (N, outputs).
         """
+        kind = self.head.weight.dtype
+        observations = observations.to(kind)
         if observations.ndim == 4:
-            observations = observations.float() / 255
-        features = self.embedding(observations)
-        outputs: Tensor = self.head(self.body(self.command(features, commands * self.scales)))
+            observations = observations / 255
+        # Scaled first: the numbers of a command are large for a half precision.
+        scaled = (commands * self.scales).to(kind)
+        outputs: Tensor = self.head(self.body(self.command(self.embedding(observations), scaled)))
         return outputs
 
 

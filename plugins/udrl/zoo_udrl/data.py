@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zoo.plugin import UsageError, at_least, one_of, rename_keys
-from zoo_rl.environments import describe, make, require_trusted
+from zoo_rl.environments import require_trusted
 from zoo_rl.episodes import Episodes
 from zoo_rl.evaluation import episode_loader
 from zoo_rl.loading import IterationLoader
+from zoo_rl.probe import probed_facts
 from zoo_rl.rollout import Policy, rollout
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_rl.vector import BACKENDS, EpisodicVectorEnv, make_vec
@@ -170,9 +171,7 @@ class CommandedEpisodes(LightningDataModule):
         """What the environment knows: see ``zoo_rl.environments.describe``; the first length of an
         observation of images is the number of frames."""
         if self._facts is None:
-            env = make(self.environment, **self._options)  # type: ignore[arg-type]
-            facts = describe(env, self.environment)
-            env.close()
+            facts = probed_facts(self.environment, **self._options)
             if len(facts["observation_shape"]) == 3:
                 facts["observation_shape"][0] = self.frames
             self._facts = facts

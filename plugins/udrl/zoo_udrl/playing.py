@@ -35,6 +35,7 @@ def play_commanded(
     """What ``UpsideDownAgent.play`` does; see there."""
     desired, horizon = checked_command(agent, command_return, command_horizon)
     at_least("--episodes", episodes, 1)
+    at_least("--seed", seed, 0)
     seeds = episode_seeds("test", episodes, seed)
     folder = folder if record_video else None
     envs = SyncEpisodicVectorEnv(

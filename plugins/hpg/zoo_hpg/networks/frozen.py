@@ -48,11 +48,11 @@ class FrozenGoalNet:
 
     def state_part(self, observations: Tensor) -> Tensor:
         """What states (N, ...) add to the first layer (N, units), for ``outputs``."""
-        return F.linear(self._trunk(observations), *self._state)
+        return F.linear(self._trunk(observations.to(self._goal.dtype)), *self._state)
 
     def goal_part(self, goals: Tensor) -> Tensor:
         """What goals (N, D) add to the first layer (N, units), for ``outputs``."""
-        return F.linear(goals, self._goal)
+        return F.linear(goals.to(self._goal.dtype), self._goal)
 
     def outputs(self, sums: Tensor) -> Tensor:
         """The net's outputs (N, outputs) for sums of the two parts (N, units)."""

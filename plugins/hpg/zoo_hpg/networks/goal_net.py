@@ -24,6 +24,8 @@ def log_probabilities(scores: Tensor) -> Tensor:
     take for a goal. Without the bound nothing ends that: their scores run off and spoil the net
     for all others.
     """
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        scores = scores.float()  # which has numbers as small as the bound
     return (scores.softmax(-1) + MIN_PROBABILITY).log()
 
 
@@ -83,12 +85,12 @@ class GoalNet(nn.Module):
 
     def state_part(self, observations: Tensor) -> Tensor:
         """What states (N, ...) add to the first hidden layer, (N, units)."""
-        part: Tensor = self.from_state(self.trunk(observations))
+        part: Tensor = self.from_state(self.trunk(observations.to(self.from_state.weight.dtype)))
         return part
 
     def goal_part(self, goals: Tensor) -> Tensor:
         """What goals (N, D) add to the first hidden layer, (N, units)."""
-        part: Tensor = self.from_goal(goals)
+        part: Tensor = self.from_goal(goals.to(self.from_goal.weight.dtype))
         return part
 
     def joined(self, sums: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ def evaluate_pairs(
     Returns:
         (M, G), 0 where not needed.
     """
-    values = state_parts.new_zeros(needed.shape)
+    kind = torch.promote_types(state_parts.dtype, torch.float32)
+    values = state_parts.new_zeros(needed.shape, dtype=kind)
     for first, last in _goal_blocks(needed.sum(0), max_pairs):
         steps, goals = needed[:, first:last].nonzero(as_tuple=True)
         goals = goals + first
@@ -68,10 +69,10 @@ def evaluate_pairs(
             outputs(_sums(state_parts, goal_parts, part)) for part in torch.split(pairs, max_pairs)
         ]
         if choice is None:
-            values[steps, goals] = torch.cat(chunks)[pair_of, 0]
+            values[steps, goals] = torch.cat(chunks)[pair_of, 0].to(kind)
         else:
             table = torch.cat([log_probabilities(each) for each in chunks])
-            values[steps, goals] = table[pair_of, choice[steps]]
+            values[steps, goals] = table[pair_of, choice[steps]].to(kind)
     return values
 
 

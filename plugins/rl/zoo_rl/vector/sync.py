@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from zoo_rl.api import ApiError, read_reset, read_step
 from zoo_rl.environments import describe, make
 from zoo_rl.errors import EnvironmentFailure
 from zoo_rl.vector.base import Steps
@@ -41,6 +42,7 @@ class SyncEpisodicVectorEnv(SyncVectorEnv):
         self.facts = describe(self.envs[0], name)
         self._seeds, self._steps = [0] * num_envs, [0] * num_envs
         self._discrete = self.facts["actions"] == "discrete"
+        self._shape = self.envs[0].observation_space.shape or ()
 
     def reset_envs(self, indices: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
         """Begin an episode of each seed."""
@@ -49,7 +51,7 @@ class SyncEpisodicVectorEnv(SyncVectorEnv):
         for index, seed in zip(indices.tolist(), seeds, strict=True):
             self._seeds[index], self._steps[index] = seed, 0
             try:
-                observations.append(self.envs[index].reset(seed=seed)[0])
+                observations.append(read_reset(self.envs[index].reset(seed=seed), self._shape))
             except Exception as error:  # third-party code
                 raise self._failure(index, error) from error
         self.seconds += time.perf_counter() - began
@@ -62,7 +64,7 @@ class SyncEpisodicVectorEnv(SyncVectorEnv):
         steps, index = [], 0
         try:
             for index, action in zip(indices.tolist(), chosen, strict=True):
-                steps.append(self.envs[index].step(action)[:4])
+                steps.append(read_step(self.envs[index].step(action), self._shape))
                 self._steps[index] += 1
         except Exception as error:  # third-party code
             raise self._failure(index, error) from error
@@ -76,5 +78,8 @@ class SyncEpisodicVectorEnv(SyncVectorEnv):
         )
 
     def _failure(self, index: int, error: Exception) -> EnvironmentFailure:
-        what = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
+        text = " ".join(str(error).split())
+        what = f"raised {type(error).__name__}: {text}"
+        if isinstance(error, ApiError):
+            what = f"cannot be played: {text}"
         return EnvironmentFailure(self.name, what, self._seeds[index], self._steps[index])

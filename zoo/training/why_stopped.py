@@ -1,0 +1,22 @@
+"""Why a training ended before the limits that its recipe states."""
+
+from __future__ import annotations
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+
+from zoo.io.rank_zero import rank_zero_print
+
+
+class WhyStopped(Callback):
+    """Says which EarlyStopping ended the training, and by which value."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Each that asked for the end."""
+        if not trainer.should_stop:
+            return
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            # An improvement has a message, but is no reason.
+            if isinstance(each, EarlyStopping) and each.stopping_reason.value:
+                reason = str(each.stopping_reason_message).partition(" Signaling Trainer")[0]
+                rank_zero_print(f"training ends after epoch {each.stopped_epoch + 1}: {reason}")
