@@ -45,3 +45,18 @@ def format_problems(where: str, problems: list[str]) -> str:
     if len(problems) == 1:
         return f"{where}: {problems[0]}"
     return f"{where} has {len(problems)} faults:\n" + "\n".join(f"  - {p}" for p in problems)
+
+
+def install_hint(*requirements: str) -> str:
+    """How to install a distribution of this zoo, or an extra of one.
+
+    On the public index the name ``zoo`` is another project's, so the wheels' folder is named.
+
+    Args:
+        requirements: Such as ``zoo[onnx]``.
+    """
+    quoted = " ".join(f'"{requirement}"' for requirement in requirements)
+    return (
+        f"pip install --find-links DIST {quoted}, where DIST is the folder of the zoo's wheels "
+        "(`make wheels` builds them into dist/ of its checkout)"
+    )

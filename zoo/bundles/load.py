@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
-from zoo.errors import UsageError
+from zoo.errors import UsageError, install_hint
 from zoo.io.weights import load_weights, read_pickle, read_tensors
 from zoo.plugin.declarations import current_arguments
 from zoo.plugin.trust import values_from
@@ -85,10 +84,10 @@ def find_model(bundle: Bundle) -> ResolvedModel:
     if plugin["name"] not in {each.name for each in registry().plugins}:
         known = {distribution: extra for extra, distribution in extras().items()}
         extra = known.get(plugin["distribution"])
-        install = f'"zoo[{extra}]"' if extra else shlex.quote(str(plugin["distribution"]))
+        source = install_hint(f"zoo[{extra}]") if extra else "install it from its author's source"
         raise UsageError(
             f"the bundle {bundle.path} is a {bundle.model_name!r} of {plugin['distribution']} "
-            f"{plugin['version']}, which is not installed: pip install {install}"
+            f"{plugin['version']}, which is not installed: {source}"
         )
     return registry().model(bundle.model_name)
 

@@ -99,7 +99,7 @@ def predict(
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
     if out is not None:
-        require_empty(out)
+        require_empty(out, resumable=False)
     place = find_device(device)
     model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
     name = reference if isinstance(reference, (str, Path)) else type(model).__name__

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
+from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
@@ -116,6 +116,7 @@ __all__ = [
     "at_least",
     "fractions",
     "hookimpl",
+    "install_hint",
     "nearest",
     "one_of",
     "rename_keys",
