@@ -8,7 +8,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from zoo.plugin import UsageError, nearest
+from zoo.plugin import UsageError, install_hint, nearest
 from zoo.registry.registry import registry
 
 TASKS = ("classification", "segmentation", "sequence", "rl")
