@@ -181,7 +181,7 @@ class Reader(L.LightningModule):
             head=self.head,
             lr_backbone=values["lr_backbone"],
         )
-        total = self.trainer.estimated_stepping_batches
+        total = optim.total_steps(self.trainer)
         factor = optim.schedule(values["schedule"], total, values["warmup"])
         return optim.with_schedule(optimizer, factor)
 

@@ -106,6 +106,7 @@ class ImageFolder(ImageDataModule):
             all without.
     """
 
+    keep_best = True
     statistics_sample = 2000
 
     def __init__(
