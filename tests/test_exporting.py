@@ -250,7 +250,8 @@ def test_packages_that_are_missing(
     monkeypatch.setattr(builtins, "__import__", without)
     done = zoo("export", runs["toy-net"], "--format", "onnx", "--out", out)
     assert done.status == 2
-    assert f'ONNX needs {package_name}, which is not installed: pip install "zoo[onnx]"' in done.err
+    assert f"ONNX needs {package_name}, which is not installed: pip install --find" in done.err
+    assert '"zoo[onnx]"' in done.err
     assert_nothing_written()
 
 

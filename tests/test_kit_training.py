@@ -59,6 +59,18 @@ FAULTY: Faulty = [
     ),
     ("fits", "model", model("def training_step(self, *a):\n    1 / 0"), "ZeroDivisionError"),
     (
+        "fits",
+        "model",
+        model("monitor, monitor_mode = 'val/f1', 'max'"),
+        "its monitor is 'val/f1', which it does not log",
+    ),
+    (
+        "fits",
+        "model",
+        model("monitor, monitor_mode = 'val/loss', 'least'"),
+        "its monitor_mode is 'least': it has to be min or max",
+    ),
+    (
         "same-seed",
         "model",
         model(

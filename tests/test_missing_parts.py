@@ -104,6 +104,15 @@ def test_limits_that_leave_validation_out_count_too(toy: Any) -> None:
     assert not Path("run").exists()
 
 
+@pytest.mark.parametrize("check", ["plots", "fits", "facts-true"])
+def test_the_conformance_kit_does_without_a_test_part(write: Callable, check: str) -> None:
+    from small_plugin import data, make
+
+    write(data("def test_dataloader(self):\n    return []"))
+    result = make(check, "dataset" if check == "facts-true" else "model")
+    assert result.outcome == ("skipped" if check == "plots" else "passed"), str(result)
+
+
 # Names that nothing logs
 
 

@@ -1,13 +1,24 @@
 """Optimizers and schedules by name."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from zoo.errors import UsageError
-from zoo.plugin.optim import OPTIMIZERS, optimizer, schedule, with_schedule
+from zoo.plugin.optim import (
+    OPTIMIZERS,
+    EpochSteps,
+    optimizer,
+    schedule,
+    total_steps,
+    with_schedule,
+)
 
 
 def test_onecycle_goes_up_linearly_and_down_to_almost_nothing():
@@ -105,3 +116,94 @@ def test_a_schedule_goes_by_steps():
     sgd.step()
     configured["lr_scheduler"]["scheduler"].step()
     assert sgd.param_groups[0]["lr"] == 0.25
+
+
+# Counting steps and epochs
+
+
+class Counted(LightningModule):
+    """Notes, for every optimizer step, the epoch by its own count and by the Trainer's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.epochs: list[tuple[int, int]] = []
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        return self.layer(batch[0]).sum()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.epochs.append((self.counted.epoch(self.global_step), self.current_epoch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        self.counted, self.total = EpochSteps(self.trainer), total_steps(self.trainer)
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_epochs": 3},
+        {"max_epochs": 3, "accumulate_grad_batches": 2},
+        {"max_epochs": 40, "max_steps": 12},
+        {"max_epochs": -1, "max_steps": 12, "accumulate_grad_batches": 3},
+        {"max_epochs": 3, "limit_train_batches": 2},
+        {"max_epochs": 4, "max_time": timedelta(minutes=5)},
+        {"max_epochs": 5, "callbacks": {1: 2, 3: 7}},
+        {"max_epochs": 5, "max_steps": 9, "callbacks": {0: 4, 2: 1}},
+    ],
+    ids=str,
+)
+def test_steps_know_their_epoch_and_their_total(settings: dict[str, Any]) -> None:
+    points = TensorDataset(torch.ones(5, 1))
+    schedule = settings.pop("callbacks", None)
+    callbacks = [GradientAccumulationScheduler(schedule)] if schedule else []
+    module = Counted()
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+        **settings,
+    )
+    trainer.fit(module, DataLoader(points))
+    assert [mine for mine, _ in module.epochs] == [trainers for _, trainers in module.epochs]
+    assert module.total == len(module.epochs) == trainer.global_step
+
+
+def test_a_training_without_an_end_has_epochs_nevertheless() -> None:
+    module = Counted()
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_time=timedelta(seconds=0.3),
+    )
+    trainer.fit(module, DataLoader(TensorDataset(torch.ones(5, 1))))
+    assert module.total == float("inf")
+    assert module.counted.before(3) == 15
+    assert [mine for mine, _ in module.epochs] == [trainers for _, trainers in module.epochs]
+
+
+def test_an_endless_loader_is_one_epoch() -> None:
+    class Endless(IterableDataset[torch.Tensor]):
+        def __iter__(self) -> Any:
+            while True:
+                yield torch.ones(1)
+
+    module = Counted()
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_steps=7,
+    )
+    trainer.fit(module, DataLoader(Endless()))
+    assert module.epochs == [(0, 0)] * 7
+    assert module.total == 7

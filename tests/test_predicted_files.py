@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from zoo.errors import UsageError
 from zoo.inference.device import find_device
 from zoo.inference.files import find_files
+from zoo.inference.output_folder import output_folder
 from zoo.inference.rows import short, to_csv
+from zoo.training.train import train
 
 
 def touch(*names: str) -> None:
@@ -129,3 +134,81 @@ def test_a_column_for_each_value() -> None:
     )
     assert to_csv([]) == "file\n"
     assert [list(short(row)) for row in rows] == [["file", "times"], ["file", "none"]]
+
+
+# The folder
+
+
+SHORT = {"trainer.logger": False, "trainer.enable_progress_bar": False, "trainer.max_epochs": 1}
+TOGETHER = """
+import sys
+import zoo
+model = zoo.load("run")
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    found = zoo.predict(model, ["a.npy"], out="out")
+except zoo.UsageError as error:
+    print(error)
+else:
+    print(len(found.rows))
+"""
+
+
+def test_of_processes_with_one_folder_one_writes_and_the_others_are_told(
+    toy: Any, python: Callable
+) -> None:
+    train("toy/images", SHORT, out="run")
+    np.save("a.npy", np.zeros((1, 8, 8), np.uint8))
+    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    processes = [python("-c", TOGETHER, start=subprocess.Popen, **pipes) for _ in range(4)]
+    for each in processes:
+        assert each.stdout.readline() == "ready\n"
+    for each in processes:
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    said = [each.communicate()[0].strip() for each in processes]
+    assert said.count("1") == 1
+    refused = ("another process writes into out", "out exists and is not empty")
+    assert all(text == "1" or text.startswith(refused) for text in said)
+    assert {path.name for path in Path("out").iterdir()} == {
+        "pictures",
+        "predictions.csv",
+        "predictions.json",
+    }
+
+
+def test_twenty_that_claim_one_folder() -> None:
+    taken = ["mine"]
+    with output_folder("out", Path("predictions")) as folder:
+        for _ in range(19):
+            with (
+                pytest.raises(UsageError, match="another process writes into out"),
+                output_folder("out", Path("predictions")),
+            ):
+                taken.append("shared")
+        (folder / "predictions.csv").touch()
+    assert taken == ["mine"]
+    with (
+        pytest.raises(UsageError, match=r"out exists and is not empty: choose another --out$"),
+        output_folder("out", Path("predictions")),
+    ):
+        taken.append("overwritten")
+    assert [path.name for path in Path("out").iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("out", [None, "deep/out"])
+def test_a_folder_that_stays_empty_is_removed(out: str | None) -> None:
+    with (
+        pytest.raises(UsageError, match="no episodes"),
+        output_folder(out, Path("predictions")),
+    ):
+        raise UsageError("no episodes")
+    assert not [path for path in Path().rglob("*") if path.is_dir() and path.name != "deep"]
+
+
+def test_an_empty_folder_of_the_users_stays() -> None:
+    Path("out").mkdir()
+    with pytest.raises(UsageError), output_folder("out", Path("predictions")):
+        raise UsageError("no episodes")
+    assert list(Path("out").iterdir()) == []

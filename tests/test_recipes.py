@@ -229,6 +229,7 @@ def test_to_yaml_keeps_order_and_text(toy: Any) -> None:
         ("StochasticWeightAveraging", {"swa_lrs": 0.01}, {"device"}),
         ("StochasticWeightAveraging", {"swa_lrs": 0.01, "device": "cpu"}, set()),
         ("ModelPruning", {"pruning_fn": "l1_unstructured", "amount": 0.5}, set()),
+        ("Timer", {"duration": "00:00:10:00"}, set()),
     ],
 )
 @pytest.mark.parametrize("form", [lambda value: value, yaml.safe_dump])

@@ -94,7 +94,9 @@ def test_missing_plugin_names_the_extra(toy: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: requirements)
     assert extras() == {"toy": "zoo-toy", "golf": "zoo-golf"}
     assert missing_extras() == ["golf"]
-    with pytest.raises(UsageError, match=r'no recipe \'golf/swing\'.*pip install "zoo\[golf\]"'):
+    with pytest.raises(
+        UsageError, match=r'no recipe \'golf/swing\'.*--find-links DIST "zoo\[golf\]"'
+    ):
         registry().recipe("golf/swing")
     with pytest.raises(UsageError, match="did you mean 'toy/points'"):
         registry().recipe("toy/point")

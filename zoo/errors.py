@@ -61,3 +61,18 @@ def format_problems(where: str, problems: list[str]) -> str:
     lines = [f"  - {problem}" for problem in problems[:MOST_FAULTS]]
     more = f"\n  and {len(problems) - MOST_FAULTS} more" if len(problems) > MOST_FAULTS else ""
     return f"{where} has {len(problems)} faults:\n" + "\n".join(lines) + more
+
+
+def install_hint(*requirements: str) -> str:
+    """How to install a distribution of this zoo, or an extra of one.
+
+    On the public index the name ``zoo`` is another project's, so the wheels' folder is named.
+
+    Args:
+        requirements: Such as ``zoo[onnx]``.
+    """
+    quoted = " ".join(f'"{requirement}"' for requirement in requirements)
+    return (
+        f"pip install --find-links DIST {quoted}, where DIST is the folder of the zoo's wheels "
+        "(`make wheels` builds them into dist/ of its checkout)"
+    )

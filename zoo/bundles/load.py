@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
 from zoo.bundles.outline import require_fitting
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError, ZooError, install_hint
 from zoo.io.failures import one_line
 from zoo.io.weights import is_state_dict, load_weights, read_pickle, read_tensors
 from zoo.io.weights_header import stated_tensors
@@ -144,10 +143,10 @@ def find_model(bundle: Bundle) -> ResolvedModel:
     if plugin["name"] not in {each.name for each in registry().plugins}:
         known = {distribution: extra for extra, distribution in extras().items()}
         extra = known.get(plugin["distribution"])
-        install = f'"zoo[{extra}]"' if extra else shlex.quote(str(plugin["distribution"]))
+        source = install_hint(f"zoo[{extra}]") if extra else "install it from its author's source"
         raise UsageError(
             f"the bundle {bundle.path} is a {bundle.model_name!r} of {plugin['distribution']} "
-            f"{plugin['version']}, which is not installed: pip install {install}"
+            f"{plugin['version']}, which is not installed: {source}"
         )
     return registry().model(bundle.model_name)
 

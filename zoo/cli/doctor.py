@@ -9,7 +9,7 @@ import platform
 from typing import Any
 
 from zoo.cli.output import heading, show, wrap
-from zoo.errors import UsageError
+from zoo.errors import UsageError, install_hint
 from zoo.io.cache_folder import cache_folder
 from zoo.io.data_folder import data_folder
 from zoo.plugin.entries import Recipes
@@ -51,7 +51,8 @@ def versions() -> list[dict[str, str]]:
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            rows.append(_row(name, "broken", "not installed", f"pip install {name}"))
+            remedy = install_hint(name) if name == "zoo" else f"pip install {name}"
+            rows.append(_row(name, "broken", "not installed", remedy))
             continue
         if name == "lightning" and version in ("2.6.2", "2.6.3"):
             rows.append(

@@ -1,21 +1,26 @@
-"""``zoo info NAME``: all that is known about one entry."""
+"""``zoo info NAME``: all that is known about one entry, or one run."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
+from zoo.cli.info_files import describe_checkpoint, describe_folder
 from zoo.cli.output import heading, show, wrap
 from zoo.errors import UsageError, nearest
+from zoo.io.data_folder import data_folder
+from zoo.plugin.entries import Checkpoint, Dataset, Model
 from zoo.recipes.recipe import read_recipe
 from zoo.registry.registry import entry_name, registry
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="show everything about one entry")
-    parser.add_argument("name", help="a model, dataset, recipe, checkpoint or plugin")
+    parser = commands.add_parser("info", help="show everything about one entry or run")
+    parser.add_argument("name", help="a model, dataset, recipe, checkpoint, plugin, run or bundle")
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(run=run)
 
@@ -34,13 +39,14 @@ def run(options: argparse.Namespace) -> None:
 
 
 def describe(name: str) -> list[dict[str, Any]]:
-    """Every entry of that name.
+    """Every entry of that name, and the run or bundle in a folder of that name.
 
     Raises:
         UsageError: there is none.
     """
     known = registry()
-    found: list[dict[str, Any]] = []
+    folder = describe_folder(Path(name))
+    found: list[dict[str, Any]] = [folder] if folder else []
     matched = known.models.get(name) or _family_member(name)
     for kind, entry in (
         ("model", matched),
@@ -50,7 +56,8 @@ def describe(name: str) -> list[dict[str, Any]]:
         if entry:
             owner = known.owner(entry)
             origin = f"{owner.distribution} {owner.version}"
-            found.append({"kind": kind, **dataclasses.asdict(entry), "plugin": origin})
+            more = _more(entry)
+            found.append({"kind": kind, **dataclasses.asdict(entry), **more, "plugin": origin})
     if name in known.recipes:
         path = known.recipes[name]
         content = {"name": name, "file": str(path), **read_recipe(path).as_dict()}
@@ -70,6 +77,31 @@ def describe(name: str) -> list[dict[str, Any]]:
         near = nearest(name, sorted(everything))
         hint = f"did you mean {near}?" if near else "see `zoo list`"
         raise UsageError(f"nothing is registered under {name!r}: {hint}{known.broken_note()}")
+    return found
+
+
+def _more(entry: Model | Dataset | Checkpoint) -> dict[str, Any]:
+    """What other entries and files say of an entry."""
+    if isinstance(entry, Checkpoint):
+        return describe_checkpoint(entry)
+    section = "model" if isinstance(entry, Model) else "data"
+    more: dict[str, Any] = {"recipes": _recipes_with(section, entry.name)}
+    if isinstance(entry, Dataset) and not entry.embedded:
+        folder = data_folder(entry.name)
+        more["folder"] = f"{folder}{'' if folder.is_dir() else ' (not there)'}"
+    return more
+
+
+def _recipes_with(section: str, name: str) -> list[str]:
+    """The recipes that name a model or a dataset; broken ones are left to `zoo doctor`."""
+    found = []
+    for recipe, path in registry().recipes.items():
+        try:
+            content = getattr(read_recipe(path), f"{section}_name")
+        except UsageError:
+            continue
+        if fnmatchcase(content, name):
+            found.append(recipe)
     return found
 
 

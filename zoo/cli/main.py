@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
 
 from zoo import __version__
 from zoo.cli.parser import CommandParser
+from zoo.cli.warning_sentences import warning_sentences
 from zoo.errors import ZooError
 from zoo.io.printable import printable
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = CommandParser(
         "zoo",
         description="Train, test and share the models of the zoo.",
-        epilog="--debug before or after a command shows the traceback of an error.",
+        epilog="--debug before or after a command shows where an error or a warning comes from.",
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -47,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rest and not getattr(options, "takes_overrides", False):
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         options.rest = rest
-        return options.run(options) or 0
+        with contextlib.nullcontext() if debug else warning_sentences():
+            return options.run(options) or 0
     except SystemExit as stop:  # argparse has said what is wrong
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:

@@ -64,7 +64,7 @@ def evaluate(
             classes are not the model's.
     """
     if out is not None:
-        require_empty(out)
+        require_empty(out, resumable=False)
     bundle = read_bundle(reference)
     experiment = experiment_of(
         bundle, {**own_root(reference, overrides or {}), **(overrides or {})}

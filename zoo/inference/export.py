@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import rebuild
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError, ZooError, install_hint
 from zoo.inference.evaluate import experiment_of, own_root
 from zoo.io.atomic import write_atomically
 from zoo.plugin.declarations import not_exportable
@@ -177,7 +177,7 @@ def _onnx(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor]
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f'ONNX needs {error.name}, which is not installed: pip install "zoo[onnx]"'
+            f"ONNX needs {error.name}, which is not installed: {install_hint('zoo[onnx]')}"
         ) from error
     try:
         with contextlib.redirect_stderr(io.StringIO()):

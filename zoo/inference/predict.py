@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from zoo.bundles.load import load
 from zoo.errors import UsageError, ZooError
 from zoo.inference.device import find_device
 from zoo.inference.files import find_files
+from zoo.inference.output_folder import output_folder
 from zoo.inference.rows import to_csv
 from zoo.io.atomic import write_atomically
 from zoo.io.plain_json import to_json
@@ -28,7 +30,7 @@ from zoo.plugin.protocols import (
     SamplePredictor,
 )
 from zoo.recipes.signatures import read_options
-from zoo.runs.run import discard_folder, require_empty, timed_folder
+from zoo.runs.run import require_empty
 
 PAGE = 32
 """Predictions on one picture."""
@@ -99,7 +101,7 @@ def predict(
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
     if out is not None:
-        require_empty(out)
+        require_empty(out, resumable=False)
     place = find_device(device)
     model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
     name = reference if isinstance(reference, (str, Path)) else type(model).__name__
@@ -112,22 +114,22 @@ def predict(
                 + ", ".join(map(str, paths))
             )
         chosen = read_options(type(model), "play", options or {})
-        return _play(model, chosen, Path(out) if out else timed_folder(FOLDER))
+        with output_folder(out, FOLDER) as folder:
+            return _play(model, chosen, folder)
     writes = _require_reader(model, name, paths, options, probabilities)
     files = find_files(paths, model.input_suffixes)
     if isinstance(model, FileGrouper):
         files = model.group_files(files)
-    if out is None and writes:
-        out = timed_folder(FOLDER)
-    found = Predictions(folder=Path(out) if out is not None else None)
-    try:
-        if isinstance(model, SamplePredictor):
-            _predict_each(model, _shown(files, progress), probabilities, found)
-        else:
-            _predict_batches(model, _shown(files, progress), batch_size, place, found)
-    finally:  # also of what was predicted before Ctrl-C
-        if found.folder:
-            _write(found.folder, found)
+    with output_folder(out, FOLDER) if out is not None or writes else nullcontext() as folder:
+        found = Predictions(folder=folder)
+        try:
+            if isinstance(model, SamplePredictor):
+                _predict_each(model, _shown(files, progress), probabilities, found)
+            else:
+                _predict_batches(model, _shown(files, progress), batch_size, place, found)
+        finally:  # also of what was predicted before Ctrl-C
+            if found.folder:
+                _write(found.folder, found)
     return found
 
 
@@ -169,13 +171,8 @@ def _require_reader(
 
 def _play(model: Player, options: Mapping[str, Any], folder: Path) -> Predictions:
     found = Predictions(folder=folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with torch.inference_mode():
-            rows = model.play(folder, **options)
-    except BaseException:
-        discard_folder(folder)
-        raise
+    with torch.inference_mode():
+        rows = model.play(folder, **options)
     found.rows = [{"episode": number, **row} for number, row in enumerate(rows, 1)]
     found.pictures = sorted(p for p in folder.rglob("*") if p.suffix in (".gif", ".png"))
     _write(folder, found)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import MissingDependencyError, UsageError, ZooError, nearest
+from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
@@ -46,6 +46,7 @@ from zoo.plugin.trust import require_trusted_module
 if TYPE_CHECKING:
     from zoo import plots as plots
     from zoo.io.atomic import write_atomically as write_atomically
+    from zoo.io.hub_reach import hub_or_cache as hub_or_cache
     from zoo.io.rank_zero import is_rank_zero as is_rank_zero
     from zoo.io.rank_zero import rank_zero_print as rank_zero_print
     from zoo.io.weights import in_head as in_head
@@ -69,6 +70,7 @@ _HOMES = {
     "ResumableLoader": "zoo.plugin.loaders",
     "attached_trainer": "zoo.plugin._lightning_internals",
     "has_part": "zoo.plugin.parts",
+    "hub_or_cache": "zoo.io.hub_reach",
     "in_head": "zoo.io.weights",
     "is_rank_zero": "zoo.io.rank_zero",
     "load_weights": "zoo.io.weights",
@@ -116,6 +118,7 @@ __all__ = [
     "at_least",
     "fractions",
     "hookimpl",
+    "install_hint",
     "nearest",
     "one_of",
     "rename_keys",

@@ -6,17 +6,19 @@ A plugin with an optimizer or a schedule of its own uses it instead of these.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from zoo.errors import UsageError
 from zoo.io.weights import in_head
-from zoo.plugin._lightning_internals import attached_trainer
+from zoo.plugin._lightning_internals import attached_trainer, training_batches
 from zoo.plugin.arguments import one_of
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -123,8 +125,7 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
     Args:
         name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
             steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0.
-        total_steps: Optimizer steps of the whole training, as
-            ``trainer.estimated_stepping_batches`` gives them.
+        total_steps: Optimizer steps of the whole training, as ``total_steps`` gives them.
         warmup: Part of the steps in which ``onecycle`` goes up.
 
     Raises:
@@ -150,6 +151,61 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
     return onecycle
 
 
+class EpochSteps:
+    """The optimizer steps of a training's epochs, for schedules that count epochs.
+
+    Unlike the total divided by the number of epochs, they hold where ``max_steps`` or
+    ``max_time`` ends the training, where there is no number of epochs, and where
+    ``GradientAccumulationScheduler`` changes how many batches a step takes.
+
+    Args:
+        trainer: That of the module, as in ``configure_optimizers``.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        batches = training_batches(trainer)
+        accumulated = {0: trainer.accumulate_grad_batches}
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, GradientAccumulationScheduler):
+                accumulated |= each.scheduling
+        self._starts = sorted(accumulated)
+        self._steps = [_steps(batches, accumulated[start]) for start in self._starts]
+
+    def before(self, epoch: int) -> float:
+        """Steps before an epoch, counted from 0."""
+        ends = [*self._starts[1:], math.inf]
+        return sum(
+            (min(epoch, end) - start) * steps
+            for start, end, steps in zip(self._starts, ends, self._steps, strict=True)
+            if epoch > start
+        )
+
+    def epoch(self, step: int) -> int:
+        """The epoch, counted from 0, in which a step is made."""
+        begins = [self.before(start) for start in self._starts]
+        stage = bisect_right(begins, step) - 1
+        return self._starts[stage] + int((step - begins[stage]) // self._steps[stage])
+
+
+def total_steps(trainer: Trainer) -> float:
+    """Optimizer steps of a whole training; infinite where it has no end.
+
+    As ``trainer.estimated_stepping_batches``, which takes every epoch to accumulate as many
+    batches as the first.
+
+    Args:
+        trainer: That of the module, as in ``configure_optimizers``.
+    """
+    total = trainer.estimated_stepping_batches
+    epochs = trainer.max_epochs
+    if not any(isinstance(each, GradientAccumulationScheduler) for each in trainer.callbacks):  # type: ignore[attr-defined]
+        return total
+    if epochs is None or epochs < 0 or not math.isfinite(total):
+        return total
+    counted = EpochSteps(trainer).before(max(epochs, 1))
+    return min(counted, trainer.max_steps) if trainer.max_steps >= 0 else counted
+
+
 def with_schedule(optimizer: torch.optim.Optimizer, factor: Factor) -> OptimizerLRScheduler:
     """What a LightningModule's ``configure_optimizers`` returns for a schedule by steps.
 
@@ -159,6 +215,11 @@ def with_schedule(optimizer: torch.optim.Optimizer, factor: Factor) -> Optimizer
     """
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _steps(batches: float, accumulated: int) -> float:
+    """Of an epoch; its last batches make a step too, though they are fewer."""
+    return math.ceil(batches / accumulated) if math.isfinite(batches) else math.inf
 
 
 def _half_cosine(progress: float) -> float:

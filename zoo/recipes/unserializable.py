@@ -1,9 +1,11 @@
 """Arguments that jsonargparse cannot write down: a default that is an object, such as a device, and
-text where a function is taken too. It writes a sentence in their place."""
+text where a function is taken too. It writes a sentence in their place. A default that is a member
+of an enumeration where a text is taken, such as the interval of a Timer, makes it fail."""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,10 +17,17 @@ _SENTENCE = "Unable to serialize instance "
 
 @contextlib.contextmanager
 def no_warning() -> Iterator[None]:
-    """While arguments are written down that ``restore`` mends."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", rf"\s*{_SENTENCE}")
-        yield
+    """While arguments are written down that ``restore`` mends; members of enumerations are written
+    as their values."""
+    before = yaml.SafeDumper.yaml_multi_representers
+    representers: dict[type, Any] = {**before, enum.Enum: _value}
+    yaml.SafeDumper.yaml_multi_representers = representers
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", rf"\s*{_SENTENCE}")
+            yield
+    finally:
+        yaml.SafeDumper.yaml_multi_representers = before
 
 
 def restore(written: Any, given: Any) -> Any:
@@ -41,6 +50,10 @@ def restore(written: Any, given: Any) -> Any:
         items = given if isinstance(given, list) and len(given) == len(written) else [None]
         return [restore(*both) for both in zip(written, items * len(written), strict=False)]
     return written
+
+
+def _value(dumper: yaml.SafeDumper, member: enum.Enum) -> yaml.Node:
+    return dumper.represent_data(member.value)
 
 
 def _lost(value: Any) -> bool:

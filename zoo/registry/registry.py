@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.errors import UsageError, ZooError, nearest
+from zoo.errors import UsageError, ZooError, install_hint, nearest
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.registry.plugins import Plugin, load_plugins
 
@@ -210,7 +210,7 @@ class Registry:
             return f"the plugin {family!r} is {broken[0].state}; see `zoo doctor`"
         missing = missing_extras()
         if kind == "recipe" and family in missing:
-            return f'install its plugin with `pip install "zoo[{family}]"`'
+            return f"install its plugin: {install_hint(f'zoo[{family}]')}"
         near = nearest(name, known)
         if near:
             return f"did you mean {near}?"

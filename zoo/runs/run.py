@@ -154,8 +154,12 @@ def describe_again(run: Run, recipe: Recipe) -> None:
     run.write_json("environment.json", found)
 
 
-def require_empty(path: str | Path) -> None:
+def require_empty(path: str | Path, resumable: bool = True) -> None:
     """Refuse a folder that has more in it than what a start that was killed left.
+
+    Args:
+        path: The folder, which need not exist.
+        resumable: Whether the command can continue what is there.
 
     Raises:
         UsageError: ``path`` is a file, or a folder that is not empty.
@@ -163,10 +167,8 @@ def require_empty(path: str | Path) -> None:
     path = Path(path)
     started = {path / "environment.json", path / ".lock", *leftovers(path)}
     if path.exists() and (not path.is_dir() or set(path.iterdir()) - started):
-        raise UsageError(
-            f"{path} exists and is not empty: choose another --out, or continue an unfinished "
-            f"run with --resume {path}"
-        )
+        rest = f", or continue an unfinished run with --resume {path}" if resumable else ""
+        raise UsageError(f"{path} exists and is not empty: choose another --out{rest}")
 
 
 def open_run(path: str | Path) -> Run:

@@ -8,7 +8,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from zoo.plugin import UsageError, nearest
+from zoo.plugin import UsageError, install_hint, nearest
 from zoo.registry.registry import registry
 
 TASKS = ("classification", "segmentation", "sequence", "rl")
@@ -48,7 +48,7 @@ def new_plugin(name: str, task: str = "classification", folder: str | Path | Non
     except ImportError as error:
         raise UsageError(
             f"`zoo plugin new` needs {error.name or 'copier'}, which is not installed: "
-            'pip install "zoo[author]"'
+            + install_hint("zoo[author]")
         ) from error
     answers = {
         "name": name,

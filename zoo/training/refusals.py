@@ -20,8 +20,8 @@ from zoo.training.trainer import ResumableTrainer
 def refusals(
     run: Run, resumable: ResumableTrainer, experiment: Experiment, resumed: bool, planned: bool
 ) -> Iterator[None]:
-    """Around a run: what fails before its first epoch removes the new folder, so that the
-    corrected call finds it free.
+    """Around a run that is locked: what fails before its first epoch removes the new folder, so
+    that the corrected call finds it free.
 
     Args:
         run: Where.
@@ -40,7 +40,8 @@ def refusals(
         if resumed or resumable.began or other:
             raise
         if is_rank_zero():
-            shutil.rmtree(run.path)
+            # A lock that Windows keeps counts as what a start that was killed left.
+            shutil.rmtree(run.path, ignore_errors=True)
             if planned:
                 discard_folder(run.path.parent)
         reason = _reason(error, experiment)

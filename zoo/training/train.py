@@ -197,7 +197,7 @@ def fit(
     )
     if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
-    with refusals(run, resumable, experiment, resumed, out is None), _alone(run):
+    with _alone(run), refusals(run, resumable, experiment, resumed, out is None):
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
             loggers.begin(resumable.others, run, recipe, resumed)

@@ -18,12 +18,12 @@ from zoo_hpg.policy_gradient.hindsight import active_goals
 
 @pytest.fixture
 def atari() -> None:
-    pytest.importorskip("ale_py", reason='pip install "zoo-hpg[atari]"')
+    pytest.importorskip("ale_py", reason="the extra zoo-hpg[atari]")
 
 
 @pytest.fixture
 def robotics() -> None:
-    pytest.importorskip("gymnasium_robotics", reason='pip install "zoo-hpg[robotics]"')
+    pytest.importorskip("gymnasium_robotics", reason="the extra zoo-hpg[robotics]")
 
 
 def always(action: int):  # type: ignore[no-untyped-def]
@@ -105,5 +105,5 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_push, "find_spec", lambda name: None)
     for data, extra in ((MsPacmanEpisodes(), "atari"), (FetchPushEpisodes(), "robotics")):
         assert data.facts["goal_size"] in (2, 3)  # the recipe can still be read
-        with pytest.raises(UsageError, match=rf"pip install \"zoo-hpg\[{extra}\]\""):
+        with pytest.raises(UsageError, match=rf"--find-links DIST \"zoo-hpg\[{extra}\]\""):
             next(iter(data.train_dataloader()))

@@ -15,6 +15,7 @@ from zoo.plugin import (
     above,
     at_least,
     one_of,
+    optim,
     plots,
 )
 from zoo_lipreading.adversary import Adversary, Schedule, read_attach
@@ -150,7 +151,7 @@ class Lipreader(WordReading, Reader):
         values = self.hparams
         length = values["adversary_length"]
         if length is None:
-            steps = self.trainer.estimated_stepping_batches
+            steps = optim.total_steps(self.trainer)
             length = steps if values["adversary_unit"] == "step" else self.trainer.max_epochs or 1
         if length <= 0 or length == float("inf"):
             raise UsageError(

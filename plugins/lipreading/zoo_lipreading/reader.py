@@ -182,7 +182,7 @@ class Reader(L.LightningModule):
             lr_backbone=values["lr_backbone"],
             fused=optim.may_fuse(self),
         )
-        total = self.trainer.estimated_stepping_batches
+        total = optim.total_steps(self.trainer)
         factor = optim.schedule(values["schedule"], total, values["warmup"])
         return optim.with_schedule(optimizer, factor)
 

@@ -82,13 +82,13 @@ def test_a_missing_package_is_named_by_its_extra(
         if part:
             monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=rf'pip install "zoo-rl\[{extra}\]"'):
+    with pytest.raises(UsageError, match=rf'pip install --find-links DIST "zoo-rl\[{extra}\]"'):
         make(name)
 
 
 def test_a_missing_envpool_is_named_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "envpool", None)
-    with pytest.raises(UsageError, match=r'pip install "zoo-rl\[envpool\]"'):
+    with pytest.raises(UsageError, match=r'pip install --find-links DIST "zoo-rl\[envpool\]"'):
         make_vec("CartPole-v1", 2, "envpool")
 
 

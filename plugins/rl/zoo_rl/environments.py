@@ -12,7 +12,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from zoo.plugin import MissingDependencyError, UsageError, at_least, nearest, require_trusted_module
+from zoo.plugin import (
+    MissingDependencyError,
+    UsageError,
+    at_least,
+    install_hint,
+    nearest,
+    require_trusted_module,
+)
 from zoo_rl.wrappers import CountedFromZero, GrayScreen, ReturnAtTheEnd, channels_of
 
 # Without a display pygame would look for one, also where nothing is drawn.
@@ -158,7 +165,7 @@ def _missing_package(name: str, error: Exception) -> MissingDependencyError:
     )
     text = f"{entry} {error}"
     extra = next((extra for word, extra in _EXTRAS.items() if word in text), None)
-    install = f'pip install "zoo-rl[{extra}]"' if extra else "install the package it asks for"
+    install = install_hint(f"zoo-rl[{extra}]") if extra else "install the package it asks for"
     reason = " ".join(str(error).split())
     return MissingDependencyError(f"the environment {name!r} needs a package: {install} ({reason})")
 

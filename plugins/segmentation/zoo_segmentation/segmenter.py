@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +24,6 @@ from zoo.plugin import (
     optim,
     rename_keys,
     require,
-    training_batches,
     within,
 )
 from zoo_segmentation import losses, optimizers, plots
@@ -82,6 +80,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
     """
 
     network: nn.Module
+    monitor = "val/dice"
+    monitor_mode = "max"
     task_arguments: ClassVar[tuple[str, ...]] = ("num_classes", "label_names", "restarts")
 
     def __init__(
@@ -278,15 +278,15 @@ class Segmenter(VolumePrediction, L.LightningModule):
                 floor=values["lr_floor"] / values["lr"],
             ),
             self._restart_steps(),
-            self.trainer.estimated_stepping_batches,
+            optim.total_steps(self.trainer),
         )
         return optim.with_schedule(optimizer, factor)
 
     def _restart_steps(self) -> list[int]:
         if not self.restarts:
             return []
-        an_epoch = math.ceil(training_batches(self.trainer) / self.trainer.accumulate_grad_batches)
-        return [epoch * an_epoch for epoch in self.restarts]
+        steps = optim.EpochSteps(self.trainer)
+        return [int(steps.before(epoch)) for epoch in self.restarts]
 
     # Whole volumes
 

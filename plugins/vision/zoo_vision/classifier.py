@@ -348,12 +348,10 @@ class Classifier(L.LightningModule):
             head=self.head,
             lr_backbone=values["lr_backbone"],
         )
-        total = self.trainer.estimated_stepping_batches
-        epochs = self.trainer.max_epochs or 1
         factor = schedules.schedule(
             values["schedule"],
-            total,
-            total / epochs if epochs > 0 else 1,
+            optim.total_steps(self.trainer),
+            optim.EpochSteps(self.trainer).epoch,
             warmup=values["warmup"],
             decay=values["lr_decay"],
             floor=values["lr_floor"] / values["lr"],

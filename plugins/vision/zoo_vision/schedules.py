@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from zoo.plugin import one_of, optim
 
 SCHEDULES = (*optim.SCHEDULES, "exponential")
@@ -10,7 +12,7 @@ SCHEDULES = (*optim.SCHEDULES, "exponential")
 def schedule(
     name: str,
     total_steps: float,
-    steps_per_epoch: float,
+    epoch: Callable[[int], int],
     warmup: float = 0.2,
     decay: float = 0.993,
     floor: float = 0.03,
@@ -21,7 +23,8 @@ def schedule(
         name: One of ``zoo.plugin.optim.schedule``, or ``exponential``: ``max(decay^epoch,
             floor)``, a step down every epoch, as in Ciresan et al. 2012.
         total_steps: Optimizer steps of the whole training.
-        steps_per_epoch: Optimizer steps of an epoch.
+        epoch: From the number of a step to that of its epoch, as ``zoo.plugin.optim.EpochSteps``
+            gives it.
         warmup: Part of the steps in which ``onecycle`` goes up.
         decay: Factor an epoch of ``exponential``.
         floor: Smallest factor of ``exponential``.
@@ -31,5 +34,5 @@ def schedule(
     """
     one_of("schedule", name, SCHEDULES)
     if name == "exponential":
-        return lambda step: max(decay ** (step // max(steps_per_epoch, 1)), floor)
+        return lambda step: max(decay ** epoch(step), floor)
     return optim.schedule(name, total_steps, warmup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import sys
 from typing import Any, cast
@@ -11,7 +12,7 @@ import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError, load_weights, rank_zero_print, read_tensors
+from zoo.plugin import UsageError, hub_or_cache, load_weights, rank_zero_print, read_tensors
 from zoo_vision.classifier import Classifier, height_and_width
 
 
@@ -130,7 +131,8 @@ def _published(architecture: str) -> Any:
 
 def _create(architecture: str, pretrained: bool, **options: Any) -> nn.Module:
     try:
-        return timm.create_model(architecture, pretrained=pretrained, **options)
+        with hub_or_cache() if pretrained else contextlib.nullcontext():
+            return timm.create_model(architecture, pretrained=pretrained, **options)
     except TypeError as error:
         raise UsageError(
             f"{architecture} does not take every argument given ({_first_line(error)}); "

@@ -6,6 +6,7 @@ import math
 import re
 import signal
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.plugin.protocols import HasMonitor
 from zoo.testing.check import check
 from zoo.testing.checks.model import tensors
 from zoo.testing.fitting import CountBatches, run_trainer
@@ -103,7 +105,16 @@ def fits(subject: ModelSubject) -> str:
     for part in fitted.parts:
         if not any(name.startswith(f"{part}/") for name in fitted.metrics):
             raise CheckFailed(f"it logs nothing under {part}/")
+    if isinstance(fitted.model, HasMonitor) and "val" in fitted.parts:
+        _require_monitored(fitted.model, fitted.metrics)
     return ", ".join(sorted(fitted.metrics))
+
+
+def _require_monitored(model: HasMonitor, metrics: Mapping[str, float]) -> None:
+    if model.monitor not in metrics:
+        raise CheckFailed(f"its monitor is {model.monitor!r}, which it does not log")
+    if model.monitor_mode not in ("min", "max"):
+        raise CheckFailed(f"its monitor_mode is {model.monitor_mode!r}: it has to be min or max")
 
 
 @check(

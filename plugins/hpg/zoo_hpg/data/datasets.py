@@ -51,7 +51,7 @@ class FourRoomsEpisodes(GoalEpisodes):
 class MsPacmanEpisodes(GoalEpisodes):
     """Episodes of Ms. Pac-man with cells of a 14x19 grid as goals; horizon 28.
 
-    Needs ale-py, which is under the GPL: ``pip install "zoo-hpg[atari]"``.
+    Needs ale-py, which is under the GPL: the extra ``zoo-hpg[atari]``.
 
     Args:
         batches_per_epoch: Optimizer steps between two evaluations.
@@ -74,7 +74,7 @@ class FetchPushEpisodes(GoalEpisodes):
     """Episodes of FetchPush: an arm pushes a block to a place on the table, by impulses in eight
     directions and strengths; horizon 50.
 
-    Needs gymnasium-robotics and MuJoCo: ``pip install "zoo-hpg[robotics]"``.
+    Needs gymnasium-robotics and MuJoCo: the extra ``zoo-hpg[robotics]``.
 
     Args:
         batches_per_epoch: Optimizer steps between two evaluations.

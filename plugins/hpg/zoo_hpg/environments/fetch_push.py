@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.plugin import MissingDependencyError, UsageError
+from zoo.plugin import MissingDependencyError, UsageError, install_hint
 from zoo_hpg.environments.base import require_numbers
 
 
@@ -104,7 +104,7 @@ class FetchPush:
 def _simulation() -> Any:
     if not find_spec("gymnasium_robotics"):
         raise MissingDependencyError(
-            'FetchPush needs gymnasium-robotics: pip install "zoo-hpg[robotics]"'
+            "FetchPush needs gymnasium-robotics: " + install_hint("zoo-hpg[robotics]")
         )
     import gymnasium
     import gymnasium_robotics

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.plugin import MissingDependencyError, UsageError
+from zoo.plugin import MissingDependencyError, UsageError, install_hint
 from zoo_hpg.environments.base import require_numbers
 
 FREE = """\
@@ -115,7 +115,8 @@ class _Game:
     def __init__(self) -> None:
         if not find_spec("ale_py"):
             raise MissingDependencyError(
-                'Ms. Pac-man needs ale-py, which is under the GPL: pip install "zoo-hpg[atari]"'
+                "Ms. Pac-man needs ale-py, which is under the GPL: "
+                + install_hint("zoo-hpg[atari]")
             )
         import ale_py
         from ale_py.roms import get_rom_path

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.plugin import MissingDependencyError, UsageError
+from zoo.plugin import MissingDependencyError, UsageError, install_hint
 from zoo_rl.environments import SPARSE, describe, make
 from zoo_rl.vector.base import Steps
 
@@ -39,8 +39,8 @@ class EnvPoolVectorEnv:
             import envpool
         except ImportError as error:
             raise MissingDependencyError(
-                'the backend envpool needs a package: pip install "zoo-rl[envpool]", or take '
-                "--data.backend sync"
+                "the backend envpool needs a package: take --data.backend sync, or "
+                + install_hint("zoo-rl[envpool]")
             ) from error
         base = SPARSE.get(name, name)
         if base not in envpool.list_all_envs():

@@ -80,6 +80,8 @@ class VolumeFolder(VolumeDataModule):
         memory_mb: What is larger than this, once read, lies in temporary files.
     """
 
+    keep_best = True
+
     def __init__(
         self,
         root: str = "data/volumes",
