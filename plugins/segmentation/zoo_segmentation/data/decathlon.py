@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.plugin import UsageError, within
 from zoo_segmentation.data.dataset_json import is_nnunet, read_json
-from zoo_segmentation.data.labels import check_mapping, values_of
+from zoo_segmentation.data.labels import read_mapping, values_of
 from zoo_segmentation.data.nifti import read_image, read_labels, stem
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import Case, Listing, VolumeDataModule, parts_of
@@ -134,8 +134,8 @@ class Decathlon(VolumeDataModule):
             raise UsageError(
                 f"{folder / 'dataset.json'} lists {twice} twice under 'training'; remove one entry"
             )
-        classes = self.labels or {number: number for number in range(len(labels))}
-        check_mapping(classes, len(labels))
+        numbered = {number: number for number in range(len(labels))}
+        classes = read_mapping(self.labels or numbered, len(labels))
         parts = parts_of(len(pairs), self.test_fraction, self.val_fraction)
         cases = [
             Case(stem(image), part, partial(_read, image, label, len(channels), classes))

@@ -79,16 +79,22 @@ def count_values(values: np.ndarray) -> Counter[int]:
     return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
 
-def check_mapping(mapping: Mapping[int, int], classes: int | None) -> None:
-    """Refuse a mapping whose classes are not 0, 1, 2, ... without a gap.
+def read_mapping(given: Mapping[int, int], classes: int | None) -> dict[int, int]:
+    """A user's mapping, whose classes have to be 0, 1, 2, ... without a gap.
 
     Args:
-        mapping: Value of the label maps to class.
+        given: Value of the label maps to class; recipes and bundles make text of the values.
         classes: How many classes have names; None: as many as the mapping says.
 
     Raises:
         UsageError: as said.
     """
+    try:
+        mapping = {int(value): int(number) for value, number in given.items()}
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"labels is {dict(given)}; values and classes are whole numbers"
+        ) from error
     numbers = set(mapping.values())
     count = max(numbers, default=-1) + 1 if classes is None else classes
     if not (2 <= count <= MOST_CLASSES) or not numbers <= set(range(count)):
@@ -103,6 +109,7 @@ def check_mapping(mapping: Mapping[int, int], classes: int | None) -> None:
             f"{', '.join(str(n) for n in range(count) if n not in numbers)}: number them without "
             "a gap, or name all classes by label_names"
         )
+    return mapping
 
 
 def values_of(mapping: Mapping[int, int], classes: int) -> list[int] | None:

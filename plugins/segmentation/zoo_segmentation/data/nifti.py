@@ -181,8 +181,8 @@ def read_labels(
     if distance > TOLERANCE * min(image.spacing):
         raise UsageError(
             f"{path} and its image {image_path} have different affine matrices: their voxels lie "
-            f"up to {distance:.3g} mm apart; resample one onto the other's grid, or copy the header "
-            "where the voxels do match"
+            f"up to {distance:.3g} mm apart; resample one onto the other's grid, or copy the "
+            "image's header where the voxels do match"
         )
     return to_classes(on_grid_of(image, scan)[0], classes, path)
 

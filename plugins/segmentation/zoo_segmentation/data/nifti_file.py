@@ -103,9 +103,9 @@ def _refuse_foreign(path: Path) -> None:
 
 def _claimed(image: Any) -> int:
     """Bytes up to the last voxel, by the header."""
-    header = image.header
     voxels = math.prod(int(length) for length in image.shape)
-    return int(header.get_data_offset()) + voxels * int(header.get_data_dtype().itemsize)
+    # The image's header has an offset of 0, as of one that is yet to be written.
+    return int(image.dataobj.offset) + voxels * int(image.header.get_data_dtype().itemsize)
 
 
 def _compare_with_header(path: Path, image: Any) -> None:

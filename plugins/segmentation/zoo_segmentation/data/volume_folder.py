@@ -11,9 +11,9 @@ from zoo_segmentation.data.channel_files import channel_of, read_channels
 from zoo_segmentation.data.dataset_json import IGNORE, Description, read_description
 from zoo_segmentation.data.labels import (
     MOST_CLASSES,
-    check_mapping,
     count_classes,
     count_values,
+    read_mapping,
     values_of,
     whole_numbers,
 )
@@ -135,9 +135,8 @@ class VolumeFolder(VolumeDataModule):
                 f"label_names is {label_names}; it takes background and at least one, at most "
                 f"{MOST_CLASSES} names"
             )
-        if labels is not None:
-            check_mapping(labels, None if label_names is None else len(label_names))
-        self.labels = labels
+        named = None if label_names is None else len(label_names)
+        self.labels = None if labels is None else read_mapping(labels, named)
         self.label_names = label_names
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction
