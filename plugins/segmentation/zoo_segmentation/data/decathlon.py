@@ -66,7 +66,7 @@ class Decathlon(VolumeDataModule):
         seed: int = 0,
         split: str = "standard",
         task: str | None = None,
-        labels: dict[int, int] | None = None,
+        labels: dict[str, int] | None = None,
         test_fraction: float = 0.2,
         val_fraction: float = 0.1,
         patch_size: list[int] | None = None,

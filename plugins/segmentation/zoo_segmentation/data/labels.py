@@ -79,7 +79,7 @@ def count_values(values: np.ndarray) -> Counter[int]:
     return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
 
-def read_mapping(given: Mapping[int, int], classes: int | None) -> dict[int, int]:
+def read_mapping(given: Mapping[Any, int], classes: int | None) -> dict[int, int]:
     """A user's mapping, whose classes have to be 0, 1, 2, ... without a gap.
 
     Args:

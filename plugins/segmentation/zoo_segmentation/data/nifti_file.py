@@ -13,6 +13,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
+from nibabel.tripwire import TripWireError
 
 from zoo.plugin import UsageError
 from zoo_segmentation.data.foreign import foreign_format, wrong_container
@@ -24,6 +25,8 @@ REST = 1 << 20
 """Bytes that may follow the last voxel."""
 MOST_PACKED = 1032
 """Bytes that deflate can make of one."""
+OTHER_PACKED = (".bz2", ".zst")
+"""Suffixes of compression that nibabel knows too; what it can make of a byte has no bound."""
 _DAMAGED = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError)
 
 
@@ -47,6 +50,11 @@ def open_nifti(path: Path) -> Any:
         ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({_line(error)}); {AGAIN}") from error
+    except (ImportError, TripWireError) as error:
+        raise UsageError(
+            f"{path} needs a package that is missing ({_line(error)}); install it, or convert the "
+            "file to .nii.gz"
+        ) from error
     if not isinstance(image, nib.Nifti1Pair):
         raise UsageError(f"{path} is not a NIfTI file, but {type(image).__name__}; convert it")
     _compare_with_header(path, image)
@@ -115,7 +123,8 @@ def _compare_with_header(path: Path, image: Any) -> None:
     there = data.stat().st_size if data.is_file() else 0
     packed = data.name.lower().endswith(".gz")
     shape = format_shape(image.shape)
-    if claimed > there * (MOST_PACKED if packed else 1):
+    most = MOST_PACKED if packed else 1
+    if claimed > there * most and not data.name.lower().endswith(OTHER_PACKED):
         raise UsageError(
             f"{path} is damaged or cut short: its header claims {shape} voxels, {claimed:,} bytes, "
             f"and the file has {there:,}{' (compressed)' if packed else ''}; {AGAIN}"

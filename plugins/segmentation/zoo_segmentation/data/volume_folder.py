@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from zoo.plugin import UsageError, rank_zero_print, within
-from zoo_segmentation.data.channel_files import channel_of, read_channels
+from zoo_segmentation.data.channel_files import read_channels
 from zoo_segmentation.data.dataset_json import IGNORE, Description, read_description
 from zoo_segmentation.data.labels import (
     MOST_CLASSES,
@@ -18,7 +18,6 @@ from zoo_segmentation.data.labels import (
     whole_numbers,
 )
 from zoo_segmentation.data.nifti import (
-    SUFFIXES,
     count_channels,
     read_labels,
     read_scan,
@@ -26,6 +25,7 @@ from zoo_segmentation.data.nifti import (
 )
 from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume_pairs import Pair, find_folders, find_pairs
 from zoo_segmentation.data.volumes import (
     TEST,
     TRAIN,
@@ -36,15 +36,14 @@ from zoo_segmentation.data.volumes import (
     parts_of,
 )
 
-PART_FOLDERS = {"train": TRAIN, "val": VAL, "test": TEST}
-
 
 class VolumeFolder(VolumeDataModule):
     """Your own volumes: ``images/NAME.nii.gz`` beside ``labels/NAME.nii.gz``.
 
     Channels are the image's fourth axis, or files of their own, ``NAME_0000.nii.gz``,
     ``NAME_0001.nii.gz`` and so on. Either all lie in ``root`` and are split, sorted by name; or
-    ``root`` has ``train``, ``test`` and perhaps ``val``, each with ``images`` and ``labels``.
+    ``root`` has ``train``, ``test`` and perhaps ``val`` (in any spelling, such as ``Training``),
+    each with ``images`` and ``labels``.
     nnU-Net's raw folders (``imagesTr``, ``labelsTr``) are read too, with the names of labels and
     channels in their ``dataset.json``.
 
@@ -93,7 +92,7 @@ class VolumeFolder(VolumeDataModule):
         seed: int = 0,
         split: str = "standard",
         label_names: list[str] | None = None,
-        labels: dict[int, int] | None = None,
+        labels: dict[str, int] | None = None,
         test_fraction: float = 0.2,
         val_fraction: float = 0.1,
         patch_size: list[int] | None = None,
@@ -147,19 +146,18 @@ class VolumeFolder(VolumeDataModule):
             raise UsageError(
                 f"{root} is not a folder; point --data.root at one with images/ and labels/"
             )
-        named = [(root / name, part) for name, part in PART_FOLDERS.items()]
-        sources = [(folder, part) for folder, part in named if folder.is_dir()]
-        pairs: list[tuple[list[Path], Path]] = []
+        pairs: list[Pair] = []
         parts: list[int] = []
-        for folder, part in sources or [(root, TRAIN)]:
-            found = _pairs(folder)
+        for images, labels, part in find_folders(root):
+            found = find_pairs(images, labels)
             pairs += found
             parts += [part] * len(found)
+        listed = parts.count(TRAIN)
         parts = self._parts(parts)
         described = read_description(root) if (root / "imagesTr").is_dir() else None
         names, classes = self._classes([label for _, label in pairs], described)
         channels = _channel_names(pairs, described)
-        _compare_count(len(pairs), described)
+        _compare_count(listed, described)
         cases = [
             Case(label.name, part, partial(_read, images, label, len(channels), classes))
             for (images, label), part in zip(pairs, parts, strict=True)
@@ -208,51 +206,7 @@ def _read(
     return Volume(stem(label_path), scan.array, label, scan.spacing, scan.notes)
 
 
-def _pairs(folder: Path) -> list[tuple[list[Path], Path]]:
-    """Each label file with its image's files, sorted by name."""
-    for images, labels in (("images", "labels"), ("imagesTr", "labelsTr")):
-        if (folder / images).is_dir() and (folder / labels).is_dir():
-            break
-    else:
-        raise UsageError(f"{folder} has no folders images/ and labels/; put your volumes there")
-    label_paths = {stem(path): path for path in _files(folder / labels)}
-    image_paths: dict[str, list[Path]] = {}
-    for path in _files(folder / images):
-        own = stem(path) if stem(path) in label_paths else channel_of(path)
-        image_paths.setdefault(own or stem(path), []).append(path)
-    if not label_paths:
-        raise UsageError(f"{folder / labels} holds no .nii or .nii.gz files; put the labels there")
-    for one, other, place, what in (
-        (label_paths, image_paths, folder / images, "image"),
-        (image_paths, label_paths, folder / labels, "label map"),
-    ):
-        lonely = sorted(set(one) - set(other))
-        if lonely:
-            more = f" (nor of {len(lonely) - 1} more)" if len(lonely) > 1 else ""
-            raise UsageError(
-                f"there is no {what} of {lonely[0]}{more} in {place}; add or remove it"
-            )
-    return [(image_paths[name], label_paths[name]) for name in sorted(label_paths)]
-
-
-def _files(folder: Path) -> list[Path]:
-    """Volumes, without hidden files such as those that macOS writes beside others.
-
-    Raises:
-        UsageError: one volume lies there under two suffixes.
-    """
-    names = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    found: dict[str, Path] = {}
-    for path in (path for path in names if path.name.lower().endswith(SUFFIXES)):
-        if (other := found.setdefault(stem(path), path)) != path:
-            raise UsageError(
-                f"{folder} holds both {other.name} and {path.name}: one volume twice, or two of "
-                "one name; keep one, or rename it"
-            )
-    return list(found.values())
-
-
-def _channels(pairs: Sequence[tuple[list[Path], Path]]) -> int:
+def _channels(pairs: Sequence[Pair]) -> int:
     """How many channels most images have; the others are refused when they are read."""
     counts: dict[int, int] = {}
     for images, _ in pairs:
@@ -307,9 +261,7 @@ def _described_names(described: Description) -> list[str]:
     return [named[number] for number in numbers]
 
 
-def _channel_names(
-    pairs: Sequence[tuple[list[Path], Path]], described: Description | None
-) -> list[str]:
+def _channel_names(pairs: Sequence[Pair], described: Description | None) -> list[str]:
     found = _channels(pairs)
     if described is None or not described.channel_names:
         return [f"channel {number}" for number in range(found)]
