@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.plugin import UsageError
-from zoo_segmentation.data.volume_folder import VolumeFolder, channel_files
+from zoo_segmentation.data.channel_files import channel_files
+from zoo_segmentation.data.volume_folder import VolumeFolder
 
 SHAPE = (9, 8, 7)
 

@@ -256,14 +256,16 @@ def test_membranes_are_measured_and_drawn_as_in_the_challenge():
     assert "membranes" in model.draw_plots(data)
 
 
-def test_missing_classes_are_said_and_leave_no_nan():
+def test_missing_classes_are_said_and_leave_no_nan(capsys):
     model = small(num_classes=3)
     data = batch()
     background = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1, 1).expand(1, 3, 8, 8, 8)
     model.probabilities = lambda images: background
     trainer = quiet_trainer(1)
-    with pytest.warns(UserWarning, match="test/hd95 leaves out .* label 2 100%"):
-        trainer.test(model, DataLoader([data], batch_size=None), verbose=False)
+    trainer.test(model, DataLoader([data], batch_size=None), verbose=False)
+    said = [line for line in capsys.readouterr().err.splitlines() if "out volumes" in line]
+    assert [line.partition(" lea")[0] for line in said] == ["test/dice and test/avd", "test/hd95"]
+    assert said[1].endswith("lacks the class: label 1 100%, label 2 100% of the volumes")
     logged = trainer.callback_metrics
     assert "test/dice/label 2" not in logged
     assert logged["test/dice"] == 0

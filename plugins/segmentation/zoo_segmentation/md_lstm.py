@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError, at_least
+from zoo_segmentation.input_channels import adapt_axis, named
 from zoo_segmentation.layers.blocks import from_blocks, pointwise, to_blocks
 from zoo_segmentation.layers.md_lstm import MDLSTM
 from zoo_segmentation.segmenter import Segmenter
@@ -113,6 +114,24 @@ class MDLSTMSegmenter(Segmenter):
 
     not_exportable = "its scan is a loop over the diagonals, as long as the slice is"
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": [6]}
+
+    @classmethod
+    def adapt_input_channels(
+        cls, weights: dict[str, Tensor], before: int, now: int
+    ) -> dict[str, Tensor]:
+        """The weights for images of another number of channels: the first layer is adapted, in
+        which each channel is as many inputs as a block has pixels.
+
+        Args:
+            weights: The saved tensors.
+            before: Channels of the saved model.
+            now: Channels of the new one.
+        """
+        adapted = dict(weights)
+        if first := named(weights, "lstms.0.weight_x"):
+            positions = weights[first].shape[1] // before
+            adapted[first] = adapt_axis(weights[first], 1, before, now, positions)
+        return adapted
 
     def __init__(
         self,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
+
+from zoo.plugin import UsageError
 
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 """Of CUDA, and of torch's allocator for the CPU, whose error is a plain RuntimeError."""
@@ -54,3 +57,34 @@ def first_that_fits(
 def format_shape(size: Sequence[int]) -> str:
     """A size in words: 15x128x128."""
     return "x".join(map(str, size))
+
+
+def physical_memory() -> int | None:
+    """Bytes of this machine's memory; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not POSIX
+        return None
+
+
+def require_memory(needed: int, what: str, remedy: str) -> None:
+    """Refuse what cannot fit before any of it is taken.
+
+    Args:
+        needed: Bytes.
+        what: What needs them, for the message: ``scan.nii: its 30000x30000x30000 voxels``.
+        remedy: What to do.
+
+    Raises:
+        UsageError: this machine has less.
+    """
+    there = physical_memory()
+    if there is not None and needed > there:
+        raise UsageError(
+            f"{what} would take {_gigabytes(needed)}, and this machine has {_gigabytes(there)} of "
+            f"memory; {remedy}"
+        )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.3g} GB" if count < 1e12 else f"{count / 1e9:,.0f} GB"

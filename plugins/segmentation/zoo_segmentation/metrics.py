@@ -8,7 +8,7 @@ Such volumes are left out of the class's mean, and counted.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance
@@ -16,6 +16,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 NAMES = ("dice", "hd95", "avd")
+CLASSES = 5
+"""Classes that a sentence names."""
 
 
 def measure(
@@ -63,6 +65,30 @@ def measure(
             )
         hd95[index] = distance.double().item()
     return torch.stack((dice, hd95, avd))
+
+
+def describe_left_out(
+    fractions: Mapping[str, Sequence[float]], names: Sequence[str]
+) -> Iterator[str]:
+    """Which metrics leave volumes out, in a sentence for all that leave out the same.
+
+    Args:
+        fractions: For each metric the share of volumes that it leaves out, class by class.
+        names: The classes' names, without background.
+    """
+    metrics: dict[tuple[float, ...], list[str]] = {}
+    for metric, shares in fractions.items():
+        if any(shares):
+            metrics.setdefault(tuple(shares), []).append(metric)
+    for shares, those in metrics.items():
+        affected = [pair for pair in zip(names, shares, strict=True) if pair[1]]
+        listed = ", ".join(f"{name} {share:.0%}" for name, share in affected[:CLASSES])
+        more = f" and {len(affected) - CLASSES} more classes" if len(affected) > CLASSES else ""
+        where = " and ".join(f"test/{metric}" for metric in those)
+        yield (
+            f"{where} {'leaves' if len(those) == 1 else 'leave'} out volumes in which truth or "
+            f"prediction lacks the class: {listed}{more} of the volumes"
+        )
 
 
 class Scores(Metric):

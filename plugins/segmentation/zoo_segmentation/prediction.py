@@ -13,19 +13,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, rank_zero_print
 from zoo_segmentation import plots
 from zoo_segmentation.data import nifti, stacks
+from zoo_segmentation.data.channel_files import channel_files, image_name, read_channels
 from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
 from zoo_segmentation.data.nifti import Scan, write_nifti
-from zoo_segmentation.data.preprocessing import Normalize, normalize, resample, resampled_size
-from zoo_segmentation.data.stacks import read_stack, write_stack
-from zoo_segmentation.data.volume_folder import channel_files, channel_of, read_channels
+from zoo_segmentation.data.preprocessing import (
+    Normalize,
+    normalize,
+    require_resampled,
+    resample,
+    resampled_size,
+)
+from zoo_segmentation.data.stacks import read_channel_stack, write_stack
+from zoo_segmentation.memory import format_shape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SLICES_AT_ONCE = 4
+MOST_UINT8 = 255
+STACK_SPACING = "a stack does not say how large its voxels are; taken for those of the training"
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class FileSample:
     """An image read from a user's file.
 
     Attributes:
+        name: What to call it: the file's name without suffix, and without the number of a channel
+            that has a file of its own.
         image: float32 (C, D, H, W), ready for the model.
         shape: The file's own grid (D, H, W), before any resampling.
         spacing: Its voxel edges in mm, along D, H, W.
@@ -40,6 +51,7 @@ class FileSample:
         scan: The NIfTI file's space; None for a stack of images.
     """
 
+    name: str
     image: Tensor
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
@@ -122,7 +134,7 @@ class VolumePrediction(ABC):
                 return path.parent, ""
             if subject:
                 return subject.folder, ""
-        name = channel_of(path) if self.in_channels > 1 else None
+        name = image_name(path) if self.in_channels > 1 else None
         return path.parent, name or path.name
 
     def _of_mrbrains(self) -> bool:
@@ -140,27 +152,28 @@ class VolumePrediction(ABC):
         path = Path(path)
         scan: Scan | None = None
         if path.name.lower().endswith(stacks.SUFFIXES):
-            image = read_stack(path).astype(np.float32)[None]
-            if self.in_channels != 1:
-                raise UsageError(
-                    f"{path} has one channel and the model takes {self.in_channels}; give it a "
-                    "NIfTI file with all of them"
-                )
-            # A stack does not say how large its voxels are: taken for those of the training.
+            image = self._read_stack(path)
             spacing = self._training_spacing() or (1.0, 1.0, 1.0)
+            self._say(path, [STACK_SPACING])
         else:
             scan = self._read_nifti(path)
             image, spacing = scan.array, scan.spacing
+            self._say(path, scan.notes)
         shape = image.shape[1:]
         target = self._training_spacing()
         if target is not None and self.spatial_dims == 2:
             target = (spacing[0], *target[1:])
-        size = resampled_size(shape, spacing, target) if target is not None else shape
+        size = shape
+        if target is not None:
+            size = resampled_size(shape, spacing, target)
+            maps = self.in_channels + self.num_classes
+            require_resampled(str(path), size, spacing, target, maps)
         by: Normalize = (
             "slice" if self.spatial_dims == 2 else self._learned().get("normalize_by", "volume")
         )
         ready = normalize(resample(image, size), by)
-        return FileSample(torch.from_numpy(ready), shape, spacing, image[0], scan)
+        name = self._name_of(path)
+        return FileSample(name, torch.from_numpy(ready), shape, spacing, image[0], scan)
 
     def predict_sample(self, sample: FileSample) -> FilePrediction:
         """Predict on one file, and bring the result back to its own grid."""
@@ -196,6 +209,9 @@ class VolumePrediction(ABC):
     ) -> dict[str, str]:
         """Write the label map, ``labels/NAME``, in the file's own format, axes and space.
 
+        It holds the values that the label maps of the training have, which may be other numbers
+        than the classes.
+
         Args:
             name: Of the files, without suffix.
             sample: What was read.
@@ -208,7 +224,10 @@ class VolumePrediction(ABC):
             The files written, relative to ``folder``.
         """
         suffix = ".nii.gz" if sample.scan is not None else ".tif"
-        maps = {"labels": output.label}
+        # As nnU-Net's tools expect it, NAME and not NAME_0000, unless another file has that name.
+        if not (folder / "labels" / f"{sample.name}{suffix}").exists():
+            name = sample.name
+        maps = {"labels": self._values(output.label)}
         if probabilities:
             maps["probabilities"] = output.probabilities.astype(np.float32)
         written = {}
@@ -243,6 +262,48 @@ class VolumePrediction(ABC):
             sample.spacing,
             heading=names[0],
         )
+
+    def _read_stack(self, path: Path) -> np.ndarray:
+        """(C, D, H, W), float32."""
+        stack = read_channel_stack(path)
+        if len(stack) == 1 < self.in_channels:
+            raise UsageError(
+                f"{path} has one channel and the model takes {self.in_channels}; give it a stack "
+                "or a NIfTI file with all of them"
+            )
+        if len(stack) != self.in_channels:
+            raise UsageError(
+                f"{path} has the axes channels {len(stack)} x slices {stack.shape[1]} x "
+                f"{format_shape(stack.shape[2:])}, and the model takes {self.in_channels} "
+                "channel(s); save a stack, or a NIfTI file, of just these"
+            )
+        return stack.astype(np.float32)
+
+    def _say(self, path: Path, notes: Sequence[str]) -> None:
+        """Tell what was assumed of a file, of the first one alone."""
+        said: set[str] = self.__dict__.setdefault("_said", set())
+        for note in (note for note in notes if note not in said):
+            rank_zero_print(f"{path}: {note} (said of the first such file alone)")
+            said.add(note)
+
+    def _name_of(self, path: Path) -> str:
+        """What to call the prediction on a file."""
+        own = nifti.stem(path)
+        name = image_name(path) if path.name.lower().endswith(nifti.SUFFIXES) else None
+        if name is None or self.in_channels > 1:
+            return name or own
+        # Of a model of one channel NAME_0000 alone is a channel; with NAME_0001, both are images.
+        return name if own.endswith("_0000") and channel_files(path) == [path] else own
+
+    def _values(self, label: np.ndarray) -> np.ndarray:
+        """From classes to the values of the label maps that the model was trained on."""
+        values = self.hparams.get("label_values")
+        if not values:
+            return label
+        table = np.array(values)
+        kind = np.uint8 if table.min() >= 0 and table.max() <= MOST_UINT8 else np.int32
+        mapped: np.ndarray = table.astype(kind)[label]
+        return mapped
 
     def _learned(self) -> dict[str, Any]:
         """How the training data were prepared."""

@@ -38,6 +38,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError, one_of, within
+from zoo_segmentation.input_channels import adapt_axis, named
 from zoo_segmentation.layers.blocks import block_sides, from_blocks, pointwise, to_blocks
 from zoo_segmentation.layers.pyramid_lstm import PyramidLSTM, StrategyName
 from zoo_segmentation.segmenter import Segmenter
@@ -224,6 +225,32 @@ class PyramidLSTMSegmenter(Segmenter):
             )
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+    @classmethod
+    def adapt_input_channels(
+        cls, weights: dict[str, Tensor], before: int, now: int
+    ) -> dict[str, Tensor]:
+        """The weights for volumes of another number of channels.
+
+        The first LSTM layer is adapted, and of ``skip`` the part of the last layer that sees the
+        input; with ``block``, each channel is as many inputs as a block has voxels.
+
+        Args:
+            weights: The saved tensors.
+            before: Channels of the saved model.
+            now: Channels of the new one.
+        """
+        adapted = dict(weights)
+        first, head = named(weights, "lstms.0.weight_x"), named(weights, "head.weight")
+        if first is None:
+            return adapted
+        inputs = weights[first].shape[2]
+        positions = inputs // before
+        adapted[first] = adapt_axis(weights[first], 2, before, now, positions)
+        hidden = [w.shape[2] for name, w in weights.items() if name.endswith(".weight_h")]
+        if head and weights[head].shape[1] == inputs + sum(hidden):  # of ``skip``
+            adapted[head] = adapt_axis(weights[head], 1, before, now, positions)
+        return adapted
 
 
 class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
@@ -22,6 +22,7 @@ from zoo.plugin import (
     at_least,
     one_of,
     optim,
+    rank_zero_print,
     rename_keys,
     require,
     within,
@@ -29,7 +30,7 @@ from zoo.plugin import (
 from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import first_that_fits, format_shape, is_out_of_memory
-from zoo_segmentation.metrics import NAMES, Scores, measure
+from zoo_segmentation.metrics import NAMES, Scores, describe_left_out, measure
 from zoo_segmentation.prediction import VolumePrediction
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         in_channels: Channels of the volumes. Filled in from the data; 1 without.
         spatial_dims: 3 for volumes, 2 for images. Filled in from the data; 3 without.
         label_names: The classes' names, background first. Filled in from the data.
+        label_values: The value of each class in the label maps, which predictions are written
+            with. Filled in from the data; the classes' numbers without.
         spacing: Voxel edges in mm that volumes have in training. Filled in from the data.
         preprocessing: How the data prepares volumes. Filled in from the data; kept so that a
             user's files are prepared alike.
@@ -82,7 +85,15 @@ class Segmenter(VolumePrediction, L.LightningModule):
     network: nn.Module
     monitor = "val/dice"
     monitor_mode = "max"
-    task_arguments: ClassVar[tuple[str, ...]] = ("num_classes", "label_names", "restarts")
+    task_arguments: ClassVar[tuple[str, ...]] = (
+        "num_classes",
+        "in_channels",
+        "label_names",
+        "label_values",
+        "spacing",
+        "preprocessing",
+        "restarts",
+    )
 
     def __init__(
         self,
@@ -91,6 +102,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         in_channels: int | None = None,
         spatial_dims: int | None = None,
         label_names: list[str] | None = None,
+        label_values: list[int] | None = None,
         spacing: list[float] | None = None,
         preprocessing: dict[str, Any] | None = None,
         patch_size: list[int] | None = None,
@@ -158,6 +170,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
         require(
             len(self.label_names) == num_classes,
             f"label_names has {len(self.label_names)} names for {num_classes} classes",
+        )
+        require(
+            label_values is None or len(label_values) == num_classes,
+            f"label_values has {len(label_values or [])} values for {num_classes} classes",
         )
         self.loss = losses.loss(loss)
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
@@ -418,15 +434,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
             for name, value in self.membrane_scores.compute().items():
                 self.log(f"test/{name}", value, sync_dist=True)
             self.membrane_scores.reset()
-        for name, fractions in zip(NAMES, values["left_out"], strict=True):
-            if name in names and fractions.any():
-                by_class = zip(self.label_names[1:], fractions.tolist(), strict=True)
-                listed = ", ".join(f"{label} {part:.0%}" for label, part in by_class if part)
-                warnings.warn(
-                    f"test/{name} leaves out volumes in which truth or prediction lacks the "
-                    f"class: {listed} of the volumes",
-                    stacklevel=1,
-                )
+        left_out = {name: values["left_out"][NAMES.index(name)].tolist() for name in names}
+        for sentence in describe_left_out(left_out, self.label_names[1:]):
+            rank_zero_print(sentence)
 
     def _log_metric(self, name: str, value: Tensor) -> None:
         if value.isfinite():  # no metric rather than "nan" where no volume has the class

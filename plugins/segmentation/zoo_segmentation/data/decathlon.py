@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.plugin import UsageError, within
+from zoo_segmentation.data.dataset_json import is_nnunet, read_json
+from zoo_segmentation.data.labels import read_mapping, values_of
 from zoo_segmentation.data.nifti import read_image, read_labels, stem
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import Case, Listing, VolumeDataModule, parts_of
@@ -34,6 +36,8 @@ class Decathlon(VolumeDataModule):
         split: ``standard``, or ``all`` to make every labelled volume test data.
         task: Name of the task's folder, such as ``Task04_Hippocampus``; needed unless ``root``
             is that folder.
+        labels: The class of each value in the label maps, such as {0: 0, 255: 1}, where they are
+            not the numbers of ``dataset.json``.
         test_fraction: Share of the volumes, the last by name, that is test data.
         val_fraction: Share of the others held out for validation; 0 for none.
         patch_size: Length of every axis of a sub-volume (D, H, W: inferior to superior,
@@ -62,6 +66,7 @@ class Decathlon(VolumeDataModule):
         seed: int = 0,
         split: str = "standard",
         task: str | None = None,
+        labels: dict[str, int] | None = None,
         test_fraction: float = 0.2,
         val_fraction: float = 0.1,
         patch_size: list[int] | None = None,
@@ -96,13 +101,19 @@ class Decathlon(VolumeDataModule):
         )
         within("test_fraction", test_fraction, 0, 1, below=True)
         within("val_fraction", val_fraction, 0, 1, below=True)
+        self.labels = labels
         self.task = task
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction
 
     def _list(self) -> Listing:
         folder = self._folder()
-        about = _read_json(folder / "dataset.json")
+        about = read_json(folder / "dataset.json")
+        if is_nnunet(about):
+            raise UsageError(
+                f"{folder / 'dataset.json'} is nnU-Net's and not the Decathlon's: read it by "
+                f"--data volume-folder --data.root {folder}"
+            )
         channels = _names(about, ("modality", "channel_names"), folder)
         labels = _names(about, ("labels",), folder)
         training = about.get("training")
@@ -118,12 +129,19 @@ class Decathlon(VolumeDataModule):
                 f"{folder / 'dataset.json'}: every entry of 'training' has to name an 'image' and "
                 "a 'label'"
             ) from error
+        if len(set(pairs)) < len(pairs):
+            twice = next(image for (image, _), n in Counter(pairs).items() if n > 1)
+            raise UsageError(
+                f"{folder / 'dataset.json'} lists {twice} twice under 'training'; remove one entry"
+            )
+        numbered = {number: number for number in range(len(labels))}
+        classes = read_mapping(self.labels or numbered, len(labels))
         parts = parts_of(len(pairs), self.test_fraction, self.val_fraction)
         cases = [
-            Case(stem(image), part, partial(_read, image, label, len(channels), len(labels)))
+            Case(stem(image), part, partial(_read, image, label, len(channels), classes))
             for (image, label), part in zip(pairs, parts, strict=True)
         ]
-        return Listing(cases, labels, channels)
+        return Listing(cases, labels, channels, values_of(classes, len(labels)))
 
     def _folder(self) -> Path:
         root = Path(self.root)
@@ -147,20 +165,10 @@ class Decathlon(VolumeDataModule):
         )
 
 
-def _read(image_path: Path, label_path: Path, channels: int, classes: int) -> Volume:
+def _read(image_path: Path, label_path: Path, channels: int, classes: Mapping[int, int]) -> Volume:
     image = read_image(image_path, channels)
     label = read_labels(label_path, image, image_path, classes)
-    return Volume(stem(image_path), image.array, label, image.spacing)
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not readable JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} has to hold a JSON object")
-    return content
+    return Volume(stem(image_path), image.array, label, image.spacing, image.notes)
 
 
 def _names(about: Mapping[str, Any], keys: tuple[str, ...], folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,14 @@ from scipy.ndimage import gaussian_filter
 from skimage.exposure import equalize_adapthist
 
 from zoo.plugin import UsageError, one_of, within
-from zoo_segmentation.data.nifti import TOLERANCE, Scan, affine_distance, read_image, read_labels
+from zoo_segmentation.data.nifti import (
+    TOLERANCE,
+    Scan,
+    grid_distance,
+    on_grid_of,
+    read_image,
+    read_labels,
+)
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.volumes import (
     TEST,
@@ -106,7 +113,7 @@ def find_subject(path: Path) -> Subject | None:
     """The subject whose folder, or one of whose files, ``path`` is; None if there is none.
 
     Raises:
-        UsageError: the subject lacks a modality.
+        UsageError: the subject lacks a modality, or has a file under two suffixes.
     """
     for folder in (path, path.parent, path.parent.parent):
         for layout, (images, labels) in LAYOUTS.items():
@@ -141,13 +148,13 @@ def read_subject(subject: Subject) -> Scan:
                 f"{path} has {format_shape(scan.shape)} voxels and {subject.images['T1']} "
                 f"{format_shape(first.shape)}; register the modalities onto one grid"
             )
-        if (distance := affine_distance(scan, first)) > TOLERANCE * min(first.spacing):
+        if (distance := grid_distance(scan, first)) > TOLERANCE * min(first.spacing):
             raise UsageError(
                 f"{path} and {subject.images['T1']} have different affine matrices: their voxels "
                 f"lie up to {distance:.3g} mm apart; register them onto one grid"
             )
-    array = np.concatenate([scans[name].array for name in MODALITIES])
-    return Scan(array, first.spacing, first.affine, first.shape, first.header)
+    array = np.concatenate([on_grid_of(first, scans[name]) for name in MODALITIES])
+    return replace(first, array=array)
 
 
 class MRBrainS(VolumeDataModule):
@@ -259,7 +266,8 @@ class MRBrainS(VolumeDataModule):
             parts = parts_of(len(training), 0, self.val_fraction) + [TEST] * len(testing)
         else:
             parts = parts_of(len(subjects), self.test_fraction, self.val_fraction)
-        if self.split == "standard" and not {TRAIN, TEST} <= set(parts):
+        needed = {TRAIN, TEST} if self.test_fraction else {TRAIN}
+        if self.split == "standard" and not needed <= set(parts):
             raise UsageError(
                 f"{self.root} holds {len(subjects)} labelled subject(s), too few to split; add "
                 "more, or test a trained model on it with split=all"
@@ -299,7 +307,7 @@ class MRBrainS(VolumeDataModule):
         scan = read_subject(subject)
         image = five_channels(scan.array) if self.channels == "five" else scan.array
         label = self._labels(subject.labels, scan, subject.images["T1"])
-        return Volume(_name(subject, self.root), image, label, scan.spacing)
+        return Volume(_name(subject, self.root), image, label, scan.spacing, scan.notes)
 
     def _labels(self, path: Path, image: Scan, image_path: Path) -> np.ndarray:
         if path.name.startswith("LabelsForTesting"):
@@ -329,7 +337,10 @@ def _equalize_slice(slice_: np.ndarray) -> np.ndarray:
 
 def _nifti(folder: Path, name: str) -> Path | None:
     paths = (folder / f"{name}{suffix}" for suffix in (".nii", ".nii.gz"))
-    return next((path for path in paths if path.is_file()), None)
+    found = [path for path in paths if path.is_file()]
+    if len(found) > 1:
+        raise UsageError(f"{folder} holds both {name}.nii and {name}.nii.gz; keep one")
+    return found[0] if found else None
 
 
 def _name(subject: Subject, root: str) -> str:

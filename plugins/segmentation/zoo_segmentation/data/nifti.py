@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from zoo.plugin import UsageError
+from zoo_segmentation.data.labels import to_classes
+from zoo_segmentation.data.nifti_file import CHANNELS_AXIS, count_channels, load_nifti
 from zoo_segmentation.memory import format_shape
 
+__all__ = ["count_channels"]
+
 SUFFIXES = (".nii", ".nii.gz")
-CHANNELS_AXIS = 3
 TOLERANCE = 0.1
 """Image and label may lie so far apart, as a fraction of the smallest voxel edge."""
 
-AGAIN = "copy or export it again"
-_DAMAGED = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError)
+SINGULAR = 1e-6
+"""Determinant of an affine matrix's directions, unit vectors, below which they lie in a plane."""
+
+UNIT_BITS = 7
+MILLIMETRES = {1: 1e3, 2: 1.0, 3: 1e-3}
+"""In meter, millimetre and micrometre, by their codes in ``xyzt_units``."""
+NO_UNIT = "the header names no unit of length; taken for mm"
+NO_PLACE = (
+    "the header says nothing of orientation (sform and qform codes are 0); taken as first axis to "
+    "the left, second to the front, third up"
+)
+TWO_PLACES = "sform and qform place the voxels differently; the sform is used"
 
 
 @dataclass(frozen=True)
@@ -35,9 +47,11 @@ class Scan:
     Attributes:
         array: (C, D, H, W), the file's values, scaled as its header says.
         spacing: Voxel edges along D, H, W, in mm.
-        affine: (4, 4) of the file itself, from voxel indices to mm.
+        affine: (4, 4) of the file itself, from voxel indices to the file's unit of length.
         shape: Length of the file's own three axes.
         header: The file's header.
+        unit: Millimetres in the file's unit of length.
+        notes: What was assumed, as the end of a sentence each.
     """
 
     array: np.ndarray
@@ -45,6 +59,14 @@ class Scan:
     affine: np.ndarray
     shape: tuple[int, int, int]
     header: nib.Nifti1Header
+    unit: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> list[np.ndarray]:
+        """The affine matrices (4, 4) that the header gives, to mm, that in use first."""
+        scale = np.diag([self.unit, self.unit, self.unit, 1.0])
+        return [scale @ matrix for matrix in (self.affine, *_coded(self.header))]
 
     def to_file_axes(self, array: np.ndarray) -> np.ndarray:
         """An array (D, H, W), or (D, H, W, C), of this scan's grid along the file's own axes."""
@@ -54,6 +76,12 @@ class Scan:
         xyz = array.transpose(2, 1, 0, *range(3, array.ndim))
         turned: np.ndarray = nib.orientations.apply_orientation(xyz, back)
         return turned
+
+    def from_file_axes(self, values: np.ndarray) -> np.ndarray:
+        """The reverse of `to_file_axes`: (X, Y, Z), or (X, Y, Z, C), as (D, H, W), (C, D, H, W)."""
+        forward = nib.orientations.io_orientation(self.affine)
+        turned: np.ndarray = nib.orientations.apply_orientation(values, forward)
+        return turned.transpose(2, 1, 0) if values.ndim == 3 else turned.transpose(3, 2, 1, 0)
 
 
 def read_scan(path: str | Path) -> Scan:
@@ -67,9 +95,15 @@ def read_scan(path: str | Path) -> Scan:
             not finite numbers.
     """
     path = Path(path)
-    image, values = _load(path)
+    image, values = load_nifti(path)
     affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    # The determinant of the directions alone: voxels may be of any size.
+    if not (
+        np.isfinite(affine).all()
+        and edges.all()
+        and abs(np.linalg.det(affine[:3, :3] / edges)) > SINGULAR
+    ):
         raise UsageError(
             f"{path}: the affine matrix is singular, so that its voxels have no place and size; "
             "repair the header"
@@ -80,17 +114,17 @@ def read_scan(path: str | Path) -> Scan:
             f"{path}: {count} of {values.size} voxels are NaN or infinite; replace them, for "
             "example by 0"
         )
-    shape = values.shape[:3]
+    unit, notes = _unit(image.header)
+    axes = nib.orientations.io_orientation(affine)[:, 0].astype(int)
+    spacing = np.empty(3)
+    spacing[axes] = edges * unit  # of right, anterior, superior
+    x, y, z = (_rounded(edge) for edge in spacing)
     if values.ndim == CHANNELS_AXIS:
         values = values[..., None]
-    canonical = nib.orientations.apply_orientation(values, nib.orientations.io_orientation(affine))
-    axes = nib.orientations.io_orientation(affine)[:, 0].astype(int)
-    edges = np.linalg.norm(affine[:3, :3], axis=0)
-    spacing = np.empty(3)
-    spacing[axes] = edges  # of right, anterior, superior
-    x, y, z = (float(round(edge, 6)) for edge in spacing)
-    array = np.ascontiguousarray(canonical.transpose(3, 2, 1, 0))
-    return Scan(array, (z, y, x), affine, (shape[0], shape[1], shape[2]), image.header)
+    shape = (values.shape[0], values.shape[1], values.shape[2])
+    scan = Scan(values, (z, y, x), affine, shape, image.header, unit)
+    array = np.ascontiguousarray(scan.from_file_axes(values))
+    return replace(scan, array=array, notes=(*notes, *_doubts_of_place(scan)))
 
 
 def read_image(path: str | Path, channels: int | None = None) -> Scan:
@@ -112,24 +146,20 @@ def read_image(path: str | Path, channels: int | None = None) -> Scan:
     return replace(scan, array=scan.array.astype(np.float32))
 
 
-def count_channels(path: str | Path) -> int:
-    """How many channels a file has, by its header alone.
-
-    Raises:
-        UsageError: as of `read_scan`, as far as a header can tell.
-    """
-    shape = _open(Path(path)).shape
-    return int(np.prod(shape[CHANNELS_AXIS:])) if len(shape) > CHANNELS_AXIS else 1
-
-
-def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: int) -> np.ndarray:
+def read_labels(
+    path: str | Path,
+    image: Scan,
+    image_path: str | Path,
+    classes: Mapping[int, int] | int,
+) -> np.ndarray:
     """Read the label map of an image.
 
     Args:
         path: A NIfTI file of whole numbers.
         image: The image it belongs to.
         image_path: Where that came from, for messages.
-        classes: Number of classes; labels run from 0 to one less.
+        classes: The class of each of the file's values; or a number of classes, which run from 0
+            to one less.
 
     Returns:
         uint8 (D, H, W).
@@ -138,6 +168,8 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
         UsageError: as of `read_scan`, the two do not lie on one grid, or a label is not a class.
     """
     scan = read_scan(path)
+    if NO_UNIT in scan.notes:  # many tools drop it
+        scan = replace(scan, unit=image.unit)
     if len(scan.array) != 1:
         raise UsageError(f"{path} has {len(scan.array)} channels; a label map has one")
     if scan.shape != image.shape:
@@ -145,40 +177,29 @@ def read_labels(path: str | Path, image: Scan, image_path: str | Path, classes: 
             f"{path} has {format_shape(scan.shape)} voxels and its image {image_path} "
             f"{format_shape(image.shape)}; they do not belong together"
         )
-    distance = affine_distance(scan, image)
+    distance = grid_distance(scan, image)
     if distance > TOLERANCE * min(image.spacing):
         raise UsageError(
             f"{path} and its image {image_path} have different affine matrices: their voxels lie "
-            f"up to {distance:.3g} mm apart; resample one onto the other's grid"
+            f"up to {distance:.3g} mm apart; resample one onto the other's grid, or copy the "
+            "image's header where the voxels do match"
         )
-    check_labels(scan.array[0], classes, path)
-    labels: np.ndarray = scan.array[0].astype(np.uint8)
-    return labels
+    return to_classes(on_grid_of(image, scan)[0], classes, path)
 
 
-def check_labels(labels: np.ndarray, classes: int, path: str | Path) -> None:
-    """Refuse labels that are no classes.
-
-    Raises:
-        UsageError: naming the file, the labels and how many voxels have them.
-    """
-    known = np.isin(labels, np.arange(classes))
-    if not known.all():
-        strange = np.unique(labels[~known])
-        shown = ", ".join(f"{value:g}" for value in strange[:5]) + (
-            ", ..." if len(strange) > 5 else ""
-        )
-        raise UsageError(
-            f"{path}: {_count(int((~known).sum()), 'voxel')} of {labels.size} have labels that "
-            f"are no class ({shown}); there are the classes 0 to {classes - 1}"
-        )
+def on_grid_of(first: Scan, other: Scan) -> np.ndarray:
+    """The array (C, D, H, W) of a scan along the axes of another on the same grid: matrices that
+    are nearly equal, or of which the other one agrees, may be nearest to different axes."""
+    if np.array_equal(first.affine, other.affine):
+        return other.array
+    values = other.to_file_axes(other.array.transpose(1, 2, 3, 0))
+    return np.ascontiguousarray(first.from_file_axes(values))
 
 
-def affine_distance(one: Scan, other: Scan) -> float:
-    """Largest distance, in mm, of a corner voxel in one scan from the same in the other."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in one.shape], [1])).reshape(4, -1)
-    difference = (one.affine - other.affine) @ corners
-    return float(np.linalg.norm(difference[:3], axis=0).max())
+def grid_distance(one: Scan, other: Scan) -> float:
+    """Largest distance, in mm, of a corner voxel in one scan from the same in the other, by the
+    affine matrices of their headers (sform or qform) that agree best."""
+    return min(_apart(a, b, one.shape) for a in one.places for b in other.places)
 
 
 def write_nifti(path: Path, array: np.ndarray, scan: Scan) -> None:
@@ -207,51 +228,44 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-def _open(path: Path) -> Any:
-    """The image, its voxels not yet read."""
-    try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise UsageError(f"{path} is an empty file; {AGAIN}")
-        image: Any = nib.load(path)
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file {path}") from error
-    except _DAMAGED as error:
-        raise UsageError(
-            f"{path} is not a readable NIfTI file ({_line(error)}); {AGAIN}"
-        ) from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({_line(error)}); {AGAIN}") from error
-    if not isinstance(image, nib.Nifti1Pair):
-        raise UsageError(f"{path} is no NIfTI file, but {type(image).__name__}; convert it")
-    return image
+def _coded(header: Any) -> list[np.ndarray]:
+    """The matrices of the header's sform and qform, without those that it does not give."""
+    matrices = []
+    for read in (header.get_sform, header.get_qform):
+        try:
+            matrix = read(coded=True)[0]
+        except (ValueError, HeaderDataError):  # a qform that is not a rotation
+            continue
+        if matrix is not None:
+            matrices.append(np.asarray(matrix, dtype=np.float64))
+    return matrices
 
 
-def _load(path: Path) -> tuple[Any, np.ndarray]:
-    image = _open(path)
-    try:
-        if path.name.lower().endswith(".gz"):
-            # All of it, as nibabel stops at the last voxel and so never sees the checksum.
-            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
-        values = np.asanyarray(image.dataobj)
-    except (*_DAMAGED, OSError) as error:
-        raise UsageError(f"{path} is damaged or cut short ({_line(error)}); {AGAIN}") from error
-    while values.ndim > CHANNELS_AXIS and values.shape[-1] == 1:
-        values = values[..., 0]
-    if values.ndim == 5 and values.shape[3] == 1:  # vectors, as NIfTI keeps them
-        values = values[:, :, :, 0]
-    if values.ndim not in (3, 4) or values.size == 0:
-        raise UsageError(
-            f"{path} has the axes {format_shape(values.shape)}; a volume has three, and a fourth "
-            "for channels, each of length 1 or more"
-        )
-    if values.dtype.kind not in "fiub":
-        raise UsageError(f"{path} holds values of type {values.dtype}; they have to be numbers")
-    return image, values
+def _apart(one: np.ndarray, other: np.ndarray, shape: Sequence[int]) -> float:
+    """Largest distance of a corner voxel by one affine matrix from the same by another."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1])).reshape(4, -1)
+    return float(np.linalg.norm(((one - other) @ corners)[:3], axis=0).max())
+
+
+def _unit(header: Any) -> tuple[float, list[str]]:
+    """Millimetres in the header's unit of length, and what had to be assumed."""
+    unit = MILLIMETRES.get(int(header["xyzt_units"]) & UNIT_BITS)
+    return (1.0, [NO_UNIT]) if unit is None else (unit, [])
+
+
+def _doubts_of_place(scan: Scan) -> list[str]:
+    used, *others = scan.places
+    if not others:
+        return [NO_PLACE]
+    spread = max(_apart(used, other, scan.shape) for other in others)
+    return [TWO_PLACES] if spread > TOLERANCE * min(scan.spacing) else []
+
+
+def _rounded(edge: float) -> float:
+    """A length without the noise of its float32: six digits after the point, or after the zeros
+    of one below 0.1."""
+    return round(float(edge), 6 + max(0, -1 - math.floor(math.log10(edge))))
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from monai.transforms import NormalizeIntensity, Resize
+
+from zoo_segmentation.memory import format_shape, require_memory
 
 Normalize = Literal["volume", "slice"]
 SAME_SPACING = 0.01
@@ -36,6 +39,34 @@ def resampled_size(
     if all(abs(a / b - 1) < SAME_SPACING for a, b in zip(spacing, target, strict=True)):
         return tuple(shape)
     return tuple(max(1, round(n * a / b)) for n, a, b in zip(shape, spacing, target, strict=True))
+
+
+def require_resampled(
+    name: str,
+    size: Sequence[int],
+    spacing: Sequence[float],
+    target: Sequence[float],
+    channels: int,
+) -> None:
+    """Refuse a volume that this machine could not hold once resampled, before trying.
+
+    Args:
+        name: What to call it.
+        size: Its voxels then.
+        spacing: Edges of its voxels now, mm.
+        target: And then.
+        channels: Channels of float32.
+
+    Raises:
+        UsageError: as said; the usual reason is a header with a wrong voxel size or unit.
+    """
+    edges, wanted = ("x".join(f"{edge:g}" for edge in edges) for edges in (spacing, target))
+    require_memory(
+        4 * channels * math.prod(size),
+        f"{name}: resampled from voxels of {edges} mm to {wanted} mm, its {format_shape(size)} "
+        "voxels",
+        "check voxel size and unit of length in its header",
+    )
 
 
 def resample(image: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -38,12 +38,14 @@ class Volume:
         image: float32 (C, *spatial), normalized; in memory or memory-mapped.
         label: uint8 (*spatial).
         spacing: Voxel edges along the spatial axes, in mm.
+        notes: What was assumed when it was read, as the end of a sentence each.
     """
 
     name: str
     image: np.ndarray
     label: np.ndarray
     spacing: tuple[float, ...]
+    notes: tuple[str, ...] = ()
 
 
 def pad_to(array: Tensor, size: Sequence[int]) -> Tensor:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from zoo.plugin import UsageError, within
+from zoo.plugin import UsageError, rank_zero_print, within
+from zoo_segmentation.data.channel_files import read_channels
+from zoo_segmentation.data.dataset_json import IGNORE, Description, read_description
+from zoo_segmentation.data.labels import (
+    MOST_CLASSES,
+    count_classes,
+    count_values,
+    read_mapping,
+    values_of,
+    whole_numbers,
+)
 from zoo_segmentation.data.nifti import (
-    SUFFIXES,
-    TOLERANCE,
-    Scan,
-    affine_distance,
     count_channels,
-    read_image,
     read_labels,
     read_scan,
     stem,
 )
 from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume_pairs import Pair, find_folders, find_pairs
 from zoo_segmentation.data.volumes import (
     TEST,
     TRAIN,
@@ -33,20 +36,19 @@ from zoo_segmentation.data.volumes import (
     parts_of,
 )
 
-PART_FOLDERS = {"train": TRAIN, "val": VAL, "test": TEST}
-MOST_CLASSES = 256
-# case_0000.nii.gz, case_0001.nii.gz, ...: one file a channel, as nnU-Net names them.
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
-
 
 class VolumeFolder(VolumeDataModule):
     """Your own volumes: ``images/NAME.nii.gz`` beside ``labels/NAME.nii.gz``.
 
     Channels are the image's fourth axis, or files of their own, ``NAME_0000.nii.gz``,
-    ``NAME_0001.nii.gz`` and so on (nnU-Net's ``imagesTr`` and ``labelsTr`` are read too). Either
-    all lie in ``root`` and are split, sorted by name; or ``root`` has ``train``, ``test`` and
-    perhaps ``val``, each with ``images`` and ``labels``. Labels are whole numbers from 0,
-    background.
+    ``NAME_0001.nii.gz`` and so on. Either all lie in ``root`` and are split, sorted by name; or
+    ``root`` has ``train``, ``test`` and perhaps ``val`` (in any spelling, such as ``Training``),
+    each with ``images`` and ``labels``.
+    nnU-Net's raw folders (``imagesTr``, ``labelsTr``) are read too, with the names of labels and
+    channels in their ``dataset.json``.
+
+    Labels are whole numbers from 0, background. Values that are not, such as masks of 0 and 255,
+    are refused until ``labels`` says which class each is.
 
     Args:
         root: The folder with the images' and the labels' folder.
@@ -55,8 +57,10 @@ class VolumeFolder(VolumeDataModule):
         seed: Seed of the order, the places and the changes of the sub-volumes; the split does
             not depend on it.
         split: ``standard``, or ``all`` to make every volume test data.
-        label_names: The classes' names, background first; without, they are numbered up to the
-            largest label found.
+        label_names: The classes' names, background first; those of ``dataset.json`` or numbers
+            without.
+        labels: The class of each value in the label maps, such as {0: 0, 255: 1}; several values
+            may be one class. Without, values are classes.
         test_fraction: Share of the volumes, the last by name, that is test data. Not used where
             there is a folder ``test``.
         val_fraction: Share of the others held out for validation; 0 for none. Not used where
@@ -90,6 +94,7 @@ class VolumeFolder(VolumeDataModule):
         seed: int = 0,
         split: str = "standard",
         label_names: list[str] | None = None,
+        labels: dict[str, int] | None = None,
         test_fraction: float = 0.2,
         val_fraction: float = 0.1,
         patch_size: list[int] | None = None,
@@ -126,8 +131,13 @@ class VolumeFolder(VolumeDataModule):
         )
         within("test_fraction", test_fraction, 0, 1, below=True)
         within("val_fraction", val_fraction, 0, 1, below=True)
-        if label_names is not None and len(label_names) < 2:
-            raise UsageError(f"label_names is {label_names}; it takes background and at least one")
+        if label_names is not None and not 2 <= len(label_names) <= MOST_CLASSES:
+            raise UsageError(
+                f"label_names is {label_names}; it takes background and at least one, at most "
+                f"{MOST_CLASSES} names"
+            )
+        named = None if label_names is None else len(label_names)
+        self.labels = None if labels is None else read_mapping(labels, named)
         self.label_names = label_names
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction
@@ -138,22 +148,39 @@ class VolumeFolder(VolumeDataModule):
             raise UsageError(
                 f"{root} is not a folder; point --data.root at one with images/ and labels/"
             )
-        named = [(root / name, part) for name, part in PART_FOLDERS.items()]
-        sources = [(folder, part) for folder, part in named if folder.is_dir()]
-        pairs: list[tuple[list[Path], Path]] = []
+        pairs: list[Pair] = []
         parts: list[int] = []
-        for folder, part in sources or [(root, TRAIN)]:
-            found = _pairs(folder)
+        for images, labels, part in find_folders(root):
+            found = find_pairs(images, labels)
             pairs += found
             parts += [part] * len(found)
+        listed = parts.count(TRAIN)
         parts = self._parts(parts)
-        names = self.label_names or _numbered([label for _, label in pairs])
-        channels = _channels(pairs)
+        described = read_description(root) if (root / "imagesTr").is_dir() else None
+        names, classes = self._classes([label for _, label in pairs], described)
+        channels = _channel_names(pairs, described)
+        _compare_count(listed, described)
         cases = [
-            Case(label.name, part, partial(_read, images, label, channels, len(names)))
+            Case(label.name, part, partial(_read, images, label, len(channels), classes))
             for (images, label), part in zip(pairs, parts, strict=True)
         ]
-        return Listing(cases, names, [f"channel {number}" for number in range(channels)])
+        return Listing(cases, names, channels, values_of(classes, len(names)))
+
+    def _classes(
+        self, labels: Sequence[Path], described: Description | None
+    ) -> tuple[list[str], dict[int, int]]:
+        """The classes' names, and the class of each value in the label maps."""
+        named = described.label_names if described else {}
+        if self.labels is not None:
+            count = len(self.label_names or range(max(self.labels.values()) + 1))
+            values = values_of(self.labels, count) or list(range(count))
+            names = [named.get(values[number], _name(number)) for number in range(count)]
+            return self.label_names or names, self.labels
+        if self.label_names is None and described and named:
+            names = _described_names(described)
+        else:
+            names = self.label_names or _numbered(labels, self.root)
+        return names, {number: number for number in range(len(names))}
 
     def _parts(self, parts: list[int]) -> list[int]:
         """The parts, with those that have no folder split off the training part."""
@@ -165,7 +192,7 @@ class VolumeFolder(VolumeDataModule):
         result = list(parts)
         for index, part in zip(train, parts_of(len(train), test, val), strict=True):
             result[index] = part
-        if self.split == "standard" and TEST not in result and (test or TEST not in parts):
+        if self.split == "standard" and test and TEST not in result:
             raise UsageError(
                 f"{self.root} holds {len(parts)} volume(s), too few to split; add more, or put "
                 "them into train/ and test/"
@@ -173,113 +200,15 @@ class VolumeFolder(VolumeDataModule):
         return result
 
 
-def channel_files(path: Path) -> list[Path]:
-    """The files of an image's channels: ``path`` alone, or with ``NAME_0000`` all of ``NAME``."""
-    match = _CHANNEL.fullmatch(stem(path))
-    if not match:
-        return [path]
-    found = [
-        other
-        for other in path.parent.glob(f"{_escaped(match[1])}_[0-9][0-9][0-9][0-9].nii*")
-        if (same := _CHANNEL.fullmatch(stem(other))) and same[1] == match[1]
-    ]
-    return sorted(found)
-
-
-def channel_of(path: Path) -> str | None:
-    """NAME of a file called ``NAME_0000.nii.gz``, that of one channel; None of another."""
-    match = _CHANNEL.fullmatch(stem(path))
-    return match[1] if match else None
-
-
-def read_channels(paths: Sequence[Path], channels: int | None) -> Scan:
-    """Read an image from one file, or from one file a channel.
-
-    Raises:
-        UsageError: a file cannot be used, one is missing, or they do not lie on one grid.
-    """
-    if channels is not None and channels > 1:
-        _require_channels(paths, channels)
-    if len(paths) == 1:
-        return read_image(paths[0], channels)
-    if channels is not None and len(paths) != channels:
-        raise UsageError(
-            f"{paths[0]}: there are {len(paths)} channels ({', '.join(p.name for p in paths)}) and "
-            f"have to be {channels}; every image needs all of them"
-        )
-    scans = [read_image(path, 1) for path in paths]
-    first = scans[0]
-    for path, scan in zip(paths, scans, strict=True):
-        tolerance = TOLERANCE * min(first.spacing)
-        if scan.shape != first.shape or affine_distance(scan, first) > tolerance:
-            raise UsageError(
-                f"{path} and {paths[0]} do not lie on one grid (shape or affine matrix differ); "
-                "register them"
-            )
-    array = np.concatenate([scan.array for scan in scans])
-    return Scan(array, first.spacing, first.affine, first.shape, first.header)
-
-
-def _require_channels(paths: Sequence[Path], channels: int) -> None:
-    """Name the channels' files that are missing beside those that are there."""
-    first = paths[0]
-    name = channel_of(first)
-    if name is None or (len(paths) == 1 and count_channels(first) > 1):
-        return
-    suffix = first.name[len(stem(first)) :]
-    there = {stem(path) for path in paths}
-    wanted = [f"{name}_{number:04d}" for number in range(channels)]
-    missing = [f"{file}{suffix}" for file in wanted if file not in there]
-    if missing:
-        raise UsageError(
-            f"{first.parent} lacks {', '.join(missing)} beside {first.name}; every image has to "
-            f"have {channels} channels, here a file each"
-        )
-
-
-def _read(images: Sequence[Path], label_path: Path, channels: int, classes: int) -> Volume:
+def _read(
+    images: Sequence[Path], label_path: Path, channels: int, classes: Mapping[int, int]
+) -> Volume:
     scan = read_channels(images, channels)
     label = read_labels(label_path, scan, images[0], classes)
-    return Volume(stem(label_path), scan.array, label, scan.spacing)
+    return Volume(stem(label_path), scan.array, label, scan.spacing, scan.notes)
 
 
-def _pairs(folder: Path) -> list[tuple[list[Path], Path]]:
-    """Each label file with its image's files, sorted by name."""
-    for images, labels in (("images", "labels"), ("imagesTr", "labelsTr")):
-        if (folder / images).is_dir() and (folder / labels).is_dir():
-            break
-    else:
-        raise UsageError(f"{folder} has no folders images/ and labels/; put your volumes there")
-    label_paths = {stem(path): path for path in _files(folder / labels)}
-    image_paths: dict[str, list[Path]] = {}
-    for path in _files(folder / images):
-        match = _CHANNEL.fullmatch(stem(path))
-        name = match[1] if match and stem(path) not in label_paths else stem(path)
-        image_paths.setdefault(name, []).append(path)
-    if not label_paths:
-        raise UsageError(f"{folder / labels} holds no .nii or .nii.gz files; put the labels there")
-    for one, other, place, what in (
-        (label_paths, image_paths, folder / images, "image"),
-        (image_paths, label_paths, folder / labels, "label map"),
-    ):
-        lonely = sorted(set(one) - set(other))
-        if lonely:
-            more = f" (nor of {len(lonely) - 1} more)" if len(lonely) > 1 else ""
-            raise UsageError(
-                f"there is no {what} of {lonely[0]}{more} in {place}; add or remove it"
-            )
-    return [(image_paths[name], label_paths[name]) for name in sorted(label_paths)]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    )
-
-
-def _channels(pairs: Sequence[tuple[list[Path], Path]]) -> int:
+def _channels(pairs: Sequence[Pair]) -> int:
     """How many channels most images have; the others are refused when they are read."""
     counts: dict[int, int] = {}
     for images, _ in pairs:
@@ -293,23 +222,63 @@ def _channels(pairs: Sequence[tuple[list[Path], Path]]) -> int:
     return max(counts, key=lambda count: counts[count], default=1)
 
 
-def _numbered(labels: Sequence[Path]) -> list[str]:
-    """Names for the classes from 0 to the largest label."""
-    largest = 1
+def _name(number: int) -> str:
+    return str(number) if number else "background"
+
+
+def _numbered(labels: Sequence[Path], root: str) -> list[str]:
+    """Names for the classes that occur."""
+    files = {}
     for path in labels:
         try:
-            values = read_scan(path).array
+            files[path] = count_values(whole_numbers(read_scan(path).array, path))
         except UsageError:  # said again, with the others, when all are read
             continue
-        top = float(values.max())
-        if top >= MOST_CLASSES:
-            raise UsageError(
-                f"{path} has labels up to {top:g}; they have to be classes, numbered from 0, at "
-                f"most {MOST_CLASSES - 1}"
-            )
-        largest = max(largest, int(top))
-    return ["background", *(str(label) for label in range(1, largest + 1))]
+    return [_name(number) for number in range(count_classes(files, root) if files else 2)]
 
 
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
+def _described_names(described: Description) -> list[str]:
+    """The classes' names by ``dataset.json``, whose numbers have to be 0, 1, 2, ...
+
+    Raises:
+        UsageError: they are not, or voxels are to be ignored.
+    """
+    named = described.label_names
+    numbers = sorted(named)
+    kept = [number for number in numbers if named[number] != IGNORE]
+    offered = {number: index for index, number in enumerate(kept)}
+    offered |= {number: 0 for number in numbers if number not in offered}
+    remedy = "--data.labels '{" + ", ".join(f"{v}: {c}" for v, c in offered.items()) + "}'"
+    if kept != numbers:
+        ignored = ", ".join(str(number) for number in numbers if number not in kept)
+        raise UsageError(
+            f"{described.path} names the label {ignored} {IGNORE!r}; every voxel has a class here, "
+            f"so say which one these have: {remedy} counts them as {named[kept[0]]}"
+        )
+    if numbers != list(range(len(numbers))):
+        raise UsageError(
+            f"{described.path} numbers its labels {', '.join(map(str, numbers))}, not 0, 1, 2, ... "
+            f"without a gap; say which class each is: {remedy}"
+        )
+    return [named[number] for number in numbers]
+
+
+def _channel_names(pairs: Sequence[Pair], described: Description | None) -> list[str]:
+    found = _channels(pairs)
+    if described is None or not described.channel_names:
+        return [f"channel {number}" for number in range(found)]
+    names = described.channel_names
+    if len(names) != found:
+        raise UsageError(
+            f"{described.path} names {len(names)} channel(s) ({', '.join(names)}), and the images, "
+            f"such as {pairs[0][0][0]}, have {found}; correct the one or add to the other"
+        )
+    return names
+
+
+def _compare_count(found: int, described: Description | None) -> None:
+    if described and described.training not in (None, found):
+        rank_zero_print(
+            f"{described.path} says that there are {described.training} training images, and "
+            f"there are {found}: some may be missing"
+        )

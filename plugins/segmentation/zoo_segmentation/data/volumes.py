@@ -21,12 +21,15 @@ from zoo.plugin import (
     UsageError,
     at_least,
     one_of,
+    rank_zero_print,
     rename_keys,
     require,
 )
+from zoo_segmentation.data.overview import Seen, doubts, look_at, summary
 from zoo_segmentation.data.preprocessing import (
     Normalize,
     normalize,
+    require_resampled,
     resample,
     resample_labels,
     resampled_size,
@@ -75,11 +78,13 @@ class Listing:
         cases: In the publisher's order.
         label_names: The classes' names, background first.
         channel_names: The channels' names.
+        label_values: The value of each class in the label maps; None where it is the class.
     """
 
     cases: list[Case]
     label_names: list[str]
     channel_names: list[str]
+    label_values: list[int] | None = None
 
 
 def parts_of(count: int, test_fraction: float, val_fraction: float) -> list[int]:
@@ -214,10 +219,13 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             cases = listing.cases
             if self.split == "all":
                 cases = [Case(case.name, TEST, case.read) for case in cases]
-            read, spacings = _read_all(cases, self.memory_mb * 1e6)
-            parts = np.array([case.part for case in cases])
-            training = parts == TRAIN
-            measured = np.array(spacings)[training if training.any() else parts == TEST]
+            names = listing.label_names
+            read, seen = _read_all(cases, self.memory_mb * 1e6, len(names))
+            rank_zero_print(summary(self.root, seen, names, self.sample_name))
+            for doubt in doubts(seen, names, self.sample_name):
+                rank_zero_print(f"{self.root}: {doubt}")
+            measured = [one.spacing for one in seen if one.part == TRAIN]
+            measured = measured or [one.spacing for one in seen if one.part == TEST]
             # Rounded, so that it reads well, and once: every volume is compared with this.
             spacing = self.spacing or [float(f"{edge:.6g}") for edge in np.median(measured, axis=0)]
             volumes: dict[int, list[Volume]] = {TRAIN: [], VAL: [], TEST: []}
@@ -243,12 +251,16 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
                 "preprocessing": self._describe_preprocessing(),
                 "restarts": list(accumulate(stage[0] for stage in self.curriculum)),
             }
+            if listing.label_values is not None:
+                facts["label_values"] = listing.label_values
             self._loaded = volumes, facts
         return self._loaded
 
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
         """The volume at the training spacing, normalized."""
         size = resampled_size(volume.label.shape, volume.spacing, spacing)
+        name = f"{self.root}: {volume.name}"
+        require_resampled(name, size, volume.spacing, spacing, len(volume.image))
         image = self._preprocess(resample(volume.image, size))
         label = resample_labels(volume.label, size)
         edges = tuple(
@@ -275,7 +287,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         ``label_names`` (background first), ``channel_names``, ``spacing`` (of training, mm),
         ``image_size`` (median, voxels), ``patch_size``, ``train_size`` (sub-volumes in an
         epoch), ``train_volumes``, ``preprocessing`` and ``restarts`` (the epochs at which the
-        curriculum's later stages begin).
+        curriculum's later stages begin); and, where label maps hold other values than classes,
+        ``label_values`` (of each class).
         """
         return dict(self._read()[1])
 
@@ -337,15 +350,15 @@ def _check_sizes(
 
 
 def _read_all(
-    cases: Sequence[Case], memory: float
-) -> tuple[dict[int, Volume], list[tuple[float, ...]]]:
-    """Read every case: those that fit into ``memory`` bytes, and the spacings of all.
+    cases: Sequence[Case], memory: float, classes: int
+) -> tuple[dict[int, Volume], list[Seen]]:
+    """Read every case: those that fit into ``memory`` bytes, and what was seen of all.
 
     Raises:
         UsageError: naming what is wrong with the first, and the others by name.
     """
     volumes: dict[int, Volume] = {}
-    spacings: list[tuple[float, ...]] = []
+    seen: list[Seen] = []
     problems: dict[str, str] = {}
     used = 0.0
     for index, case in enumerate(cases):
@@ -354,7 +367,7 @@ def _read_all(
         except UsageError as error:
             problems[case.name] = str(error)
             continue
-        spacings.append(volume.spacing)
+        seen.append(look_at(volume, case.part, classes))
         used += volume.image.nbytes + volume.label.nbytes
         if used <= memory:
             volumes[index] = volume
@@ -363,4 +376,4 @@ def _read_all(
         named = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         more = f" (and {len(others)} more cannot be used: {named})" if others else ""
         raise UsageError(problems[first] + more)
-    return volumes, spacings
+    return volumes, seen
