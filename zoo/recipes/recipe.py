@@ -115,7 +115,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
     Raises:
         UsageError: unknown sections, or sections of the wrong form: all of them at once.
     """
-    problems = []
+    problems: list[str] = []
     for key in content:
         if key not in SECTIONS:
             near = nearest(str(key), SECTIONS, 1) if len(problems) < MOST_FAULTS else ""
