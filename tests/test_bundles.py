@@ -459,7 +459,10 @@ def test_a_full_disk_leaves_what_was_there(
         patch.setattr("zoo.io.atomic.os.fsync", full)
         done = zoo("train", "toy/points", "--resume", "run")
     assert done.status == 1
-    assert "No space left on device): make room, then finish the run with --resume" in done.err
+    assert (
+        "the bundle cannot be written: run/bundle: No space left on device: make room" in done.err
+    )
+    assert "then finish the run with --resume" in done.err
     assert not run.finished
     assert everything(bundle) == before
     assert files.leftovers(run.path) == []

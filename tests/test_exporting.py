@@ -268,5 +268,5 @@ def test_a_full_disk(runs: dict[str, Path], out: Path, monkeypatch: Any, zoo: Ca
     Path(f".{out.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
     done = zoo("export", runs["toy-net"], "--format", "torch-export", "--out", out)
     assert done.status == 1
-    assert "model.pt2 cannot be written: No space left on device" in done.err
+    assert "the file cannot be written: model.pt2: No space left on device" in done.err
     assert_nothing_written()

@@ -130,7 +130,7 @@ def test_a_full_disk_at_a_checkpoint(toy: Any, zoo: Callable, monkeypatch: Any) 
         patch.setattr("zoo.io.atomic.os.fsync", full)
         done = zoo("train", "toy/points", *words, "--out", "cut")
     assert done.status == 1
-    assert "No space left on device" in done.err
+    assert "cut/checkpoints/last.ckpt: No space left on device: make room there" in done.err
     assert "Traceback" not in done.err
     kept = torch.load("cut/checkpoints/last.ckpt", weights_only=True)
     assert kept["global_step"] == STEPS

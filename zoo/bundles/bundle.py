@@ -17,6 +17,7 @@ from zoo.bundles.manifest import WEIGHTS as WEIGHTS
 from zoo.bundles.model_card import model_card
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import replace_folder
+from zoo.io.failures import system_failure
 from zoo.io.plain_json import metrics_from_json, without_nan
 from zoo.plugin.declarations import preprocessing, weights_license
 from zoo.recipes.experiment import Experiment
@@ -140,7 +141,7 @@ def write_bundle(
         replace_folder(path, files)
     except OSError as error:
         raise ZooError(
-            f"the bundle {path} cannot be written ({error.strerror}): make room, then finish the "
+            f"{system_failure(error, 'the bundle cannot be written')}; then finish the "
             "run with --resume"
         ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from zoo import __version__
 from zoo.cli.parser import CommandParser
 from zoo.cli.warning_sentences import warning_sentences
 from zoo.errors import ZooError
+from zoo.io.failures import one_line, system_failure
 from zoo.io.printable import printable
 
 COMMANDS = (
@@ -61,12 +63,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ZooError as error:
         if debug:
             raise
-        print(printable(f"zoo: {error}"), file=sys.stderr)
+        _tell(str(error))
         return error.status
     except Exception as error:
         if debug:
             raise
-        text = " ".join(str(error).split()) or "no message"
-        text = printable(f"zoo: {type(error).__name__}: {text}. --debug shows where.")
-        print(text, file=sys.stderr)
-        return 1
+        text, status = _unplanned(error)
+        _tell(f"{text}. --debug shows where.")
+        return status
+
+
+_MOST = 20_000
+"""Letters of a message. Values that are longer than any screen are named in some."""
+
+
+def _tell(text: str) -> None:
+    more = f"... and {len(text) - _MOST} letters more" if len(text) > _MOST else ""
+    print(printable(f"zoo: {text[:_MOST]}{more}"), file=sys.stderr)
+
+
+_WRONG_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP)
+
+
+def _unplanned(error: Exception) -> tuple[str, int]:
+    """A sentence for an error that no part of the zoo foresaw, and the status."""
+    if isinstance(error, OSError) and error.errno:
+        return system_failure(error), 2 if error.errno in _WRONG_NAME else 1
+    text = one_line(error) or "no message"
+    if isinstance(error, MemoryError):
+        return "the memory is used up: use smaller values, or a machine with more", 1
+    return f"{type(error).__name__}: {text}", 1

@@ -21,6 +21,7 @@ from zoo.bundles.load import rebuild
 from zoo.errors import UsageError, ZooError, install_hint
 from zoo.inference.evaluate import experiment_of, own_root
 from zoo.io.atomic import write_atomically
+from zoo.io.failures import system_failure
 from zoo.plugin.declarations import not_exportable
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import Predictor, RealInputSource
@@ -106,7 +107,7 @@ def export(
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise ZooError(f"{path} cannot be written: {error.strerror}") from error
+        raise ZooError(system_failure(error, "the file cannot be written")) from error
     return Export(path, difference, tolerance, f"{count} of {what}")
 
 

@@ -231,6 +231,8 @@ def _predict_each(
 ) -> None:
     """Each file by itself, from reading to writing, its picture named after it."""
     used: set[str] = set()
+    if found.folder:  # which the model writes into
+        found.folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         try:
             sample = model.read_file(path)

@@ -28,7 +28,8 @@ def write_atomically(
             renames there is nothing under ``path``.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; the target is as before.
+        OSError: the disk is full or the folder cannot be written; the target is as before, and
+            the error names it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -44,6 +45,10 @@ def write_atomically(
         if keep is not None and path.is_file():
             path.replace(keep)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # of a write, which knows no names
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if durable:
@@ -70,6 +75,9 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
         if not path.exists():
             temporary.rename(path)
         sync_folder(path.parent)
+    except OSError as error:
+        error.filename = str(path)  # not the temporary one
+        raise
     finally:
         if previous.exists() and not path.exists():
             previous.rename(path)

@@ -7,22 +7,22 @@ import os
 import re
 
 _REMEDIES = {
-    errno.ENOSPC: "the disk is full: make room there, or choose another place",
-    errno.EDQUOT: "your quota of that disk is used up: make room there, or choose another place",
-    errno.EROFS: "that disk is read-only: choose another place",
-    errno.EACCES: "you may not read or write it: choose another place, or change its permissions",
-    errno.EPERM: "you may not change that: choose another place, or change its permissions",
-    errno.ENAMETOOLONG: "the name is too long for that disk: choose a shorter one",
-    errno.EILSEQ: "that disk takes no such name: choose another one",
-    errno.ENOENT: "it does not exist, or was removed meanwhile: look whether the path is right",
-    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
-    errno.EISDIR: "it is a folder, not a file: choose another path",
-    errno.ELOOP: "its links lead in a circle: choose another path",
-    errno.EIO: "the disk failed: look into the system's log, and choose another place",
-    errno.ESTALE: "the network disk has lost it: connect it again",
-    errno.EMFILE: "too many files are open: raise `ulimit -n`, or use fewer workers",
-    errno.ENFILE: "too many files are open on this machine: close some programs",
-    errno.ENOMEM: "the memory is used up: close other programs, or use smaller values",
+    errno.ENOSPC: "make room there, or choose another place",
+    errno.EDQUOT: "make room within your quota of that disk, or choose another place",
+    errno.EROFS: "choose another place, that disk can only be read",
+    errno.EACCES: "choose another place, or change its permissions",
+    errno.EPERM: "choose another place, or change its permissions",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EILSEQ: "choose another name, that disk does not take it",
+    errno.ENOENT: "look whether the path is right, or was removed meanwhile",
+    errno.ENOTDIR: "choose another path, a part of it is a file",
+    errno.EISDIR: "choose another path, this is a folder",
+    errno.ELOOP: "choose another path, its links lead in a circle",
+    errno.EIO: "look into the system's log whether the disk fails, or choose another place",
+    errno.ESTALE: "connect the network disk again",
+    errno.EMFILE: "raise `ulimit -n`, or use fewer workers",
+    errno.ENFILE: "close other programs that hold files open",
+    errno.ENOMEM: "close other programs, or use smaller values",
 }
 _SIGNS = (
     "out of memory",
@@ -49,7 +49,8 @@ def system_failure(error: OSError, what: str = "") -> str:
         The path, what is wrong with it, and what to do; ``what`` before it, if given.
     """
     number = error.errno or 0
-    reason = _REMEDIES.get(number) or error.strerror or str(error) or "no reason is given"
+    said = error.strerror or str(error) or "no reason is given"
+    reason = ": ".join(filter(None, (said, _REMEDIES.get(number))))
     paths = [
         os.fsdecode(p) for p in (error.filename, error.filename2) if isinstance(p, str | bytes)
     ]

@@ -258,7 +258,7 @@ def _check(
 ) -> tuple[Namespace, list[str], list[str]]:
     """All arguments, the names of those given that are right, and a sentence for every fault."""
     known = argument_names(cls, skip)
-    faults = {}
+    faults: dict[str, str] = {}
     reasons = skip if isinstance(skip, Mapping) else {}
     for key in values:
         if key in reasons:
@@ -266,7 +266,7 @@ def _check(
         elif key not in known:
             near = nearest(key, known, 1).strip("'") if len(faults) < MOST_FAULTS else ""
             hint = f"; did you mean '{section}.{near}'?" if near else ""
-            faults[key] = f"'{section}.{key}' is not an argument of {cls.__name__}{hint}"
+            faults[key] = f"'{section}.{key[:100]}' is not an argument of {cls.__name__}{hint}"
     given = {key: value for key, value in values.items() if key not in faults}
     parsed, wrong = _signature(cls).check(given, lambda key: f"{section}.{key}")
     faults |= wrong

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from zoo.errors import UsageError, format_problems
@@ -132,7 +133,7 @@ def _in_value(value: Any, annotation: str, where: str) -> Iterator[tuple[str, st
         if isinstance(path, str):
             if _is_callable(annotation):  # jsonargparse gives it any class with __call__
                 path = path if "." in path else f"{where}.{path}"
-            yield where, path
+            yield where, _full(path)
             arguments = value.get("init_args")
             if isinstance(arguments, Mapping):
                 yield from _named(_import(path), arguments, f"{where}.init_args.")
@@ -148,12 +149,24 @@ def _in_value(value: Any, annotation: str, where: str) -> Iterator[tuple[str, st
 
 def _annotation(cls: type | None, key: str) -> str:
     """The type of a constructor's argument as text; empty if it is not known."""
-    for owner in cls.__mro__[:-1] if cls else ():
+    return _annotations(cls).get(key, "") if cls else ""
+
+
+@cache
+def _annotations(cls: type) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for owner in cls.__mro__[:-1]:
         init = vars(owner).get("__init__")
-        parameter = inspect.signature(init).parameters.get(key) if init else None
-        if parameter is not None and parameter.annotation is not parameter.empty:
-            return str(parameter.annotation)
-    return ""
+        for name, parameter in inspect.signature(init).parameters.items() if init else ():
+            if parameter.annotation is not parameter.empty:
+                found.setdefault(name, str(parameter.annotation))
+    return found
+
+
+def _full(path: str) -> str:
+    """A short name of Lightning's, such as ``EarlyStopping``, with its module."""
+    found = _import(path) if "." not in path else None
+    return f"{found.__module__}.{path}" if found else path
 
 
 def _is_plain(annotation: str) -> bool:

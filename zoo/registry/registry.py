@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.errors import UsageError, ZooError, install_hint, nearest
+from zoo.errors import UsageError, ZooError, install_hint, nearest, shown
 from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
 from zoo.registry.plugins import Plugin, load_plugins
 
@@ -201,7 +201,7 @@ class Registry:
                 raise UsageError(str(clash))
         advice = self._advice(kind, name, known)
         rest = "" if "zoo doctor" in advice else self.broken_note()
-        raise UsageError(f"there is no {kind} {name!r}: {advice}{rest}")
+        raise UsageError(f"there is no {kind} {shown(name)}: {advice}{rest}")
 
     def _advice(self, kind: str, name: str, known: Iterable[str]) -> str:
         family = name.partition("/")[0]

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from zoo.errors import UsageError
 from zoo.io.atomic import leftovers, write_atomically
 from zoo.io.bounds import read_json
+from zoo.io.failures import system_failure
 from zoo.io.plain_json import metrics_from_json, to_json
 from zoo.recipes.format_1 import upgrade_recipe
 from zoo.recipes.recipe import Recipe, make_recipe, read_recipe_file
@@ -139,13 +140,13 @@ def create_run(run: Run, recipe: Recipe) -> None:
     require_empty(run.path)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
+        with locked(run):  # of two processes that were given one folder the second finds it taken
+            require_empty(run.path)
+            # The recipe last: a folder is a run once it is there.
+            run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
+            write_atomically(run.recipe_file, recipe.to_yaml().encode())
     except OSError as error:
-        raise UsageError(f"the run folder {run.path} cannot be made: {error.strerror}") from error
-    with locked(run):  # of two processes that were given one folder the second finds it taken
-        require_empty(run.path)
-        # The recipe last: a folder is a run once it is there.
-        run.write_json("environment.json", {"recipe": recipe.name, **environment(recipe.seed)})
-        write_atomically(run.recipe_file, recipe.to_yaml().encode())
+        raise UsageError(system_failure(error, "the run folder cannot be made")) from error
 
 
 def describe_again(run: Run, recipe: Recipe) -> None:
@@ -162,13 +163,28 @@ def require_empty(path: str | Path, resumable: bool = True) -> None:
         resumable: Whether the command can continue what is there.
 
     Raises:
-        UsageError: ``path`` is a file, or a folder that is not empty.
+        UsageError: ``path`` is a file, or a folder that is not empty, or no name of one.
     """
+    require_name(path)
     path = Path(path)
     started = {path / "environment.json", path / ".lock", *leftovers(path)}
-    if path.exists() and (not path.is_dir() or set(path.iterdir()) - started):
+    try:
+        taken = path.exists() and (not path.is_dir() or bool(set(path.iterdir()) - started))
+    except OSError as error:
+        raise UsageError(system_failure(error, "the folder cannot be used")) from error
+    if taken:
         rest = f", or continue an unfinished run with --resume {path}" if resumable else ""
         raise UsageError(f"{path} exists and is not empty: choose another --out{rest}")
+
+
+def require_name(path: str | Path) -> None:
+    """Refuse the empty name, which would stand for the working directory.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if str(path) == "":
+        raise UsageError("the name of the folder is empty: name one after --out, or omit --out")
 
 
 def open_run(path: str | Path) -> Run:
@@ -178,8 +194,9 @@ def open_run(path: str | Path) -> Run:
         UsageError: the folder is not a run folder.
     """
     run = Run(Path(path))
-    if not run.recipe_file.is_file():
-        raise UsageError(f"{path} is not a run folder: it has no recipe.yaml")
+    if str(path) == "" or not run.recipe_file.is_file():
+        shown = path if str(path) else "an empty name"
+        raise UsageError(f"{shown} is not a run folder: it has no recipe.yaml")
     return run
 
 
@@ -187,8 +204,20 @@ def newest_unfinished(recipe_name: str, runs: Path = RUNS) -> Run | None:
     """The newest run of that recipe under ``runs`` that did not come to its end."""
     folder = runs / recipe_name
     candidates = [Run(path.parent) for path in folder.glob("*/recipe.yaml")]
-    unfinished = [run for run in candidates if not run.finished]
-    return max(unfinished, key=lambda run: run.path.name, default=None)
+    return max((run for run in candidates if not run.finished), key=_beginning, default=None)
+
+
+def _beginning(run: Run) -> tuple[float, int]:
+    """When a run began, in seconds, and in nanoseconds for those of one second.
+
+    Its name tells local time, which is set back once a year, and ``_10`` comes before ``_2``.
+    """
+    written = run.recipe_file.stat().st_mtime_ns
+    try:
+        noted = datetime.datetime.fromisoformat(run.environment["started"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):  # the note is lost
+        noted = written // 10**9
+    return noted, written
 
 
 def timed_folder(parent: Path) -> Path:
@@ -206,11 +235,13 @@ def timed_folder(parent: Path) -> Path:
             path.mkdir()
         except FileExistsError:
             if not parent.is_dir():
-                raise UsageError(f"the folder {parent} cannot be made: it is a file") from None
+                raise UsageError(
+                    f"the folder {path} cannot be made: {parent} is a file; choose another place"
+                ) from None
             count += 1
             path = parent / f"{stamp}_{count}"
         except OSError as error:
-            raise UsageError(f"the folder {path} cannot be made: {error.strerror}") from error
+            raise UsageError(system_failure(error, "the folder cannot be made")) from error
         else:
             return path
 

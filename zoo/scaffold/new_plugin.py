@@ -8,6 +8,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+from zoo.io.failures import system_failure
 from zoo.plugin import UsageError, install_hint, nearest
 from zoo.registry.registry import registry
 
@@ -61,7 +62,7 @@ def new_plugin(name: str, task: str = "classification", folder: str | Path | Non
         target.mkdir(parents=True, exist_ok=True)
         run_copy(str(TEMPLATE), target, data=answers, defaults=True, quiet=True)
     except OSError as error:
-        raise UsageError(f"the folder {target} cannot be written: {error.strerror}") from error
+        raise UsageError(system_failure(error, "the plugin cannot be written")) from error
     return target
 
 

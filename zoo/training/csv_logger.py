@@ -13,6 +13,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically
 from zoo.io.rank_zero import rank_zero_print
 
@@ -80,7 +81,12 @@ class MetricsLogger(Logger):
             self.write()
 
     def write(self) -> None:
-        """Write the file."""
+        """Write the file.
+
+        Raises:
+            ZooError: its folder was removed meanwhile, which is not to be made again.
+        """
+        self._require_folder()
         start = time.monotonic()
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         columns = columns[:2] + sorted(columns[2:])
@@ -96,8 +102,16 @@ class MetricsLogger(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write the last rows."""
+        self._require_folder()
         if self._changed:
             self.write()
+
+    def _require_folder(self) -> None:
+        if self._written and not self._path.parent.is_dir():
+            raise ZooError(
+                f"the run folder {self._path.parent} was removed or moved while its training ran: "
+                "put it back and continue with --resume, or start another run"
+            )
 
     def series(self) -> dict[str, list[tuple[float, float]]]:
         """Every metric as points (epoch counted from 1, value)."""

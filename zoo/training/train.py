@@ -37,6 +37,7 @@ from zoo.runs.run import (
     open_run,
     plan_run,
     require_empty,
+    require_name,
 )
 from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
@@ -82,6 +83,8 @@ def train(
         UsageError: recipe, overrides or data are wrong; nothing was written.
         TrainingInterrupted: Ctrl-C or SIGTERM ended the run, which can be continued.
     """
+    if out is not None:
+        require_name(out)
     asked = _asked(recipe)
     run = find_resumed(asked.name, out, resume)
     if run is None and out is not None and is_rank_zero():
