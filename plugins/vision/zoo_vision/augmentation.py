@@ -90,13 +90,14 @@ class Deformation(nn.Module):
     def field(self, count: int, size: tuple[int, int], device: torch.device | str) -> Tensor:
         """Draw elastic displacements: (count, 2, H, W), x then y, in pixels."""
         _, rows, columns = self._prepared(size, torch.device(device))
-        noise = torch.randn(count, 2, rows.shape[1], columns.shape[1], device=device)
+        shape = count, 2, rows.shape[1], columns.shape[1]
+        noise = torch.randn(shape, device=device, dtype=rows.dtype)
         return self.elastic_alpha * (rows @ noise @ columns.T)
 
     def _draw_affine(self, count: int, size: tuple[int, int], device: torch.device) -> Tensor:
         """(count, 2, 3) maps from output pixel (x, y, 1), origin in the center, to source."""
         height, width = size
-        draws = 2 * torch.rand(5, count, device=device) - 1
+        draws = 2 * torch.rand(5, count, device=device, dtype=torch.float32) - 1
         angle = math.radians(self.rotation) * draws[0]
         # The map leads from output to source, hence the inverse of the scaling.
         scale_x = 1 / (1 + self.scaling * draws[1])
@@ -122,7 +123,7 @@ class Deformation(nn.Module):
         if self.elastic_alpha:
             grid += self.field(count, size, affine.device)
         # One pixel is 2 / width of grid_sample's units.
-        grid *= torch.tensor([2 / width, 2 / height], device=grid.device).view(2, 1, 1)
+        grid *= grid.new_tensor([2 / width, 2 / height]).view(2, 1, 1)
         return grid.permute(0, 2, 3, 1)
 
     def _prepared(
@@ -132,8 +133,9 @@ class Deformation(nn.Module):
         key = (size, device)
         if key not in self._constants:
             height, width = size
-            y = torch.arange(height) - (height - 1) / 2
-            x = torch.arange(width) - (width - 1) / 2
+            # Positions are float32 whatever the precision of the training.
+            y = torch.arange(height, dtype=torch.float32) - (height - 1) / 2
+            x = torch.arange(width, dtype=torch.float32) - (width - 1) / 2
             grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
             pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)]).flatten(1)
             # A uniform number from [-1, 1] has variance 1/3.

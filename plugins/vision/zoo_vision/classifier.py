@@ -347,6 +347,7 @@ class Classifier(L.LightningModule):
             values["weight_decay"],
             head=self.head,
             lr_backbone=values["lr_backbone"],
+            fused=optim.may_fuse(self),
         )
         factor = schedules.schedule(
             values["schedule"],

@@ -119,7 +119,12 @@ class ToyCNN(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return optim.optimizer(
-            "adamw", self.named_parameters(), self.lr, head=self.head, lr_backbone=self.lr_backbone
+            "adamw",
+            self.named_parameters(),
+            self.lr,
+            head=self.head,
+            lr_backbone=self.lr_backbone,
+            fused=optim.may_fuse(self),
         )
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
