@@ -27,6 +27,7 @@ from zoo_vision.data.pixel_range import (
     stored_kind,
     white_is_zero,
 )
+from zoo_vision.data.sources import FILES, Sources
 
 _SIXTEEN_BITS = (0.0, 65535.0)
 _OTHER_BYTE = (
@@ -41,7 +42,11 @@ Box = tuple[int, int, int, int]
 
 
 def read_image(
-    path: str | Path, channels: int, size: Sequence[int], ranges: RangeSource | None = None
+    path: str | Path,
+    channels: int,
+    size: Sequence[int],
+    ranges: RangeSource | None = None,
+    sources: Sources = FILES,
 ) -> Tensor:
     """Read one image file the way every dataset of this plugin does.
 
@@ -55,6 +60,7 @@ def read_image(
         size: Height and width in pixels.
         ranges: What is black and what is white in files of more than 8 bits. Without, the file
             is taken for all there is: its largest value decides.
+        sources: Opens the file.
 
     Returns:
         uint8 (channels, height, width).
@@ -62,15 +68,20 @@ def read_image(
     Raises:
         UsageError: the file is missing, does not decode, or has values outside its range.
     """
-    return read_noted(path, channels, size, ranges)[0]
+    return read_noted(path, channels, size, ranges, sources)[0]
 
 
 def read_noted(
-    path: str | Path, channels: int, size: Sequence[int], ranges: RangeSource | None = None
+    path: str | Path,
+    channels: int,
+    size: Sequence[int],
+    ranges: RangeSource | None = None,
+    sources: Sources = FILES,
 ) -> tuple[Tensor, str]:
     """`read_image`, and what has to be told of the image; nothing as a rule."""
     try:
-        pixels, dark = _decode(path, channels, size, None, ranges)
+        with sources.open(path) as stream:
+            pixels, dark = _decode(stream, channels, size, None, ranges)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; give the path of an image") from None
     except UNDECODABLE as error:
@@ -193,15 +204,16 @@ class Inspection:
     constant: bool | None
 
 
-def inspect(path: str | Path, whole: bool) -> Inspection:
+def inspect(path: str | Path, whole: bool, sources: Sources = FILES) -> Inspection:
     """Look at a file, raising what Pillow raises.
 
     Args:
         path: The file.
         whole: Decode every pixel, a JPEG at an eighth of its size. Files of more than 8 bits are
             decoded in any case, of others the header alone is read without.
+        sources: Opens it.
     """
-    with open_image(path) as image:
+    with sources.open(path) as stream, open_image(stream) as image:
         kind = stored_kind(image)
         if kind is None and not whole:
             return Inspection(None, None)

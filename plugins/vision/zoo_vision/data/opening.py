@@ -188,6 +188,8 @@ def _check_webp(first: bytes, available: int) -> None:
 def _unread_tiff(source: str | Path | BinaryIO) -> str:
     """Why Pillow does not read a TIFF file; empty for other files and where it is not known."""
     try:
+        if not isinstance(source, (str, Path)):
+            source.seek(0)  # Pillow has read of it
         first = _first_bytes(source, 8)
         if first[:4] not in (b"II*\0", b"MM\0*"):
             return ""
