@@ -206,6 +206,12 @@ class ImageFolder(ImageDataModule):
             images = ImageFiles(
                 paths, torch.from_numpy(labels), channels, size, ranges, self.sources
             )
+        pages = [path for path, each in zip(paths, found, strict=True) if each and each.pages]
+        if pages:
+            listing.notes.append(
+                f"TIFF files of several pages, of which the first is read: {len(pages)}, the first "
+                f"is {pages[0]}"
+            )
         if count := sum(constant):
             listing.notes.append(
                 f"images of one color all over: {count} of {len(paths)}, the first is "
