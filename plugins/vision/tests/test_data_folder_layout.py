@@ -154,8 +154,11 @@ def test_hidden_folders_and_thumbnails_are_left_out(tmp_path, capsys):
         fill(tmp_path / folder)
     for name in ("._0.png", "Thumbs.db", "desktop.ini", ".DS_Store"):
         (tmp_path / "cat" / name).write_bytes(b"no image")
+    for name in ("a.HEIC", "b.heic", "notes.txt", "LICENSE"):
+        (tmp_path / "dog" / name).write_bytes(b"no image")
     assert sum(sizes(load(tmp_path))) == 12
     said = capsys.readouterr().err
+    assert "not read as images are left out: .heic (2), .txt (1), without a suffix (1)" in said
     assert "left out: .ipynb_checkpoints (1), .thumbnails (1), @eaDir (1), Thumbnails (1)" in said
 
 
