@@ -256,7 +256,7 @@ class ImageFolder(ImageDataModule):
         self, labels: np.ndarray, parts: np.ndarray, listing: Listing, copies: np.ndarray
     ) -> None:
         """Split the missing parts off the training part, copies of a picture together."""
-        given = bool(np.isin(parts, (VAL, TEST)).any())
+        given = listing.in_parts or bool(np.isin(parts, (VAL, TEST)).any())
         for part, fraction in ((TEST, self.test_fraction), (VAL, self.val_fraction)):
             if (parts == part).any() or not fraction:
                 continue
@@ -273,6 +273,6 @@ class ImageFolder(ImageDataModule):
             if given:
                 name = PART_NAMES[part]
                 listing.notes.append(
-                    f"there is no folder of the {name} part: {fraction:.0%} of the training "
+                    f"there are no images of a {name} part: {fraction:.0%} of the training "
                     f"images are taken for it ({name}_fraction)"
                 )
