@@ -12,6 +12,7 @@ from PIL import Image
 from zoo.plugin import UsageError
 from zoo_vision.data.copies import find_copies
 from zoo_vision.data.image_folder import ImageFolder
+from zoo_vision.data.sources import FILES
 
 PARTS = ("train", "val", "test")
 
@@ -48,7 +49,7 @@ def test_equal_files_and_equal_pictures_under_one_name_are_found(tmp_path):
     paths = sorted(str(path) for path in tmp_path.iterdir())
     names = [Path(path).name for path in paths]
     groups: dict[int, set[str]] = {}
-    for name, first in zip(names, find_copies(paths), strict=True):
+    for name, first in zip(names, find_copies(paths, FILES), strict=True):
         groups.setdefault(int(first), set()).add(name)
     assert [group for group in groups.values() if len(group) > 1] == [
         {"0.png", "copy of 0.png"},
@@ -59,7 +60,7 @@ def test_equal_files_and_equal_pictures_under_one_name_are_found(tmp_path):
 def test_files_that_differ_late_are_no_copies(tmp_path):
     for name, last in (("a", b"1"), ("b", b"2"), ("c", b"2")):
         (tmp_path / name).write_bytes(bytes(70_000) + last)
-    assert find_copies([str(tmp_path / name) for name in "abc"]).tolist() == [0, 1, 1]
+    assert find_copies([str(tmp_path / name) for name in "abc"], FILES).tolist() == [0, 1, 1]
 
 
 def test_copies_of_one_class_stay_in_one_part(tmp_path, capsys):

@@ -70,7 +70,17 @@ def test_the_names_that_are_read_as_parts_are_told(tmp_path, capsys):
     said = capsys.readouterr().err
     assert f"{tmp_path}: 32 images, 2 classes: 16 train, 4 val, 12 test\n" in said
     assert "folders read as parts: Training is train, Testing is test" in said
-    assert "no folder of the val part: 15% of the training images are taken for it" in said
+    assert "no images of a val part: 15% of the training images are taken for it" in said
+
+
+def test_empty_parts_are_told(tmp_path, capsys):
+    for name in ("cat", "dog"):
+        fill(tmp_path / "train" / name, 10)
+        (tmp_path / "test" / name).mkdir(parents=True)
+    assert sizes(load(tmp_path)) == (14, 2, 4)
+    said = capsys.readouterr().err
+    assert "no images of a test part: 15% of the training images are taken for it" in said
+    assert "no images of a val part: 15%" in said
 
 
 def test_parts_inside_the_classes(tmp_path):
@@ -154,8 +164,11 @@ def test_hidden_folders_and_thumbnails_are_left_out(tmp_path, capsys):
         fill(tmp_path / folder)
     for name in ("._0.png", "Thumbs.db", "desktop.ini", ".DS_Store"):
         (tmp_path / "cat" / name).write_bytes(b"no image")
+    for name in ("a.HEIC", "b.heic", "notes.txt", "LICENSE"):
+        (tmp_path / "dog" / name).write_bytes(b"no image")
     assert sum(sizes(load(tmp_path))) == 12
     said = capsys.readouterr().err
+    assert "not read as images are left out: .heic (2), .txt (1), without a suffix (1)" in said
     assert "left out: .ipynb_checkpoints (1), .thumbnails (1), @eaDir (1), Thumbnails (1)" in said
 
 

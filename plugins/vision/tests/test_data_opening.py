@@ -109,6 +109,39 @@ def test_a_large_picture_that_is_there_is_read_without_a_warning(tmp_path, monke
         assert (read_image(tmp_path / "page.tif", 1, (8, 8)) == 255).all()
 
 
+def test_what_pillow_takes_for_something_else_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(path, tiffinfo={339: 2})
+    with pytest.raises(UsageError, match=r"a\.tif .*signed 8-bit values: save it as gray"):
+        read_image(path, 3, (8, 8))
+
+    def entry(tag: int, *values: int) -> bytes:
+        place = values[0] if len(values) == 1 else {258: 300, 273: 310, 279: 330}[tag]
+        return struct.pack("<HHII", tag, 3 if tag == 258 else 4, len(values), place)
+
+    planes = [
+        *(entry(256, 2), entry(257, 1), entry(258, 16, 16, 16), entry(259, 1), entry(262, 2)),
+        *(entry(273, 400, 404, 408), entry(277, 3), entry(278, 1), entry(279, 4, 4, 4)),
+        entry(284, 2),
+    ]
+    directory = struct.pack("<H", len(planes)) + b"".join(planes) + bytes(4)
+    content = (b"II*\0" + struct.pack("<I", 8) + directory).ljust(300, b"\0")
+    content = (content + struct.pack("<3H", 16, 16, 16)).ljust(310, b"\0")
+    content = (content + struct.pack("<3I", 400, 404, 408)).ljust(330, b"\0")
+    content = (content + struct.pack("<3I", 4, 4, 4)).ljust(400, b"\0")
+    path.write_bytes(content + np.arange(6, dtype="<u2").tobytes())
+    with pytest.raises(UsageError, match="16-bit channels in planes of their own"):
+        read_image(path, 3, (8, 8))
+
+
+def test_sixteen_bits_for_a_whole_pixel_are_no_deep_color(tmp_path):
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 1, 1, 16, 0, 8, 0, 0, 0, 0)
+    start = 14 + len(header)
+    content = b"BM" + struct.pack("<IHHI", start + 8, 0, 0, start) + header
+    (tmp_path / "a.bmp").write_bytes(content + struct.pack("<4H", *[0x7C00] * 4))
+    assert read_image(tmp_path / "a.bmp", 3, (1, 1)).flatten().tolist() == [255, 0, 0]
+
+
 def test_a_kind_of_tiff_that_is_not_read_is_described(tmp_path):
     def entry(tag: int, kind: int, count: int, value: int) -> bytes:
         return struct.pack("<HHII", tag, kind, count, value)

@@ -221,3 +221,17 @@ def test_files_of_one_call_share_a_range_that_training_did_not_see(tmp_path, cap
     said = capsys.readouterr().err
     assert said.count("2 images of float32 values, from 0 to 255") == 1
     assert "one.tif: its largest value is 1, where 0 is black and 255 white" in said
+
+
+def test_of_several_pages_the_first_is_read_and_told(tmp_path, capsys):
+    pages = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (200, 10)]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pages[0].putpixel((0, 0), ord(name))
+        pages[0].save(tmp_path / name / "x.tif", save_all=True, append_images=pages[1:])
+    data = load(tmp_path, image_size=4, split="all")
+    assert data.samples("test").images[:, 0, 3, 3].tolist() == [200, 200]
+    said = capsys.readouterr().err
+    assert "TIFF files of several pages, of which the first is read: 2, the first is" in said
+    MPCNN("1x4x4-4C3-N", image_size=[4, 4]).read_file(tmp_path / "a" / "x.tif")
+    assert "x.tif: of its pages the first is read" in capsys.readouterr().err

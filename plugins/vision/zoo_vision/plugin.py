@@ -69,9 +69,22 @@ def zoo_datasets() -> list[Dataset]:
             homepage="https://benchmark.ini.rub.de/gtsrb_dataset.html",
         ),
         Dataset(
+            "medmnist",
+            "zoo_vision.data.medmnist:MedMNIST",
+            "A set of MedMNIST: medical images, from the publisher's npz file",
+            license="CC BY 4.0; DermaMNIST CC BY-NC 4.0",
+            homepage="https://medmnist.com",
+        ),
+        Dataset(
             "image-folder",
             "zoo_vision.data.image_folder:ImageFolder",
             "Your own images, one folder a class, any format Pillow reads",
+            license="yours",
+        ),
+        Dataset(
+            "webdataset",
+            "zoo_vision.data.webdataset:WebDataset",
+            "Your own images in tar files, as webdataset has them",
             license="yours",
         ),
     ]

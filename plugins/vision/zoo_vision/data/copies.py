@@ -19,6 +19,7 @@ from zoo_vision.data.decoding import decode
 from zoo_vision.data.folder_layout import Listing
 from zoo_vision.data.images import UNUSED
 from zoo_vision.data.opening import UNDECODABLE
+from zoo_vision.data.sources import Sources
 
 _FIRST = 65536
 """Bytes that are compared before whole files are."""
@@ -27,17 +28,18 @@ _ALIKE = 4.0
 """Mean difference of gray thumbnails up to which they show one picture, levels of 255."""
 
 
-def find_copies(paths: Sequence[str]) -> np.ndarray:
+def find_copies(paths: Sequence[str], sources: Sources) -> np.ndarray:
     """Group files that hold the same picture.
 
     Args:
         paths: The files; those that cannot be read are copies of nothing.
+        sources: Opens them.
 
     Returns:
         int64 (N,): for each the index of the first file with its picture.
     """
     first = list(range(len(paths)))
-    for group in [*_equal_files(paths), *_same_names(paths)]:
+    for group in [*_equal_files(paths, sources), *_same_names(paths, sources)]:
         for index in group[1:]:
             one, other = sorted((_root(first, group[0]), _root(first, index)))
             first[other] = one
@@ -50,9 +52,13 @@ def _root(first: list[int], index: int) -> int:
     return index
 
 
-def _equal_files(paths: Sequence[str]) -> list[list[int]]:
+def _equal_files(paths: Sequence[str], sources: Sources) -> list[list[int]]:
     groups: list[list[int]] = [list(range(len(paths)))]
-    keys: list[Callable[[str], Hashable]] = [_size, lambda path: _digest(path, _FIRST), _digest]
+    keys: list[Callable[[str], Hashable]] = [
+        sources.size,
+        lambda path: _digest(path, sources, _FIRST),
+        lambda path: _digest(path, sources),
+    ]
     for key in keys:
         groups = [part for group in groups for part in _divided(group, paths, key)]
     return groups
@@ -70,18 +76,12 @@ def _divided(
     return [part for part in found.values() if len(part) > 1]
 
 
-def _size(path: str) -> int:
-    return os.stat(path).st_size
+def _digest(path: str, sources: Sources, most: int | None = None) -> bytes:
+    with sources.open(path) as stream:
+        return hashlib.blake2b(stream.read(-1 if most is None else most)).digest()
 
 
-def _digest(path: str, most: int | None = None) -> bytes:
-    with open(path, "rb") as stream:
-        if most is None:
-            return hashlib.file_digest(stream, "blake2b").digest()
-        return hashlib.blake2b(stream.read(most)).digest()
-
-
-def _same_names(paths: Sequence[str]) -> list[list[int]]:
+def _same_names(paths: Sequence[str], sources: Sources) -> list[list[int]]:
     """Files such as a.png and a.jpg that show the same."""
     named: dict[str, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):
@@ -90,7 +90,7 @@ def _same_names(paths: Sequence[str]) -> list[list[int]]:
     for candidates in named.values():
         if len(candidates) < 2:
             continue
-        shown = {index: _thumbnail(paths[index]) for index in candidates}
+        shown = {index: _thumbnail(paths[index], sources) for index in candidates}
         reference = shown[candidates[0]]
         same = [index for index in candidates if _are_alike(reference, shown[index])]
         if len(same) > 1:
@@ -98,9 +98,10 @@ def _same_names(paths: Sequence[str]) -> list[list[int]]:
     return groups
 
 
-def _thumbnail(path: str) -> np.ndarray | None:
+def _thumbnail(path: str, sources: Sources) -> np.ndarray | None:
     try:
-        return decode(path, 1, _THUMBNAIL).astype(np.float64)
+        with sources.open(path) as stream:
+            return decode(stream, 1, _THUMBNAIL).astype(np.float64)
     except UNDECODABLE:
         return None  # named when it is decoded at its size
 

@@ -16,17 +16,17 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from zoo.plugin import UsageError
-from zoo_vision.data.opening import UNDECODABLE, cause, open_image
+from zoo_vision.data.opening import UNDECODABLE, cause, has_pages, open_image, raw_mode
 from zoo_vision.data.pixel_range import (
     COLORS,
     Extent,
     RangeSource,
     eight_bits,
     is_deep_color,
-    raw_mode,
     stored_kind,
     white_is_zero,
 )
+from zoo_vision.data.sources import FILES, Sources
 
 _SIXTEEN_BITS = (0.0, 65535.0)
 _OTHER_BYTE = (
@@ -41,7 +41,11 @@ Box = tuple[int, int, int, int]
 
 
 def read_image(
-    path: str | Path, channels: int, size: Sequence[int], ranges: RangeSource | None = None
+    path: str | Path,
+    channels: int,
+    size: Sequence[int],
+    ranges: RangeSource | None = None,
+    sources: Sources = FILES,
 ) -> Tensor:
     """Read one image file the way every dataset of this plugin does.
 
@@ -55,6 +59,7 @@ def read_image(
         size: Height and width in pixels.
         ranges: What is black and what is white in files of more than 8 bits. Without, the file
             is taken for all there is: its largest value decides.
+        sources: Opens the file.
 
     Returns:
         uint8 (channels, height, width).
@@ -62,22 +67,27 @@ def read_image(
     Raises:
         UsageError: the file is missing, does not decode, or has values outside its range.
     """
-    return read_noted(path, channels, size, ranges)[0]
+    return read_noted(path, channels, size, ranges, sources)[0]
 
 
 def read_noted(
-    path: str | Path, channels: int, size: Sequence[int], ranges: RangeSource | None = None
+    path: str | Path,
+    channels: int,
+    size: Sequence[int],
+    ranges: RangeSource | None = None,
+    sources: Sources = FILES,
 ) -> tuple[Tensor, str]:
     """`read_image`, and what has to be told of the image; nothing as a rule."""
     try:
-        pixels, dark = _decode(path, channels, size, None, ranges)
+        with sources.open(path) as stream:
+            pixels, note = _decode(stream, channels, size, None, ranges)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; give the path of an image") from None
     except UNDECODABLE as error:
         raise UsageError(
             f"{path} does not decode as an image ({cause(error)}); replace or remove it"
         ) from error
-    return torch.from_numpy(pixels), f"{path}: {dark}" if dark else ""
+    return torch.from_numpy(pixels), f"{path}: {note}" if note else ""
 
 
 def decode(
@@ -112,12 +122,15 @@ def _decode(
             # A JPEG decodes several times faster at a reduced size; twice the wanted one keeps
             # the final, antialiased step in charge. Other formats ignore this.
             image.draft(None, (2 * max(size), 2 * max(size)))
-        bright, dark = _in_eight_bits(image, source, box, ranges)
+        pages = has_pages(image)
+        bright, note = _in_eight_bits(image, source, box, ranges)
         fitted = ImageOps.fit(_flat(bright, channels), (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(fitted, dtype=np.uint8)
+    if pages and not note:
+        note = "of its pages the first is read"
     if channels == 1:
-        return pixels[None], dark
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), dark
+        return pixels[None], note
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), note
 
 
 def decode_all(
@@ -187,33 +200,36 @@ class Inspection:
     Args:
         extent: Of the stored values; None where they have 8 bits or fewer.
         constant: Whether all its pixels are equal; None where that was not looked at.
+        pages: Whether it is a TIFF file of several pages.
     """
 
     extent: Extent | None
     constant: bool | None
+    pages: bool
 
 
-def inspect(path: str | Path, whole: bool) -> Inspection:
+def inspect(path: str | Path, whole: bool, sources: Sources = FILES) -> Inspection:
     """Look at a file, raising what Pillow raises.
 
     Args:
         path: The file.
         whole: Decode every pixel, a JPEG at an eighth of its size. Files of more than 8 bits are
             decoded in any case, of others the header alone is read without.
+        sources: Opens it.
     """
-    with open_image(path) as image:
-        kind = stored_kind(image)
+    with sources.open(path) as stream, open_image(stream) as image:
+        kind, pages = stored_kind(image), has_pages(image)
         if kind is None and not whole:
-            return Inspection(None, None)
+            return Inspection(None, None, pages)
         image.draft(None, (1, 1))
         colors = COLORS.get(image.mode) if is_deep_color(image) else None
         bands = np.asarray(image).reshape(image.height * image.width, -1)
         constant = bool((bands == bands[0]).all())
         if kind is None:
-            return Inspection(None, constant)
+            return Inspection(None, constant, pages)
         if colors:
-            return Inspection(_bounds(kind, bands[:, :colors]), constant)
-        return Inspection(Extent.of(kind, bands), constant)
+            return Inspection(_bounds(kind, bands[:, :colors]), constant, pages)
+        return Inspection(Extent.of(kind, bands), constant, pages)
 
 
 def _in_eight_bits(

@@ -29,6 +29,7 @@ class Listing:
         parts: Of each `TRAIN`, `VAL` or `TEST`.
         names: The classes.
         notes: What a user has to know of how they were found, in sentences.
+        in_parts: Whether there are folders of parts.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Listing:
     parts: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def list_parts(folders: list[PartFolder], walk: Walk) -> Listing:
     Raises:
         UsageError: the classes of the parts do not agree, or one has no training images.
     """
-    listing = Listing()
+    listing = Listing(in_parts=True)
     first = folders[0].path
     listing.names = _class_names(first)
     known = set(listing.names)

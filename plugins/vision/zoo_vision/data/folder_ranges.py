@@ -10,9 +10,10 @@ from zoo.plugin import UsageError, rank_zero_print
 from zoo_vision.data.decoding import Inspection, inspect
 from zoo_vision.data.opening import UNDECODABLE
 from zoo_vision.data.pixel_range import STATED, Extent, Ranges, assumed_range, merged, sentence
+from zoo_vision.data.sources import FILES, Sources
 
 
-def inspect_readable(paths: Sequence[str]) -> list[Inspection | None]:
+def inspect_readable(paths: Sequence[str], sources: Sources = FILES) -> list[Inspection | None]:
     """Look at the files' headers, and at the values of those of more than 8 bits, on all cores.
 
     Returns:
@@ -21,7 +22,7 @@ def inspect_readable(paths: Sequence[str]) -> list[Inspection | None]:
 
     def attempt(path: str) -> Inspection | None:
         try:
-            return inspect(path, whole=False)
+            return inspect(path, whole=False, sources=sources)
         except UNDECODABLE:
             return None
 

@@ -37,6 +37,7 @@ from zoo_vision.data.images import (
 from zoo_vision.data.metadata import find_tables, list_tables
 from zoo_vision.data.opening import suffixes
 from zoo_vision.data.pixel_range import STATED, Ranges
+from zoo_vision.data.sources import FILES, Sources
 from zoo_vision.data.visible import Walk
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class ImageFiles(LabelledImages):
         channels: 1 or 3.
         size: Height and width to which images are brought.
         ranges: What is black and what is white in files of more than 8 bits.
+        sources: Opens the files.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class ImageFiles(LabelledImages):
         channels: int,
         size: Sequence[int],
         ranges: Ranges | None = None,
+        sources: Sources = FILES,
     ) -> None:
         super().__init__(labels, channels, size)
         self.ranges = ranges
+        self.sources = sources
         # One array, and not a list: worker processes then share its memory with their parent.
         self.paths = np.array(paths, dtype=np.str_)
 
@@ -75,12 +79,13 @@ class ImageFiles(LabelledImages):
             UsageError: a file has become unreadable.
         """
         paths = self.paths[indices.numpy()]
-        images = [read_image(str(path), self.channels, self.size, self.ranges) for path in paths]
-        return torch.stack(images)
+        options = (self.channels, self.size, self.ranges, self.sources)
+        return torch.stack([read_image(str(path), *options) for path in paths])
 
     def select(self, indices: Tensor) -> ImageFiles:
         paths = self.paths[indices.numpy()]
-        return ImageFiles(paths, self.labels[indices], self.channels, self.size, self.ranges)
+        options = (self.channels, self.size, self.ranges, self.sources)
+        return ImageFiles(paths, self.labels[indices], *options)
 
 
 class ImageFolder(ImageDataModule):
@@ -164,10 +169,11 @@ class ImageFolder(ImageDataModule):
         self.check = check
         self.range = range
         self.label_column = label_column
+        self.sources: Sources = FILES
 
     def _load(self) -> LoadedImages:
         listing = self._list()
-        copies = find_copies(listing.paths)
+        copies = find_copies(listing.paths, self.sources)
         settle(listing, copies, all_parts=self.split == "all")
         labels = np.array(listing.labels, dtype=np.int64)
         parts = np.array(listing.parts, dtype=np.uint8)
@@ -180,9 +186,9 @@ class ImageFolder(ImageDataModule):
         paths, channels, size = listing.paths, self.in_channels, self.size
         stated = {STATED: [float(value) for value in self.range]} if self.range else {}
         if len(paths) * channels * size[0] * size[1] <= self.memory_mb * 1e6:
-            found = inspect_readable(paths)
+            found = inspect_readable(paths, self.sources)
             ranges = decide_ranges(paths, found, stated, listing.notes)
-            calls = {path: partial(decode, path, channels, size, None, ranges) for path in paths}
+            calls = {path: partial(self._decode, path, ranges) for path in paths}
             pixels = torch.from_numpy(decode_all(calls, channels, size))
             flat = pixels.flatten(2)
             constant = (flat.amax(2) == flat.amin(2)).all(1).tolist()
@@ -191,19 +197,31 @@ class ImageFolder(ImageDataModule):
             # Of several processes, one is enough to read the whole folder.
             if is_rank_zero():
                 log.info("Checking that %d image files under %s decode", len(paths), self.root)
-                look = partial(inspect, whole=self.check == "decode")
+                look = partial(inspect, whole=self.check == "decode", sources=self.sources)
                 found = list(attempt_all(look, {path: path for path in paths}))
             else:
-                found = inspect_readable(paths)
+                found = inspect_readable(paths, self.sources)
             ranges = decide_ranges(paths, found, stated, listing.notes)
             constant = [bool(each and each.constant) for each in found]
-            images = ImageFiles(paths, torch.from_numpy(labels), channels, size, ranges)
+            images = ImageFiles(
+                paths, torch.from_numpy(labels), channels, size, ranges, self.sources
+            )
+        pages = [path for path, each in zip(paths, found, strict=True) if each and each.pages]
+        if pages:
+            listing.notes.append(
+                f"TIFF files of several pages, of which the first is read: {len(pages)}, the first "
+                f"is {pages[0]}"
+            )
         if count := sum(constant):
             listing.notes.append(
                 f"images of one color all over: {count} of {len(paths)}, the first is "
                 f"{paths[constant.index(True)]}"
             )
         return LoadedImages(images, parts, listing.names, ranges, listing.notes)
+
+    def _decode(self, path: str, ranges: Ranges) -> np.ndarray:
+        with self.sources.open(path) as stream:
+            return decode(stream, self.in_channels, self.size, None, ranges)
 
     def _list(self) -> Listing:
         root = Path(self.root)
@@ -238,7 +256,7 @@ class ImageFolder(ImageDataModule):
         self, labels: np.ndarray, parts: np.ndarray, listing: Listing, copies: np.ndarray
     ) -> None:
         """Split the missing parts off the training part, copies of a picture together."""
-        given = bool(np.isin(parts, (VAL, TEST)).any())
+        given = listing.in_parts or bool(np.isin(parts, (VAL, TEST)).any())
         for part, fraction in ((TEST, self.test_fraction), (VAL, self.val_fraction)):
             if (parts == part).any() or not fraction:
                 continue
@@ -255,6 +273,6 @@ class ImageFolder(ImageDataModule):
             if given:
                 name = PART_NAMES[part]
                 listing.notes.append(
-                    f"there is no folder of the {name} part: {fraction:.0%} of the training "
+                    f"there are no images of a {name} part: {fraction:.0%} of the training "
                     f"images are taken for it ({name}_fraction)"
                 )

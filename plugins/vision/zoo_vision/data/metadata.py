@@ -78,7 +78,7 @@ def list_tables(root: Path, tables: list[Path], column: str, walk: Walk) -> List
     unlabelled = 0
     for row in rows:
         path = _path(row)
-        label = _label(row, column)
+        label = label_of(row.values.get(column), f"{row.where}: {column!r}")
         if label is None:
             unlabelled += 1
             continue
@@ -89,7 +89,7 @@ def list_tables(root: Path, tables: list[Path], column: str, walk: Walk) -> List
         paths[path] = label
         parts[path] = _part(Path(path), root, folders)
     listing = Listing(list(paths), parts=list(parts.values()))
-    listing.names = _sorted(set(paths.values()))
+    listing.names = sorted_names(set(paths.values()))
     position = {name: index for index, name in enumerate(listing.names)}
     listing.labels = [position[label] for label in paths.values()]
     if len(listing.names) < 2:
@@ -172,14 +172,18 @@ def _path(row: _Row) -> str:
     return str(row.table.parent / name)
 
 
-def _label(row: _Row, column: str) -> str | None:
-    value = row.values.get(column)
+def label_of(value: Any, where: str) -> str | None:
+    """A label as text; None where there is none.
+
+    Raises:
+        UsageError: it is a list or an object; ``where`` names it.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, (list, dict)):
         raise UsageError(
-            f"{row.where}: {column!r} is {json.dumps(value)[:60]}; a classifier takes one label "
-            "an image, a text or a whole number"
+            f"{where} is {json.dumps(value)[:60]}; a classifier takes one label an image, a text "
+            "or a whole number"
         )
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -195,7 +199,7 @@ def _part(path: Path, root: Path, folders: dict[Path, int]) -> int:
     return next((part for name in inside if (part := part_of(name)) is not None), TRAIN)
 
 
-def _sorted(names: set[str]) -> list[str]:
+def sorted_names(names: set[str]) -> list[str]:
     """Numbers by their value, other names by the alphabet."""
     if all(name.removeprefix("-").isdecimal() for name in names):
         return sorted(names, key=lambda name: (int(name), name))

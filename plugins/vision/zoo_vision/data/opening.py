@@ -44,11 +44,17 @@ _PIXELS_A_BYTE = 1100
 """More than any picture has in the formats whose coding has no such bound."""
 _SMALL = 2**24
 """Pixels that are decoded whatever the file's size, in those formats."""
+DEEP_COLOR = re.compile(r"^(RGB|RGBA|RGBX|LA|CMYK);16[BLN]$")
+"""Pillow's names for stored pixels of several channels of 16 bits."""
 _BITS = {"1": 1, "L": 8, "P": 8, "I;16": 16, "RGB": 24, "RGBA": 32, "CMYK": 32, "I": 32, "F": 32}
 
 
 class LyingHeaderError(ValueError):
     """A file announces more than it can hold."""
+
+
+class MisreadError(ValueError):
+    """Pillow would read a file, and not as it is meant."""
 
 
 def formats() -> list[str]:
@@ -71,6 +77,7 @@ def open_image(source: str | Path | BinaryIO) -> Image.Image:
 
     Raises:
         LyingHeaderError: the header announces more than a file of that size can hold.
+        MisreadError: Pillow would take its values for others.
         OSError: it is not an image that Pillow reads; and what else Pillow raises.
     """
     # Pillow warns of large pictures; those that a file cannot hold are refused here.
@@ -85,10 +92,17 @@ def open_image(source: str | Path | BinaryIO) -> Image.Image:
         raise
     try:
         _check(image, available)
-    except LyingHeaderError:
+        if image.format == "TIFF":
+            _check_tiff(image)
+    except (LyingHeaderError, MisreadError):
         image.close()
         raise
     return image
+
+
+def has_pages(image: Image.Image) -> bool:
+    """Whether it is a TIFF file of several pages."""
+    return image.format == "TIFF" and bool(getattr(image, "is_animated", False))
 
 
 def cause(error: BaseException) -> str:
@@ -142,6 +156,20 @@ def _check(image: Image.Image, available: int) -> None:
         raise _lie(width, height, available)
 
 
+def _check_tiff(image: Image.Image) -> None:
+    tags = getattr(image, "tag_v2", {})
+    bits, samples = tags.get(258, (1,)), tags.get(277, 1)
+    if tags.get(284) == 2 and max(bits) > 8 and {tile[0] for tile in image.tile} == {"raw"}:  # type: ignore[attr-defined]
+        what = f"{bits[0]}-bit channels in planes of their own"
+    elif image.mode == "L" and tags.get(339, (1,))[0] == 2:
+        what = "signed 8-bit values"
+    elif image.mode == "L" and samples > 1:
+        what = f"{samples} channels, of which it is not known what they are"
+    else:
+        return
+    raise MisreadError(f"a TIFF file of {what}: save it as gray or RGB, with 8 or 16 bits")
+
+
 def _lie(width: int, height: int, available: int) -> LyingHeaderError:
     return LyingHeaderError(
         f"it announces {width}x{height} pixels, which its {available:,} bytes cannot hold"
@@ -150,15 +178,22 @@ def _lie(width: int, height: int, available: int) -> LyingHeaderError:
 
 def _bits(image: Image.Image) -> int:
     """Bits of a pixel in the file, or fewer."""
+    raw = raw_mode(image)
+    if DEEP_COLOR.search(raw):
+        return 16 * len(image.getbands())
+    # Such as L;4 and I;12, or BGR;15 for a whole pixel.
+    packed = re.search(r";(\d+)", raw)
+    if packed:
+        return int(packed[1])
+    return 1 if raw == "1" else _BITS.get(image.mode, 8)
+
+
+def raw_mode(image: Image.Image) -> str:
+    """Pillow's name for the layout of the stored pixels; empty where it has none."""
     tiles = getattr(image, "tile", [])
     arguments = tiles[0][3] if tiles else ""
-    raw = arguments if isinstance(arguments, str) else (arguments or ("",))[0]
-    found = re.search(r";(\d+)", str(raw))
-    if found and image.mode in ("1", "L", "P"):
-        return int(found[1])
-    if found and int(found[1]) == 16 and image.mode in ("RGB", "RGBA"):
-        return 16 * len(image.mode)
-    return 1 if raw == "1" else _BITS.get(image.mode, 8)
+    first = arguments if isinstance(arguments, str) else (arguments or ("",))[0]
+    return str(first)
 
 
 def _is_deflated(image: Image.Image) -> bool:
@@ -188,6 +223,8 @@ def _check_webp(first: bytes, available: int) -> None:
 def _unread_tiff(source: str | Path | BinaryIO) -> str:
     """Why Pillow does not read a TIFF file; empty for other files and where it is not known."""
     try:
+        if not isinstance(source, (str, Path)):
+            source.seek(0)  # Pillow has read of it
         first = _first_bytes(source, 8)
         if first[:4] not in (b"II*\0", b"MM\0*"):
             return ""

@@ -10,6 +10,7 @@ _WORDS = {
     "train": TRAIN,
     "training": TRAIN,
     "trn": TRAIN,
+    "trainval": TRAIN,
     "val": VAL,
     "valid": VAL,
     "validate": VAL,

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from zoo_vision.data.opening import DEEP_COLOR, raw_mode
+
 Ranges = Mapping[str, Sequence[float]]
 """Kind of stored value (``uint16``, ``int16``, ``int32``, ``float32``) to its black and its white.
 Under `STATED`: the user's, for all kinds."""
@@ -45,15 +47,7 @@ def stored_kind(image: Image.Image) -> str | None:
 def is_deep_color(image: Image.Image) -> bool:
     """Whether it has color or transparency with 16 bits a channel, of which Pillow keeps the upper
     8."""
-    return image.mode in COLORS and ";16" in raw_mode(image)
-
-
-def raw_mode(image: Image.Image) -> str:
-    """Pillow's name for the layout of the stored pixels; empty where it has none."""
-    tiles = getattr(image, "tile", [])
-    arguments = tiles[0][3] if tiles else ""
-    first = arguments if isinstance(arguments, str) else (arguments or ("",))[0]
-    return str(first)
+    return image.mode in COLORS and bool(DEEP_COLOR.match(raw_mode(image)))
 
 
 def white_is_zero(image: Image.Image) -> bool:

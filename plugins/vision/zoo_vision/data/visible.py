@@ -22,6 +22,7 @@ _OF_SYSTEMS = {
     "thumbnails",
 }
 """Folders that file managers, editors and storage systems make."""
+_FILES_OF_SYSTEMS = {"thumbs.db", "desktop.ini", "icon\r"}
 
 
 def is_hidden(name: str) -> bool:
@@ -79,6 +80,8 @@ class Walk:
         """Names of the hidden folders that were left out, with how often."""
         self.links: list[str] = []
         """Links that were not followed."""
+        self.others: Counter[str] = Counter()
+        """Suffixes of the files that were left out, with how often."""
 
     def files(self, folder: Path) -> list[str]:
         """The image files below a folder, sorted.
@@ -90,9 +93,9 @@ class Walk:
 
     def any(self, folder: Path) -> bool:
         """Whether there is an image file below a folder."""
-        hidden, links = self.hidden.copy(), self.links.copy()
+        before = self.hidden.copy(), self.links.copy(), self.others.copy()
         found = next(self._below(folder), None) is not None
-        self.hidden, self.links = hidden, links  # what is only looked at is not left out
+        self.hidden, self.links, self.others = before  # what is only looked at is not left out
         return found
 
     def _below(self, folder: Path) -> Iterator[str]:
@@ -105,8 +108,13 @@ class Walk:
         for where, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
             folders[:] = sorted(name for name in folders if self._enters(where, name, visited))
             for name in files:
-                if not is_hidden(name) and Path(name).suffix.lower() in self.suffixes:
+                if is_hidden(name):
+                    continue
+                suffix = Path(name).suffix.lower()
+                if suffix in self.suffixes:
                     yield os.path.join(where, name)
+                elif name.lower() not in _FILES_OF_SYSTEMS:
+                    self.others[suffix or "without a suffix"] += 1
 
     def _enters(self, where: str, name: str, visited: set[Path]) -> bool:
         if is_hidden(name):
@@ -123,9 +131,13 @@ class Walk:
     def notes(self) -> list[str]:
         """What was left out, in sentences."""
         found = []
-        if self.hidden:
-            names = ", ".join(f"{name} ({count})" for name, count in sorted(self.hidden.items()))
-            found.append(f"hidden folders and thumbnails are left out: {names}")
+        for what, counts in (
+            ("hidden folders and thumbnails", self.hidden),
+            ("files of kinds that are not read as images", self.others),
+        ):
+            if counts:
+                names = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+                found.append(f"{what} are left out: {names}")
         if self.links:
             more = f" and {len(self.links) - 3} more" if len(self.links) > 3 else ""
             found.append(
