@@ -241,6 +241,7 @@ def test_an_environment_of_other_spaces_is_refused_by_a_trained_agent(tmp_path: 
         ({"data.environment": "Coridor-v0"}, "did you mean 'Corridor-v0'"),
         ({"data.last_few": 13}, "last_few is 13, of only 12"),
         ({"data.max_env_steps": 0}, "max_env_steps has to be 1 or more, not 0"),
+        ({"data.seed": -1}, "seed has to be 0 or more, not -1"),
         ({"data.split": "half"}, "split has to be one of standard, all, not 'half'"),
         ({"data.backend": "async"}, "backend has to be one of sync, envpool"),
         ({"model.conditioning": "film"}, "conditioning has to be one of gated, bilinear"),
