@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 import zoo
@@ -25,3 +28,19 @@ def test_goals_of_another_environment_are_refused() -> None:
         zoo.load("hpg-bitflip8").play(None, goal="3,7")
     with pytest.raises(UsageError, match="lies outside the room"):
         zoo.load("hpg-four-rooms").play(None, goal="3,11")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"episodes": -1}, "--episodes has to be 1 or more, not -1"),
+        ({"seed": -1}, "--seed has to be 0 or more, not -1"),
+        ({"goal": "2"}, "1 number; it takes 8 bits"),
+    ],
+)
+def test_what_cannot_be_played_leaves_no_folder(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        zoo.predict("hpg-bitflip8", options=options, out=tmp_path / "played")
+    assert not (tmp_path / "played").exists()

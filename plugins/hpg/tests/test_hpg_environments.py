@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.plugin import UsageError
+from zoo_hpg.data.datasets import BitFlippingEpisodes
 from zoo_hpg.environments import make_environment
 from zoo_hpg.environments.bit_flipping import BitFlipping
 from zoo_hpg.environments.optimal_return import optimal_return
@@ -170,3 +171,8 @@ def test_unknown_environments_and_arguments_are_refused() -> None:
         make_environment({"name": "empty-room", "bits": 3})
     with pytest.raises(UsageError, match="bits has to be 1 or more, not 0"):
         make_environment({"name": "bit-flipping", "bits": 0})
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(UsageError, match="seed has to be 0 or more, not -1"):
+        BitFlippingEpisodes(seed=-1)

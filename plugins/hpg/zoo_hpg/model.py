@@ -48,7 +48,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, at_least, optim, rename_keys
+from zoo.plugin import UsageError, at_least, attached_trainer, optim, rename_keys
 from zoo_hpg import playing
 from zoo_hpg.data.module import GoalEpisodes
 from zoo_hpg.environments import make_environment
@@ -150,6 +150,9 @@ class HindsightPolicyGradient(LightningModule):
         self.train_return = MeanMetric()
         self.evaluations: list[float] = []
         """Mean returns of all evaluations so far, the one before training first."""
+        self.evaluated_after: list[int] = []
+        """Training episodes before each of them, in all processes."""
+        self.episodes_played = 0
 
     def setup(self, stage: str) -> None:
         """Refuse data whose environment is another than the net was made for.
@@ -249,6 +252,8 @@ class HindsightPolicyGradient(LightningModule):
         episodes = Episodes(*batch).at_least_single()
         loss = -self.surrogate_objective(episodes)
         self.train_return.update(episodes.returns.mean())
+        trainer = attached_trainer(self)
+        self.episodes_played += len(episodes.mask) * (trainer.world_size if trainer else 1)
         if self.baseline is not None:
             loss = loss + baseline_loss(self.baseline, episodes)
         return loss
@@ -319,6 +324,7 @@ class HindsightPolicyGradient(LightningModule):
         """Add the mean over all processes to the evaluations."""
         gathered = self.all_gather(returns.mean())
         self.evaluations.append(float(torch.as_tensor(gathered).mean()))
+        self.evaluated_after.append(self.episodes_played)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         returns = Episodes(*batch[1:]).returns
@@ -327,9 +333,14 @@ class HindsightPolicyGradient(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["evaluations"] = self.evaluations
+        checkpoint["evaluated_after"] = self.evaluated_after
+        checkpoint["episodes_played"] = self.episodes_played
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.evaluations = list(checkpoint["evaluations"])
+        # Checkpoints of zoo 0.1.0 have none of these.
+        self.evaluated_after = list(checkpoint.get("evaluated_after", []))
+        self.episodes_played = checkpoint.get("episodes_played", 0)
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The learning curve, if this module was trained, and episodes of a test batch."""
@@ -337,5 +348,7 @@ class HindsightPolicyGradient(LightningModule):
         environment = make_environment(self.environment)
         plots = {"episodes": draw_episodes(environment, episodes)}
         if self.evaluations:
-            plots["learning"] = draw_learning_curve(self.evaluations, self.optimal_return)
+            plots["learning"] = draw_learning_curve(
+                self.evaluations, self.optimal_return, self.evaluated_after
+            )
         return plots

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from zoo_hpg.environments.bit_flipping import BitFlipping
 from zoo_hpg.environments.rooms import Rooms
@@ -17,7 +21,7 @@ MAX_EPISODES = 10
 
 
 def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
-    """The way of each episode to its goal, up to ten of them.
+    """The way of each episode to its goal, up to ten of them, and what the signs mean.
 
     Args:
         environment: Where they were played.
@@ -26,7 +30,7 @@ def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
     count = min(MAX_EPISODES, len(episodes.mask))
     columns = min(5, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(2.4 * columns, 2.7 * rows), layout="constrained")
+    figure = Figure(figsize=(max(2.4 * columns, 4.8), 2.7 * rows + 0.5), layout="constrained")
     for index in range(count):
         axes = figure.add_subplot(rows, columns, index + 1)
         steps = int(episodes.mask[index].sum())
@@ -39,8 +43,19 @@ def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
         else:
             _path(axes, achieved, goal)
         reached = float(episodes.returns[index]) > 0
-        axes.set_title(f"reached in {steps}" if reached else "not reached", fontsize=9)
+        number = f"{steps} step" + "s" * (steps != 1)
+        axes.set_title(
+            f"reached in {number}" if reached else f"not reached in {number}", fontsize=9
+        )
+    signs = _signs_of_bits() if isinstance(environment, BitFlipping) else _signs_of_paths()
+    if isinstance(environment, Rooms):
+        signs.append(Patch(facecolor=_WALL, label="wall"))
+    figure.legend(handles=signs, loc="outside lower center", ncols=len(signs), fontsize=9)
     return figure
+
+
+_WALL = "0.35"
+_GOAL, _START, _WAY = "C3", "C2", "C0"
 
 
 def _path_in_room(axes: Axes, environment: Rooms, achieved: Any, goal: Any) -> None:
@@ -50,29 +65,66 @@ def _path_in_room(axes: Axes, environment: Rooms, achieved: Any, goal: Any) -> N
 
 def _path(axes: Axes, achieved: Any, goal: Any) -> None:
     """Rows downwards and columns to the right, or x and y of a table."""
-    axes.plot(achieved[:, 1], achieved[:, 0], "o-", markersize=3, color="C0")
-    axes.plot(achieved[0, 1], achieved[0, 0], "s", color="C2")
-    axes.plot(goal[1], goal[0], "*", markersize=12, color="C3")
+    axes.plot(achieved[:, 1], achieved[:, 0], "o-", markersize=3, color=_WAY)
+    axes.plot(achieved[0, 1], achieved[0, 0], "s", color=_START)
+    axes.plot(goal[1], goal[0], "*", markersize=12, color=_GOAL)
     axes.set(xticks=[], yticks=[])
+
+
+def _signs_of_paths() -> list[Any]:
+    def sign(label: str, **style: Any) -> Line2D:
+        return Line2D([], [], label=label, **style)
+
+    return [
+        sign("start", color=_START, marker="s", linestyle=""),
+        sign("way, a point a step", color=_WAY, marker="o", markersize=3),
+        sign("goal", color=_GOAL, marker="*", markersize=12, linestyle=""),
+    ]
 
 
 def _bits(axes: Axes, achieved: Any, goal: Any) -> None:
     """A row for each state, the goal below a line."""
     rows = [*achieved, goal]
     axes.imshow(rows, cmap="Grays", vmin=0, vmax=1, aspect="auto")
-    axes.axhline(len(rows) - 1.5, color="C3", linewidth=2)
-    axes.set(xticks=[], yticks=[0, len(rows) - 1], yticklabels=["start", "goal"])
+    axes.axhline(len(rows) - 1.5, color=_GOAL, linewidth=2)
+    steps = sorted({0, len(rows) - 2})
+    axes.set_yticks([*steps, len(rows) - 1], [*(f"step {step}" for step in steps), "goal"])
+    bits = len(goal)
+    axes.set_xticks(range(0, bits, max(1, bits // 8)))
+    axes.set_xticklabels([str(int(tick) + 1) for tick in axes.get_xticks()])
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel("bit", fontsize=8)
 
 
-def draw_learning_curve(evaluations: list[float], optimal_return: float | None) -> Figure:
+def _signs_of_bits() -> list[Any]:
+    return [
+        Patch(facecolor="black", label="bit is 1"),
+        Patch(facecolor="white", edgecolor="black", label="bit is 0"),
+        Line2D(
+            [], [], color=_GOAL, linewidth=2, label="above: a row for each step; below: the goal"
+        ),
+    ]
+
+
+def draw_learning_curve(
+    evaluations: list[float], optimal_return: float | None, episodes: Sequence[int] = ()
+) -> Figure:
     """Mean returns of all evaluations, below that of the best policy.
 
     Args:
         evaluations: From the one before training on.
         optimal_return: None where it is not known.
+        episodes: Training episodes before each evaluation; without, evaluations are counted.
     """
     best = {}
     if optimal_return is not None:
         best[f"best possible: {optimal_return:.2f}"] = optimal_return
-    points = [(float(number), value) for number, value in enumerate(evaluations)]
-    return learning_curve({"greedy": [points]}, best, "evaluation", "mean return")
+    counted = len(episodes) == len(evaluations)
+    places = episodes if counted else range(len(evaluations))
+    points = [(float(place), value) for place, value in zip(places, evaluations, strict=True)]
+    label = "training episodes" if counted else "evaluation"
+    figure = learning_curve(
+        {"greedy policy": [points]}, best, label, "mean return of an evaluation"
+    )
+    figure.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure

@@ -82,3 +82,8 @@ def test_wrong_arguments() -> None:
 def test_a_word_outside_the_vocabulary() -> None:
     with pytest.raises(ValueError, match="'cat' is not in the vocabulary"):
         Vocabulary(["dog"], "words").encode(["dog", "cat"])
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(UsageError, match="seed has to be 0 or more, not -1"):
+        TalkingMouths(seed=-1)

@@ -223,3 +223,25 @@ def test_without_pyav_the_package_is_named_once(
     data = Grid(str(tmp_path), skip_faulty=True, cache=str(tmp_path / "cache"))
     with pytest.raises(MissingDependencyError, match="needs PyAV"):
         data.setup()
+
+
+def test_what_an_edit_list_leaves_out_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+        stream.bit_rate = 4_000_000
+        for frame in numbered(10):
+            color = np.repeat(frame[..., None], 3, axis=2)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(color, "rgb24")))
+        container.mux(stream.encode())
+    content = bytearray(path.read_bytes())
+    at = content.index(b"elst") + 4 + 8 + 4  # after version, count and the edit's duration
+    (scale,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 4 + 12)
+    assert struct.unpack_from(">I", content, at) == (0,)
+    struct.pack_into(">I", content, at, scale * 4 // 25)  # begins with the fifth frame
+    struct.pack_into(">I", content, at - 4, 240)  # and lasts six, in milliseconds
+    path.write_bytes(content)
+    video = read_video(path)
+    assert (video.frames[:, 8, 8] / 10).round().tolist() == [5, 6, 7, 8, 9, 10]
+    assert video.times[0] == 0

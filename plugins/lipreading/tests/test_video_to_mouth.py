@@ -59,6 +59,22 @@ def test_pictures_are_taken_by_their_numbers(tmp_path: Path) -> None:
     assert frames[:, 0, 0].tolist() == [20, 40, 180, 200]
 
 
+def test_pictures_that_are_missing_or_there_twice_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2, 3, 4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8), number, np.uint8))
+    (tmp_path / "._1.png").write_bytes(b"of a Mac")
+    assert len(read_video(tmp_path).frames) == 4
+    assert not caplog.text
+    (tmp_path / "3.png").unlink()
+    assert len(read_video(tmp_path).frames) == 3
+    assert "the images after number 2 are missing" in caplog.text
+    cv2.imwrite(str(tmp_path / "4.jpg"), np.full((8, 8), 4, np.uint8))
+    with pytest.raises(UsageError, match=r"several formats \(4\.jpg and 4\.png\)"):
+        read_video(tmp_path)
+
+
 def test_what_is_no_video(tmp_path: Path, make: SimpleNamespace) -> None:
     text = tmp_path / "a.mpg"
     text.write_text("this is text " * 500)

@@ -49,10 +49,10 @@ def emission_map(
     """
     rows = probs.detach().cpu().numpy().T
     chosen = [index for index in range(len(rows)) if rows[index].max() > _LIKELY] or [0]
-    figure = Figure(figsize=(9, 1.2 + 0.22 * len(chosen)), layout="constrained")
+    figure = Figure(figsize=(9, 1.6 + 0.3 * len(chosen)), layout="constrained")
     axes = figure.add_subplot()
     seconds = rows.shape[1] / frame_rate
-    axes.imshow(
+    image = axes.imshow(
         rows[chosen],
         aspect="auto",
         cmap="Blues",
@@ -61,10 +61,16 @@ def emission_map(
         extent=(0, seconds, len(chosen) - 0.5, -0.5),
         interpolation="nearest",
     )
-    axes.set_yticks(range(len(chosen)), [repr(names[index]) for index in chosen], fontsize=7)
+    axes.set_yticks(range(len(chosen)), [_spoken(names[index]) for index in chosen], fontsize=10)
     axes.set_xlabel("seconds")
-    axes.set_title(heading, fontsize=8)
+    axes.set_title(heading, fontsize=10)
+    figure.colorbar(image, ax=axes, label="probability", pad=0.01)
     return figure
+
+
+def _spoken(symbol: str) -> str:
+    """A symbol's name for people."""
+    return {"<blank>": "blank", " ": "space"}.get(symbol, symbol)
 
 
 def noise_curves(

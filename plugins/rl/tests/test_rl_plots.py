@@ -19,7 +19,9 @@ def test_a_learning_curve_shows_the_mean_of_seeds_that_end_at_different_steps() 
     x, y = np.asarray(mean.get_xdata()), np.asarray(mean.get_ydata())
     assert (x[0], x[-1]) == (0, 10)
     np.testing.assert_allclose(y, x + 1)
-    assert [text.get_text() for text in axes.texts] == ["the paper"]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["udrl (2 seeds)", "the paper"]  # and none in the frame's way
+    assert not axes.texts
 
 
 def test_a_single_seed_is_drawn_at_its_own_points() -> None:

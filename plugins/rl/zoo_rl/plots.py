@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def learning_curve(
 
     Args:
         runs: Method to its seeds' curves.
-        references: Label to a value, each a horizontal line.
+        references: Label to a value, each a horizontal line that the legend names.
         xlabel: Under the axis.
         ylabel: Beside the axis.
         title: Above.
@@ -56,12 +57,8 @@ def learning_curve(
         if len(arrays) > 1:
             low, high = np.transpose([bootstrap_interval(column) for column in values.T])
             axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
-    for label, value in (references or {}).items():
-        axes.axhline(value, color="black", linestyle="--", linewidth=1)
-        axes.annotate(
-            label, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=8,
-        )  # fmt: skip
+    for (label, value), style in zip((references or {}).items(), cycle(("--", ":", "-."))):
+        axes.axhline(value, color="black", linestyle=style, linewidth=1, label=label)
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -239,6 +241,7 @@ def test_an_environment_of_other_spaces_is_refused_by_a_trained_agent(tmp_path: 
         ({"data.environment": "Coridor-v0"}, "did you mean 'Corridor-v0'"),
         ({"data.last_few": 13}, "last_few is 13, of only 12"),
         ({"data.max_env_steps": 0}, "max_env_steps has to be 1 or more, not 0"),
+        ({"data.seed": -1}, "seed has to be 0 or more, not -1"),
         ({"data.split": "half"}, "split has to be one of standard, all, not 'half'"),
         ({"data.backend": "async"}, "backend has to be one of sync, envpool"),
         ({"model.conditioning": "film"}, "conditioning has to be one of gated, bilinear"),
@@ -310,3 +313,41 @@ def test_the_gpu_that_is_left_out_is_named(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     UpsideDownAgent("x", [4], "discrete", 2, [], []).choose_accelerator(None)
     assert "--trainer.accelerator gpu takes the GPU" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.bool_])
+def test_observations_may_be_whole_numbers(tmp_path: Path, corridor: Any, kind: type) -> None:
+    name = f"Corridor{kind.__name__}-v0"
+    space = gym.spaces.Box(0, 1 if kind is np.bool_ else 20, (2,), kind)
+    gym.register(
+        name,
+        entry_point=lambda **options: gym.wrappers.TransformObservation(
+            corridor(**options), lambda seen: seen.astype(kind), space
+        ),
+    )
+    try:
+        run = train(
+            write_recipe(tmp_path),
+            {"data.environment": name, "trainer.max_epochs": 1},
+            out=tmp_path / "r",
+        )
+    finally:
+        del gym.registry[name]
+    assert run.metrics["test/return"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"episodes": 0}, "--episodes has to be 1 or more, not 0"),
+        ({"episodes": -1}, "--episodes has to be 1 or more, not -1"),
+        ({"seed": -1}, "--seed has to be 0 or more, not -1"),
+        ({"command_return": float("nan")}, "--command-return nan is out of the range"),
+    ],
+)
+def test_what_cannot_be_played_leaves_no_folder(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        predict("udrl-cartpole", options=options, out=tmp_path / "played")
+    assert not (tmp_path / "played").exists()

@@ -131,6 +131,7 @@ class CommandedEpisodes(LightningDataModule):
         }
         for name, value in counts.items():
             at_least(name, value, 1)
+        at_least("seed", seed, 0)
         if last_few > replay_size:
             raise UsageError(f"last_few is {last_few}, of only {replay_size} episodes kept")
         one_of("split", split, ("standard", "all"))

@@ -56,6 +56,7 @@ class GoalEpisodes(LightningDataModule):
         at_least("batch_size", batch_size, 1)
         at_least("batches_per_epoch", batches_per_epoch, 1)
         at_least("eval_episodes", eval_episodes, 1)
+        at_least("seed", seed, 0)
         self.description = environment
         self.batch_size, self.seed, self.split = batch_size, seed, split
         self.batches_per_epoch, self.eval_episodes = batches_per_epoch, eval_episodes

@@ -16,6 +16,7 @@ from zoo.plugin import (
     Part,
     UsageError,
     above,
+    at_least,
     one_of,
     rename_keys,
     require,
@@ -121,6 +122,7 @@ class LipDataModule(BaseDataModule[list[Clip]]):
         audio: bool = False,
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split)
+        at_least("seed", seed, 0)
         if target_seconds is not None:
             above("target_seconds", target_seconds, 0)
         within("val_fraction", val_fraction, 0, 1, below=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,7 @@ def _gray(frame: Any) -> np.ndarray:
 
 def _read_images(folder: Path) -> np.ndarray:
     paths = images_in(folder)
+    _check_numbers(folder, paths)
     frames = []
     for path in paths:
         frame = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
@@ -175,6 +178,27 @@ def images_in(folder: Path) -> list[Path]:
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
     return sorted(paths, key=lambda path: (_number(path), path.name))
+
+
+def _check_numbers(folder: Path, paths: list[Path]) -> None:
+    """Refuse a frame that is there twice, and say where frames are missing."""
+    stems = Counter(path.stem for path in paths)
+    twice = [path.name for path in paths if stems[path.stem] > 1]
+    if twice:
+        raise UsageError(
+            f"{folder} has a frame in several formats ({' and '.join(twice[:2])}): remove all "
+            "but one"
+        )
+    numbers = [_number(path) for path in paths]
+    steps = Counter(after - before for before, after in pairwise(numbers))
+    if len(steps) > 1 and min(steps) > 0:
+        gap = next(before for before, after in pairwise(numbers) if after - before > min(steps))
+        log.warning(
+            "%s: the images after number %d are missing, and those that follow are taken for the "
+            "next frames",
+            folder,
+            gap,
+        )
 
 
 def _number(path: Path) -> int:
