@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
+from zoo.io.data_folder import data_folder
 from zoo.recipes.recipe import override, read_recipe
 from zoo.registry.registry import registry
 
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.help:
         print(describe_arguments(asked))
+        if not registry().dataset(asked.data_name).embedded:
+            print(f"\nWithout --data.root the data are read from {data_folder(asked.data_name)}.")
         print(
             "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
             "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "

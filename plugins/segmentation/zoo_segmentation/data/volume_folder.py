@@ -88,7 +88,7 @@ class VolumeFolder(VolumeDataModule):
 
     def __init__(
         self,
-        root: str = "data/volumes",
+        root: str = "data/volume-folder",
         batch_size: int = 2,
         num_workers: int = 0,
         seed: int = 0,

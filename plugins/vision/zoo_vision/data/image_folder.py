@@ -135,7 +135,7 @@ class ImageFolder(ImageDataModule):
 
     def __init__(
         self,
-        root: str = "data/images",
+        root: str = "data/image-folder",
         batch_size: int = 32,
         num_workers: int = 0,
         seed: int = 0,
