@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zoo.plugin import UsageError, rank_zero_print
 from zoo_segmentation import plots
-from zoo_segmentation.data import nifti, stacks
+from zoo_segmentation.data import dicom, nifti, stacks
 from zoo_segmentation.data.channel_files import channel_files, image_name, read_channels
 from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
 from zoo_segmentation.data.nifti import Scan, write_nifti
@@ -115,11 +115,11 @@ class VolumePrediction(ABC):
 
     @property
     def input_suffixes(self) -> tuple[str, ...]:
-        """NIfTI volumes and TIFF stacks."""
-        return (*nifti.SUFFIXES, *stacks.SUFFIXES)
+        """NIfTI volumes, TIFF stacks and slices of DICOM series."""
+        return (*nifti.SUFFIXES, *stacks.SUFFIXES, dicom.SUFFIX)
 
     def group_files(self, files: Sequence[Path]) -> list[Path]:
-        """Of files that are the channels of one image, the first."""
+        """Of files that are the channels of one image, or slices of one series, the first."""
         first: dict[tuple[Path, str], Path] = {}
         for path in sorted(files):
             first.setdefault(self._image_of(path), path)
@@ -134,6 +134,8 @@ class VolumePrediction(ABC):
                 return path.parent, ""
             if subject:
                 return subject.folder, ""
+        if path.name.lower().endswith(dicom.SUFFIX):
+            return path.parent, dicom.series_of(path)
         name = image_name(path) if self.in_channels > 1 else None
         return path.parent, name or path.name
 
@@ -141,7 +143,8 @@ class VolumePrediction(ABC):
         return str(self._learned().get("derived", "")).startswith("mrbrains")
 
     def read_file(self, path: Path) -> FileSample:
-        """Read a NIfTI volume or a TIFF stack and prepare it as the training data were.
+        """Read a NIfTI volume, a TIFF stack or the DICOM series of a slice, and prepare it as the
+        training data were.
 
         Channels are a NIfTI file's fourth axis, or files beside it (``NAME_0000.nii.gz``,
         ``NAME_0001.nii.gz``, ...; of MRBrainS, T1, IR and FLAIR in their folder).
@@ -288,6 +291,8 @@ class VolumePrediction(ABC):
 
     def _name_of(self, path: Path) -> str:
         """What to call the prediction on a file."""
+        if dicom.is_dicom(path):
+            return path.absolute().parent.name
         own = nifti.stem(path)
         name = image_name(path) if path.name.lower().endswith(nifti.SUFFIXES) else None
         if name is None or self.in_channels > 1:
@@ -317,6 +322,14 @@ class VolumePrediction(ABC):
         return (first, edges[-2], edges[-1])
 
     def _read_nifti(self, path: Path) -> Scan:
+        if dicom.is_dicom(path):
+            scan = dicom.read_series(path)
+            if self.in_channels != 1:
+                raise UsageError(
+                    f"{path}: a DICOM series has 1 channel, not {self.in_channels}; convert the "
+                    "series to NIfTI files NAME_0000.nii.gz, NAME_0001.nii.gz, ..."
+                )
+            return scan
         if not self._of_mrbrains():
             files = channel_files(path) if self.in_channels > 1 else [path]
             return read_channels(files, self.in_channels)

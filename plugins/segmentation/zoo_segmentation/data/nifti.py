@@ -97,6 +97,24 @@ def read_scan(path: str | Path) -> Scan:
     path = Path(path)
     image, values = load_nifti(path)
     affine = np.asarray(image.affine, dtype=np.float64)
+    return make_scan(path, values, affine, image.header)
+
+
+def make_scan(
+    path: Path, values: np.ndarray, affine: np.ndarray, header: Any, notes: Sequence[str] = ()
+) -> Scan:
+    """A scan of values along a file's own axes, (X, Y, Z) or (X, Y, Z, C).
+
+    Args:
+        path: The file, for messages.
+        values: The voxels.
+        affine: (4, 4) from indices to the header's unit of length.
+        header: Of NIfTI; what a map in the scan's space is written with.
+        notes: What was assumed so far.
+
+    Raises:
+        UsageError: the affine matrix is singular, or some voxels are not finite numbers.
+    """
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     # The determinant of the directions alone: voxels may be of any size.
     if not (
@@ -114,7 +132,7 @@ def read_scan(path: str | Path) -> Scan:
             f"{path}: {count} of {values.size} voxels are NaN or infinite; replace them, for "
             "example by 0"
         )
-    unit, notes = _unit(image.header)
+    unit, assumed = _unit(header)
     axes = nib.orientations.io_orientation(affine)[:, 0].astype(int)
     spacing = np.empty(3)
     spacing[axes] = edges * unit  # of right, anterior, superior
@@ -122,9 +140,9 @@ def read_scan(path: str | Path) -> Scan:
     if values.ndim == CHANNELS_AXIS:
         values = values[..., None]
     shape = (values.shape[0], values.shape[1], values.shape[2])
-    scan = Scan(values, (z, y, x), affine, shape, image.header, unit)
+    scan = Scan(values, (z, y, x), affine, shape, header, unit)
     array = np.ascontiguousarray(scan.from_file_axes(values))
-    return replace(scan, array=array, notes=(*notes, *_doubts_of_place(scan)))
+    return replace(scan, array=array, notes=(*notes, *assumed, *_doubts_of_place(scan)))
 
 
 def read_image(path: str | Path, channels: int | None = None) -> Scan:

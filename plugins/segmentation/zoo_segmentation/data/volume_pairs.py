@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.plugin import UsageError
 from zoo_segmentation.data.channel_files import channel_of
+from zoo_segmentation.data.dicom import CONVERT, is_dicom
 from zoo_segmentation.data.nifti import SUFFIXES, stem
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL
 
@@ -87,6 +88,12 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     for path in _files(images):
         own = stem(path) if stem(path) in label_paths else channel_of(path)
         image_paths.setdefault(own or stem(path), []).append(path)
+    for folder in (images, labels):
+        if file := next((file for file in sorted(folder.rglob("*")) if is_dicom(file)), None):
+            raise UsageError(
+                f"{folder} holds DICOM files, such as {file.relative_to(folder)}; training reads "
+                "NIfTI: " + CONVERT.format(folder=folder)
+            )
     if not label_paths:
         raise UsageError(f"{labels} holds no .nii or .nii.gz files; put the labels there")
     for one, other, place, what in (
