@@ -86,7 +86,7 @@ TYPED: dict[str, tuple[tuple[str, str], str]] = {
         ("--trainer.callbacks", "[{class_path: EarlyStopping, class_path: Timer}]"),
         "the key 'class_path' stands twice",
     ),
-    "a bomb of aliases": (("--trainer.callbacks", "\n  ".join(["x:", _BOMB])), "200000 values"),
+    "a bomb of aliases": (("--trainer.callbacks", f"x:\n  {_BOMB}"), "200000 values"),
     "a list of thousands": (("--model.hidden", str([1] * 20_000)), "'model.hidden' has to be"),
     "a name of thousands": (("--model.name", "x" * 100_000), "there is no model"),
     "a key of thousands": (("--model." + "x" * 100_000, "1"), "is not an argument"),
