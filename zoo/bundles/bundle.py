@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
 CARD = "README.md"
+_ESCAPED = "backslashreplace"
+"""How a byte of a path that is not UTF-8 is written; JSON reads it as it was."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def write_bundle(
     tensors = {n: t.detach().cpu().clone().contiguous() for n, t in model.state_dict().items()}
     files = {
         WEIGHTS: save(tensors, metadata={"format": "pt"}),
-        CARD: model_card(content, found.entry).encode(),
+        CARD: model_card(content, found.entry).encode("utf-8", _ESCAPED),
     }
     content["files"] = {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
@@ -142,7 +144,7 @@ def write_bundle(
     content["sha256"] = content_hash(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     try:
-        replace_folder(path, {**files, MANIFEST: text.encode()})
+        replace_folder(path, {**files, MANIFEST: text.encode("utf-8", _ESCAPED)})
     except OSError as error:
         raise ZooError(
             f"{system_failure(error, 'the bundle cannot be written')}; then finish the "
