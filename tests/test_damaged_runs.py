@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 import torch
-from cuts import SETTINGS, STEPS, assert_same, checkpoints, in_a_process, toy_run, with_signal
+from cuts import (
+    SETTINGS,
+    STEPS,
+    assert_same,
+    checkpoints,
+    cut_toy_run,
+    in_a_process,
+    toy_run,
+    with_signal,
+)
+from hostile.runs import DAMAGES, LOGS, flip
 
 from zoo.errors import UsageError
 from zoo.io.sealed_zip import is_whole
@@ -23,16 +33,7 @@ from zoo.training.train import train
 
 @pytest.fixture
 def cut(toy: Any) -> Run:
-    """Killed in the last of three epochs, with the checkpoints of the first and the second."""
-    killed = functools.partial(with_signal, "on_train_batch_end", 2 * STEPS + 5, signal.SIGKILL)
-    assert in_a_process(killed) == -signal.SIGKILL
-    return Run(Path("cut"))
-
-
-def flip(path: Path, bit: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[bit // 8] ^= 1 << bit % 8
-    path.write_bytes(content)
+    return cut_toy_run(Path("cut"))
 
 
 def test_any_flipped_bit_is_found(cut: Run) -> None:
@@ -57,14 +58,6 @@ def test_a_checkpoint_without_a_seal_is_checked_by_its_zip(toy: Any, tmp_path: P
     assert not is_whole(path)
     path.write_bytes(b"no zip")
     assert not is_whole(path)
-
-
-DAMAGES: dict[str, Callable[[Path], Any]] = {
-    "a bit is flipped": lambda path: flip(path, 4 * path.stat().st_size),
-    "its end is missing": lambda path: os.truncate(path, path.stat().st_size - 100),
-    "it is empty": lambda path: path.write_bytes(b""),
-    "it is something else": lambda path: path.write_text("no checkpoint"),
-}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -140,15 +133,6 @@ def test_a_checkpoint_of_something_else(cut: Run, zoo: Callable, content: object
     done = zoo("train", "toy/points", "--resume", "cut")
     assert done.status == 2
     assert "is not a checkpoint that training can continue from: it has no" in done.err
-
-
-LOGS: dict[str, Callable[[Path], Any]] = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_bytes(b""),
-    "cut off": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "binary": lambda path: path.write_bytes(b"\xff\0\xfe" * 99),
-    "of another kind": lambda path: path.write_text('["a", 1]\n2,b\n\n3'),
-}
 
 
 @pytest.mark.parametrize("damage", LOGS)

@@ -10,29 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from hostile.plugins import GOOD as HEAD
+from hostile.plugins import RAISES
 
 from zoo.registry import isolation
 from zoo.registry.plugins import load_plugins
-
-HEAD = """
-from zoo.plugin import Model, hookimpl
-ZOO_PLUGIN_API = 1
-@hookimpl
-def zoo_models():
-    return [Model("faulty-net", "faulty:Net", "A net")]
-"""
-
-RAISES = {
-    "base exception": "class Odd(BaseException): pass\nraise Odd('odd')",
-    "generator exit": "raise GeneratorExit",
-    "an error whose text raises": (
-        "class Odd(Exception):\n    def __str__(self):\n        raise RuntimeError('no')\nraise Odd"
-    ),
-    "an error whose text exits": (
-        "class Odd(Exception):\n    def __str__(self):\n        raise SystemExit\nraise Odd"
-    ),
-    "recursion": "def f():\n    f()\nf()",
-}
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "vision": ("vision/mpcnn-digits", {"model.net": "1x8x8-4C3-MP2-N", "data.num_workers": 0}),
     "segmentation": (
         "segmentation/pyramid-lstm-phantom",
-        {"data.shape": [16, 16, 16], "model.plots": False},
+        {"data.size": [8, 16, 16], "model.hidden": [4, 4]},
     ),
     "lipreading": (
         "lipreading/lipreader-talking-mouths",
@@ -184,8 +184,8 @@ CASES: dict[str, Case] = {
     "default_root_dir": refused("a run has its folder", default_root_dir="here"),
     "enable_checkpointing off": refused("keeps its checkpoints", enable_checkpointing=False),
     "barebones": refused("cannot be set", barebones=True),
-    "gpu": refused("accelerator", accelerator="gpu"),
-    "tpu": refused("accelerator", accelerator="tpu"),
+    "gpu": refused("No supported gpu backend", accelerator="gpu"),
+    "tpu": refused("torch_xla", accelerator="tpu"),
     "fsdp on a CPU": refused("FSDP", strategy="fsdp"),
     "an unknown strategy": refused("ddpp", strategy="ddpp"),
     "an unknown precision": refused("'trainer.precision' has to be one of", precision="8-true"),

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hostile.code import PAYLOAD
+from hostile.code import SETTINGS as HOSTILE
 
 import zoo as package
 from zoo.bundles.bundle import content_hash
@@ -27,15 +29,6 @@ SHORT = {
     "trainer.logger": False,
     "trainer.enable_progress_bar": False,
 }
-PAYLOAD = """
-from pathlib import Path
-from lightning.pytorch.callbacks import Callback
-Path({mark!r}).write_text("ran")
-class C(Callback):
-    pass
-def function(*args, **kwargs):
-    Path({mark!r}).write_text("ran")
-"""
 
 
 @pytest.fixture
@@ -60,33 +53,6 @@ def edit(bundle: Path, **sections: Any) -> None:
         content["recipe"][name] |= values
     content["sha256"] = content_hash(content)
     file.write_text(json.dumps(content))
-
-
-HOSTILE = {
-    "callback": {"callbacks": [{"class_path": "payload.C"}]},
-    "callback by its name": {"callbacks": ["payload.C"]},
-    "callback alone": {"callbacks": "payload.C"},
-    "function of a callback": {
-        "callbacks": [
-            {
-                "class_path": "lightning.pytorch.callbacks.LambdaCallback",
-                "init_args": {"on_fit_start": "payload.function"},
-            }
-        ]
-    },
-    "class for a function": {
-        "callbacks": [
-            {
-                "class_path": "LambdaCallback",
-                "init_args": {"on_fit_start": {"class_path": "payload.C"}},
-            }
-        ]
-    },
-    "logger": {"logger": [{"class_path": "payload.C"}]},
-    "profiler": {"profiler": {"class_path": "payload.C"}},
-    "strategy": {"strategy": {"class_path": "payload.C"}},
-    "plugin": {"plugins": [{"class_path": "payload.C"}]},
-}
 
 
 @pytest.mark.parametrize("settings", HOSTILE.values(), ids=HOSTILE)

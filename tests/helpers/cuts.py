@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,20 @@ def with_signal(hook: str, number: int, which: int, work: Callable[..., Run] = t
         work(out="cut")
     finally:
         zoo.training.train.run_settings = original
+
+
+def cut_toy_run(out: Path) -> Run:
+    """A run that was killed in the last of three epochs, with the checkpoints of the first and the
+    second."""
+    killed = partial(
+        with_signal,
+        "on_train_batch_end",
+        2 * STEPS + 5,
+        signal.SIGKILL,
+        lambda **_: toy_run(out=out),
+    )
+    assert in_a_process(killed) == -signal.SIGKILL
+    return Run(out)
 
 
 def checkpoints(run: Run) -> list[str]:

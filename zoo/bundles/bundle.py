@@ -28,6 +28,9 @@ from zoo.runs.run import Run
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
+_ESCAPED = "backslashreplace"
+"""How a byte of a path that is not UTF-8 is written; JSON reads it as it was."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -136,7 +139,11 @@ def write_bundle(
     content["sha256"] = content_hash(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     card = model_card(content, found.entry, experiment.dataset)
-    files = {WEIGHTS: weights, CARD: card.encode(), MANIFEST: text.encode()}
+    files = {
+        WEIGHTS: weights,
+        CARD: card.encode("utf-8", _ESCAPED),
+        MANIFEST: text.encode("utf-8", _ESCAPED),
+    }
     try:
         replace_folder(path, files)
     except OSError as error:

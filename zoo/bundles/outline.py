@@ -62,6 +62,7 @@ def require_fitting(
 
     Raises:
         UsageError: the weights do not fit, or the model is far larger than they are.
+        Exception: whatever the constructor raises.
     """
     try:
         with _without_traces(), _at_most(len(weights)):
@@ -84,9 +85,9 @@ def _outline(
     # It looks into its own tensors, or refuses its arguments.
     stated = sum(tensor.nbytes for tensor in weights.values())
     # The bound is wide: a constructor may compute tables that are far larger than the weights.
-    with contextlib.suppress(Exception), _Bounded(16 * stated + (1 << 28)):
+    with _Bounded(16 * stated + (1 << 28)):
         build_model(found, arguments, {})
-    return None  # an error is met again, and told, where the model is built to be used
+    return None
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 the work failed, 2 the call was wrong, 130 stopped by Ctrl-C.
     """
+    _escape_odd_names()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         text, status = _unplanned(error)
-        _tell(f"{text}. --debug shows where.")
+        _tell(text)
         return status
 
 
@@ -82,6 +84,13 @@ def _tell(text: str) -> None:
     print(printable(f"zoo: {text[:_MOST]}{more}"), file=sys.stderr)
 
 
+def _escape_odd_names() -> None:
+    """Let names of files that are not UTF-8 be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP)
 
 
@@ -92,4 +101,4 @@ def _unplanned(error: Exception) -> tuple[str, int]:
     text = one_line(error) or "no message"
     if isinstance(error, MemoryError):
         return "the memory is used up: use smaller values, or a machine with more", 1
-    return f"{type(error).__name__}: {text}", 1
+    return f"{type(error).__name__}: {text}. --debug shows where.", 1

@@ -46,7 +46,7 @@ def write_atomically(
             path.replace(keep)
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None:  # of a write, which knows no names
+        if error.errno and error.filename is None:  # of a write, which knows no names
             error.filename = str(path)
         raise
     finally:
@@ -76,7 +76,8 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
             temporary.rename(path)
         sync_folder(path.parent)
     except OSError as error:
-        error.filename = str(path)  # not the temporary one
+        if error.errno:
+            error.filename = str(path)  # not the temporary one
         raise
     finally:
         if previous.exists() and not path.exists():

@@ -86,7 +86,8 @@ class Run:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write ``name`` in the folder; what was there before survives a failure."""
         text = to_json(content, sort_keys=name == "metrics.json")
-        write_atomically(self.path / name, (text + "\n").encode())
+        # A byte of a name that is not UTF-8 becomes an escape of JSON, which is read as it was.
+        write_atomically(self.path / name, (text + "\n").encode("utf-8", "backslashreplace"))
 
     def note(self, **values: Any) -> None:
         """Add to ``environment.json``."""

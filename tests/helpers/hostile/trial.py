@@ -35,16 +35,22 @@ class Told:
     seconds: float
 
 
-def command(*words: object, inside: Path, prepare: Callable[[], object] | None = None) -> Told:
+def command(
+    *words: object,
+    inside: Path,
+    prepare: Callable[[], object] | None = None,
+    seconds: float = SECONDS,
+) -> Told:
     """Run ``zoo WORDS`` in a child of this process.
 
     Args:
         words: The words after ``zoo``; bytes and text that is not UTF-8 are passed as they are.
         inside: Its working directory.
         prepare: Called in the child first.
+        seconds: After which it is killed.
     """
     main = _warm()
-    streams = [inside / f".{name}" for name in ("out", "err")]
+    streams = [inside.with_name(f".{inside.name}.{name}") for name in ("out", "err")]
     child = os.fork()
     if not child:
         for number, stream in enumerate(streams, 1):
@@ -62,11 +68,11 @@ def command(*words: object, inside: Path, prepare: Callable[[], object] | None =
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-    status, seconds = _wait(child)
+    status, taken = _wait(child, seconds)
     out, err = (stream.read_text(errors="replace") for stream in streams)
     for stream in streams:
         stream.unlink()
-    return Told(status, out, err, seconds)
+    return Told(status, out, err, taken)
 
 
 @functools.cache
@@ -85,14 +91,14 @@ def _warm() -> Callable[[Sequence[str]], int]:
     return main
 
 
-def _wait(child: int) -> tuple[int, float]:
+def _wait(child: int, seconds: float) -> tuple[int, float]:
     """The exit status, or minus the signal, and the seconds of the processor."""
     start = time.monotonic()
     while True:
         ended, status, usage = os.wait4(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
-        if time.monotonic() - start > SECONDS:
+        if time.monotonic() - start > seconds:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.005)
 
