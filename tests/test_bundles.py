@@ -519,6 +519,7 @@ def kill_at(moment: int, names: tuple[str, ...] = ("open", "fsync", "rename", "r
     files._exchange = counted(files._exchange)  # type: ignore[assignment]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool

@@ -296,7 +296,7 @@ def test_train_help_follows_the_named_dataset(toy: Any, zoo: Callable) -> None:
 def test_print_config(toy: Any, zoo: Callable) -> None:
     done = zoo("train", "toy/points", "--model.hidden", "5", "--seed", "9", "--print-config")
     assert done.status == 0
-    Path("printed.yaml").write_text(done.out)
+    Path("printed.yaml").write_text(done.out, encoding="utf-8")
     again = zoo("train", "printed.yaml", "--print-config")
     assert again.out == done.out
     assert "hidden: 5" in done.out
@@ -364,7 +364,7 @@ def test_out_that_is_not_empty(toy: Any, zoo: Callable, inside: str) -> None:
 
 
 def test_out_that_cannot_be_made(toy: Any, zoo: Callable) -> None:
-    Path("file").write_text("x")
+    Path("file").write_text("x", encoding="utf-8")
     done = zoo("train", "toy/points", "--out", "file/inside")
     assert done.status == 2
     assert "cannot be made" in done.err

@@ -155,6 +155,6 @@ def test_damaged_logs_block_no_resume(
 def test_what_a_killed_start_left(toy: Any) -> None:
     """A temporary file of a process that is gone goes with the next start."""
     Path("run").mkdir()
-    Path("run/.environment.json.77.tmp").write_text("{")
+    Path("run/.environment.json.77.tmp").write_text("{", encoding="utf-8")
     toy_run(out="run", resume="auto")
     assert list(Path("run").glob(".*.tmp")) == []

@@ -79,16 +79,16 @@ def assert_nothing_written() -> None:
 
 
 def test_a_file_that_exists_is_kept(runs: dict[str, Path], out: Path, zoo: Callable) -> None:
-    out.write_text("what was there before")
+    out.write_text("what was there before", encoding="utf-8")
     done = zoo("export", runs["toy-net"], "--format", "torch-export", "--out", out)
     assert (done.status, done.out) == (2, "")
     assert done.err == "zoo: model.pt2 exists: choose another --out, or remove it first\n"
-    assert out.read_text() == "what was there before"
+    assert out.read_text(encoding="utf-8") == "what was there before"
 
 
 def test_the_data_of_a_run_are_found_where_its_recipe_says(toy: Any, zoo: Callable) -> None:
     Path("mine").mkdir()
-    Path("mine/clouds.txt").write_text("4")
+    Path("mine/clouds.txt").write_text("4", encoding="utf-8")
     short = {"trainer.logger": False, "trainer.max_epochs": 1}
     run = train("toy/files", {**short, "data.root": "mine"}, out="run")
     assert package.evaluate("run") == {
@@ -101,7 +101,7 @@ def test_the_data_of_a_run_are_found_where_its_recipe_says(toy: Any, zoo: Callab
     assert done.status == 2
     assert "toy-files" in done.err
     Path("other").mkdir()
-    Path("other/clouds.txt").write_text("5")
+    Path("other/clouds.txt").write_text("5", encoding="utf-8")
     done = zoo("test", "run", "--data.root", "other")
     assert "num_classes of 'toy-files' is 5, the model was trained for 4" in done.err
     assert zoo("test", "run", "--data", "toy-files").status == 2  # afresh, without its root

@@ -57,7 +57,7 @@ def test_other_classes_get_a_new_head(origin: Run, zoo: Callable) -> None:
     tuned = weights("run")
     assert same(tuned, weights(origin), "body")
     assert tuned["classifier.weight"].shape == (5, 16)
-    content = json.loads(Path("run/bundle/bundle.json").read_text())
+    content = json.loads(Path("run/bundle/bundle.json").read_text(encoding="utf-8"))
     assert content["facts"]["num_classes"] == 5
     assert content["model"]["arguments"]["num_classes"] == 5
     assert content["model"]["arguments"]["hidden"] == 16  # the bundle's, not the model's default
@@ -67,7 +67,7 @@ def test_other_classes_get_a_new_head(origin: Run, zoo: Callable) -> None:
         "recipe": "toy/points",
         "sha256": source["files"]["model.safetensors"]["sha256"],
     }
-    assert "**Fine-tuned from:** origin" in Path("run/bundle/README.md").read_text()
+    assert "**Fine-tuned from:** origin" in Path("run/bundle/README.md").read_text(encoding="utf-8")
     assert package.load("run")(torch.zeros(1, 2)).shape == (1, 5)
 
 
@@ -215,9 +215,9 @@ def test_unfreezing_and_a_stop(origin: Run, step: int) -> None:
     stopping = {**changes, "model.ctrl_c_at_step": step}
     with pytest.raises(TrainingInterrupted):
         package.finetune("origin", overrides=stopping, out="cut", **options)
-    recipe = yaml.safe_load(Path("cut/recipe.yaml").read_text())
+    recipe = yaml.safe_load(Path("cut/recipe.yaml").read_text(encoding="utf-8"))
     recipe["model"]["ctrl_c_at_step"] = -1
-    Path("cut/recipe.yaml").write_text(yaml.safe_dump(recipe))
+    Path("cut/recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     again = package.finetune("origin", overrides=changes, resume="cut", **options)
     assert again.path == Path("cut")
     assert same(weights(again), weights(whole), "")

@@ -38,7 +38,7 @@ def test_a_recipe_can_train_on(toy: Any, zoo: Callable) -> None:
     recipe = yaml.safe_load(done.out)
     name = f"{FiniteLoss.__module__}.FiniteLoss"
     recipe["trainer"]["callbacks"] = [{"class_path": name, "init_args": {"stop": False}}]
-    Path("mine.yaml").write_text(yaml.safe_dump(recipe))
+    Path("mine.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     assert zoo("train", "mine.yaml", "--out", "run").status == 0
     assert Run(Path("run")).finished
 

@@ -775,7 +775,7 @@ def test_weights_longer_than_their_manifest_states(bundle: Path, server: Server)
 def test_only_what_the_manifest_lists_is_fetched_from_hugging_face(
     hugging_face: list[dict[str, Any]],
 ) -> None:
-    Path("run/bundle/payload.py").write_text("raise SystemExit")
+    Path("run/bundle/payload.py").write_text("raise SystemExit", encoding="utf-8")
     Path("run/bundle/another.safetensors").touch()
     package.load("hf://me/toy")
     assert set(hugging_face[-1]["allow_patterns"]) == set(FILES)

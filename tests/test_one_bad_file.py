@@ -43,7 +43,7 @@ class Reader(nn.Module):
             raise self.error
 
     def read_file(self, path: Path) -> Tensor:
-        value = float(path.read_text())
+        value = float(path.read_text(encoding="utf-8"))
         if value < 0:
             self.fail("read")
         return torch.tensor([value])
@@ -83,7 +83,7 @@ def test_the_others_are_predicted(numbers: Path, error: Exception, reason: str, 
     (failed,) = found.failures.items()
     assert failed[0] == str(numbers / "bad.txt")
     assert failed[1].startswith(reason)
-    written = json.loads(Path("out/predictions.json").read_text())
+    written = json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))
     assert [row["value"] for row in written["predictions"]] == [1, 2]
 
 
@@ -102,7 +102,7 @@ def test_names_that_matplotlib_or_a_file_would_stumble_over() -> None:
     assert not found.failures
     assert len(found.rows) == 5
     files = [
-        row["file"] for row in json.loads(Path("out/predictions.json").read_text())["predictions"]
+        row["file"] for row in json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"]
     ]
     assert "odd/bad\\xff.txt" in files
     assert "odd/a$b_$c.txt" in files
@@ -114,7 +114,7 @@ def test_what_was_predicted_before_ctrl_c_is_kept(numbers: Path) -> None:
     model = Reader(KeyboardInterrupt(), "describe")  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         zoo.predict(model, [numbers], out="out", batch_size=1)
-    written = json.loads(Path("out/predictions.json").read_text())
+    written = json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))
     assert [row["value"] for row in written["predictions"]] == [1]
 
 

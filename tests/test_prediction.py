@@ -67,7 +67,7 @@ def test_good_and_bad_files(model: Path, pictures: list[Path], zoo: Callable) ->
     assert done.err.count("was left out") == len(bad)
     assert "5 predictions and their pictures are in out" in done.out
 
-    content = json.loads(Path("out/predictions.json").read_text())
+    content = json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))
     assert [row["file"] for row in content["predictions"]] == [str(path) for path in pictures]
     assert set(content["failures"]) == {str(path) for path in bad.values()}
     for row in content["predictions"]:
@@ -75,7 +75,7 @@ def test_good_and_bad_files(model: Path, pictures: list[Path], zoo: Callable) ->
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-4)
         assert row["confidence"] == max(row["probabilities"].values())
         assert row["probabilities"][row["label"]] == row["confidence"]
-    with Path("out/predictions.csv").open(newline="") as file:
+    with Path("out/predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["file"], row["label"]) for row in rows] == [
         (row["file"], row["label"]) for row in content["predictions"]
@@ -110,7 +110,7 @@ def test_nothing_but_bad_files(model: Path, pictures: list[Path], zoo: Callable)
     bad = spoil(Path("pictures"), pictures[0])
     done = zoo("predict", model, *bad.values(), "--out", "out")
     assert done.status == 1
-    assert json.loads(Path("out/predictions.json").read_text())["predictions"] == []
+    assert json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"] == []
 
 
 def test_the_same_from_python_and_as_a_batch_of_tensors(
@@ -138,7 +138,7 @@ def test_many_pictures_on_pages(model: Path, pictures: list[Path]) -> None:
 
 def test_calls_that_are_wrong(model: Path, pictures: list[Path], zoo: Callable) -> None:
     Path("full").mkdir()
-    Path("full/mine").write_text("mine")
+    Path("full/mine").write_text("mine", encoding="utf-8")
     Path("without").mkdir()
     for words, message in {
         (pictures[0], "absent.npy"): "there is no file or folder 'absent.npy'",
@@ -279,7 +279,7 @@ def player(toy: Any) -> Path:
 def test_a_model_that_plays(player: Path, zoo: Callable) -> None:
     done = zoo("predict", "--goal-return", "-2.5", player, "--episodes", "3", "--out", "out")
     assert done.status == 0, done.err
-    rows = json.loads(Path("out/predictions.json").read_text())["predictions"]
+    rows = json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"]
     assert rows == [{"episode": n, "return": -2.5 * (n - 1)} for n in (1, 2, 3)]
     assert "return" in done.out
     assert Path("out/first.gif").exists()

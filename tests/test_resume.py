@@ -303,9 +303,9 @@ def test_overrides_that_contradict_are_all_named(toy: Any, zoo: Callable) -> Non
 
 def test_longer_training_and_other_workers_are_no_contradiction(toy: Any) -> None:
     cut("cut", **{"trainer.max_epochs": 1})
-    recipe = yaml.safe_load(Path("cut/recipe.yaml").read_text())
+    recipe = yaml.safe_load(Path("cut/recipe.yaml").read_text(encoding="utf-8"))
     recipe["model"]["ctrl_c_at_step"] = -1
-    Path("cut/recipe.yaml").write_text(yaml.safe_dump(recipe))
+    Path("cut/recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     changes = {"trainer.max_epochs": 2, "data.num_workers": 0}
     assert train("toy/points", changes, resume="cut").environment["epochs"] == 2
 
@@ -334,8 +334,8 @@ def test_auto_with_a_folder_starts_anew_where_none_began(toy: Any, left: str) ->
     if left != "nothing":
         Path("run").mkdir()
     if left == "halves of files":
-        Path("run/.recipe.yaml.77.tmp").write_text("model:")
-        Path("run/environment.json").write_text("{}")
+        Path("run/.recipe.yaml.77.tmp").write_text("model:", encoding="utf-8")
+        Path("run/environment.json").write_text("{}", encoding="utf-8")
     run = train("toy/points", {**SETTINGS, "trainer.max_epochs": 1}, out="run", resume="auto")
     assert run.finished
     assert run.environment["recipe"] == "toy/points"

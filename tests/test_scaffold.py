@@ -43,7 +43,7 @@ def test_a_new_plugin_works_unedited(task: str, fresh: Any) -> None:
     trained = fresh.run("zoo", "train", "mine/first", "--out", "run", "--json")
     assert trained.returncode == 0, trained.stderr
     (row,) = json.loads(trained.stdout)
-    target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text())["about"]["target"]
+    target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text(encoding="utf-8"))["about"]["target"]
     reached, wanted = row[target["metric"]], target["value"]
     assert reached <= wanted if target["metric"] == "test/cer" else reached >= wanted
     assert list(Path("run/plots").glob("[!c]*.png"))
@@ -60,7 +60,7 @@ def test_its_code_is_tidy(task: str, zoo: Any) -> None:
         assert done.returncode == 0, done.stdout
     texts = [path.read_text() for path in Path("mine").rglob("*") if path.is_file()]
     assert len(texts) >= 12
-    workflow = yaml.safe_load(Path("mine/.github/workflows/ci.yml").read_text())
+    workflow = yaml.safe_load(Path("mine/.github/workflows/ci.yml").read_text(encoding="utf-8"))
     assert workflow["env"]["ZOO"] == "${{ vars.ZOO || 'zoo[author]>=0.1,<1' }}"
     assert "zoo plugin check mine" in [
         step.get("run") for step in workflow["jobs"]["test"]["steps"]
@@ -92,7 +92,7 @@ def test_its_types_are_strict(zoo: Any) -> None:
 def test_names(name: str, package: str, zoo: Any) -> None:
     assert zoo("plugin", "new", name, "--dir", "folder/inside").status == 0
     assert Path("folder/inside", package, "plugin.py").is_file()
-    assert f'"{name}" = "{package}.plugin"' in Path("folder/inside/pyproject.toml").read_text()
+    assert f'"{name}" = "{package}.plugin"' in Path("folder/inside/pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_wrong_call_is_one_sentence_and_writes_nothing(
     words: list[str], told: str, zoo: Any, toy: Any
 ) -> None:
     Path("full").mkdir()
-    Path("full/file").write_text("")
+    Path("full/file").write_text("", encoding="utf-8")
     done = zoo("plugin", "new", *words)
     assert done.status == 2
     assert told in done.err

@@ -105,7 +105,7 @@ def test_the_recipe_of_a_run_repeats_it(toy: Any, overrides: dict[str, Any]) -> 
 
 
 def test_the_printed_recipe_is_the_experiment(toy: Any, zoo: Callable) -> None:
-    Path("printed.yaml").write_text(zoo("train", "toy/points", "--print-config").out)
+    Path("printed.yaml").write_text(zoo("train", "toy/points", "--print-config").out, encoding="utf-8")
     assert same(train("printed.yaml", out="printed"), train("toy/points", out="named"))
 
 
@@ -175,7 +175,7 @@ def test_test_measures_the_bundle(toy: Any, zoo: Callable) -> None:
     (row,) = json.loads(done.out)
     assert row["test/accuracy"] == run.metrics["test/accuracy"]
     assert row["test/loss"] == pytest.approx(run.metrics["test/loss"], rel=1e-6)
-    measured = json.loads(Path("measured/metrics.json").read_text())
+    measured = json.loads(Path("measured/metrics.json").read_text(encoding="utf-8"))
     assert measured["test/loss"] == row["test/loss"]
     assert Path("measured/plots/clouds.png").is_file()
 

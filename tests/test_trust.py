@@ -75,7 +75,7 @@ def test_a_recipe_file_names_no_code_unasked(
 ) -> None:
     content = read_recipe("toy/points").as_dict()
     content["trainer"] |= settings
-    Path("theirs.yaml").write_text(yaml.safe_dump(content))
+    Path("theirs.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     for words in (("--out", "run"), ("--print-config",)):
         done = zoo("train", "theirs.yaml", *words)
         assert done.status == 2
@@ -88,7 +88,7 @@ def test_a_recipe_file_names_no_code_unasked(
 def test_trust_is_given_by_a_flag(toy: Any, mark: Path) -> None:
     content = read_recipe("toy/points").as_dict()
     content["trainer"] |= {**HOSTILE["callback"], "max_epochs": 1, "logger": False}
-    Path("theirs.yaml").write_text(yaml.safe_dump(content))
+    Path("theirs.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(UsageError, match=r"'trainer.callbacks\[0\]' names 'payload.C'"):
         train("theirs.yaml", out="run")
     assert train("theirs.yaml", out="run", trust=True).finished
@@ -96,7 +96,7 @@ def test_trust_is_given_by_a_flag(toy: Any, mark: Path) -> None:
 
 
 def test_what_the_user_types_needs_no_flag(toy: Any, mark: Path) -> None:
-    Path("mine.yaml").write_text(read_recipe("toy/points").to_yaml())
+    Path("mine.yaml").write_text(read_recipe("toy/points").to_yaml(), encoding="utf-8")
     train("mine.yaml", {**SHORT, "trainer.callbacks": '[{"class_path": "payload.C"}]'}, out="run")
     assert mark.exists()
 
@@ -112,7 +112,7 @@ def test_callbacks_of_lightning_and_of_plugins_are_taken(toy: Any) -> None:
             {"class_path": "zoo.training.finite_loss.FiniteLoss", "init_args": {"stop": False}},
         ]
     }
-    Path("mine.yaml").write_text(yaml.safe_dump(content))
+    Path("mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     assert train("mine.yaml", SHORT, out="run").finished
 
 
@@ -157,7 +157,7 @@ def test_python_m_imports_nothing_from_the_working_directory(
 ) -> None:
     mark = tmp_path / "PWNED"
     for name in ("pluggy", "yaml", "lightning", "payload"):
-        Path(f"{name}.py").write_text(f"open({str(mark)!r}, 'w')\n")
+        Path(f"{name}.py").write_text(f"open({str(mark)!r}, 'w')\n", encoding="utf-8")
     done = python("-m", "zoo", "list", "models", cwd=Path.cwd())
     assert done.returncode == 0
     assert "toy-net" in done.stdout
@@ -171,11 +171,11 @@ def test_git_runs_nothing_that_a_repository_configures(tmp_path: Path) -> None:
         ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"),
     ):
         subprocess.run(["git", *words], check=True)
-    Path(".gitattributes").write_text("* filter=evil\n")
-    Path("file").write_text("one")
+    Path(".gitattributes").write_text("* filter=evil\n", encoding="utf-8")
+    Path("file").write_text("one", encoding="utf-8")
     subprocess.run(["git", "add", "."], check=True)
-    Path("file").write_text("two")
-    with Path(".git/config").open("a") as config:
+    Path("file").write_text("two", encoding="utf-8")
+    with Path(".git/config").open("a", encoding="utf-8") as config:
         config.write(f'[core]\n fsmonitor = "touch {mark}; false"\n')
         config.write(f'[filter "evil"]\n clean = touch {mark}\n smudge = touch {mark}\n')
     revision = git_revision()

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import Callback
 
@@ -40,6 +41,8 @@ def in_a_process(work: Callable[[], object]) -> int:
     Returns:
         Its exit status, or minus the signal that killed it.
     """
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork processes")
     child = os.fork()
     if not child:
         status = 1

@@ -107,7 +107,7 @@ def save_align(path: Path, words: Sequence[str], frames: int = 14) -> Path:
         lines.append(f"{now} {now + 1990} {word}")
         now += 2000
     lines.append(f"{now} {1000 * frames - 500} sil")
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

@@ -36,7 +36,7 @@ def test_other_names_say_nothing(code: str) -> None:
 
 
 def write(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

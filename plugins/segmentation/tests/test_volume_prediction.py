@@ -103,8 +103,8 @@ def test_a_label_map_lies_in_the_space_of_its_image(tmp_path, nifti):
     assert row["brightest (ml)"] == pytest.approx((label == 2).sum() * 0.006)
     assert row["bright"] == pytest.approx((label == 1).mean(), abs=1e-6)
     assert Path("out/pictures/a.b.png").stat().st_size > 1000
-    assert json.loads(Path("out/predictions.json").read_text())["predictions"] == [row]
-    assert "labels/a.b.nii.gz" in Path("out/predictions.csv").read_text()
+    assert json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"] == [row]
+    assert "labels/a.b.nii.gz" in Path("out/predictions.csv").read_text(encoding="utf-8")
 
 
 def test_probability_maps_are_written_on_request_alone(tmp_path, nifti):
@@ -243,7 +243,7 @@ def test_a_folder_of_channels_is_predicted_image_by_image(tmp_path, nifti):
     nifti(folder / "d_0000.nii.gz", blob(8, 8, 8))
     zoo.predict(model, [folder], out="out")
     assert len(model.seen) == 3
-    found = json.loads(Path("out/predictions.json").read_text())
+    found = json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))
     assert [Path(row["file"]).name for row in found["predictions"]] == [
         "a_0000.nii.gz",
         "b_0000.nii.gz",
