@@ -26,6 +26,7 @@ test-settings: $(INSTALLED)  ## resuming with every setting, where `make test` t
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
+	$(BIN)/ruff check --preview --select PLW1514 .  # files have an encoding: Windows' own is another
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 

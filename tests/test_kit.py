@@ -202,7 +202,8 @@ def test_under_plain_pytest(write: Callable, python: Callable) -> None:
     )
     Path("test_conformance.py").write_text(
         "from zoo.testing import conformance_tests\n\n"
-        "test_conformance = conformance_tests('small')\n", encoding="utf-8"
+        "test_conformance = conformance_tests('small')\n",
+        encoding="utf-8",
     )
     done = python("-m", "pytest", "-ra", "-p", "no:cacheprovider", "test_conformance.py")
     assert done.returncode == 1, done.stdout

@@ -102,7 +102,10 @@ def test_names_that_matplotlib_or_a_file_would_stumble_over() -> None:
     assert not found.failures
     assert len(found.rows) == 5
     files = [
-        row["file"] for row in json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"]
+        row["file"]
+        for row in json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))[
+            "predictions"
+        ]
     ]
     assert "odd/bad\\xff.txt" in files
     assert "odd/a$b_$c.txt" in files

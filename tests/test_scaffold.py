@@ -43,7 +43,9 @@ def test_a_new_plugin_works_unedited(task: str, fresh: Any) -> None:
     trained = fresh.run("zoo", "train", "mine/first", "--out", "run", "--json")
     assert trained.returncode == 0, trained.stderr
     (row,) = json.loads(trained.stdout)
-    target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text(encoding="utf-8"))["about"]["target"]
+    target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text(encoding="utf-8"))[
+        "about"
+    ]["target"]
     reached, wanted = row[target["metric"]], target["value"]
     assert reached <= wanted if target["metric"] == "test/cer" else reached >= wanted
     assert list(Path("run/plots").glob("[!c]*.png"))
@@ -92,7 +94,9 @@ def test_its_types_are_strict(zoo: Any) -> None:
 def test_names(name: str, package: str, zoo: Any) -> None:
     assert zoo("plugin", "new", name, "--dir", "folder/inside").status == 0
     assert Path("folder/inside", package, "plugin.py").is_file()
-    assert f'"{name}" = "{package}.plugin"' in Path("folder/inside/pyproject.toml").read_text(encoding="utf-8")
+    assert f'"{name}" = "{package}.plugin"' in Path("folder/inside/pyproject.toml").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(

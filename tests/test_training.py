@@ -105,7 +105,9 @@ def test_the_recipe_of_a_run_repeats_it(toy: Any, overrides: dict[str, Any]) -> 
 
 
 def test_the_printed_recipe_is_the_experiment(toy: Any, zoo: Callable) -> None:
-    Path("printed.yaml").write_text(zoo("train", "toy/points", "--print-config").out, encoding="utf-8")
+    Path("printed.yaml").write_text(
+        zoo("train", "toy/points", "--print-config").out, encoding="utf-8"
+    )
     assert same(train("printed.yaml", out="printed"), train("toy/points", out="named"))
 
 

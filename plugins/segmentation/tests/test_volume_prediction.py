@@ -103,7 +103,9 @@ def test_a_label_map_lies_in_the_space_of_its_image(tmp_path, nifti):
     assert row["brightest (ml)"] == pytest.approx((label == 2).sum() * 0.006)
     assert row["bright"] == pytest.approx((label == 1).mean(), abs=1e-6)
     assert Path("out/pictures/a.b.png").stat().st_size > 1000
-    assert json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"] == [row]
+    assert json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["predictions"] == [
+        row
+    ]
     assert "labels/a.b.nii.gz" in Path("out/predictions.csv").read_text(encoding="utf-8")
 
 

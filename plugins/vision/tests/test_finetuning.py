@@ -47,7 +47,9 @@ def written(path: Path, **sections: Any) -> Path:
     """A recipe as a file."""
     trainer = {"max_epochs": 1, "logger": False, "enable_progress_bar": False}
     limits = {f"limit_{part}_batches": 1 for part in ("val", "test")}
-    path.write_text(yaml.safe_dump({**sections, "trainer": {**trainer, **limits}}), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump({**sections, "trainer": {**trainer, **limits}}), encoding="utf-8"
+    )
     return path
 
 
