@@ -77,6 +77,37 @@ def test_distributions_of_one_release_take_each_other(project: str) -> None:
         assert bounded or requirement.name == project, requirement
 
 
+def brought(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """Other people's distributions that one of ours asks for, directly or through ours."""
+    project = PROJECTS[name][1]["project"]
+    listed = [*project["dependencies"]]
+    for extra in extras:
+        listed += project["optional-dependencies"][extra]
+    found: set[str] = set()
+    for requirement in map(Requirement, listed):
+        own = requirement.name in PROJECTS
+        found |= (
+            brought(requirement.name, frozenset(requirement.extras)) if own else {requirement.name}
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("av", "zoo[video]"), ("copier", "zoo[author]"), ("ale-py", "zoo-hpg[atari]")],
+)
+def test_what_brings_the_gpl_is_an_extra_of_its_own_that_the_readme_names(
+    package: str, extra: str
+) -> None:
+    asked = Requirement(extra)
+    assert package in brought(asked.name, frozenset(asked.extras))
+    assert package not in brought("zoo", frozenset({"all"}))
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(
+        rf"^\| `{re.escape(extra)}` \(not in `zoo\[all\]`\).*GPL", readme, re.MULTILINE
+    )
+
+
 @pytest.mark.parametrize("project", PROJECTS)
 def test_distributions_support_the_same_pythons(project: str) -> None:
     own, core = PROJECTS[project][1]["project"], CORE["project"]
