@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from zoo.plugin import UsageError
 from zoo_segmentation.input_channels import adapt_axis
 from zoo_segmentation.md_lstm import MDLSTMSegmenter
-from zoo_segmentation.monai_nets import MonaiSegmenter
 from zoo_segmentation.pyramid_lstm import PyramidLSTMSegmenter, SmallPyramidLSTMSegmenter
 from zoo_segmentation.segmenter import Segmenter
 
@@ -22,15 +20,6 @@ LSTMS: dict[str, tuple[type[Segmenter], dict[str, Any]]] = {
         {"hidden": [3, 4], "fully_connected": [3], "kernel_size": 3},
     ),
     "md": (MDLSTMSegmenter, {"hidden": [3], "spatial_dims": 2}),
-}
-NETS = {
-    "UNet": {"channels": [4, 8], "strides": [2], "num_res_units": 2},
-    "AttentionUnet": {"channels": [4, 8], "strides": [2]},
-    "SegResNet": {"init_filters": 8},
-    "DynUNet": {},
-    "SwinUNETR": {"feature_size": 12},
-    "BasicUNet": {"features": [4, 4, 4, 4, 4, 4]},
-    "MedNeXt": {},
 }
 
 
@@ -48,19 +37,6 @@ def test_lstms_give_on_equal_channels_what_they_gave_before(name, before, now):
         first = old(image.expand(*(before if n == 1 else -1 for n in range(len(shape)))))
         second = new(image.expand(*(now if n == 1 else -1 for n in range(len(shape)))))
     assert torch.allclose(first, second, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize(("before", "now"), [(1, 3), (3, 1)])
-def test_all_layers_of_a_net_of_monai_that_see_the_volume_are_adapted(name, before, now):
-    size = {"patch_size": [64] * 3, "network_arguments": NETS[name]}
-    old, new = (MonaiSegmenter(name, in_channels=count, **size) for count in (before, now))
-    new.load_state_dict(new.adapt_input_channels(dict(old.state_dict()), before, now))
-
-
-def test_a_net_that_is_not_known_is_refused():
-    with pytest.raises(UsageError, match=r"on 1 channel\(s\) and the volumes have 2; .* not known"):
-        MonaiSegmenter.adapt_input_channels({"network.net.odd.weight": torch.ones(2, 1, 3)}, 1, 2)
 
 
 def test_what_is_no_channel_stays():

@@ -342,3 +342,9 @@ def test_a_model_is_rebuilt_from_its_hyperparameters():
     again.load_state_dict(model.state_dict())
     image = torch.randn(1, 1, 4, 5, 6)
     np.testing.assert_array_equal(model(image).detach(), again(image).detach())
+
+
+def test_fine_tuning_takes_what_the_data_decide_from_the_new_data():
+    assert {"in_channels", "spacing", "preprocessing", "label_values"} <= set(
+        SmallPyramidLSTMSegmenter.task_arguments
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import re
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +12,6 @@ from monai.networks import nets
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError, nearest
-from zoo_segmentation.input_channels import adapt_axis
 from zoo_segmentation.segmenter import Segmenter
 
 # What MONAI asks for without a default of its own, at a size that trains on modest hardware.
@@ -29,18 +27,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "FlexibleUNet": {"backbone": "efficientnet-b0"},
 }
-# Layers that see the volume, by the end of their names in MONAI's nets.
-_SEES_INPUT = re.compile(
-    r"\.("
-    r"model\.0\.(conv\.)?(unit0\.|0\.)?(conv|residual)\.weight"  # UNet, AttentionUnet
-    r"|convInit\.conv\.weight|conv_init\.weight"  # SegResNet, SegResNetDS
-    r"|(input_block|skip_layers\.downsample)\.conv[13]\.conv\.weight"  # DynUNet
-    r"|encoder1\.layer\.conv[13]\.conv\.weight"  # UNETR, SwinUNETR
-    r"|(patch_embed\.proj|patch_embedding\.patch_embeddings)\.weight"  # UNETR, SwinUNETR
-    r"|conv_0(_0)?\.conv_0\.conv\.weight"  # BasicUNet, BasicUNetPlusPlus
-    r"|_conv_stem\.weight|stem\.weight|blocks\.0\.conv\.weight"  # FlexibleUNet, MedNeXt, HighResNet
-    r")$"
-)
 _TAKES = ("in_channels", "out_channels", "spatial_dims")
 
 
@@ -127,35 +113,6 @@ class MonaiSegmenter(Segmenter):
                 f"monai/{self.architecture} cannot be built so ({reason}); change "
                 "model.network_arguments"
             ) from error
-
-    @classmethod
-    def adapt_input_channels(
-        cls, weights: dict[str, Tensor], before: int, now: int
-    ) -> dict[str, Tensor]:
-        """The weights for volumes of another number of channels: those of all layers that see
-        the volume, of which there may be several (a residual path, a skip).
-
-        Args:
-            weights: The saved tensors.
-            before: Channels of the saved model.
-            now: Channels of the new one.
-
-        Raises:
-            UsageError: the layers of this net that see the volume are not known here.
-        """
-        first = [
-            name
-            for name, weight in weights.items()
-            if _SEES_INPUT.search(name) and weight.ndim > 2 and weight.shape[1] == before
-        ]
-        if not first:
-            raise UsageError(
-                f"the net was trained on {before} channel(s) and the volumes have {now}; which of "
-                "its layers see the volume is not known, so that it cannot be adapted: train it "
-                "from the start"
-            )
-        new = {name: adapt_axis(weights[name], 1, before, now) for name in first}
-        return {**weights, **new}
 
     @property
     def head(self) -> tuple[str, ...]:
