@@ -31,7 +31,7 @@ def test_limits_and_precision_are_taken(run: Path) -> None:
     ("setting", "said"),
     [
         ("trainer.max_epochs", "'trainer.max_epochs' concerns no measurement: a test takes "),
-        ("trainer.logger", "'trainer.logger' concerns no measurement"),
+        ("trainer.min_epochs", "'trainer.min_epochs' concerns no measurement"),
         ("trainer.limit_test_batch", "did you mean 'trainer.limit_test_batches'"),
         ("model.hidden", "--model.hidden: a trained model keeps its arguments; omit it"),
         ("init_from.freeze", "--init_from.freeze: a trained model has its weights; omit it"),
