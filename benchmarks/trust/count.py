@@ -22,13 +22,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a process with threads cannot be forked
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "helpers"))
 
 from conftest import OURS, installed
 from hostile import bombs, bundles, code, pickles, places, plugins, runs, texts
 from hostile.trial import Kinds
 
+ROOT = Path(__file__).parents[2]
 Results = Iterator[tuple[str, str]]
 """Kind, and what fell; nothing if it held."""
 
