@@ -24,10 +24,12 @@ from zoo.plugin.protocols import (
     FileGrouper,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
     HasKeepBest,
     HasMonitor,
     HasPreprocessing,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     InputChannelAdapter,
     NotExportable,
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from zoo.plugin import optim as optim
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
+    from zoo.plugin.adapted import AdaptedModule as AdaptedModule
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
@@ -63,6 +67,8 @@ if TYPE_CHECKING:
     from zoo.plugin.parts import has_part as has_part
 
 _HOMES = {
+    "AdaptedDataModule": "zoo.plugin.adapted",
+    "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
     "EmptyPartError": "zoo.plugin.parts",
     "EpochSampler": "zoo.plugin.loaders",
@@ -94,10 +100,12 @@ __all__ = [
     "FileGrouper",
     "HasConformanceArguments",
     "HasConformanceExempt",
+    "HasConstructorArguments",
     "HasKeepBest",
     "HasMonitor",
     "HasPreprocessing",
     "HasTaskArguments",
+    "HasTrainerDefaults",
     "HasWeightsLicense",
     "InputChannelAdapter",
     "MissingDependencyError",

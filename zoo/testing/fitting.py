@@ -14,7 +14,9 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
+from zoo.recipes.signatures import instantiate
 from zoo.training.trainer import ResumableTrainer
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def run_trainer(
     """Train, with a checkpoint in ``folder`` that ``resume`` continues from."""
     resumable = ResumableTrainer(
         {
+            **instantiate(Trainer, trainer_defaults(type(model))),
             "max_epochs": EPOCHS,
             "limit_train_batches": BATCHES,
             "limit_val_batches": 2,
