@@ -38,7 +38,9 @@ class AdaptedModule(LightningModule):
 
     The arguments of the whole class's constructor are kept as those that rebuild it, whatever the
     module behind stores in its ``hparams``, objects included; checkpoints and bundles hold them
-    alone. ``forward`` is exported and shown with Lightning's own ``example_input_array`` where
+    alone. (Where both constructors have an argument of one name, Lightning keeps that of the class
+    in front in ``hparams``: an argument that an object is made of gets another name than the
+    object.) ``forward`` is exported and shown with Lightning's own ``example_input_array`` where
     the module sets that.
     """
 
@@ -139,8 +141,9 @@ class AdaptedDataModule(LightningDataModule):
             return super().test_dataloader() if self._has("test_dataloader") else []
         self.setup("fit")
         self.setup("test")
-        names = [f"{part}_dataloader" for part in PART_NAMES]
-        loaders = [getattr(super(), name)() for name in names if self._has(name)]
+        behind = super()
+        names = [name for part in PART_NAMES if self._has(name := f"{part}_dataloader")]
+        loaders = [getattr(behind, name)() for name in names]
         return DataLoader(
             ConcatDataset([loader.dataset for loader in loaders]),
             batch_size=loaders[-1].batch_size,

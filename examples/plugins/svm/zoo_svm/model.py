@@ -29,7 +29,7 @@ class OneClassSVM(LightningModule):
     automatic_optimization = False
     input_suffixes = (".csv",)
 
-    def __init__(self, features: int, nu: float = 0.05, gamma: float = 2.0) -> None:
+    def __init__(self, features: int, nu: float = 0.05, gamma: float = 0.1) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.features, self.nu, self.gamma = features, nu, gamma
@@ -64,7 +64,7 @@ class OneClassSVM(LightningModule):
         self.gathered = self.gathered[:0]
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.auroc(-self(batch[0]), batch[1])
+        self.auroc.update(-self(batch[0]), batch[1])
         self.log("test/auroc", self.auroc)
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
