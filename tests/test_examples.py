@@ -71,7 +71,8 @@ class Layer:
         as they are."""
         self.uv("build", "--quiet", "--wheel", "--out-dir", self.folder / "dist", plugin)
         (wheel,) = (self.folder / "dist").glob("*.whl")
-        command = [Path(sys.executable).with_name("uv"), "pip", "install", "--dry-run"]
+        beside = Path(sys.executable).with_name("uv")
+        command = [beside if beside.is_file() else "uv", "pip", "install", "--dry-run"]
         planned = subprocess.run(
             [*map(str, command), "--python", sys.executable, "--find-links", self.folder, wheel],
             capture_output=True,
@@ -146,6 +147,14 @@ def test_an_example_does_all_that_its_readme_says(
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
 def test_an_example_is_short(plugin: Path) -> None:
     assert sum(map(lines_of_code, plugin.glob("zoo_*/*.py"))) < LINES
+
+
+def test_the_page_shows_the_example_as_it_is() -> None:
+    page = (ROOT / "docs/bring-a-lightningmodule.md").read_text(encoding="utf-8")
+    blocks = re.findall(r'^```\w+ title="([^"]+)"\n(.+?)^```$', page, re.M | re.S)
+    assert len(blocks) == 6
+    for name, text in blocks:
+        assert text.strip() in (ROOT / "examples/plugins/smp" / name).read_text(encoding="utf-8")
 
 
 def lines_of_code(path: Path) -> int:
