@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
 
 from zoo.plugin import UsageError
@@ -228,13 +229,14 @@ def write_nifti(path: Path, array: np.ndarray, scan: Scan) -> None:
         array: (D, H, W), or (D, H, W, K), on the scan's grid.
         scan: Where it belongs.
     """
-    header = scan.header.copy()
-    header.set_data_dtype(array.dtype)
-    header.set_slope_inter(1, 0)
-    header["cal_min"] = header["cal_max"] = 0  # the display range of other values
-    image = nib.Nifti1Image(np.ascontiguousarray(scan.to_file_axes(array)), scan.affine, header)
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image, path)
+    with LoggingOutputSuppressor():  # it logs that the header of a NIfTI-2 file becomes one of 1
+        header = nib.Nifti1Header.from_header(scan.header)
+        header.set_data_dtype(array.dtype)
+        header.set_slope_inter(1, 0)
+        header["cal_min"] = header["cal_max"] = 0  # the display range of other values
+        voxels = np.ascontiguousarray(scan.to_file_axes(array))
+        nib.save(nib.Nifti1Image(voxels, scan.affine, header), path)
 
 
 def stem(path: Path) -> str:
