@@ -10,12 +10,16 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
 
 from zoo.plugin import UsageError
 from zoo_segmentation.data.labels import to_classes
-from zoo_segmentation.data.nifti_file import CHANNELS_AXIS, count_channels, load_nifti
+from zoo_segmentation.data.nifti_file import (
+    CHANNELS_AXIS,
+    count_channels,
+    load_nifti,
+    quiet_nibabel,
+)
 from zoo_segmentation.memory import format_shape
 
 __all__ = ["count_channels"]
@@ -230,7 +234,7 @@ def write_nifti(path: Path, array: np.ndarray, scan: Scan) -> None:
         scan: Where it belongs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with LoggingOutputSuppressor():  # it logs that the header of a NIfTI-2 file becomes one of 1
+    with quiet_nibabel():
         header = nib.Nifti1Header.from_header(scan.header)
         header.set_data_dtype(array.dtype)
         header.set_slope_inter(1, 0)
