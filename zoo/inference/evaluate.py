@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import bundled_recipe, rebuild
@@ -73,6 +73,11 @@ def evaluate(
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     model = rebuild(bundle)
     data = experiment.build_data()
+    if type(model).test_step is LightningModule.test_step:
+        raise UsageError(
+            f"a {bundle.model_name!r} has no test_step, so it cannot be measured: write one that "
+            "logs metrics"
+        )
     data.prepare_data()
     _refuse_other_facts(bundle, dict(data.facts), experiment.recipe.data_name)
     _require_test_part(data, experiment.recipe.data_name)

@@ -260,6 +260,41 @@ class HasMonitor(Protocol):
 
 
 @runtime_checkable
+class HasDynamicTensors(Protocol):
+    """A model, or a module inside it, with parameters or buffers whose shapes come from the data,
+    such as a memory bank. Without, a file whose shapes are not the constructor's is refused."""
+
+    @property
+    def dynamic_tensors(self) -> tuple[str, ...]:
+        """Beginnings of their names in the ``state_dict`` of this module, such as ``("bank",)``.
+
+        Before weights are loaded, from a bundle or a checkpoint, on resuming and on fine-tuning,
+        they are given the shapes of the file; one that does not exist yet becomes a buffer. The
+        module's own ``load_state_dict`` then takes the numbers.
+        """
+        ...
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A model, or a module inside it, that gets more submodules while it learns. Without, a file
+    that holds more tensors than the constructor makes is refused."""
+
+    def grow_to(self, shapes: Mapping[str, tuple[int, ...]], /) -> None:
+        """Have the submodules that a file holds: make those that are missing, and remove those
+        that it lacks, as the best epoch may have fewer than the last.
+
+        Called before weights are loaded; on resuming, before ``configure_optimizers``. It may run
+        on torch's meta device, where tensors hold no numbers.
+
+        Args:
+            shapes: Shape of each tensor of the file, by its name in the ``state_dict`` of this
+                module.
+        """
+        ...
+
+
+@runtime_checkable
 class InputChannelAdapter(Protocol):
     """A model class that carries weights over to another number of input channels. Without, one
     tensor whose second axis has ``in_channels`` is adapted by a general rule, and any other

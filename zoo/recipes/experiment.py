@@ -138,6 +138,9 @@ def build_model(
             f"the {what} cannot be built: it would need more memory than there is with "
             f"{_largest(given)}; choose smaller values"
         ) from error
+    from zoo.io.dynamic_tensors import take_shapes_when_loading  # loads torch
+
+    take_shapes_when_loading(model)
     return model
 
 

@@ -17,10 +17,11 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
+from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
-from zoo.plugin.parts import has_part
+from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
@@ -288,12 +289,12 @@ def _train_and_test(
     best = load_best(trainer, model)
     if best:
         metrics |= best.metrics(resumable.log.rows)
-    if has_part(data, "test"):
+    if untested := why_untested(model, data):
+        rank_zero_print(f"{untested}: nothing was tested")
+    else:
         with interruptible(trainer, run):
             resumable.test(model, data)
         metrics |= metrics_of(trainer)
-    else:
-        rank_zero_print("the data have no test part: nothing was tested")
     return metrics, seconds, best
 
 
@@ -312,6 +313,7 @@ def _finish(
     resumable.log.write()
     draw(run, resumable.log, model, data)
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
+    require_same(run.bundle, model)
     seconds += run.environment.get("fit_seconds", 0.0)
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     loggers.end(resumable.others, run, resumable.trainer.global_step)

@@ -16,7 +16,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from torch import distributed
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
+from zoo.io.failures import one_line
 from zoo.io.rank_zero import is_rank_zero
 from zoo.plugin._lightning_internals import resume_between_epochs, trains_elsewhere
 from zoo.plugin.protocols import AcceleratorChooser
@@ -119,6 +120,7 @@ class ResumableTrainer:
         Raises:
             UsageError: the checkpoint is damaged, and the one before it too.
             NonFiniteLoss: the loss became NaN or infinite.
+            ZooError: the checkpoint does not fit the model.
         """
         path = self._checkpoint if resume and exists(self._checkpoint) else None
         self._last.longer = longer
@@ -126,6 +128,14 @@ class ResumableTrainer:
             self.files.keep_only(())
         try:
             self.trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
+        except RuntimeError as error:
+            if path is None or not str(error).startswith("Error(s) in loading state_dict"):
+                raise
+            raise ZooError(
+                f"{path} does not fit the model that wrote it ({one_line(error)}): name tensors "
+                "whose shapes come from the data in a member `dynamic_tensors` of the model, and "
+                "make those of a model that grows in `grow_to` (docs/plugin-api.md)"
+            ) from error
         finally:
             self._last.release()
         self._return_to_this_process()
