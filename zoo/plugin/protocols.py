@@ -260,6 +260,19 @@ class HasMonitor(Protocol):
 
 
 @runtime_checkable
+class HasMetricNames(Protocol):
+    """A model that logs metrics under other names than the zoo's. Without, they are kept under the
+    names that it logs."""
+
+    @property
+    def metric_names(self) -> Mapping[str, str]:
+        """Names that it logs to those that loggers, progress and callbacks get, such as
+        ``{"image_AUROC": "test/image_AUROC"}``; ``{stage}`` in a new name stands for ``train``,
+        ``val`` or ``test``, as in ``{"loss": "{stage}/loss"}``. All others stay as they are."""
+        ...
+
+
+@runtime_checkable
 class HasDynamicTensors(Protocol):
     """A model, or a module inside it, with parameters or buffers whose shapes come from the data,
     such as a memory bank. Without, a file whose shapes are not the constructor's is refused."""

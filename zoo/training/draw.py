@@ -14,8 +14,7 @@ from zoo.training.csv_logger import MetricsLogger
 
 def draw(run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule) -> None:
     """Write training curves, and what the model draws from one batch of test data."""
-    series = {name: points for name, points in log.series().items() if "/" in name}
-    plots.save(plots.curves(series), run.plots / "curves.png")
+    plots.save(plots.curves(log.series()), run.plots / "curves.png")
     if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
     batch = next(iter(data.test_dataloader()))

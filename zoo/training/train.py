@@ -43,7 +43,7 @@ from zoo.runs.run import (
 from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
-from zoo.training.csv_logger import metrics_of
+from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
 from zoo.training.draw import draw
 from zoo.training.input_channels import with_channels_of_data
@@ -294,7 +294,7 @@ def _train_and_test(
     else:
         with interruptible(trainer, run):
             resumable.test(model, data)
-        metrics |= metrics_of(trainer)
+        metrics = with_tested(metrics, metrics_of(trainer))
     return metrics, seconds, best
 
 
