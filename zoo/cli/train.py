@@ -125,11 +125,12 @@ def report(run: Run, as_json: bool) -> None:
 
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
+    from zoo.inference.produce import producing_method
     from zoo.plugin.declarations import not_exportable
-    from zoo.plugin.protocols import Player, Predictor, offers
+    from zoo.plugin.protocols import Predictor, offers
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
-    if offers(model, Player):
+    if producing_method(model):
         use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
     elif offers(model, Predictor):
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA

@@ -21,6 +21,7 @@ from zoo.recipes.signatures import instantiate
 from zoo.runs.run import Run, require_empty
 from zoo.training.csv_logger import MetricsLogger, metrics_of
 from zoo.training.draw import draw
+from zoo.training.seeding import SeededTest
 from zoo.training.trainer import evaluation_trainer
 
 SETTINGS = (
@@ -70,7 +71,8 @@ def evaluate(
         bundle, {**own_root(reference, overrides or {}), **(overrides or {})}
     )
     _refuse_settings_of_training(experiment.recipe)
-    seed_everything(experiment.recipe.seed, workers=True, verbose=False)
+    seed = experiment.recipe.seed
+    seed_everything(seed, workers=True, verbose=False)
     model = rebuild(bundle)
     data = experiment.build_data()
     if type(model).test_step is LightningModule.test_step:
@@ -83,14 +85,14 @@ def evaluate(
     _require_test_part(data, experiment.recipe.data_name)
     settings = instantiate(Trainer, experiment.recipe.trainer)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = evaluation_trainer(settings, Path(scratch))
+        trainer = evaluation_trainer(settings, Path(scratch), [SeededTest(seed)])
         trainer.test(model, datamodule=data, verbose=False)
     metrics = metrics_of(trainer)
     if out is not None:
         run = Run(Path(out))
         run.write_json("metrics.json", metrics)
         write_atomically(run.recipe_file, experiment.recipe.to_yaml().encode())
-        draw(run, MetricsLogger(run.metrics_csv), model, data)
+        draw(run, MetricsLogger(run.metrics_csv), model, data, seed)
     return metrics
 
 

@@ -50,6 +50,7 @@ from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
 from zoo.training.monitors import refuse_without_validation
 from zoo.training.refusals import refusals
+from zoo.training.seeding import SeededTest
 from zoo.training.trainer import ResumableTrainer, destroy_process_group, listed, run_settings
 from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
 
@@ -223,6 +224,7 @@ def _make_trainer(
     settings = run_settings(recipe, model, data, run)
     users = listed(settings.get("callbacks"))
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
+    callbacks = [*callbacks, SeededTest(recipe.seed)]
     return ResumableTrainer(settings, run.path, run.checkpoint, run.metrics_csv, callbacks)
 
 
@@ -311,7 +313,7 @@ def _finish(
     """Write metrics, plots and bundle; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
-    draw(run, resumable.log, model, data)
+    draw(run, resumable.log, model, data, experiment.recipe.seed)
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
     require_same(run.bundle, model)
     seconds += run.environment.get("fit_seconds", 0.0)

@@ -230,19 +230,23 @@ def dev_trainer(
     )
 
 
-def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
+def evaluation_trainer(
+    settings: Mapping[str, Any], folder: Path, callbacks: Sequence[Callback] = ()
+) -> Trainer:
     """A Trainer that measures and keeps nothing, on one device unless told otherwise.
 
     Args:
         settings: Arguments of the Trainer that concern a measurement.
         folder: A scratch folder.
+        callbacks: Those that are not the user's settings.
 
     Raises:
         UsageError: Lightning refuses the settings.
     """
     quiet_lightning()
+    users = listed(settings.get("callbacks"))
     return _trainer(
-        {"devices": 1, **settings},
+        {"devices": 1, **settings, "callbacks": [*users, *callbacks]},
         default_root_dir=folder,
         logger=False,
         enable_progress_bar=False,
