@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
 from zoo.io.data_folder import data_folder
+from zoo.io.stages import measured
 from zoo.recipes.recipe import override, read_recipe
 from zoo.registry.registry import registry
 
@@ -112,8 +113,8 @@ def report(run: Run, as_json: bool) -> None:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}
         show([{**row, "fit_seconds": environment["fit_seconds"]}], as_json=True)
         return
-    chosen = {k: v for k, v in metrics.items() if k.startswith("test/")} or metrics
-    rows = [{"metric": key, "value": f"{value:.4f}"} for key, value in sorted(chosen.items())]
+    chosen = sorted(measured(metrics).items())
+    rows = [{"metric": key, "value": f"{value:.4f}"} for key, value in chosen]
     rows.append({"metric": "training time", "value": f"{environment['fit_seconds']:.1f} s"})
     rows.append({"metric": "run", "value": str(run.path)})
     show(rows, as_json=False, title=environment["recipe"])
@@ -124,11 +125,12 @@ def report(run: Run, as_json: bool) -> None:
 
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
+    from zoo.inference.produce import producing_method
     from zoo.plugin.declarations import not_exportable
-    from zoo.plugin.protocols import Player, Predictor, offers
+    from zoo.plugin.protocols import Predictor, offers
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
-    if offers(model, Player):
+    if producing_method(model):
         use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
     elif offers(model, Predictor):
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA

@@ -140,6 +140,11 @@ def build_model(
             f"the {what} cannot be built: it would need more memory than there is with "
             f"{_largest(given)}; choose smaller values"
         ) from error
+    from zoo.io.dynamic_tensors import take_shapes_when_loading  # these load torch
+    from zoo.plugin.metric_names import rename_metrics
+
+    take_shapes_when_loading(model)
+    rename_metrics(model)
     return model
 
 

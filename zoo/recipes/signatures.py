@@ -137,6 +137,11 @@ def read_options(cls: type, method: str, values: Mapping[str, Any]) -> dict[str,
     return {key: parsed[key] for key in given}
 
 
+def option_names(cls: type, method: str) -> tuple[str, ...]:
+    """The keyword arguments of a method that are options."""
+    return _signature(cls, method).names
+
+
 def describe_options(cls: type, method: str) -> str:
     """Help text for the keyword arguments of a method, from its signature and docstring."""
     signature = _signature(cls, method)

@@ -51,7 +51,7 @@ class EpochPrinter(Callback):
         metrics = "  ".join(
             f"{name} {float(value):.4g}"
             for name, value in sorted(trainer.callback_metrics.items())
-            if name.startswith(("train/", "val/"))
+            if not name.startswith("test/")
         )
         self._write(f"{self._epoch}  {metrics}  {self._seconds:.1f} s")
         self._epoch = ""
