@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo import plots
+from zoo.plugin.counters import counters
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import PlotDrawer
 from zoo.runs.run import Run
@@ -14,8 +15,10 @@ from zoo.training.csv_logger import MetricsLogger
 
 def draw(run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule) -> None:
     """Write training curves, and what the model draws from one batch of test data."""
-    series = {name: points for name, points in log.series().items() if "/" in name}
-    plots.save(plots.curves(series), run.plots / "curves.png")
+    units = list(counters(model, data))
+    series = {k: points for k, points in log.series(units).items() if "/" in k}
+    x = units[0].replace("_", " ") if units else "epoch"
+    plots.save(plots.curves(series, x), run.plots / "curves.png")
     if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
     batch = next(iter(data.test_dataloader()))
