@@ -25,6 +25,7 @@ from zoo.plugin.protocols import (
     Growing,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasCounters,
     HasDynamicTensors,
     HasKeepBest,
     HasMetricNames,
@@ -62,18 +63,28 @@ if TYPE_CHECKING:
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
+    from zoo.plugin.endless import EndlessDataset as EndlessDataset
+    from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
     from zoo.plugin.parts import EmptyPartError as EmptyPartError
     from zoo.plugin.parts import Part as Part
     from zoo.plugin.parts import has_part as has_part
+    from zoo.plugin.steps import NumberedSteps as NumberedSteps
+    from zoo.plugin.stopping import Budget as Budget
+    from zoo.plugin.stopping import StopWhenSolved as StopWhenSolved
 
 _HOMES = {
     "BaseDataModule": "zoo.plugin.datamodule",
+    "Budget": "zoo.plugin.stopping",
     "EmptyPartError": "zoo.plugin.parts",
+    "EndlessDataset": "zoo.plugin.endless",
     "EpochSampler": "zoo.plugin.loaders",
+    "GeneratedSamples": "zoo.plugin.endless",
+    "NumberedSteps": "zoo.plugin.steps",
     "Part": "zoo.plugin.parts",
     "ResumableLoader": "zoo.plugin.loaders",
+    "StopWhenSolved": "zoo.plugin.stopping",
     "attached_trainer": "zoo.plugin._lightning_internals",
     "has_part": "zoo.plugin.parts",
     "hub_or_cache": "zoo.io.hub_reach",
@@ -101,6 +112,7 @@ __all__ = [
     "Growing",
     "HasConformanceArguments",
     "HasConformanceExempt",
+    "HasCounters",
     "HasDynamicTensors",
     "HasKeepBest",
     "HasMetricNames",

@@ -258,6 +258,27 @@ class AcceleratorChooser(Protocol):
 
 
 @runtime_checkable
+class HasCounters(Protocol):
+    """A model or dataset that counts: sequences, evaluations, environment steps. Without, a
+    training is measured in epochs and steps alone.
+
+    What is counted is a column of ``metrics.csv``, stands on the epoch lines, and is a unit of
+    budgets (``--budget evaluations=5000``), schedules, windows and ``trainer.val_check_interval``;
+    the first, of the model if it counts, is the x axis of the curves.
+    """
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Whole numbers by a word each, which only grow, and cost little to read.
+
+        A dict that is an attribute (``self.counters = {"evaluations": 0}``) is carried through
+        checkpoints by the core. Where it is a property, what it is made from is kept by its
+        owner, as a buffer or in ``state_dict``.
+        """
+        ...
+
+
+@runtime_checkable
 class HasPreprocessing(Protocol):
     """A model that describes its preprocessing to the readers of its bundle. Without, the
     bundle says nothing of it."""

@@ -21,6 +21,7 @@ from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
+from zoo.plugin.counters import counters
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
@@ -43,6 +44,7 @@ from zoo.runs.run import (
 from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
+from zoo.training.counting import refuse_uncounted, split_interval
 from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
 from zoo.training.draw import draw
@@ -197,8 +199,9 @@ def fit(
         if is_rank_zero() and not resumed and out is None:
             discard_folder(run.path)
         raise
-    longer = resumed and any(
-        recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS
+    longer = resumed and (
+        recipe.budget != run.recipe.budget
+        or any(recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS)
     )
     if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
@@ -224,8 +227,11 @@ def _make_trainer(
     settings = run_settings(recipe, model, data, run)
     users = listed(settings.get("callbacks"))
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
+    refuse_uncounted(recipe.budget, split_interval(dict(settings)), users, model, data)
     callbacks = [*callbacks, SeededTest(recipe.seed)]
-    return ResumableTrainer(settings, run.path, run.checkpoint, run.metrics_csv, callbacks)
+    return ResumableTrainer(
+        settings, run.path, run.checkpoint, run.metrics_csv, callbacks, recipe.budget
+    )
 
 
 def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
@@ -287,7 +293,7 @@ def _train_and_test(
             "nothing was trained, as the Trainer's limits allow no step: the weights are those "
             "that a training would start from"
         )
-    metrics = metrics_of(trainer)
+    metrics = metrics_of(trainer) | counters(model, data)
     best = load_best(trainer, model)
     if best:
         metrics |= best.metrics(resumable.log.rows)
