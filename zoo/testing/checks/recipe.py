@@ -12,7 +12,7 @@ from zoo.testing.subjects import BATCH_SIZE, RecipeSubject
 from zoo.training.train import train
 
 _STATED = ("summary", "paper", "source")
-_QUICK: dict[str, Any] = {
+QUICK: dict[str, Any] = {
     "accelerator": "cpu",
     "devices": 1,
     "max_epochs": 1,
@@ -78,7 +78,7 @@ def recipe_trains(subject: RecipeSubject) -> str:
     recipe = subject.recipe
     if "root" not in recipe.data:
         subject.data.require()
-    changes = {f"trainer.{key}": value for key, value in _QUICK.items()}
+    changes = {f"trainer.{key}": value for key, value in QUICK.items()}
     changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
     if recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
         changes["data.batch_size"] = BATCH_SIZE
