@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from small_plugin import make, model
+from small_plugin import RECIPE, data, make, model
 
 TURNS = """
 def __init__(self, features: int, num_classes: int, **rest) -> None:
@@ -85,10 +85,8 @@ def test_players_in_turns(write: Callable, backward: str) -> None:
 
 
 def test_a_player_whose_turn_never_comes_is_found(write: Callable) -> None:
-    body = TURNS.format(backward="loss.backward()").replace(
-        "current_epoch % 2", "current_epoch * 0"
-    )
-    write(model(body))
+    body = TURNS.format(backward="loss.backward()")
+    write(model(body.replace("current_epoch % 2", "current_epoch * 0")))
     result = make("gradients", "model")
     assert (result.outcome, result.note) == (
         "failed",
@@ -145,3 +143,19 @@ def test_metrics_under_other_names(write: Callable) -> None:
     result = make("fits", "model")
     assert result.outcome == "passed"
     assert "test/image_AUROC" in result.note
+
+
+def test_data_without_samples_take_no_loader_arguments(write: Callable) -> None:
+    body = """
+        def __init__(self) -> None:
+            super().__init__()
+
+        def train_dataloader(self):
+            points = torch.linspace(-1, 1, 32).reshape(16, 2)
+            batches = [(points + number, torch.arange(16) % 3) for number in range(5)]
+            return torch.utils.data.DataLoader(batches, batch_size=None)
+    """
+    write({**data(body), "recipes/first.yaml": RECIPE})
+    for check, kind in (("loader-arguments", "dataset"), ("recipe-trains", "recipe")):
+        assert make(check, kind).outcome == "passed"
+    assert make("seed-decides-order", "dataset").note == "it takes no seed"
