@@ -20,6 +20,7 @@ from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
     ArgumentUpgrader,
+    ExampleFileWriter,
     Facts,
     FileGrouper,
     Growing,
@@ -107,6 +108,7 @@ __all__ = [
     "Dataset",
     "Deprecated",
     "Entry",
+    "ExampleFileWriter",
     "Facts",
     "FileGrouper",
     "Growing",

@@ -453,6 +453,16 @@ class HasConformanceArguments(Protocol):
 
 
 @runtime_checkable
+class ExampleFileWriter(Protocol):
+    """A Predictor that can write files of the kind that it reads. Without, the kit makes a
+    ``.png``, ``.npy`` or ``.csv`` of ``example_input`` where the model reads such."""
+
+    def write_example_files(self, folder: Path, /) -> Sequence[Path]:
+        """Write one or two small valid files into a folder, and return their paths."""
+        ...
+
+
+@runtime_checkable
 class HasConformanceExempt(Protocol):
     """A class (the attribute is the class's) to which some checks do not apply. Without, all
     are made."""
