@@ -26,6 +26,7 @@ from zoo.plugin.protocols import (
     Growing,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
     HasCounters,
     HasDynamicTensors,
     HasKeepBest,
@@ -34,6 +35,7 @@ from zoo.plugin.protocols import (
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     InputChannelAdapter,
     NotExportable,
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from zoo.plugin import optim as optim
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
+    from zoo.plugin.adapted import AdaptedModule as AdaptedModule
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.endless import EndlessDataset as EndlessDataset
     from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
@@ -76,6 +80,8 @@ if TYPE_CHECKING:
     from zoo.plugin.stopping import StopWhenSolved as StopWhenSolved
 
 _HOMES = {
+    "AdaptedDataModule": "zoo.plugin.adapted",
+    "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
     "Budget": "zoo.plugin.stopping",
     "EmptyPartError": "zoo.plugin.parts",
@@ -114,6 +120,7 @@ __all__ = [
     "Growing",
     "HasConformanceArguments",
     "HasConformanceExempt",
+    "HasConstructorArguments",
     "HasCounters",
     "HasDynamicTensors",
     "HasKeepBest",
@@ -122,6 +129,7 @@ __all__ = [
     "HasPreprocessing",
     "HasRowName",
     "HasTaskArguments",
+    "HasTrainerDefaults",
     "HasWeightsLicense",
     "InputChannelAdapter",
     "MissingDependencyError",

@@ -291,6 +291,33 @@ class HasPreprocessing(Protocol):
 
 
 @runtime_checkable
+class HasTrainerDefaults(Protocol):
+    """A model class (the attribute is the class's) that needs other settings of the Trainer than
+    Lightning's defaults. Without, it gets those."""
+
+    @property
+    def trainer_defaults(self) -> Mapping[str, Any]:
+        """Arguments of the Trainer in the form of a recipe's ``trainer``, such as
+        ``{"num_sanity_val_steps": 0}``.
+
+        A training takes those that the recipe does not name and writes them into its resolved
+        recipe; a measurement takes those that concern one.
+        """
+        ...
+
+
+@runtime_checkable
+class HasConstructorArguments(Protocol):
+    """A model that tells the arguments it was built from. Without, they are its ``hparams``;
+    ``AdaptedModule`` has it, as other people's modules keep other things there, or nothing."""
+
+    @property
+    def constructor_arguments(self) -> Mapping[str, Any]:
+        """The constructor's arguments by name, as JSON values: they alone rebuild the model."""
+        ...
+
+
+@runtime_checkable
 class HasWeightsLicense(Protocol):
     """A model whose weights come with terms. Without, the bundle says "as the data's"."""
 

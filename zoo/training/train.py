@@ -24,7 +24,12 @@ from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.counters import counters
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
-from zoo.recipes.experiment import Experiment, resolve, with_current_names
+from zoo.recipes.experiment import (
+    Experiment,
+    resolve,
+    with_current_names,
+    with_trainer_defaults,
+)
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
 from zoo.runs.environment import now
@@ -100,7 +105,7 @@ def train(
         base = replace(base, source="")
     base = override(base, dict(overrides or {}))
     refuse_untrusted(base)
-    experiment = resolve(base)
+    experiment = resolve(base if run else with_trainer_defaults(base))
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
