@@ -20,14 +20,20 @@ from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
     ArgumentUpgrader,
+    ExampleFileWriter,
     Facts,
     FileGrouper,
+    Growing,
     HasConformanceArguments,
     HasConformanceExempt,
     HasConstructorArguments,
+    HasCounters,
+    HasDynamicTensors,
     HasKeepBest,
+    HasMetricNames,
     HasMonitor,
     HasPreprocessing,
+    HasRowName,
     HasTaskArguments,
     HasTrainerDefaults,
     HasWeightsLicense,
@@ -35,8 +41,10 @@ from zoo.plugin.protocols import (
     NotExportable,
     Player,
     PlotDrawer,
+    PredictionDrawer,
     PredictionWriter,
     Predictor,
+    Producer,
     RealInputSource,
     SamplePredictor,
     ZooDataModule,
@@ -60,20 +68,30 @@ if TYPE_CHECKING:
     from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
     from zoo.plugin.adapted import AdaptedModule as AdaptedModule
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
+    from zoo.plugin.endless import EndlessDataset as EndlessDataset
+    from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
     from zoo.plugin.parts import EmptyPartError as EmptyPartError
     from zoo.plugin.parts import Part as Part
     from zoo.plugin.parts import has_part as has_part
+    from zoo.plugin.steps import NumberedSteps as NumberedSteps
+    from zoo.plugin.stopping import Budget as Budget
+    from zoo.plugin.stopping import StopWhenSolved as StopWhenSolved
 
 _HOMES = {
     "AdaptedDataModule": "zoo.plugin.adapted",
     "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
+    "Budget": "zoo.plugin.stopping",
     "EmptyPartError": "zoo.plugin.parts",
+    "EndlessDataset": "zoo.plugin.endless",
     "EpochSampler": "zoo.plugin.loaders",
+    "GeneratedSamples": "zoo.plugin.endless",
+    "NumberedSteps": "zoo.plugin.steps",
     "Part": "zoo.plugin.parts",
     "ResumableLoader": "zoo.plugin.loaders",
+    "StopWhenSolved": "zoo.plugin.stopping",
     "attached_trainer": "zoo.plugin._lightning_internals",
     "has_part": "zoo.plugin.parts",
     "hub_or_cache": "zoo.io.hub_reach",
@@ -96,14 +114,20 @@ __all__ = [
     "Dataset",
     "Deprecated",
     "Entry",
+    "ExampleFileWriter",
     "Facts",
     "FileGrouper",
+    "Growing",
     "HasConformanceArguments",
     "HasConformanceExempt",
     "HasConstructorArguments",
+    "HasCounters",
+    "HasDynamicTensors",
     "HasKeepBest",
+    "HasMetricNames",
     "HasMonitor",
     "HasPreprocessing",
+    "HasRowName",
     "HasTaskArguments",
     "HasTrainerDefaults",
     "HasWeightsLicense",
@@ -113,8 +137,10 @@ __all__ = [
     "NotExportable",
     "Player",
     "PlotDrawer",
+    "PredictionDrawer",
     "PredictionWriter",
     "Predictor",
+    "Producer",
     "RealInputSource",
     "Recipes",
     "SamplePredictor",

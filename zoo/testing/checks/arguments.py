@@ -110,9 +110,11 @@ def arguments_documented(subject: ClassSubject) -> None:
     "root: str where files are read",
 )
 def loader_arguments(subject: DatasetSubject) -> None:
-    """The dataset takes batch_size, num_workers, seed, split, and root unless embedded."""
+    """The dataset takes root unless embedded, and where its loaders make batches of samples also
+    batch_size, num_workers, seed and split."""
     names = argument_names(subject.cls)
-    wanted = [*_LOADER_ARGUMENTS, *([] if subject.entry.embedded else ["root"])]
+    of_loaders = _LOADER_ARGUMENTS if _batches_samples(subject) else ()
+    wanted = [*of_loaders, *([] if subject.entry.embedded else ["root"])]
     missing = [name for name in wanted if name not in names]
     if missing:
         raise CheckFailed(f"{subject.cls.__name__} does not take {', '.join(missing)}")
@@ -146,6 +148,17 @@ def declarations(subject: ClassSubject) -> None:
             raise CheckFailed(f"conformance_arguments: {name!r} is not an argument")
     if isinstance(subject.cls, NotExportable):
         _require_reason("not_exportable", subject.cls.not_exportable)
+
+
+def _batches_samples(subject: DatasetSubject) -> bool:
+    """Whether its training batches are made of samples, as far as can be seen: those of a learner
+    that makes its own data, or learns in one pass, need not be."""
+    try:
+        data = subject.build()
+        data.setup("fit")
+        return getattr(data.train_dataloader(), "batch_size", None) is not None
+    except (Exception, SystemExit):  # noqa: BLE001  # not available, or another check's matter
+        return True
 
 
 def parameters(cls: type) -> dict[str, inspect.Parameter]:
