@@ -1,10 +1,8 @@
 """A stream until solved: the adding problem of long short-term memory (Hochreiter, Schmidhuber,
 Neural Computation 1997), short sequences."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -47,6 +45,8 @@ class Adder(LightningModule):
         lr: Learning rate of Adam.
     """
 
+    metric_names: ClassVar = {"mse": "{stage}/mse"}
+
     def __init__(self, hidden: int = 16, lr: float = 0.01) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -69,17 +69,14 @@ class Adder(LightningModule):
         return error.square().mean()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("val/mse", (self(batch[0]) - batch[1]).square().mean())
+        self.log("mse", (self(batch[0]) - batch[1]).square().mean())
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("test/mse", (self(batch[0]) - batch[1]).square().mean())
+    test_step = validation_step
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), self.lr)
 
-    def produce(
-        self, folder: Path | None, *, count: int = 4, seed: int = 0
-    ) -> list[dict[str, Any]]:
+    def produce(self, folder: Path | None, *, count: int = 4, seed: int = 0) -> list[Any]:
         """Sequences, their sums and the net's.
 
         Args:

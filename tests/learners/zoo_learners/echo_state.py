@@ -1,8 +1,6 @@
 """Closed form: an echo state network (Jaeger, GMD report 148, 2001), whose readout is solved for
 once the states of a series have been summed up."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +54,7 @@ class EchoState(LightningModule):
         return torch.linspace(-1, 1, 40).reshape(2, 20)
 
     def states(self, series: Tensor) -> Tensor:
-        found = [torch.zeros(len(series), len(self.into), device=series.device)]
+        found = [series.new_zeros(series.shape[0], len(self.into))]
         for value in series.T:
             found.append((found[-1] @ self.inner.T + value[:, None] * self.into).tanh())
         return torch.stack(found[1:], 1)
@@ -82,9 +80,7 @@ class EchoState(LightningModule):
 
     row_name = "step"
 
-    def produce(
-        self, folder: Path | None, *, count: int = 4, seed: int = 0
-    ) -> list[dict[str, Any]]:
+    def produce(self, folder: Path | None, *, count: int = 4, seed: int = 0) -> list[Any]:
         """A continuation of the wave.
 
         Args:

@@ -1,10 +1,8 @@
 """Two players in turns: a generative adversarial net (Goodfellow et al., NeurIPS 2014) on points
 around a circle."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.plugin import BaseDataModule, GeneratedSamples, Part
+from zoo_learners.turns import take_turns
 
 
 def point(random: torch.Generator) -> Tensor:
@@ -32,7 +31,7 @@ class Circle(BaseDataModule[GeneratedSamples]):
         return {}
 
     def samples(self, part: Part) -> GeneratedSamples:
-        return GeneratedSamples(point, 512, self.seed, part)
+        return GeneratedSamples(point, 1024, self.seed, part)
 
 
 class Gan(LightningModule):
@@ -44,6 +43,7 @@ class Gan(LightningModule):
     """
 
     automatic_optimization = False
+    metric_names: ClassVar = {"distance": "{stage}/distance"}
 
     def __init__(self, noise: int = 4, lr: float = 0.002) -> None:
         super().__init__()
@@ -61,32 +61,27 @@ class Gan(LightningModule):
         return self.generator(noise)
 
     def training_step(self, real: Tensor, batch_idx: int) -> None:
-        players = self.optimizers()
         made = self(torch.randn(len(real), self.noise, device=self.device))
-        judged = self.discriminator(torch.cat([real, made.detach()]))
-        truth = torch.cat([torch.ones(len(real), 1), torch.zeros(len(real), 1)]).to(self.device)
-        losses = {"discriminator": F.binary_cross_entropy_with_logits(judged, truth)}
-        self._step(players[1], losses["discriminator"])
-        losses["generator"] = F.softplus(-self.discriminator(made)).mean()
-        self._step(players[0], losses["generator"])
-        self.log_dict({f"train/{k}": v for k, v in losses.items()}, on_step=False, on_epoch=True)
+        players = {
+            "discriminator": lambda: (
+                F.softplus(-self.discriminator(real)).mean()
+                + F.softplus(self.discriminator(made.detach())).mean()
+            ),
+            "generator": lambda: F.softplus(-self.discriminator(made)).mean(),
+        }
+        take_turns(self, players)
 
-    def _step(self, player: Any, loss: Tensor) -> None:
-        player.zero_grad()
-        self.manual_backward(loss)
-        player.step()
-
-    def test_step(self, real: Tensor, batch_idx: int) -> None:
+    def validation_step(self, real: Tensor, batch_idx: int) -> None:
         made = self(torch.randn(len(real), self.noise, device=self.device))
-        self.log("test/distance", (made.norm(dim=1) - real.norm(dim=1)).abs().mean())
+        self.log("distance", (made.norm(dim=1) - real.norm(dim=1)).abs().mean())
+
+    test_step = validation_step
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        players = (self.generator, self.discriminator)
+        players = (self.discriminator, self.generator)
         return [torch.optim.Adam(each.parameters(), self.lr, (0.5, 0.99)) for each in players]
 
-    def produce(
-        self, folder: Path | None, *, count: int = 4, seed: int = 0
-    ) -> list[dict[str, Any]]:
+    def produce(self, folder: Path | None, *, count: int = 4, seed: int = 0) -> list[Any]:
         """Points.
 
         Args:

@@ -1,6 +1,6 @@
 """Five kinds of learner, each in a file of its own."""
 
-from zoo.plugin import Dataset, Model, hookimpl
+from zoo.plugin import Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 _HERE = "zoo_learners"
@@ -24,5 +24,10 @@ def zoo_datasets() -> list[Dataset]:
         Dataset("circle", f"{_HERE}.gan:Circle", "Points near a circle", embedded=True),
         Dataset("additions", f"{_HERE}.adding:Additions", "Sequences", embedded=True),
         Dataset("waves", f"{_HERE}.echo_state:Waves", "Pieces of a wave", embedded=True),
-        Dataset("turns", f"{_HERE}.world_model:Turns", "Turns", embedded=True),
+        Dataset("turns", f"{_HERE}.cart:Turns", "Turns", embedded=True),
     ]
+
+
+@hookimpl
+def zoo_recipes() -> list[Recipes]:
+    return [Recipes("learners", f"{_HERE}:recipes")]

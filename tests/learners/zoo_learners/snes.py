@@ -1,10 +1,8 @@
 """Evolution: separable natural evolution strategies (Schaul, Glasmachers, Schmidhuber, GECCO 2011)
 search the weights of a net that computes XOR."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -27,6 +25,7 @@ class Snes(LightningModule):
     """
 
     automatic_optimization = False
+    metric_names: ClassVar = {"mse": "{stage}/mse"}
     inputs: Tensor
     center: Tensor
     sigma: Tensor
@@ -50,9 +49,10 @@ class Snes(LightningModule):
 
     def nets(self, weights: Tensor, inputs: Tensor) -> Tensor:
         """Outputs (nets, N) of the nets with these weights, (nets, weights)."""
-        into, bias, out = weights[:, :-1].split([2 * self.hidden, self.hidden, self.hidden], 1)
-        hidden = torch.einsum("pih,ni->pnh", into.unflatten(1, (2, self.hidden)), inputs)
-        return torch.einsum("pnh,ph->pn", (hidden + bias[:, None]).tanh(), out) + weights[:, -1:]
+        split = 3 * self.hidden
+        into, out = weights[:, :split].unflatten(1, (3, -1)), weights[:, split:]
+        hidden = (torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1) @ into).tanh()
+        return (hidden @ out[:, :-1, None])[..., 0] + out[:, -1:]
 
     def error(self, weights: Tensor) -> Tensor:
         wanted = -self.inputs.prod(1)
@@ -69,20 +69,17 @@ class Snes(LightningModule):
         self.center += self.sigma * (utility @ noise)
         self.sigma *= (0.1 * (utility @ (noise.square() - 1))).exp()
         self.counters["evaluations"] += self.population
-        self.log("train/error", errors.mean(), on_step=True, on_epoch=True)
+        self.log("train/mse", errors.mean(), on_step=True, on_epoch=True)
 
     def validation_step(self, number: Tensor, batch_idx: int) -> None:
-        self.log("val/mse", self.error(self.center[None])[0])
+        self.log("mse", self.error(self.center[None])[0])
 
-    def test_step(self, number: Tensor, batch_idx: int) -> None:
-        self.log("test/mse", self.error(self.center[None])[0])
+    test_step = validation_step
 
     def configure_optimizers(self) -> None:
         return None
 
-    def produce(
-        self, folder: Path | None, *, count: int = 4, seed: int = 0
-    ) -> list[dict[str, Any]]:
+    def produce(self, folder: Path | None, *, count: int = 4, seed: int = 0) -> list[Any]:
         """Inputs and what the net makes of them.
 
         Args:
@@ -90,12 +87,8 @@ class Snes(LightningModule):
             seed: Of the inputs.
         """
         inputs = torch.randn(count, 2, generator=torch.Generator().manual_seed(seed))
-        return [
-            {"a": float(a), "b": float(b), "xor": float(self(torch.stack([a, b])[None])[0])}
-            for a, b in inputs
-        ]
+        return [{"xor": float(out)} for out in self(inputs.to(self.device))]
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        return {
-            "outputs": plots.contact_sheet([self(self.inputs).reshape(2, 2).cpu().numpy()], ["xor"])
-        }
+        outputs = self(self.inputs).reshape(2, 2).cpu().numpy()
+        return {"outputs": plots.contact_sheet([outputs], ["xor"])}

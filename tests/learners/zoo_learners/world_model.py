@@ -1,29 +1,16 @@
 """Stages in turns: a world model learns what a cart does, then a controller learns inside it
 (Schmidhuber, FKI-126-90, 1990)."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from zoo.plugin import NumberedSteps, plots
-
-STEPS = 20
-
-
-def move(state: Tensor, force: Tensor) -> Tensor:
-    """The next place and speed of carts, (N, 2), under forces, (N, 1)."""
-    speed = 0.95 * state[:, 1:] + 0.2 * force.clamp(-1, 1)
-    return torch.cat([state[:, :1] + 0.2 * speed, speed], 1)
-
-
-class Turns(NumberedSteps):
-    """Turns of the two."""
+from zoo.plugin import plots
+from zoo_learners.cart import STEPS, move
+from zoo_learners.turns import take_turns
 
 
 class WorldModel(LightningModule):
@@ -35,15 +22,15 @@ class WorldModel(LightningModule):
     """
 
     automatic_optimization = False
+    metric_names: ClassVar = {"cost": "{stage}/cost"}
 
     def __init__(self, hidden: int = 16, lr: float = 0.02) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.lr = lr
         self.world = nn.Sequential(nn.Linear(3, hidden), nn.Tanh(), nn.Linear(hidden, 2))
         self.controller = nn.Sequential(nn.Linear(2, hidden), nn.Tanh(), nn.Linear(hidden, 1))
-        self.counters = {"env_steps": 0}
-        self.replay: list[Tensor] = []  # (state, force, next state), (episodes * STEPS, 5)
+        # Of the replay: states, forces and the states after them, (8 * STEPS, 5) a turn.
+        self.counters, self.replay = {"env_steps": 0}, []
 
     @property
     def example_input(self) -> Tensor:
@@ -53,35 +40,30 @@ class WorldModel(LightningModule):
         """Forces (N, 1) in states (N, 2)."""
         return self.controller(state).tanh()
 
-    def episode(self, world: Any, random: torch.Generator, noise: float = 0) -> list[Tensor]:
-        state = torch.randn(8, 2, generator=random).to(self.device)
-        seen = []
+    def imagine(self, state: Tensor, force: Tensor) -> Tensor:
+        """As ``move``, by the world model."""
+        return state + self.world(torch.cat([state, force], 1))
+
+    def episode(self, world: Any, random: torch.Generator, noise: float = 0) -> Tensor:
+        """States, forces and the states after them, (STEPS, 8, 5)."""
+        seen = [torch.randn(8, 5, generator=random).to(self.device)]
         for _ in range(STEPS):
+            state = seen[-1][:, 3:]
             force = self(state) + noise * torch.randn(8, 1, generator=random).to(self.device)
-            after = world(state, force)
-            seen.append(torch.cat([state, force, after], 1))
-            state = after
-        return seen
+            seen.append(torch.cat([state, force, world(state, force)], 1))
+        return torch.stack(seen[1:])
 
     def training_step(self, number: Tensor, batch_idx: int) -> None:
-        random, (world, controller) = torch.Generator().manual_seed(int(number)), self.optimizers()
+        random = torch.Generator().manual_seed(int(number))
         with torch.no_grad():
-            self.replay = [*self.replay, torch.cat(self.episode(move, random, 0.5))][-20:]
+            self.replay = [*self.replay, self.episode(move, random, 0.5).flatten(0, 1)][-20:]
         self.counters["env_steps"] += 8 * STEPS
-        seen = torch.cat(self.replay)
-        loss = (self.world(seen[:, :3]) - (seen[:, 3:] - seen[:, :2])).square().mean()
-        self._step(world, loss)
-        dreamt = self.episode(lambda s, a: s + self.world(torch.cat([s, a], 1)), random)
-        cost = torch.stack(dreamt)[..., 0].square().mean()
-        self._step(controller, cost)
-        self.log_dict(
-            {"train/world_loss": loss, "train/dream_cost": cost}, on_step=True, on_epoch=True
-        )
-
-    def _step(self, optimizer: Any, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        state, force, after = torch.cat(self.replay).split([2, 1, 2], 1)
+        losses = {
+            "world": lambda: (self.imagine(state, force) - after).square().mean(),
+            "dream": lambda: self.cost(self.imagine, random),
+        }
+        take_turns(self, losses)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["replay"] = self.replay
@@ -89,30 +71,28 @@ class WorldModel(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.replay = [each.to(self.device) for each in checkpoint["replay"]]
 
-    def cost(self, seed: int) -> Tensor:
-        seen = torch.stack(self.episode(move, torch.Generator().manual_seed(seed)))
-        return seen[..., 0].square().mean()
+    def cost(self, world: Any, random: torch.Generator) -> Tensor:
+        """Mean square of the place in episodes."""
+        return self.episode(world, random)[..., 3].square().mean()
 
     def validation_step(self, number: Tensor, batch_idx: int) -> None:
-        self.log("val/cost", self.cost(1 << 40))
+        self.log("cost", self.cost(move, torch.Generator().manual_seed(1 << 40)))
 
-    def test_step(self, number: Tensor, batch_idx: int) -> None:
-        self.log("test/cost", self.cost(1 << 41))
+    test_step = validation_step
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.Adam(n.parameters(), self.lr) for n in (self.world, self.controller)]
+        return [torch.optim.Adam(each.parameters(), self.hparams.lr) for each in self.children()]
 
-    def play(
-        self, folder: Path | None, *, episodes: int = 2, seed: int = 0
-    ) -> list[dict[str, Any]]:
+    def play(self, folder: Path | None, *, episodes: int = 2, seed: int = 0) -> list[Any]:
         """Bring carts to 0.
 
         Args:
             episodes: How often, 8 carts each.
-            seed: Of the first.
+            seed: Of the carts.
         """
-        return [{"episode": i, "cost": float(self.cost(seed + i))} for i in range(episodes)]
+        draws = [torch.Generator().manual_seed(seed + each) for each in range(episodes)]
+        return [{"cost": float(self.cost(move, random))} for random in draws]
 
-    def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        seen = self.episode(move, torch.Generator().manual_seed(0))
-        return {"cart": plots.curves({"place": [(t, float(s[0, 0])) for t, s in enumerate(seen)]})}
+    def draw_plots(self, batch: Any) -> dict[str, Any]:
+        places = self.episode(move, torch.Generator().manual_seed(0))[:, 0, 3]
+        return {"cart": plots.curves({"place": list(enumerate(places.tolist()))})}
