@@ -21,6 +21,7 @@ from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
+from zoo.plugin.declarations import head_of
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
@@ -245,7 +246,7 @@ def _initialize(
         return [], {}
     callbacks: list[Callback] = []
     if init_from.freeze == "backbone":
-        callbacks = [Freeze(tuple(model.head), init_from.unfreeze_at_epoch)]
+        callbacks = [Freeze(head_of(model), init_from.unfreeze_at_epoch)]
     if run and exists(run.checkpoint):  # it has the weights; where they came from was noted
         return callbacks, run.environment.get("origin", {})
     matched, origin = load_initial_weights(model, init_from)
