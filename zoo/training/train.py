@@ -17,6 +17,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
+from zoo.bundles.stages import require_earlier_stage
 from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
@@ -104,6 +105,8 @@ def train(
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
             return run
+    if not (run and exists(run.checkpoint)):
+        require_earlier_stage(experiment.recipe)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
@@ -250,6 +253,11 @@ def _initialize(
     if run and exists(run.checkpoint):  # it has the weights; where they came from was noted
         return callbacks, run.environment.get("origin", {})
     matched, origin = load_initial_weights(model, init_from)
+    if run and run.environment.get("origin", origin).get("sha256") != origin.get("sha256"):
+        raise UsageError(
+            f"{init_from.reference} holds other weights than the run {run.path} began from: put "
+            "those back, or start another run without --resume"
+        )
     rank_zero_print(f"{init_from.reference}: {matched.table()}")
     return callbacks, origin
 

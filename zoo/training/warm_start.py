@@ -30,8 +30,9 @@ class InitFrom:
     """The section ``init_from`` of a recipe.
 
     Args:
-        reference: Where the weights come from, as for ``zoo.load``, or a weights file
-            (``.safetensors``, or a PyTorch file without code).
+        reference: Where the weights come from, as for ``zoo.load`` (``recipe:NAME`` is the newest
+            finished run of another recipe), or a weights file (``.safetensors``, or a PyTorch file
+            without code).
         freeze: ``backbone`` trains the head alone, ``none`` everything.
         unfreeze_at_epoch: The epoch, counted from 0, from which a frozen backbone is trained too.
 
