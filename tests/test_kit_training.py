@@ -30,6 +30,12 @@ FAULTY: Faulty = [
         "the gradient of body.0.bias, body.0.weight, classifier.bias",
     ),
     (
+        "gradients",
+        "model",
+        model("def configure_optimizers(self):\n    return None"),
+        "no optimizer holds them",
+    ),
+    (
         "overfits-one-batch",
         "model",
         model("def configure_optimizers(self):\n    return torch.optim.SGD(self.parameters(), 0.)"),
@@ -44,6 +50,12 @@ FAULTY: Faulty = [
             "    self.log('train_loss', loss)\n    return loss"
         ),
         "logs 'train_loss'",
+    ),
+    (
+        "fits",
+        "model",
+        model("metric_names = {'test/loss': 'loss'}"),
+        "logs 'loss', which is not of the form",
     ),
     (
         "fits",

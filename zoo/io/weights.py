@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -103,7 +103,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise UsageError(f"there is no weights file {str(path)!r}")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return _load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise UsageError(
                 f"{path} is damaged or not a safetensors file ({error}): fetch it again"
@@ -113,6 +113,15 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if not is_state_dict(state):
         raise UsageError(f"{path} is not a state dict: save `module.state_dict()` and try again")
     return dict(state)
+
+
+def _load_file(path: Path) -> dict[str, Tensor]:
+    """Safetensors opens no path that is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return load(path.read_bytes())
+    return load_file(path)
 
 
 def is_state_dict(content: object) -> TypeGuard[Mapping[str, Tensor]]:

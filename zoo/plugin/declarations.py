@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.plugin.protocols import (
     ArgumentUpgrader,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
     HasHead,
     HasKeepBest,
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     NotExportable,
 )
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 _TASK = ("num_classes", "label_names")
 
@@ -35,6 +40,18 @@ def not_exportable(model: object) -> str:
 def preprocessing(model: object) -> Mapping[str, Any]:
     """A model's description of its preprocessing, as JSON values."""
     return model.preprocessing if isinstance(model, HasPreprocessing) else {}
+
+
+def constructor_arguments(model: LightningModule) -> dict[str, Any]:
+    """The arguments that a model was built from: they alone rebuild it."""
+    if isinstance(model, HasConstructorArguments):
+        return dict(model.constructor_arguments)
+    return dict(model.hparams)
+
+
+def trainer_defaults(model: type) -> dict[str, Any]:
+    """Arguments of the Trainer that hold where a recipe says nothing."""
+    return dict(model.trainer_defaults) if isinstance(model, HasTrainerDefaults) else {}
 
 
 def weights_license(model: object) -> str:

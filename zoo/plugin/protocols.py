@@ -264,6 +264,27 @@ class AcceleratorChooser(Protocol):
 
 
 @runtime_checkable
+class HasCounters(Protocol):
+    """A model or dataset that counts: sequences, evaluations, environment steps. Without, a
+    training is measured in epochs and steps alone.
+
+    What is counted is a column of ``metrics.csv``, stands on the epoch lines, and is a unit of
+    budgets (``--budget evaluations=5000``), schedules, windows and ``trainer.val_check_interval``;
+    the first, of the model if it counts, is the x axis of the curves.
+    """
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Whole numbers by a word each, which only grow, and cost little to read.
+
+        A dict that is an attribute (``self.counters = {"evaluations": 0}``) is carried through
+        checkpoints by the core. Where it is a property, what it is made from is kept by its
+        owner, as a buffer or in ``state_dict``.
+        """
+        ...
+
+
+@runtime_checkable
 class HasPreprocessing(Protocol):
     """A model that describes its preprocessing to the readers of its bundle. Without, the
     bundle says nothing of it."""
@@ -272,6 +293,33 @@ class HasPreprocessing(Protocol):
     def preprocessing(self) -> Mapping[str, Any]:
         """JSON values: what ``forward`` takes and what happens to it first. Written into
         ``bundle.json``; nothing is computed from it."""
+        ...
+
+
+@runtime_checkable
+class HasTrainerDefaults(Protocol):
+    """A model class (the attribute is the class's) that needs other settings of the Trainer than
+    Lightning's defaults. Without, it gets those."""
+
+    @property
+    def trainer_defaults(self) -> Mapping[str, Any]:
+        """Arguments of the Trainer in the form of a recipe's ``trainer``, such as
+        ``{"num_sanity_val_steps": 0}``.
+
+        A training takes those that the recipe does not name and writes them into its resolved
+        recipe; a measurement takes those that concern one.
+        """
+        ...
+
+
+@runtime_checkable
+class HasConstructorArguments(Protocol):
+    """A model that tells the arguments it was built from. Without, they are its ``hparams``;
+    ``AdaptedModule`` has it, as other people's modules keep other things there, or nothing."""
+
+    @property
+    def constructor_arguments(self) -> Mapping[str, Any]:
+        """The constructor's arguments by name, as JSON values: they alone rebuild the model."""
         ...
 
 
@@ -434,6 +482,16 @@ class HasConformanceArguments(Protocol):
     @property
     def conformance_arguments(self) -> Mapping[str, Any]:
         """Constructor arguments; of a family of models also what its ``*`` stands for."""
+        ...
+
+
+@runtime_checkable
+class ExampleFileWriter(Protocol):
+    """A Predictor that can write files of the kind that it reads. Without, the kit makes a
+    ``.png``, ``.npy`` or ``.csv`` of ``example_input`` where the model reads such."""
+
+    def write_example_files(self, folder: Path, /) -> Sequence[Path]:
+        """Write one or two small valid files into a folder, and return their paths."""
         ...
 
 

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo import plots
+from zoo.plugin.counters import counters
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import PlotDrawer
 from zoo.runs.run import Run
@@ -25,7 +26,9 @@ def draw(
         data: Its data.
         seed: Of what is random in drawing.
     """
-    plots.save(plots.curves(log.series()), run.plots / "curves.png")
+    units = list(counters(model, data))
+    x = units[0].replace("_", " ") if units else "epoch"
+    plots.save(plots.curves(log.series(units), x), run.plots / "curves.png")
     if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
     was_training = model.training

@@ -22,10 +22,16 @@ from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
+from zoo.plugin.counters import counters
 from zoo.plugin.declarations import head_of
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
-from zoo.recipes.experiment import Experiment, resolve, with_current_names
+from zoo.recipes.experiment import (
+    Experiment,
+    resolve,
+    with_current_names,
+    with_trainer_defaults,
+)
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
 from zoo.runs.environment import now
@@ -45,6 +51,7 @@ from zoo.runs.run import (
 from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
+from zoo.training.counting import refuse_uncounted, split_interval
 from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
 from zoo.training.draw import draw
@@ -100,7 +107,7 @@ def train(
         base = replace(base, source="")
     base = override(base, dict(overrides or {}))
     refuse_untrusted(base)
-    experiment = resolve(base)
+    experiment = resolve(base if run else with_trainer_defaults(base))
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
@@ -201,8 +208,9 @@ def fit(
         if is_rank_zero() and not resumed and out is None:
             discard_folder(run.path)
         raise
-    longer = resumed and any(
-        recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS
+    longer = resumed and (
+        recipe.budget != run.recipe.budget
+        or any(recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS)
     )
     if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
@@ -228,8 +236,11 @@ def _make_trainer(
     settings = run_settings(recipe, model, data, run)
     users = listed(settings.get("callbacks"))
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
+    refuse_uncounted(recipe.budget, split_interval(dict(settings)), users, model, data)
     callbacks = [*callbacks, SeededTest(recipe.seed)]
-    return ResumableTrainer(settings, run.path, run.checkpoint, run.metrics_csv, callbacks)
+    return ResumableTrainer(
+        settings, run.path, run.checkpoint, run.metrics_csv, callbacks, recipe.budget
+    )
 
 
 def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
@@ -296,10 +307,11 @@ def _train_and_test(
             "nothing was trained, as the Trainer's limits allow no step: the weights are those "
             "that a training would start from"
         )
-    metrics = metrics_of(trainer)
+    metrics, counted = metrics_of(trainer), counters(model, data)
     best = load_best(trainer, model)
     if best:
         metrics |= best.metrics(resumable.log.rows)
+    metrics |= counted  # of the whole training, not of the best epoch
     if untested := why_untested(model, data):
         rank_zero_print(f"{untested}: nothing was tested")
     else:

@@ -21,15 +21,18 @@ from zoo.io.failures import one_line
 from zoo.io.rank_zero import is_rank_zero
 from zoo.plugin._lightning_internals import resume_between_epochs, trains_elsewhere
 from zoo.plugin.protocols import AcceleratorChooser
+from zoo.plugin.stopping import Budget
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
 from zoo.runs.run import Run
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.constant_buffers import ConstantBuffers
+from zoo.training.counting import Counting, split_interval
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
+from zoo.training.gradient_free import GradientFreeSteps
 from zoo.training.loader_position import LoaderPosition
 from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
@@ -52,6 +55,7 @@ class ResumableTrainer:
         checkpoint: The file that a resumed training continues from.
         metrics_csv: Where the metrics over time are written.
         callbacks: Those that are not the user's settings.
+        budget: Of the recipe: limits by unit.
 
     Raises:
         UsageError: Lightning refuses the settings.
@@ -64,7 +68,10 @@ class ResumableTrainer:
         checkpoint: Path,
         metrics_csv: Path,
         callbacks: Sequence[Callback] = (),
+        budget: Mapping[str, int] | None = None,
     ) -> None:
+        settings = dict(settings)
+        interval = split_interval(settings)
         self.log = MetricsLogger(metrics_csv)
         self.files = CheckpointFiles(checkpoint)
         self._checkpoint = checkpoint
@@ -85,6 +92,9 @@ class ResumableTrainer:
             LoaderPosition(),
             MetricState(),
             Overfitting(),
+            GradientFreeSteps(),
+            Counting(self.log, interval),
+            *([Budget(budget)] if budget else []),
             WhyStopped(),
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
@@ -175,6 +185,9 @@ class ResumableTrainer:
                 each.load_state_dict(found)
 
 
+_ENDS = ("max_epochs", "max_steps", "max_time")
+
+
 def run_settings(
     recipe: Recipe, model: LightningModule, data: LightningDataModule, run: Run
 ) -> dict[str, Any]:
@@ -203,6 +216,8 @@ def run_settings(
         settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
     if settings.get("logger", True) in (True, None):
         settings["logger"] = TensorBoardLogger(run.path, name="", version="tensorboard")
+    if recipe.budget and not any(settings.get(each) for each in _ENDS):
+        settings["max_epochs"] = -1  # not Lightning's 1000
     return {"enable_model_summary": False, **settings}
 
 
@@ -221,6 +236,7 @@ def dev_trainer(
         UsageError: Lightning refuses the settings.
     """
     settings = instantiate(Trainer, recipe.trainer)
+    split_interval(settings)
     _choose_devices(settings, recipe, model, data)
     quiet_lightning()
     return _trainer(
@@ -302,9 +318,11 @@ def quiet_lightning() -> None:
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*is not resumable.*",
+        ".*overridden `on_before_batch_transfer` in `LightningModule` but.*",  # AdaptedModule
         ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",
+        ".*configure_optimizers.* returned .None., this fit will run with no optimizer.*",
         "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message)
