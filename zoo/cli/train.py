@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
 from zoo.io.data_folder import data_folder
+from zoo.io.stages import measured
 from zoo.recipes.recipe import override, read_recipe
 from zoo.registry.registry import registry
 
@@ -120,12 +121,10 @@ def report(run: Run, as_json: bool) -> None:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}
         show([{**row, "fit_seconds": environment["fit_seconds"]}], as_json=True)
         return
-    chosen = {k: v for k, v in metrics.items() if k.startswith("test/")} or metrics
-    chosen |= {k: v for k, v in metrics.items() if isinstance(v, int)}  # what was counted
-    rows = [
-        {"metric": key, "value": str(value) if isinstance(value, int) else f"{value:.4f}"}
-        for key, value in sorted(chosen.items())
-    ]
+    counted = {k: v for k, v in metrics.items() if isinstance(v, int)}
+    others = {k: f"{v:.4f}" for k, v in metrics.items() if k not in counted}
+    chosen = {**measured(others), **{k: str(v) for k, v in counted.items()}}
+    rows = [{"metric": key, "value": value} for key, value in sorted(chosen.items())]
     rows.append({"metric": "training time", "value": f"{environment['fit_seconds']:.1f} s"})
     rows.append({"metric": "run", "value": str(run.path)})
     show(rows, as_json=False, title=environment["recipe"])
@@ -136,11 +135,12 @@ def report(run: Run, as_json: bool) -> None:
 
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
+    from zoo.inference.produce import producing_method
     from zoo.plugin.declarations import not_exportable
-    from zoo.plugin.protocols import Player, Predictor, offers
+    from zoo.plugin.protocols import Predictor, offers
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
-    if offers(model, Player):
+    if producing_method(model):
         use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
     elif offers(model, Predictor):
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA

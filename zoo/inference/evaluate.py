@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import bundled_recipe, rebuild
@@ -21,6 +21,7 @@ from zoo.recipes.signatures import instantiate
 from zoo.runs.run import Run, require_empty
 from zoo.training.csv_logger import MetricsLogger, metrics_of
 from zoo.training.draw import draw
+from zoo.training.seeding import SeededTest
 from zoo.training.trainer import evaluation_trainer
 
 SETTINGS = (
@@ -70,22 +71,28 @@ def evaluate(
         bundle, {**own_root(reference, overrides or {}), **(overrides or {})}
     )
     _refuse_settings_of_training(experiment.recipe)
-    seed_everything(experiment.recipe.seed, workers=True, verbose=False)
+    seed = experiment.recipe.seed
+    seed_everything(seed, workers=True, verbose=False)
     model = rebuild(bundle)
     data = experiment.build_data()
+    if type(model).test_step is LightningModule.test_step:
+        raise UsageError(
+            f"a {bundle.model_name!r} has no test_step, so it cannot be measured: write one that "
+            "logs metrics"
+        )
     data.prepare_data()
     _refuse_other_facts(bundle, dict(data.facts), experiment.recipe.data_name)
     _require_test_part(data, experiment.recipe.data_name)
     settings = instantiate(Trainer, experiment.recipe.trainer)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = evaluation_trainer(settings, Path(scratch))
+        trainer = evaluation_trainer(settings, Path(scratch), [SeededTest(seed)])
         trainer.test(model, datamodule=data, verbose=False)
     metrics = metrics_of(trainer)
     if out is not None:
         run = Run(Path(out))
         run.write_json("metrics.json", metrics)
         write_atomically(run.recipe_file, experiment.recipe.to_yaml().encode())
-        draw(run, MetricsLogger(run.metrics_csv), model, data)
+        draw(run, MetricsLogger(run.metrics_csv), model, data, seed)
     return metrics
 
 

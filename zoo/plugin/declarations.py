@@ -11,6 +11,7 @@ from zoo.plugin.protocols import (
     HasConformanceExempt,
     HasKeepBest,
     HasPreprocessing,
+    HasRowName,
     HasTaskArguments,
     HasWeightsLicense,
     NotExportable,
@@ -37,6 +38,11 @@ def preprocessing(model: object) -> Mapping[str, Any]:
 def weights_license(model: object) -> str:
     """The terms of a model's weights."""
     return model.weights_license if isinstance(model, HasWeightsLicense) else "as the data's"
+
+
+def row_name(model: object, default: str) -> str:
+    """What one thing that a model produces is called."""
+    return model.row_name if isinstance(model, HasRowName) else default
 
 
 def keeps_best(data: object) -> bool:

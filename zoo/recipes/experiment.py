@@ -89,7 +89,9 @@ def resolve(recipe: Recipe) -> Experiment:
     model, problems = read_arguments(model_class, "model", recipe.model, found.arguments)
     data, faults = read_arguments(data_class, "data", recipe.data)
     problems += faults
-    trainer, faults = read_arguments(Trainer, "trainer", recipe.trainer, RESERVED_TRAINER_ARGUMENTS)
+    trainer, faults = read_arguments(
+        Trainer, "trainer", recipe.trainer, refused=RESERVED_TRAINER_ARGUMENTS
+    )
     problems += faults
     if problems:
         raise UsageError(format_problems(f"the recipe {recipe.path or recipe.name}", problems))
@@ -138,6 +140,11 @@ def build_model(
             f"the {what} cannot be built: it would need more memory than there is with "
             f"{_largest(given)}; choose smaller values"
         ) from error
+    from zoo.io.dynamic_tensors import take_shapes_when_loading  # these load torch
+    from zoo.plugin.metric_names import rename_metrics
+
+    take_shapes_when_loading(model)
+    rename_metrics(model)
     return model
 
 

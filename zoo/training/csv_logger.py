@@ -74,6 +74,15 @@ class MetricsLogger(Logger):
             self.rows.append({**key, **values})
         self._changed = True
 
+    def forget_from(self, epoch: int) -> None:
+        """Drop the rows from an epoch on, that of a test included: a resumed training is about to
+        write them again.
+
+        Args:
+            epoch: Counted from 0; nothing of it is trained.
+        """
+        self.rows = [row for row in self.rows if row["epoch"] < epoch]
+
     @rank_zero_only
     def save(self) -> None:
         """Write the file if there is anything new. A log so long that writing it takes more than
@@ -133,8 +142,20 @@ class MetricsLogger(Logger):
 
 
 def metrics_of(trainer: Trainer) -> dict[str, float]:
-    """The last value of everything logged as ``stage/name``."""
-    return {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+    """The last value of everything logged, under whatever name."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def with_tested(metrics: Mapping[str, float], tested: Mapping[str, float]) -> dict[str, float]:
+    """The final metrics of a run: those of its training and its test, which decides where both
+    have one name. That is told."""
+    if both := sorted(metrics.keys() & tested.keys()):
+        rank_zero_print(
+            f"the test logs {', '.join(both[:4])} under the names of the training: metrics.json "
+            "holds those of the test, metrics.csv all. To tell them apart, give the model "
+            f'metric_names = {{"{both[0]}": "{{stage}}/{both[0]}"}}'
+        )
+    return {**metrics, **tested}
 
 
 def _tested(row: dict[str, float]) -> bool:

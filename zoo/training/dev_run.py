@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo.errors import UsageError
 from zoo.io.rank_zero import rank_zero_print
-from zoo.plugin.parts import has_part
+from zoo.plugin.parts import has_part, why_untested
 from zoo.recipes.recipe import Recipe
 from zoo.runs.run import Run
 from zoo.training.counting import refuse_uncounted
@@ -39,7 +39,8 @@ def dev_run(
             "'trainer.fast_dev_run' keeps nothing and continues nothing: omit it, or --resume"
         )
     refuse_uncounted(recipe.budget, {}, (), model, data)
-    parts = ["training", *(name for name in ("val", "test") if has_part(data, name))]
+    parts = ["training", *(["val"] if has_part(data, "val") else [])]
+    parts += [] if why_untested(model, data) else ["test"]
     with tempfile.TemporaryDirectory() as folder:
         trainer = dev_trainer(recipe, model, data, Path(folder))
         trainer.fit(model, datamodule=data)

@@ -17,11 +17,12 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
+from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.counters import counters
-from zoo.plugin.parts import has_part
+from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
@@ -44,13 +45,14 @@ from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
 from zoo.training.counting import refuse_uncounted, split_interval
-from zoo.training.csv_logger import metrics_of
+from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
 from zoo.training.draw import draw
 from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
 from zoo.training.monitors import refuse_without_validation
 from zoo.training.refusals import refusals
+from zoo.training.seeding import SeededTest
 from zoo.training.trainer import ResumableTrainer, destroy_process_group, listed, run_settings
 from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
 
@@ -226,6 +228,7 @@ def _make_trainer(
     users = listed(settings.get("callbacks"))
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
     refuse_uncounted(recipe.budget, split_interval(dict(settings)), users, model, data)
+    callbacks = [*callbacks, SeededTest(recipe.seed)]
     return ResumableTrainer(
         settings, run.path, run.checkpoint, run.metrics_csv, callbacks, recipe.budget
     )
@@ -290,17 +293,17 @@ def _train_and_test(
             "nothing was trained, as the Trainer's limits allow no step: the weights are those "
             "that a training would start from"
         )
-    metrics = metrics_of(trainer) | counters(model, data)
+    metrics, counted = metrics_of(trainer), counters(model, data)
     best = load_best(trainer, model)
     if best:
         metrics |= best.metrics(resumable.log.rows)
-    if has_part(data, "test"):
+    if untested := why_untested(model, data):
+        rank_zero_print(f"{untested}: nothing was tested")
+    else:
         with interruptible(trainer, run):
             resumable.test(model, data)
-        metrics |= metrics_of(trainer)
-    else:
-        rank_zero_print("the data have no test part: nothing was tested")
-    return metrics, seconds, best
+        metrics = with_tested(metrics, metrics_of(trainer))
+    return {**metrics, **counted}, seconds, best
 
 
 def _finish(
@@ -316,8 +319,9 @@ def _finish(
     """Write metrics, plots and bundle; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
-    draw(run, resumable.log, model, data)
+    draw(run, resumable.log, model, data, experiment.recipe.seed)
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
+    require_same(run.bundle, model)
     seconds += run.environment.get("fit_seconds", 0.0)
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     loggers.end(resumable.others, run, resumable.trainer.global_step)

@@ -16,7 +16,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from torch import distributed
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
+from zoo.io.failures import one_line
 from zoo.io.rank_zero import is_rank_zero
 from zoo.plugin._lightning_internals import resume_between_epochs, trains_elsewhere
 from zoo.plugin.protocols import AcceleratorChooser
@@ -129,6 +130,7 @@ class ResumableTrainer:
         Raises:
             UsageError: the checkpoint is damaged, and the one before it too.
             NonFiniteLoss: the loss became NaN or infinite.
+            ZooError: the checkpoint does not fit the model.
         """
         path = self._checkpoint if resume and exists(self._checkpoint) else None
         self._last.longer = longer
@@ -136,6 +138,14 @@ class ResumableTrainer:
             self.files.keep_only(())
         try:
             self.trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
+        except RuntimeError as error:
+            if path is None or not str(error).startswith("Error(s) in loading state_dict"):
+                raise
+            raise ZooError(
+                f"{path} does not fit the model that wrote it ({one_line(error)}): name tensors "
+                "whose shapes come from the data in a member `dynamic_tensors` of the model, and "
+                "make those of a model that grows in `grow_to` (docs/plugin-api.md)"
+            ) from error
         finally:
             self._last.release()
         self._return_to_this_process()
@@ -236,19 +246,23 @@ def dev_trainer(
     )
 
 
-def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
+def evaluation_trainer(
+    settings: Mapping[str, Any], folder: Path, callbacks: Sequence[Callback] = ()
+) -> Trainer:
     """A Trainer that measures and keeps nothing, on one device unless told otherwise.
 
     Args:
         settings: Arguments of the Trainer that concern a measurement.
         folder: A scratch folder.
+        callbacks: Those that are not the user's settings.
 
     Raises:
         UsageError: Lightning refuses the settings.
     """
     quiet_lightning()
+    users = listed(settings.get("callbacks"))
     return _trainer(
-        {"devices": 1, **settings},
+        {"devices": 1, **settings, "callbacks": [*users, *callbacks]},
         default_root_dir=folder,
         logger=False,
         enable_progress_bar=False,
