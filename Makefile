@@ -21,8 +21,9 @@ test: $(INSTALLED)  ## every test, with the coverage of the core
 test-fast: $(INSTALLED)  ## without the slow ones, and without coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test-settings: $(INSTALLED)  ## resuming with every setting, where `make test` takes one of each kind
-	ZOO_TEST_SETTINGS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_resume_settings.py
+test-settings: $(INSTALLED)  ## training and resuming with every setting, where `make test` takes some
+	ZOO_TEST_SETTINGS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
+		tests/test_settings_matrix.py tests/test_resume_settings.py
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

@@ -84,6 +84,8 @@ class Watch(Callback):
         self.means: list[float] = []
         self.keys: set[str] = set()
         self.logged: dict[str, float] = {}
+        self.values: list[Tensor | None] = []
+        self.names: list[str] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         with stays("trainer.fit_loop.epoch_progress.current"):
@@ -102,6 +104,9 @@ class Watch(Callback):
             self.validates.append(internals.validates_here(trainer))
         with stays("trainer.fit_loop.epoch_progress.current"):
             self.inside.append(internals.in_epoch(trainer))
+        with stays("_ResultMetric._forward_cache"):
+            self.values.append(internals.step_metric(trainer, "train/step"))
+            self.names = internals.metrics_of_steps(trainer)
         with stays("trainer.fit_loop.epoch_loop._results"):
             means = internals.epoch_means(trainer)
             self.keys |= set(means)
@@ -157,6 +162,63 @@ def test_epoch_means(fitted: tuple[Constant, Watch]) -> None:
     with stays("trainer.fit_loop.epoch_loop._results"):
         assert fitted[1].keys == {"training_step.train/loss"}
         assert fitted[1].means == [1.0, 1.5, 3.0]
+
+
+def test_step_metric(fitted: tuple[Constant, Watch]) -> None:
+    """Each step's value is a tensor of its own; what is not logged by steps is not among them."""
+    with stays("_ResultMetric._forward_cache"):
+        assert [float(each) for each in fitted[1].values if each is not None] == list(LOSSES)
+        assert len({id(each) for each in fitted[1].values}) == 3
+        assert fitted[1].names == ["train/step"]
+
+
+class Due(Constant):
+    """Validates, and has no optimizer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.validated: list[int] = []
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        self.validated.append(self.global_step)
+
+    def configure_optimizers(self) -> None:  # type: ignore[override]
+        return None
+
+
+class Steps(Callback):
+    """Validates after every second batch, and counts batches as steps."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        with stays("trainer.fit_loop.epoch_loop._should_check_val_fx"):
+            internals.validate_when(trainer, lambda: trainer.global_step % 2 == 0)
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        with stays("_MockOptimizer or epoch_loop.manual_optimization.optim_step_progress"):
+            internals.count_step_without_optimizer(trainer)
+
+
+def test_validate_when_and_steps_without_an_optimizer(tmp_path: Path) -> None:
+    model = Due()
+    trainer = Trainer(
+        max_steps=5,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[Steps()],
+        default_root_dir=tmp_path,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(model, DataLoader(torch.tensor(LOSSES)), DataLoader(torch.zeros(1)))
+    with stays("trainer.fit_loop.epoch_loop._should_check_val_fx"):
+        assert model.validated == [2, 4]
+    with stays("epoch_loop.manual_optimization.optim_step_progress"):
+        assert trainer.global_step == 5
 
 
 def test_in_epoch(fitted: tuple[Constant, Watch]) -> None:

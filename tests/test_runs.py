@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,24 @@ def test_the_newest_run_that_did_not_end(tmp_path: Path) -> None:
     found = newest_unfinished("mine", tmp_path)
     assert found is not None
     assert found.path.name == "2026-01-02"
+
+
+def test_the_newest_run_is_not_told_by_its_name(tmp_path: Path) -> None:
+    """Local time is set back once a year, ``_10`` sorts before ``_2``, and a note may be lost."""
+    for name, started, written in (
+        ("2026-10-25_02-59-00", "2026-10-25T00:59:00+00:00", 1),
+        ("2026-10-25_02-01-00", "2026-10-25T01:01:00+00:00", 2),
+        ("2026-10-25_02-01-00_2", "2026-10-25T01:01:00+00:00", 3),
+        ("2026-10-25_02-01-00_10", "2026-10-25T01:01:00+00:00", 4),
+        ("2030-01-01_00-00-00", None, 5),
+    ):
+        run = Run(tmp_path / "mine" / name)
+        run.write_json("environment.json", {"started": started})
+        run.recipe_file.write_text("")
+        os.utime(run.recipe_file, ns=(written, written))
+    found = newest_unfinished("mine", tmp_path)
+    assert found is not None
+    assert found.path.name == "2026-10-25_02-01-00_10"
 
 
 def test_folders_of_one_second_are_numbered(tmp_path: Path, monkeypatch: Any) -> None:

@@ -16,14 +16,15 @@ from matplotlib.figure import Figure
 _COLORS = {"train": "C0", "val": "C1", "test": "C2"}
 
 Series = Sequence[tuple[float, float]]
-"""Points (epoch or step, value)."""
+"""Points (epoch, step or count; value)."""
 
 
-def curves(metrics: Mapping[str, Series]) -> Figure:
+def curves(metrics: Mapping[str, Series], x: str = "epoch") -> Figure:
     """Training curves: one panel a quantity, its train, val and test series together.
 
     Args:
         metrics: Logged name (``train/loss``, ``val/loss``, ...) to its points.
+        x: What their first number is.
     """
     panels: dict[str, dict[str, Series]] = {}
     for name, points in metrics.items():
@@ -44,7 +45,7 @@ def curves(metrics: Mapping[str, Series]) -> Figure:
                 color=_COLORS.get(stage),
             )
         axes.set_title(quantity)
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(x)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

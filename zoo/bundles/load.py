@@ -168,7 +168,7 @@ def _load_checkpoint(path: Path) -> LightningModule:
     found = registry().model(run.recipe.model_name)
     arguments = {
         key: value
-        for key, value in content["hyper_parameters"].items()
+        for key, value in content.get("hyper_parameters", {}).items()
         if key not in found.arguments
     }
     weights = content["state_dict"]
@@ -181,6 +181,7 @@ def _load_checkpoint(path: Path) -> LightningModule:
 def _is_checkpoint(content: object) -> TypeGuard[dict[str, Any]]:
     return (
         isinstance(content, dict)
-        and isinstance(content.get("hyper_parameters"), Mapping)
+        and "pytorch-lightning_version" in content
+        and isinstance(content.get("hyper_parameters", {}), Mapping)  # missing if there are none
         and is_state_dict(content.get("state_dict"))
     )

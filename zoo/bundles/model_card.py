@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.bundles.card_metadata import card_metadata
+from zoo.io.stages import measured
 from zoo.plugin.entries import Dataset, Model
 
 
@@ -20,7 +21,7 @@ def model_card(content: Mapping[str, Any], entry: Model, dataset: Dataset) -> st
     about = content["recipe"]["about"]
     name = content["recipe"]["name"]
     values = content["metrics"]["values"]
-    tests = {key: value for key, value in values.items() if key.startswith("test/")}
+    tests = measured(values)
     goal = about.get("target") or {}
     if goal.get("value") is None:
         goal = {}

@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from zoo.errors import UsageError
+from zoo.io.dynamic_tensors import take_shapes
 from zoo.io.weights import require_match
 from zoo.recipes.experiment import build_model
 from zoo.registry.registry import ResolvedModel
@@ -81,7 +82,9 @@ def _outline(
 ) -> nn.Module | None:
     """The model on the meta device; None if it cannot be built there."""
     with contextlib.suppress(Exception), torch.device("meta"):
-        return build_model(found, arguments, {})
+        outline = build_model(found, arguments, {})
+        take_shapes(outline, weights)
+        return outline
     # It looks into its own tensors, or refuses its arguments.
     stated = sum(tensor.nbytes for tensor in weights.values())
     # The bound is wide: a constructor may compute tables that are far larger than the weights.

@@ -38,6 +38,12 @@ def add_parser(commands: Any) -> None:
         "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"
     )
     parser.add_argument("--seed", help="seed of everything random")
+    parser.add_argument(
+        "--budget",
+        action="append",
+        metavar="UNIT=COUNT",
+        help="end at a count of what the model or its data count, such as evaluations=5000",
+    )
     parser.add_argument("--out", help="the run folder; runs/finetune/FROM-DATA/TIME by default")
     parser.add_argument("--resume", metavar="auto|RUN", help="continue an unfinished run")
     parser.add_argument(
@@ -52,6 +58,8 @@ def run(options: argparse.Namespace) -> None:
     overrides: dict[str, Any] = dict(read_overrides(options.rest))
     if options.seed is not None:
         overrides["seed"] = options.seed
+    if options.budget:
+        overrides["budget"] = ",".join(options.budget)
     from zoo.io.rank_zero import is_rank_zero
     from zoo.training.finetune import finetune
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.bundles.manifest import MANIFEST, WEIGHTS, read_manifest
+from zoo.io.stages import measured
 from zoo.plugin.entries import Checkpoint
 from zoo.registry.registry import package_folder
 from zoo.runs.run import Run
@@ -48,7 +49,7 @@ def describe_bundle(folder: Path) -> dict[str, Any]:
         "recipe": recipe["name"],
         "data": recipe["data"]["name"],
         "classes": _classes(facts),
-        "metrics": _tested(content["metrics"]["values"]),
+        "metrics": measured(content["metrics"]["values"]),
         "size": f"{content['files'][WEIGHTS]['size'] / 1e6:.1f} MB",
         "license": content["license"],
         "created": content["created"],
@@ -69,7 +70,7 @@ def _run(run: Run) -> dict[str, Any]:
         "data": {"name": recipe.data_name, **_given(recipe.data, "root", "split")},
         **_given(environment, "started", "finished", "fit_seconds", "epochs"),
         **_given(environment, "best_epoch", "monitor", "device", "command", "origin"),
-        "metrics": _tested(run.metrics),
+        "metrics": measured(run.metrics),
     }
     if (run.bundle / MANIFEST).is_file():
         bundle = describe_bundle(run.bundle)
@@ -80,11 +81,6 @@ def _run(run: Run) -> dict[str, Any]:
 def _classes(facts: Mapping[str, Any]) -> list[str] | int | None:
     names: list[str] | None = facts.get("label_names")
     return names or facts.get("num_classes")
-
-
-def _tested(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics of the test; all where nothing was tested."""
-    return {k: v for k, v in metrics.items() if k.startswith("test/")} or dict(metrics)
 
 
 def _given(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

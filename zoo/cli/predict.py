@@ -1,4 +1,4 @@
-"""``zoo predict REF PATH...``: apply a trained model to files, or let it play."""
+"""``zoo predict REF PATH...``: apply a trained model to files, or let it produce or play."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "predict",
-        help="apply a trained model to your own files, or let it play",
+        help="apply a trained model to your own files, or let it produce or play",
         usage="zoo predict REF PATH... [options]\n       zoo predict REF [--KEY VALUE] ...",
-        description="Apply a trained model to your own files. One that acts in an environment "
-        "takes no files and plays; `zoo predict REF --help` lists its options.",
+        description="Apply a trained model to your own files. One that makes samples, forecasts "
+        "or the like, or acts in an environment, needs none; `zoo predict REF --help` lists its "
+        "options. --seed N: the same seed gives the same output (default: 0).",
         add_help=False,
     )
     parser.add_argument(
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.help:
         options.parser.print_help()
         if options.reference:
-            _describe_play(options.reference)
+            _describe_options(options.reference)
         return 0
     if not options.reference:
         options.parser.error("REF is missing; `zoo list checkpoints` shows some")
@@ -69,23 +70,24 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.json:
         failed = [{"name": file, "error": reason} for file, reason in found.failures.items()]
-        rows = [{"name": str(row.get("file", row.get("episode"))), **row} for row in found.rows]
+        rows = [{"name": str(row.get(found.row_name)), **row} for row in found.rows]
         show(rows + failed, as_json=True)
     else:
         if found.rows:
             show([short(row) for row in found.rows], as_json=False)
         if found.folder:
-            print(f"{len(found.rows)} predictions and their pictures are in {found.folder}")
+            pictures = " and their pictures" if found.pictures else ""
+            print(f"{len(found.rows)} predictions{pictures} are in {found.folder}")
     for file, reason in found.failures.items():
         print(f"zoo: {file} was left out: {reason}", file=sys.stderr)
     return 1 if found.failures else 0
 
 
-def _describe_play(reference: str) -> None:
+def _describe_options(reference: str) -> None:
     from zoo.bundles.load import load
-    from zoo.plugin.protocols import Player, offers
+    from zoo.inference.produce import producing_method
     from zoo.recipes.signatures import describe_options
 
-    model = type(load(reference))
-    if offers(model, Player):
-        print(f"\nOptions of {reference}:\n{describe_options(model, 'play')}")
+    model = load(reference)
+    if method := producing_method(model):
+        print(f"\nOptions of {reference}:\n{describe_options(type(model), method)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
 from zoo.io.data_folder import data_folder
+from zoo.io.stages import measured
 from zoo.recipes.recipe import override, read_recipe
 from zoo.registry.registry import registry
 
@@ -30,6 +31,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")
     parser.add_argument("--seed", help="seed of everything random")
+    parser.add_argument(
+        "--budget",
+        action="append",
+        metavar="UNIT=COUNT",
+        help="end at a count of what the model or its data count, such as evaluations=5000",
+    )
     parser.add_argument("--out", help="the run folder; runs/RECIPE/TIME by default")
     parser.add_argument(
         "--resume",
@@ -64,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     overrides = read_overrides(options.rest)
     if options.seed is not None:
         overrides["seed"] = options.seed
+    if options.budget:
+        overrides["budget"] = ",".join(options.budget)
 
     recipe = read_recipe(options.recipe)
     asked = override(recipe, overrides)
@@ -81,8 +90,8 @@ def run(options: argparse.Namespace) -> int:
         print(
             "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
             "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
-            "or --trainer.logger WandbLogger.\n--seed, --out, --resume, --print-config: see "
-            "`zoo train --help`."
+            "or --trainer.logger WandbLogger.\n--seed, --budget, --out, --resume, --print-config: "
+            "see `zoo train --help`."
         )
         return 0
     if options.print_config:
@@ -112,8 +121,12 @@ def report(run: Run, as_json: bool) -> None:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}
         show([{**row, "fit_seconds": environment["fit_seconds"]}], as_json=True)
         return
-    chosen = {k: v for k, v in metrics.items() if k.startswith("test/")} or metrics
-    rows = [{"metric": key, "value": f"{value:.4f}"} for key, value in sorted(chosen.items())]
+    chosen = measured(metrics)
+    chosen |= {k: v for k, v in metrics.items() if isinstance(v, int)}  # what was counted
+    rows = [
+        {"metric": key, "value": str(value) if isinstance(value, int) else f"{value:.4f}"}
+        for key, value in sorted(chosen.items())
+    ]
     rows.append({"metric": "training time", "value": f"{environment['fit_seconds']:.1f} s"})
     rows.append({"metric": "run", "value": str(run.path)})
     show(rows, as_json=False, title=environment["recipe"])
@@ -124,11 +137,12 @@ def report(run: Run, as_json: bool) -> None:
 
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
+    from zoo.inference.produce import producing_method
     from zoo.plugin.declarations import not_exportable
-    from zoo.plugin.protocols import Player, Predictor, offers
+    from zoo.plugin.protocols import Predictor, offers
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
-    if offers(model, Player):
+    if producing_method(model):
         use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
     elif offers(model, Predictor):
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA

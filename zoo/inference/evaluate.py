@@ -8,19 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import bundled_recipe, rebuild
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
+from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, override
 from zoo.recipes.signatures import instantiate
+from zoo.registry.registry import registry
 from zoo.runs.run import Run, require_empty
 from zoo.training.csv_logger import MetricsLogger, metrics_of
 from zoo.training.draw import draw
+from zoo.training.seeding import SeededTest
 from zoo.training.trainer import evaluation_trainer
 
 SETTINGS = (
@@ -70,22 +73,28 @@ def evaluate(
         bundle, {**own_root(reference, overrides or {}), **(overrides or {})}
     )
     _refuse_settings_of_training(experiment.recipe)
-    seed_everything(experiment.recipe.seed, workers=True, verbose=False)
+    seed = experiment.recipe.seed
+    seed_everything(seed, workers=True, verbose=False)
     model = rebuild(bundle)
     data = experiment.build_data()
+    if type(model).test_step is LightningModule.test_step:
+        raise UsageError(
+            f"a {bundle.model_name!r} has no test_step, so it cannot be measured: write one that "
+            "logs metrics"
+        )
     data.prepare_data()
     _refuse_other_facts(bundle, dict(data.facts), experiment.recipe.data_name)
     _require_test_part(data, experiment.recipe.data_name)
     settings = instantiate(Trainer, experiment.recipe.trainer)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = evaluation_trainer(settings, Path(scratch))
+        trainer = evaluation_trainer(settings, Path(scratch), [SeededTest(seed)])
         trainer.test(model, datamodule=data, verbose=False)
     metrics = metrics_of(trainer)
     if out is not None:
         run = Run(Path(out))
         run.write_json("metrics.json", metrics)
         write_atomically(run.recipe_file, experiment.recipe.to_yaml().encode())
-        draw(run, MetricsLogger(run.metrics_csv), model, data)
+        draw(run, MetricsLogger(run.metrics_csv), model, data, seed)
     return metrics
 
 
@@ -102,8 +111,10 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
             raise UsageError(f"--{key}: a trained model has its weights; omit it")
     recipe = with_current_names(bundled_recipe(bundle))
     # Where and how it was trained says nothing of where it is measured, but for the precision.
-    precision = {k: v for k, v in recipe.trainer.items() if k == "precision"}
-    return resolve(override(replace(recipe, trainer=precision), overrides))
+    settings = {k: v for k, v in recipe.trainer.items() if k == "precision"}
+    defaults = trainer_defaults(registry().load(registry().model(bundle.model_name).entry))
+    settings = {**{k: v for k, v in defaults.items() if k in SETTINGS}, **settings}
+    return resolve(override(replace(recipe, trainer=settings), overrides))
 
 
 def own_root(reference: str | Path, overrides: Mapping[str, Any]) -> dict[str, Any]:

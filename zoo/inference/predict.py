@@ -1,11 +1,9 @@
-"""Predict on a user's own files with a trained model, or let one that acts play."""
+"""Predict on a user's own files with a trained model, or let one produce that needs none."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +16,28 @@ from zoo.errors import UsageError, ZooError
 from zoo.inference.device import find_device
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
-from zoo.inference.rows import to_csv
-from zoo.io.atomic import write_atomically
-from zoo.io.plain_json import to_json
+from zoo.inference.predictions import Predictions as Predictions
+from zoo.inference.produce import (
+    produce,
+    producing_method,
+    read_producing_options,
+    take_seed,
+)
 from zoo.io.printable import path_text, printable
 from zoo.plugin.protocols import (
     FileGrouper,
-    Player,
+    PredictionDrawer,
     PredictionWriter,
     Predictor,
     SamplePredictor,
 )
-from zoo.recipes.signatures import read_options
 from zoo.runs.run import require_empty
+from zoo.training.seeding import seeded
 
 PAGE = 32
 """Predictions on one picture."""
-SECONDS = 5.0
-"""Between two writings of the predictions so far."""
 FOLDER = Path("predictions")
 """Where the files of models that write some go, in a folder of the time."""
-
-
-@dataclass
-class Predictions:
-    """The result of a prediction.
-
-    Attributes:
-        rows: One for every file that could be read: ``file`` and what the model says of it; or
-            one for every episode played.
-        failures: File to the reason why it could not be predicted.
-        pictures: The pictures written.
-        folder: Where everything was written, if anything was.
-        written: When that was last done, on the clock of ``time.monotonic``.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    pictures: list[Path] = field(default_factory=list)
-    folder: Path | None = None
-    written: float = field(default_factory=time.monotonic, repr=False)
 
 
 def predict(
@@ -75,16 +55,18 @@ def predict(
 
     A model reads a file (``read_file``) and then either predicts on stacked tensors of one shape
     (``predict_step``), or, where it has ``predict_sample``, on each file by itself. Where it has
-    ``write_prediction``, that writes files of its own, such as label maps. A model that acts in
-    an environment (``play``) takes no files and plays.
+    ``write_prediction``, that writes files of its own, such as label maps. A model that makes
+    samples, forecasts or the like (``produce``), or that acts in an environment (``play``), needs
+    no files.
 
     Args:
         reference: The model, as for ``zoo.load``, or one that is loaded.
         paths: Files, or folders whose files of the kinds the model reads are taken.
-        options: Keyword arguments of the ``play`` of a model that acts.
+        options: Keyword arguments of ``produce`` or ``play``, such as ``{"count": 16}``; and
+            ``seed``, 0 by default: the same seed gives the same output, of files too.
         out: A new folder for ``predictions.csv``, ``predictions.json``, ``pictures/`` and what
             the model writes. Without, nothing is written; a model with files to write has them
-            in ``predictions/<time>``.
+            in ``predictions/<time>``, as has one that plays.
         batch_size: Files at a time.
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
         probabilities: Let the model write probability maps too.
@@ -107,37 +89,50 @@ def predict(
     name = reference if isinstance(reference, (str, Path)) else type(model).__name__
     if isinstance(model, nn.Module):
         model.to(place)
-    if isinstance(model, Player):
-        if paths:
-            raise UsageError(
-                f"the model of {name} plays in its environment and takes no files; omit "
-                + ", ".join(map(str, paths))
-            )
-        chosen = read_options(type(model), "play", options or {})
-        with output_folder(out, FOLDER) as folder:
-            return _play(model, chosen, folder)
-    writes = _require_reader(model, name, paths, options, probabilities)
+    if producing_method(model) and not (paths and isinstance(model, Predictor)):
+        return _produce(model, name, paths, options or {}, out)
+    seed, rest = take_seed(options or {})
+    writes = _require_reader(model, name, paths, rest, probabilities)
     files = find_files(paths, model.input_suffixes)
     if isinstance(model, FileGrouper):
         files = model.group_files(files)
     with output_folder(out, FOLDER) if out is not None or writes else nullcontext() as folder:
         found = Predictions(folder=folder)
         try:
-            if isinstance(model, SamplePredictor):
-                _predict_each(model, _shown(files, progress), probabilities, found)
-            else:
-                _predict_batches(model, _shown(files, progress), batch_size, place, found)
+            with seeded(seed):
+                if isinstance(model, SamplePredictor):
+                    _predict_each(model, _shown(files, progress), probabilities, found)
+                else:
+                    _predict_batches(model, _shown(files, progress), batch_size, place, found)
         finally:  # also of what was predicted before Ctrl-C
-            if found.folder:
-                _write(found.folder, found)
+            found.write()
     return found
+
+
+def _produce(
+    model: object,
+    name: object,
+    paths: Sequence[str | Path],
+    options: Mapping[str, Any],
+    out: str | Path | None,
+) -> Predictions:
+    """What a model makes without files; of one that plays, always into a folder."""
+    plays = producing_method(model) == "play"
+    if paths:
+        does = "plays in its environment" if plays else "produces by itself"
+        raise UsageError(
+            f"the model of {name} {does} and takes no files; omit {', '.join(map(str, paths))}"
+        )
+    chosen, seed = read_producing_options(model, options)
+    with output_folder(out, FOLDER) if out is not None or plays else nullcontext() as folder:
+        return produce(model, chosen, seed, folder)
 
 
 def _require_reader(
     model: Any,
     name: object,
     paths: Sequence[str | Path],
-    options: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
     probabilities: bool,
 ) -> bool:
     """Refuse what a model that reads files cannot do.
@@ -169,16 +164,6 @@ def _require_reader(
     return writes
 
 
-def _play(model: Player, options: Mapping[str, Any], folder: Path) -> Predictions:
-    found = Predictions(folder=folder)
-    with torch.inference_mode():
-        rows = model.play(folder, **options)
-    found.rows = [{"episode": number, **row} for number, row in enumerate(rows, 1)]
-    found.pictures = sorted(p for p in folder.rglob("*") if p.suffix in (".gif", ".png"))
-    _write(folder, found)
-    return found
-
-
 def _predict_batches(
     model: Predictor,
     files: Iterator[Path],
@@ -200,7 +185,7 @@ def _predict_batches(
         while found.folder and len(page) >= PAGE:
             _draw(model, page[:PAGE], found, f"page-{len(found.pictures) + 1:03d}")
             page = page[PAGE:]
-        _write_now_and_then(found)
+        found.write_now_and_then()
     if found.folder and page:
         _draw(model, page, found, f"page-{len(found.pictures) + 1:03d}")
 
@@ -250,7 +235,7 @@ def _predict_each(
         found.rows.append(row)
         if found.folder:
             _draw(model, [(_title(path), sample, output)], found, name)
-            _write_now_and_then(found)
+            found.write_now_and_then()
 
 
 def _reason(error: Exception) -> str:
@@ -316,7 +301,8 @@ def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
 def _draw(
     model: Predictor, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str
 ) -> None:
-    assert found.folder is not None
+    if found.folder is None or not isinstance(model, PredictionDrawer):
+        return
     names, samples, outputs = zip(*page, strict=True)
     path = found.folder / "pictures" / f"{name}.png"
     try:
@@ -325,16 +311,3 @@ def _draw(
         found.failures[path_text(path)] = _reason(error)
     else:
         found.pictures.append(path)
-
-
-def _write_now_and_then(found: Predictions) -> None:
-    """Write what there is, at most every few seconds: a kill loses no more than these."""
-    if found.folder and time.monotonic() - found.written > SECONDS:
-        _write(found.folder, found)
-        found.written = time.monotonic()
-
-
-def _write(folder: Path, found: Predictions) -> None:
-    content = {"predictions": found.rows, "failures": found.failures}
-    write_atomically(folder / "predictions.json", (to_json(content) + "\n").encode())
-    write_atomically(folder / "predictions.csv", to_csv(found.rows).encode())

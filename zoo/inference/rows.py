@@ -11,16 +11,17 @@ from typing import Any
 from zoo.io.plain_json import without_nan
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def to_csv(rows: Sequence[Mapping[str, Any]], first: str = "file") -> str:
     """The rows as CSV, with every column that one of them has.
 
     Args:
         rows: JSON values by name. A mapping becomes a column for each of its values, called
             ``name/key``; a list one cell, its values joined by ``; ``; a list of mappings, such as
             the words of a clip, a column for each key, with as many values.
+        first: The column of a table without rows.
     """
     flat = [dict(_columns("", row)) for row in rows]
-    columns = list(dict.fromkeys(key for row in flat for key in row)) or ["file"]
+    columns = list(dict.fromkeys(key for row in flat for key in row)) or [first]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

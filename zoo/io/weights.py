@@ -12,11 +12,12 @@ from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from zoo.errors import UsageError
+from zoo.io.dynamic_tensors import take_shapes
 from zoo.io.rank_zero import rank_zero_print
 
 _CODE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
@@ -102,7 +103,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise UsageError(f"there is no weights file {str(path)!r}")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return _load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise UsageError(
                 f"{path} is damaged or not a safetensors file ({error}): fetch it again"
@@ -112,6 +113,15 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if not is_state_dict(state):
         raise UsageError(f"{path} is not a state dict: save `module.state_dict()` and try again")
     return dict(state)
+
+
+def _load_file(path: Path) -> dict[str, Tensor]:
+    """Safetensors opens no path that is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return load(path.read_bytes())
+    return load_file(path)
 
 
 def is_state_dict(content: object) -> TypeGuard[Mapping[str, Tensor]]:
@@ -173,9 +183,11 @@ def match(module: nn.Module, tensors: Mapping[str, Tensor]) -> Match:
 def require_match(
     module: nn.Module, tensors: Mapping[str, Tensor], head: Sequence[str] = (), source: str = ""
 ) -> Match:
-    """Compare names, shapes and kinds of numbers; nothing is changed.
+    """Compare names, shapes and kinds of numbers; no number is changed.
 
-    Both sides may lie on torch's meta device, where no number is held.
+    A module's dynamic tensors take the shapes of their counterparts first. A module without any
+    tensor fits a file without any. Both sides may lie on torch's meta device, where no number is
+    held.
 
     Args:
         module: What is to receive the tensors.
@@ -191,9 +203,12 @@ def require_match(
             another kind of number than the module's.
     """
     found = match(module, tensors)
+    if not found.exact:
+        take_shapes(module, {new: tensors[name] for name, new in found.names.items()})
+        found = match(module, tensors)
     where = _named(source)
     kind = type(module).__name__
-    if not found.matched:
+    if not (found.matched or found.exact):
         raise UsageError(
             f"none of {where} fits {kind}: {found}. They belong to another architecture, or were "
             "saved under other names"
@@ -226,8 +241,9 @@ def load_weights(
 ) -> Match:
     """Copy what matches into ``module``; only the head may differ.
 
-    Numbers of a higher precision than the module's are rounded to it, and that is told, as are
-    weights that are not a number.
+    Its dynamic tensors (``HasDynamicTensors``, ``Growing``) take the shapes of the file's. Numbers
+    of a higher precision than the module's are rounded to it, and that is told, as are weights
+    that are not a number.
 
     Args:
         module: Receives the tensors.
@@ -240,7 +256,8 @@ def load_weights(
 
     Raises:
         UsageError: nothing matched, something outside the head did not, or a tensor holds
-            another kind of number than the module's; the module is as before.
+            another kind of number than the module's; the module is as before, but for the
+            shapes of dynamic tensors.
     """
     found = require_match(module, tensors, head, source)
     where = _named(source)
@@ -249,6 +266,7 @@ def load_weights(
     own = module.state_dict()
     _tell_rounded({name: (t.dtype, own[name].dtype) for name, t in fitting.items()}, where)
     module.load_state_dict(fitting, strict=False)
+    own = module.state_dict()  # it may have put other tensors in place of its own
     bad = [n for n in fitting if own[n].is_floating_point() and own[n].isnan().any()]
     if bad:
         rank_zero_print(

@@ -23,19 +23,28 @@ from zoo.plugin.protocols import (
     ExampleFileWriter,
     Facts,
     FileGrouper,
+    Growing,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
+    HasCounters,
+    HasDynamicTensors,
     HasKeepBest,
+    HasMetricNames,
     HasMonitor,
     HasPreprocessing,
+    HasRowName,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     InputChannelAdapter,
     NotExportable,
     Player,
     PlotDrawer,
+    PredictionDrawer,
     PredictionWriter,
     Predictor,
+    Producer,
     RealInputSource,
     SamplePredictor,
     ZooDataModule,
@@ -56,19 +65,33 @@ if TYPE_CHECKING:
     from zoo.plugin import optim as optim
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
+    from zoo.plugin.adapted import AdaptedModule as AdaptedModule
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
+    from zoo.plugin.endless import EndlessDataset as EndlessDataset
+    from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
     from zoo.plugin.loaders import EpochSampler as EpochSampler
     from zoo.plugin.loaders import ResumableLoader as ResumableLoader
     from zoo.plugin.parts import EmptyPartError as EmptyPartError
     from zoo.plugin.parts import Part as Part
     from zoo.plugin.parts import has_part as has_part
+    from zoo.plugin.steps import NumberedSteps as NumberedSteps
+    from zoo.plugin.stopping import Budget as Budget
+    from zoo.plugin.stopping import StopWhenSolved as StopWhenSolved
 
 _HOMES = {
+    "AdaptedDataModule": "zoo.plugin.adapted",
+    "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
+    "Budget": "zoo.plugin.stopping",
     "EmptyPartError": "zoo.plugin.parts",
+    "EndlessDataset": "zoo.plugin.endless",
     "EpochSampler": "zoo.plugin.loaders",
+    "GeneratedSamples": "zoo.plugin.endless",
+    "NumberedSteps": "zoo.plugin.steps",
     "Part": "zoo.plugin.parts",
     "ResumableLoader": "zoo.plugin.loaders",
+    "StopWhenSolved": "zoo.plugin.stopping",
     "attached_trainer": "zoo.plugin._lightning_internals",
     "has_part": "zoo.plugin.parts",
     "hub_or_cache": "zoo.io.hub_reach",
@@ -94,12 +117,19 @@ __all__ = [
     "ExampleFileWriter",
     "Facts",
     "FileGrouper",
+    "Growing",
     "HasConformanceArguments",
     "HasConformanceExempt",
+    "HasConstructorArguments",
+    "HasCounters",
+    "HasDynamicTensors",
     "HasKeepBest",
+    "HasMetricNames",
     "HasMonitor",
     "HasPreprocessing",
+    "HasRowName",
     "HasTaskArguments",
+    "HasTrainerDefaults",
     "HasWeightsLicense",
     "InputChannelAdapter",
     "MissingDependencyError",
@@ -107,8 +137,10 @@ __all__ = [
     "NotExportable",
     "Player",
     "PlotDrawer",
+    "PredictionDrawer",
     "PredictionWriter",
     "Predictor",
+    "Producer",
     "RealInputSource",
     "Recipes",
     "SamplePredictor",

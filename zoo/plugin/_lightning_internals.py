@@ -6,7 +6,7 @@ sentence when a release moves it (``tests/test_lightning_internals.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     WeightAveraging,
 )
+from lightning.pytorch.core.optimizer import _MockOptimizer
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
@@ -44,6 +45,48 @@ def epoch_means(trainer: Trainer) -> dict[str, Any]:
     """The means, sums and extremes that ``self.log`` gathers over a training epoch, by key."""
     results: Any = trainer.fit_loop.epoch_loop._results
     return {k: each for k, each in results.items() if each.is_tensor and each.meta.on_epoch}
+
+
+def step_metric(trainer: Trainer, name: str) -> Tensor | None:
+    """The value that a training step logged last under this name with ``on_step=True``; each is a
+    tensor of its own. None if none did in this epoch."""
+    for key, each in _of_steps(trainer):
+        if key == name:
+            value: Tensor | None = each._forward_cache
+            return value
+    return None
+
+
+def metrics_of_steps(trainer: Trainer) -> list[str]:
+    """The names that training steps log with ``on_step=True``."""
+    return [name for name, _ in _of_steps(trainer)]
+
+
+def _of_steps(trainer: Trainer) -> list[tuple[str, Any]]:
+    results: Any = trainer.fit_loop.epoch_loop._results
+    return [(each.meta.name, each) for each in results.values() if each.meta.on_step]
+
+
+def count_step_without_optimizer(trainer: Trainer) -> None:
+    """At the end of a training batch, count a step if the optimization is manual and there is no
+    optimizer that would count it."""
+    manual = not trainer.lightning_module.automatic_optimization
+    if manual and all(isinstance(each, _MockOptimizer) for each in trainer.optimizers):
+        progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        progress.increment_ready()
+        progress.increment_completed()
+
+
+def validate_when(trainer: Trainer, due: Callable[[], bool]) -> None:
+    """Let validations follow the training batches at whose end ``due`` says so, and the last one
+    of a training that is told to stop."""
+    loop = trainer.fit_loop.epoch_loop
+
+    def should_check(data_fetcher: Any) -> bool:
+        stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+        return bool(trainer.enable_validation and (stops or due()))
+
+    loop._should_check_val_fx = should_check  # type: ignore[method-assign]
 
 
 def mark_updated(metric: Metric) -> None:

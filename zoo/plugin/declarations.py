@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.plugin.protocols import (
     ArgumentUpgrader,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
     HasKeepBest,
     HasPreprocessing,
+    HasRowName,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     NotExportable,
 )
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 _TASK = ("num_classes", "label_names")
 
@@ -34,9 +40,26 @@ def preprocessing(model: object) -> Mapping[str, Any]:
     return model.preprocessing if isinstance(model, HasPreprocessing) else {}
 
 
+def constructor_arguments(model: LightningModule) -> dict[str, Any]:
+    """The arguments that a model was built from: they alone rebuild it."""
+    if isinstance(model, HasConstructorArguments):
+        return dict(model.constructor_arguments)
+    return dict(model.hparams)
+
+
+def trainer_defaults(model: type) -> dict[str, Any]:
+    """Arguments of the Trainer that hold where a recipe says nothing."""
+    return dict(model.trainer_defaults) if isinstance(model, HasTrainerDefaults) else {}
+
+
 def weights_license(model: object) -> str:
     """The terms of a model's weights."""
     return model.weights_license if isinstance(model, HasWeightsLicense) else "as the data's"
+
+
+def row_name(model: object, default: str) -> str:
+    """What one thing that a model produces is called."""
+    return model.row_name if isinstance(model, HasRowName) else default
 
 
 def keeps_best(data: object) -> bool:

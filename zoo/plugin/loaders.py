@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
+from zoo.plugin.endless import EndlessDataset
+
 
 class EpochSampler(DistributedSampler[Any], SequentialSampler):
     """Shuffles by ``(seed, epoch)``, the same way for any number of processes.
@@ -25,7 +27,8 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
     has to be put in its place, which few subclasses of a loader allow.
 
     Args:
-        data: What is sampled from; only its length is used.
+        data: What is sampled from; only its length is used. Of an ``EndlessDataset`` every epoch
+            has the numbers that follow those of the epoch before, in order.
         seed: Seed of the order.
         shuffle: False keeps the order of the data, and then no sample is repeated to make the
             processes' shares equal, so that metrics of a test count every sample once.
@@ -43,6 +46,7 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
         if not shuffle:
             self.num_samples = len(range(self.rank, len(data), self.num_replicas))
             self.total_size = len(data)
+        self._endless, self._length = isinstance(data, EndlessDataset), len(data)
         self.start = 0
         """Indices of this process to leave out in the next pass, and only in that."""
         self.pinned = False
@@ -54,6 +58,10 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
 
     def __iter__(self) -> Iterator[Any]:
         start, self.start = self.start, 0
+        if self._endless:  # of any length: no list of it is made
+            first = self.epoch * self._length
+            numbers = range(first + self.rank, first + self.total_size, self.num_replicas)
+            return iter(numbers[start:])
         if self.shuffle:
             indices = list(super().__iter__())
         else:
@@ -68,8 +76,8 @@ class ResumableLoader(DataLoader[Any]):
     global random state is not drawn from. Its state is the number of batches handed out.
 
     Args:
-        dataset: A map-style dataset.
-        batch_size: Samples a batch, in each process.
+        dataset: A map-style dataset; an ``EndlessDataset`` has new samples in every epoch.
+        batch_size: Samples a batch, in each process; None where a sample is a batch.
         seed: Seed of order and workers.
         shuffle: False keeps the order of the data, as for validation and test.
         options: Further arguments of ``torch.utils.data.DataLoader``, without those that the
@@ -79,7 +87,7 @@ class ResumableLoader(DataLoader[Any]):
     def __init__(
         self,
         dataset: Dataset[Any],
-        batch_size: int,
+        batch_size: int | None,
         seed: int = 0,
         shuffle: bool = True,
         **options: Any,

@@ -20,6 +20,8 @@ from zoo.errors import UsageError
 from zoo.io.weights import in_head
 from zoo.plugin._lightning_internals import attached_trainer, training_batches
 from zoo.plugin.arguments import one_of
+from zoo.plugin.counters import count
+from zoo.plugin.stopping import budgets
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
 SCHEDULES = ("constant", "onecycle", "cosine")
@@ -149,6 +151,42 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
         return max(_half_cosine((step - rise) / max(total_steps - rise, 1.0)), 1e-4)
 
     return onecycle
+
+
+def schedule_by_count(
+    name: str,
+    module: LightningModule,
+    unit: str,
+    total: int | None = None,
+    warmup: float = 0.2,
+) -> Factor:
+    """As ``schedule``, by what the model or its data count (``HasCounters``) instead of steps.
+
+    Args:
+        name: As there.
+        module: Whose ``configure_optimizers`` is being called.
+        unit: What is counted, such as ``sequences``.
+        total: The count at which the training ends; its budget of that unit if None.
+        warmup: As there, a part of ``total``.
+
+    Returns:
+        For ``with_schedule``; it asks for the count and leaves the number of the step alone.
+
+    Raises:
+        UsageError: neither model nor data count the unit, there is no such schedule, or it needs
+            an end and the training has no budget of that unit.
+    """
+    count(module, unit)
+    trainer = attached_trainer(module)
+    if total is None and trainer is not None:
+        total = budgets(trainer).get(unit)
+    if total is None and name in SCHEDULES and name != "constant":
+        raise UsageError(
+            f"schedule {name!r} by {unit!r} has to know when training ends: give "
+            f"--budget {unit}=COUNT"
+        )
+    factor = schedule(name, math.inf if total is None else total, warmup)
+    return lambda step: factor(count(module, unit))
 
 
 class EpochSteps:

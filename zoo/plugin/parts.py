@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo.errors import UsageError
 
@@ -30,3 +30,10 @@ def has_part(data: LightningDataModule, part: Part) -> bool:
     except EmptyPartError:
         return False
     return loaders is not None and not (isinstance(loaders, list) and not loaders)
+
+
+def why_untested(model: LightningModule, data: LightningDataModule) -> str:
+    """Why a model cannot be tested on some data; empty if it can."""
+    if type(model).test_step is LightningModule.test_step:
+        return "the model has no test_step"
+    return "" if has_part(data, "test") else "the data have no test part"

@@ -115,6 +115,12 @@ class Predictor(Protocol):
         """One output as JSON values: a row of ``predictions.csv``."""
         ...
 
+
+@runtime_checkable
+class PredictionDrawer(Predictor, Protocol):
+    """A Predictor that draws its predictions. Without, ``--out`` gets the table alone, and what the
+    model writes itself."""
+
     def draw_predictions(
         self, names: Sequence[str], samples: Sequence[Any], outputs: Sequence[Any], /
     ) -> Figure:
@@ -176,16 +182,50 @@ class FileGrouper(Predictor, Protocol):
         ...
 
 
-# A model: acting in an environment (``zoo predict REF``).
+# A model: what it makes without files (``zoo predict REF``).
+
+
+@runtime_checkable
+class Producer(Protocol):
+    """A model that makes something without reading files: samples, a forecast, the p-value of a
+    test, the continuation of a text. Without, ``zoo predict`` needs files, or plays."""
+
+    def produce(self, folder: Path | None, *args: Any, **options: Any) -> list[dict[str, Any]]:
+        """Make things: what ``zoo predict REF --count 16 --seed 3`` does with this model.
+
+        Its keyword arguments, typed, with defaults and documented, are options of the command:
+        ``def produce(self, folder, *, count: int = 8, seed: int = 0, start: str = "")``. It is
+        called under ``torch.inference_mode`` on the model's device, with Python's, numpy's and
+        torch's generators seeded by ``--seed`` (0 by default), also where it takes no ``seed``:
+        the same seed gives the same output.
+
+        Args:
+            folder: Where to write pictures or other files; None: nothing is written.
+
+        Returns:
+            One row of JSON values for each thing made, for ``predictions.csv``.
+        """
+        ...
+
+
+@runtime_checkable
+class HasRowName(Protocol):
+    """A model (the attribute is the class's) that says what one thing it produces is called.
+    Without, a ``sample``, and an ``episode`` of one that plays."""
+
+    @property
+    def row_name(self) -> str:
+        """The first column of ``predictions.csv``, which counts from 1, such as ``forecast``."""
+        ...
 
 
 @runtime_checkable
 class Player(Protocol):
-    """A model that acts in an environment; it takes no files and need not be a Predictor.
-    Without, ``zoo predict`` needs files."""
+    """A model that acts in an environment: a Producer of episodes. Without, ``zoo predict`` needs
+    files."""
 
     def play(self, folder: Path | None, *args: Any, **options: Any) -> list[dict[str, Any]]:
-        """Play episodes: what ``zoo predict REF`` does with this model.
+        """Play episodes: what ``zoo predict REF`` does with this model, seeded as for a Producer.
 
         It may have keyword arguments of its own, typed, with defaults and documented: they are
         options of the command, ``episodes: int = 10`` is ``--episodes``.
@@ -218,6 +258,27 @@ class AcceleratorChooser(Protocol):
 
 
 @runtime_checkable
+class HasCounters(Protocol):
+    """A model or dataset that counts: sequences, evaluations, environment steps. Without, a
+    training is measured in epochs and steps alone.
+
+    What is counted is a column of ``metrics.csv``, stands on the epoch lines, and is a unit of
+    budgets (``--budget evaluations=5000``), schedules, windows and ``trainer.val_check_interval``;
+    the first, of the model if it counts, is the x axis of the curves.
+    """
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Whole numbers by a word each, which only grow, and cost little to read.
+
+        A dict that is an attribute (``self.counters = {"evaluations": 0}``) is carried through
+        checkpoints by the core. Where it is a property, what it is made from is kept by its
+        owner, as a buffer or in ``state_dict``.
+        """
+        ...
+
+
+@runtime_checkable
 class HasPreprocessing(Protocol):
     """A model that describes its preprocessing to the readers of its bundle. Without, the
     bundle says nothing of it."""
@@ -226,6 +287,33 @@ class HasPreprocessing(Protocol):
     def preprocessing(self) -> Mapping[str, Any]:
         """JSON values: what ``forward`` takes and what happens to it first. Written into
         ``bundle.json``; nothing is computed from it."""
+        ...
+
+
+@runtime_checkable
+class HasTrainerDefaults(Protocol):
+    """A model class (the attribute is the class's) that needs other settings of the Trainer than
+    Lightning's defaults. Without, it gets those."""
+
+    @property
+    def trainer_defaults(self) -> Mapping[str, Any]:
+        """Arguments of the Trainer in the form of a recipe's ``trainer``, such as
+        ``{"num_sanity_val_steps": 0}``.
+
+        A training takes those that the recipe does not name and writes them into its resolved
+        recipe; a measurement takes those that concern one.
+        """
+        ...
+
+
+@runtime_checkable
+class HasConstructorArguments(Protocol):
+    """A model that tells the arguments it was built from. Without, they are its ``hparams``;
+    ``AdaptedModule`` has it, as other people's modules keep other things there, or nothing."""
+
+    @property
+    def constructor_arguments(self) -> Mapping[str, Any]:
+        """The constructor's arguments by name, as JSON values: they alone rebuild the model."""
         ...
 
 
@@ -256,6 +344,54 @@ class HasMonitor(Protocol):
     @property
     def monitor_mode(self) -> str:
         """``max`` or ``min``: which value is the best."""
+        ...
+
+
+@runtime_checkable
+class HasMetricNames(Protocol):
+    """A model that logs metrics under other names than the zoo's. Without, they are kept under the
+    names that it logs."""
+
+    @property
+    def metric_names(self) -> Mapping[str, str]:
+        """Names that it logs to those that loggers, progress and callbacks get, such as
+        ``{"image_AUROC": "test/image_AUROC"}``; ``{stage}`` in a new name stands for ``train``,
+        ``val`` or ``test``, as in ``{"loss": "{stage}/loss"}``. All others stay as they are."""
+        ...
+
+
+@runtime_checkable
+class HasDynamicTensors(Protocol):
+    """A model, or a module inside it, with parameters or buffers whose shapes come from the data,
+    such as a memory bank. Without, a file whose shapes are not the constructor's is refused."""
+
+    @property
+    def dynamic_tensors(self) -> tuple[str, ...]:
+        """Beginnings of their names in the ``state_dict`` of this module, such as ``("bank",)``.
+
+        Before weights are loaded, from a bundle or a checkpoint, on resuming and on fine-tuning,
+        they are given the shapes of the file; one that does not exist yet becomes a buffer. The
+        module's own ``load_state_dict`` then takes the numbers.
+        """
+        ...
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A model, or a module inside it, that gets more submodules while it learns. Without, a file
+    that holds more tensors than the constructor makes is refused."""
+
+    def grow_to(self, shapes: Mapping[str, tuple[int, ...]], /) -> None:
+        """Have the submodules that a file holds: make those that are missing, and remove those
+        that it lacks, as the best epoch may have fewer than the last.
+
+        Called before weights are loaded; on resuming, before ``configure_optimizers``. It may run
+        on torch's meta device, where tensors hold no numbers.
+
+        Args:
+            shapes: Shape of each tensor of the file, by its name in the ``state_dict`` of this
+                module.
+        """
         ...
 
 

@@ -16,9 +16,10 @@ from zoo.errors import MOST_FAULTS, UsageError, format_problems, nearest, shown
 from zoo.io.failures import system_failure
 from zoo.io.plain_yaml import read_yaml_file
 from zoo.io.yaml_events import YAMLFault
+from zoo.recipes.budget import read_budget
 from zoo.registry.registry import registry
 
-SECTIONS = ("about", "seed", "model", "data", "trainer", "init_from")
+SECTIONS = ("about", "seed", "model", "data", "trainer", "budget", "init_from")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Recipe:
         model: Constructor arguments of the model.
         data: Constructor arguments of the dataset.
         trainer: Settings of the Lightning Trainer.
+        budget: Limits by unit that model or data count, of which the first reached ends the
+            training; empty for none.
         init_from: The weights to start from (``zoo.training.warm_start.InitFrom``); empty for none.
         path: The file; None for a recipe made in memory.
         source: Where values come from that are not to be trusted with running code: ``the bundle
@@ -49,6 +52,7 @@ class Recipe:
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     trainer: Mapping[str, Any] = field(default_factory=dict)
+    budget: Mapping[str, int] = field(default_factory=dict)
     init_from: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     source: str = ""
@@ -62,6 +66,7 @@ class Recipe:
             "model": {"name": self.model_name, **self.model},
             "data": {"name": self.data_name, **self.data},
             "trainer": dict(self.trainer),
+            **({"budget": dict(self.budget)} if self.budget else {}),
             **({"init_from": dict(self.init_from)} if self.init_from else {}),
         }
 
@@ -139,7 +144,8 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
         if not isinstance(sections[key].get("name"), str):
             problems.append(f"'{key}.name' is missing: the name of a registered {key}")
     seed, fault = _read_seed(content.get("seed", 0))
-    problems += fault
+    budget, faults = read_budget(content.get("budget"))
+    problems += fault + faults
     if problems:
         raise UsageError(format_problems(f"the recipe {path or name}", problems))
     return Recipe(
@@ -151,6 +157,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
         model=sections["model"],
         data=sections["data"],
         trainer=sections["trainer"],
+        budget=budget,
         init_from=sections["init_from"],
         path=path,
     )
@@ -161,9 +168,9 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
     Args:
         recipe: The recipe to start from.
-        changes: Dotted keys (``model.lr``, ``data.root``, ``trainer.max_epochs``, ``seed``) to
-            values. Naming another model or dataset (``model.name``, ``data.name``) starts its
-            section afresh.
+        changes: Dotted keys (``model.lr``, ``data.root``, ``trainer.max_epochs``, ``seed``,
+            ``budget``) to values. Naming another model or dataset (``model.name``, ``data.name``)
+            starts its section afresh.
 
     Raises:
         UsageError: a key is not of that form.
@@ -176,8 +183,12 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         if new != old:
             names[section], sections[section] = new, {}
     seed, problems = recipe.seed, []
+    budget, faults = _changed_budget(recipe, changes)
+    problems += faults
     for key, value in changes.items():
         section, _, rest = key.partition(".")
+        if section == "budget":
+            continue
         if key == "seed":
             seed, fault = _read_seed(value)
             problems += fault
@@ -185,8 +196,8 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             if not (section in names and rest == "name"):
                 _put(sections[section], rest.split("."), value)
         else:
-            near = nearest(section, ("seed", *sections), 1).strip("'")
-            example = near if near == "seed" else f"{near or 'model'}.KEY"
+            near = nearest(section, ("seed", "budget", *sections), 1).strip("'")
+            example = near if near in ("seed", "budget") else f"{near or 'model'}.KEY"
             problems.append(f"'--{key}' is not a setting of a recipe; did you mean '--{example}'?")
     if problems:
         raise UsageError(format_problems("the command", problems))
@@ -199,8 +210,18 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         model=sections["model"],
         data=sections["data"],
         trainer=sections["trainer"],
+        budget=budget,
         init_from=sections["init_from"],
     )
+
+
+def _changed_budget(recipe: Recipe, changes: Mapping[str, Any]) -> tuple[dict[str, int], list[str]]:
+    """``budget`` takes the place of the recipe's whole budget, ``budget.UNIT`` of one limit."""
+    whole, faults = read_budget(changes.get("budget", recipe.budget))
+    prefix = "budget."
+    single = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
+    limits, more = read_budget(single)
+    return whole | limits, faults + more
 
 
 def _read_seed(value: Any) -> tuple[int, list[str]]:

@@ -21,6 +21,7 @@ from zoo.io.plain_yaml import value_fault
 from zoo.recipes import unserializable
 from zoo.recipes.long_lists import is_long, plain, uncopied
 from zoo.recipes.named_classes import named_class_fault
+from zoo.recipes.object_arguments import object_fault
 from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML can be built without libyaml
@@ -30,7 +31,8 @@ def read_arguments(
     cls: type,
     section: str,
     values: Mapping[str, Any],
-    skip: Iterable[str] | Mapping[str, str] = (),
+    skip: Iterable[str] = (),
+    refused: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Check values against the signature of ``cls`` and find all faults.
 
@@ -38,14 +40,21 @@ def read_arguments(
         cls: The class whose constructor the values are for.
         section: Prefix of the keys in messages: ``model``, ``data`` or ``trainer``.
         values: Argument name to value; text is converted to the argument's type.
-        skip: Arguments that may not be given; the reason for each, if it is a mapping.
+        skip: Arguments that may not be given.
+        refused: Others that may not, each with the reason.
 
     Returns:
         The values as primitives of the right types, and a sentence for every fault. None is
         right for every argument: it leaves the argument to the facts of the data.
     """
-    parsed, accepted, problems = _check(cls, section, values, skip)
+    parsed, accepted, problems = _check(cls, section, values, skip, refused)
     return _signature(cls).primitives(parsed, {key: values[key] for key in accepted}), problems
+
+
+def missing_arguments(cls: type, given: Iterable[str]) -> list[str]:
+    """Arguments of the constructor that have no default and are not given."""
+    known = set(given)
+    return [name for name in _signature(cls).required if name not in known]
 
 
 def argument_names(cls: type, skip: Iterable[str] = ()) -> list[str]:
@@ -78,6 +87,8 @@ def build(cls: type, values: Mapping[str, Any], what: str, fixed: Mapping[str, A
         raise UsageError(format_problems(what, problems))
     required = _signature(cls).required
     if missing := [name for name in required if name not in fixed and parsed.get(name) is None]:
+        if fault := object_fault(cls, missing):
+            raise UsageError(f"{what}: {fault}")
         raise UsageError(
             f"{what} needs a value for {', '.join(missing)}, which neither the recipe nor the "
             f"facts of the dataset give: add it, for example with --model.{missing[0]} VALUE"
@@ -133,6 +144,11 @@ def read_options(cls: type, method: str, values: Mapping[str, Any]) -> dict[str,
     if faults := faults | wrong:
         raise UsageError("; ".join(faults[key] for key in given if key in faults))
     return {key: parsed[key] for key in given}
+
+
+def option_names(cls: type, method: str) -> tuple[str, ...]:
+    """The keyword arguments of a method that are options."""
+    return _signature(cls, method).names
 
 
 def describe_options(cls: type, method: str) -> str:
@@ -254,12 +270,13 @@ def _check(
     cls: type,
     section: str,
     values: Mapping[str, Any],
-    skip: Iterable[str] | Mapping[str, str],
+    skip: Iterable[str],
+    refused: Mapping[str, str] | None = None,
 ) -> tuple[Namespace, list[str], list[str]]:
     """All arguments, the names of those given that are right, and a sentence for every fault."""
     known = argument_names(cls, skip)
     faults: dict[str, str] = {}
-    reasons = skip if isinstance(skip, Mapping) else {}
+    reasons = refused or {}
     for key in values:
         if key in reasons:
             faults[key] = f"'{section}.{key}' cannot be set: {reasons[key]}"

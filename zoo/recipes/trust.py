@@ -40,8 +40,12 @@ _LIGHTNING = tuple(
     for package in ("lightning.pytorch", "pytorch_lightning", "lightning.fabric")
     for part in ("callbacks", "loggers", "profilers", "strategies", "plugins")
 )
-_OWN = "zoo.training.finite_loss.FiniteLoss"
-"""The core's one class that a recipe may name: with it, a training continues with a NaN loss."""
+_OWN = (
+    "zoo.plugin.StopWhenSolved",
+    "zoo.plugin.stopping.StopWhenSolved",
+    "zoo.training.finite_loss.FiniteLoss",
+)
+"""The core's classes that a recipe may name; with the last, a NaN loss ends no training."""
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _PLAIN = re.compile(
@@ -118,7 +122,7 @@ def refuse_untrusted(recipe: Recipe) -> None:
 
 def _is_allowed(path: str) -> bool:
     packages = tuple(f"{plugin.module.split('.')[0]}." for plugin in registry().plugins)
-    return path == _OWN or path.startswith((*_LIGHTNING, *packages))
+    return path in _OWN or path.startswith((*_LIGHTNING, *packages))
 
 
 def _named(cls: type | None, values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

@@ -102,6 +102,7 @@ def trial(module: str, seconds: float = TRIAL_SECONDS) -> str:
     code = (
         "import importlib, os, sys\n"
         "try:\n    importlib.import_module(sys.argv[1])\n"
+        "except KeyboardInterrupt:\n    sys.exit(130)\n"  # nobody pressed Ctrl-C here
         "except BaseException:\n    pass\n"
         "os.write(1, b'imported')\n"
     )

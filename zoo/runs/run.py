@@ -198,6 +198,10 @@ def open_run(path: str | Path) -> Run:
     if str(path) == "" or not run.recipe_file.is_file():
         shown = path if str(path) else "an empty name"
         raise UsageError(f"{shown} is not a run folder: it has no recipe.yaml")
+    if run.checkpoint.is_dir():
+        raise UsageError(
+            f"{run.checkpoint} is a folder, not a checkpoint: remove it, then the run begins again"
+        )
     return run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 
 def head_of(model: object) -> tuple[str, ...]:
@@ -16,12 +15,6 @@ def state_comes_from_data(model: object) -> bool:
     """Whether tensors of a model, or of a model class, get their shapes in training, so that an
     untrained one may give no outputs."""
     return bool(getattr(model, "dynamic_tensors", ())) or hasattr(model, "grow_to")
-
-
-def trainer_defaults(model: object) -> Mapping[str, Any]:
-    """Trainer settings that a model declares to need."""
-    declared: Mapping[str, Any] = getattr(model, "trainer_defaults", {})
-    return declared
 
 
 def renamed_metrics(model: object, metrics: Mapping[str, float]) -> dict[str, float]:

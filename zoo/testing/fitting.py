@@ -14,8 +14,9 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
-from zoo.testing.declared import trainer_defaults
+from zoo.recipes.signatures import instantiate
 from zoo.testing.gradients import Gradients
 from zoo.training.trainer import ResumableTrainer
 
@@ -97,7 +98,7 @@ def run_trainer(
 
     Settings that the model declares hold where a short training does not need others.
     """
-    wanted = trainer_defaults(model)
+    wanted = instantiate(Trainer, trainer_defaults(type(model)))
     epochs = wanted.get("max_epochs", EPOCHS)
     resumable = ResumableTrainer(
         {

@@ -26,6 +26,9 @@ from zoo.recipes.experiment import Experiment
 _KEEPER = f"{ModelCheckpoint.__module__.rpartition('.')[0]}.ModelCheckpoint"
 
 
+_POSITION = ("epoch", "step")
+
+
 @dataclass(frozen=True)
 class BestWeights:
     """The weights that a training kept.
@@ -49,12 +52,12 @@ class BestWeights:
         of_epoch = [row for row in rows if row["epoch"] == self.epoch]
         found: dict[str, float] = {}
         for row in of_epoch:
-            found |= {k: v for k, v in row.items() if k.startswith(("train/", "val/"))}
+            found |= {k: v for k, v in row.items() if k not in _POSITION and k[:5] != "test/"}
         measured = [row for row in of_epoch if self.monitor in row]
         if measured and self.score is not None:  # of several validations within the epoch
             score = self.score
             row = min(measured, key=lambda each: abs(each[self.monitor] - score))
-            found |= {k: v for k, v in row.items() if k.startswith("val/")}
+            found |= {k: v for k, v in row.items() if k.startswith(("val/", "val_", self.monitor))}
         return found
 
 

@@ -109,6 +109,8 @@ class LastCheckpoint(ModelCheckpoint):
         would be wrong: it can deadlock processes inside a collective, and loses gradients.
         """
         self._saved = time.monotonic()
+        if self._log and not in_epoch(trainer):
+            self._log.forget_from(trainer.current_epoch)
         if self._stopped and not self.longer:
             trainer.should_stop = True
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class MetricsLogger(Logger):
         super().__init__()
         self._path = path
         self.rows: list[dict[str, float]] = []
+        self.counters: Callable[[], Mapping[str, int]] = dict
+        """What a learner counts now, a part of every row."""
         self.read()
         self._resumed = bool(self.rows)
         self._written = 0.0
@@ -61,7 +63,7 @@ class MetricsLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add metrics to the row of their epoch and step."""
-        values = dict(metrics)
+        values = {**metrics, **self.counters()}
         key = {"epoch": values.pop("epoch", 0), "step": step or 0}
         if self._resumed:  # rows after the checkpoint are about to be written again
             self.rows = [row for row in self.rows if row["step"] < key["step"] and not _tested(row)]
@@ -71,6 +73,15 @@ class MetricsLogger(Logger):
         elif values:
             self.rows.append({**key, **values})
         self._changed = True
+
+    def forget_from(self, epoch: int) -> None:
+        """Drop the rows from an epoch on, that of a test included: a resumed training is about to
+        write them again.
+
+        Args:
+            epoch: Counted from 0; nothing of it is trained.
+        """
+        self.rows = [row for row in self.rows if row["epoch"] < epoch]
 
     @rank_zero_only
     def save(self) -> None:
@@ -113,24 +124,48 @@ class MetricsLogger(Logger):
                 "put it back and continue with --resume, or start another run"
             )
 
-    def series(self) -> dict[str, list[tuple[float, float]]]:
-        """Every metric as points (epoch counted from 1, value)."""
+    def series(self, counters: Sequence[str] = ()) -> dict[str, list[tuple[float, float]]]:
+        """Every metric as points (x, value).
+
+        Args:
+            counters: Columns that are counts. The first of them is x; without, x is the epoch,
+                counted from 1.
+        """
         found: dict[str, list[tuple[float, float]]] = {}
+        last = 0.0
         for row in self.rows:
+            last = row.get(counters[0], last) if counters else row["epoch"] + 1
             for name, value in row.items():
-                if name not in ("epoch", "step"):
-                    found.setdefault(name, []).append((row["epoch"] + 1, value))
+                if name not in ("epoch", "step", *counters):
+                    found.setdefault(name, []).append((last, value))
         return found
 
 
 def metrics_of(trainer: Trainer) -> dict[str, float]:
-    """The last value of everything logged as ``stage/name``."""
-    return {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+    """The last value of everything logged, under whatever name."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def with_tested(metrics: Mapping[str, float], tested: Mapping[str, float]) -> dict[str, float]:
+    """The final metrics of a run: those of its training and its test, which decides where both
+    have one name. That is told."""
+    if both := sorted(metrics.keys() & tested.keys()):
+        rank_zero_print(
+            f"the test logs {', '.join(both[:4])} under the names of the training: metrics.json "
+            "holds those of the test, metrics.csv all. To tell them apart, give the model "
+            f'metric_names = {{"{both[0]}": "{{stage}}/{both[0]}"}}'
+        )
+    return {**metrics, **tested}
 
 
 def _tested(row: dict[str, float]) -> bool:
     """Whether it is the row of a test, which comes last."""
     return any(name.startswith("test/") for name in row)
+
+
+def _number(column: str, text: str) -> float:
+    """Counts are written without a point, metrics with one."""
+    return int(text) if text.isdigit() else _COLUMNS.get(column, float)(text)
 
 
 def _read(path: Path) -> list[dict[str, float]]:
@@ -139,9 +174,7 @@ def _read(path: Path) -> list[dict[str, float]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                found.append(
-                    {name: _COLUMNS.get(name, float)(value) for name, value in row.items() if value}
-                )
+                found.append({name: _number(name, value) for name, value in row.items() if value})
                 if not _COLUMNS.keys() <= found[-1].keys():
                     raise ValueError("a row has no epoch or step")
     except (csv.Error, TypeError, ValueError) as error:

@@ -9,9 +9,10 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo.errors import UsageError
 from zoo.io.rank_zero import rank_zero_print
-from zoo.plugin.parts import has_part
+from zoo.plugin.parts import has_part, why_untested
 from zoo.recipes.recipe import Recipe
 from zoo.runs.run import Run
+from zoo.training.counting import refuse_uncounted
 from zoo.training.trainer import dev_trainer
 
 
@@ -30,13 +31,16 @@ def dev_run(
         A run whose folder is gone.
 
     Raises:
-        UsageError: a run was to be continued, or Lightning refuses the settings.
+        UsageError: a run was to be continued, Lightning refuses the settings, or the budget is of
+            what is not counted.
     """
     if resumed:
         raise UsageError(
             "'trainer.fast_dev_run' keeps nothing and continues nothing: omit it, or --resume"
         )
-    parts = ["training", *(name for name in ("val", "test") if has_part(data, name))]
+    refuse_uncounted(recipe.budget, {}, (), model, data)
+    parts = ["training", *(["val"] if has_part(data, "val") else [])]
+    parts += [] if why_untested(model, data) else ["test"]
     with tempfile.TemporaryDirectory() as folder:
         trainer = dev_trainer(recipe, model, data, Path(folder))
         trainer.fit(model, datamodule=data)

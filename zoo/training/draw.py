@@ -6,23 +6,36 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo import plots
+from zoo.plugin.counters import counters
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import PlotDrawer
 from zoo.runs.run import Run
 from zoo.training.csv_logger import MetricsLogger
+from zoo.training.seeding import seeded
 
 
-def draw(run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule) -> None:
-    """Write training curves, and what the model draws from one batch of test data."""
-    series = {name: points for name, points in log.series().items() if "/" in name}
-    plots.save(plots.curves(series), run.plots / "curves.png")
+def draw(
+    run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule, seed: int
+) -> None:
+    """Write training curves, and what the model draws from one batch of test data.
+
+    Args:
+        run: Where.
+        log: The metrics over time.
+        model: The trained module.
+        data: Its data.
+        seed: Of what is random in drawing.
+    """
+    units = list(counters(model, data))
+    x = units[0].replace("_", " ") if units else "epoch"
+    plots.save(plots.curves(log.series(units), x), run.plots / "curves.png")
     if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
-    batch = next(iter(data.test_dataloader()))
-    batch = model.transfer_batch_to_device(batch, model.device, 0)
     was_training = model.training
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), seeded(seed):
+        batch = next(iter(data.test_dataloader()))
+        batch = model.transfer_batch_to_device(batch, model.device, 0)
         for name, figure in model.draw_plots(batch).items():
             plots.save(figure, run.plots / f"{name}.png")
     model.train(was_training)

@@ -165,13 +165,9 @@ def end(loggers: Sequence[Logger], run: Run, step: int) -> None:
 
 
 def _end_wandb(logger: WandbLogger, run: Run, plots: Sequence[Path]) -> None:
-    import wandb
-
     for path in plots:
         logger.log_image(f"plots/{path.stem}", [str(path)])
-    artifact = wandb.Artifact(f"bundle-{logger.version}", type="model")
-    artifact.add_dir(str(run.bundle))
-    logger.experiment.log_artifact(artifact)
+    logger.experiment.log_artifact(str(run.bundle), name=f"bundle-{logger.version}", type="model")
     logger.experiment.finish()  # the next training of this process is a run of its own
 
 

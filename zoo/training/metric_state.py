@@ -86,7 +86,8 @@ class MetricState(Callback):
             hook, _, name = key.partition(".")
             count = state.get("cumulated_batch_size")
             if hook == "training_step" and count:
-                pl_module.log(name, (state["value"] / count).to(pl_module.device))
+                value = (state["value"] / count).to(pl_module.device)
+                type(pl_module).log(pl_module, name, value)  # it has its new name
 
 
 def _state(metric: Metric) -> dict[str, Any]:

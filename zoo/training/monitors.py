@@ -25,7 +25,9 @@ def refuse_without_validation(
     Raises:
         UsageError: there are such callbacks; the sentence names one.
     """
-    asked = [(kind, name) for kind, name in _monitored(callbacks) if name.startswith("val/")]
+    asked = [
+        (kind, name) for kind, name in _monitored(callbacks) if name.startswith(("val/", "val_"))
+    ]
     if not asked:
         return
     kind, name = asked[0]

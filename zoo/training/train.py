@@ -17,12 +17,19 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
+from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
-from zoo.plugin.parts import has_part
+from zoo.plugin.counters import counters
+from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
-from zoo.recipes.experiment import Experiment, resolve, with_current_names
+from zoo.recipes.experiment import (
+    Experiment,
+    resolve,
+    with_current_names,
+    with_trainer_defaults,
+)
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
 from zoo.runs.environment import now
@@ -42,13 +49,15 @@ from zoo.runs.run import (
 from zoo.training import loggers
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
-from zoo.training.csv_logger import metrics_of
+from zoo.training.counting import refuse_uncounted, split_interval
+from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
 from zoo.training.draw import draw
 from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
 from zoo.training.monitors import refuse_without_validation
 from zoo.training.refusals import refusals
+from zoo.training.seeding import SeededTest
 from zoo.training.trainer import ResumableTrainer, destroy_process_group, listed, run_settings
 from zoo.training.warm_start import Freeze, load_initial_weights, read_init_from
 
@@ -96,7 +105,7 @@ def train(
         base = replace(base, source="")
     base = override(base, dict(overrides or {}))
     refuse_untrusted(base)
-    experiment = resolve(base)
+    experiment = resolve(base if run else with_trainer_defaults(base))
     if run:
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
@@ -195,8 +204,9 @@ def fit(
         if is_rank_zero() and not resumed and out is None:
             discard_folder(run.path)
         raise
-    longer = resumed and any(
-        recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS
+    longer = resumed and (
+        recipe.budget != run.recipe.budget
+        or any(recipe.trainer.get(name) != run.recipe.trainer.get(name) for name in _LIMITS)
     )
     if is_rank_zero() and not resumed:  # only now, for the same reason
         create_run(run, recipe)
@@ -222,7 +232,11 @@ def _make_trainer(
     settings = run_settings(recipe, model, data, run)
     users = listed(settings.get("callbacks"))
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
-    return ResumableTrainer(settings, run.path, run.checkpoint, run.metrics_csv, callbacks)
+    refuse_uncounted(recipe.budget, split_interval(dict(settings)), users, model, data)
+    callbacks = [*callbacks, SeededTest(recipe.seed)]
+    return ResumableTrainer(
+        settings, run.path, run.checkpoint, run.metrics_csv, callbacks, recipe.budget
+    )
 
 
 def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
@@ -284,16 +298,16 @@ def _train_and_test(
             "nothing was trained, as the Trainer's limits allow no step: the weights are those "
             "that a training would start from"
         )
-    metrics = metrics_of(trainer)
+    metrics = metrics_of(trainer) | counters(model, data)
     best = load_best(trainer, model)
     if best:
         metrics |= best.metrics(resumable.log.rows)
-    if has_part(data, "test"):
+    if untested := why_untested(model, data):
+        rank_zero_print(f"{untested}: nothing was tested")
+    else:
         with interruptible(trainer, run):
             resumable.test(model, data)
-        metrics |= metrics_of(trainer)
-    else:
-        rank_zero_print("the data have no test part: nothing was tested")
+        metrics = with_tested(metrics, metrics_of(trainer))
     return metrics, seconds, best
 
 
@@ -310,8 +324,9 @@ def _finish(
     """Write metrics, plots and bundle; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
-    draw(run, resumable.log, model, data)
+    draw(run, resumable.log, model, data, experiment.recipe.seed)
     write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
+    require_same(run.bundle, model)
     seconds += run.environment.get("fit_seconds", 0.0)
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     loggers.end(resumable.others, run, resumable.trainer.global_step)

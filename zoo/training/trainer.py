@@ -16,19 +16,23 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from torch import distributed
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
+from zoo.io.failures import one_line
 from zoo.io.rank_zero import is_rank_zero
 from zoo.plugin._lightning_internals import resume_between_epochs, trains_elsewhere
 from zoo.plugin.protocols import AcceleratorChooser
+from zoo.plugin.stopping import Budget
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
 from zoo.runs.run import Run
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.constant_buffers import ConstantBuffers
+from zoo.training.counting import Counting, split_interval
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
+from zoo.training.gradient_free import GradientFreeSteps
 from zoo.training.loader_position import LoaderPosition
 from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
@@ -51,6 +55,7 @@ class ResumableTrainer:
         checkpoint: The file that a resumed training continues from.
         metrics_csv: Where the metrics over time are written.
         callbacks: Those that are not the user's settings.
+        budget: Of the recipe: limits by unit.
 
     Raises:
         UsageError: Lightning refuses the settings.
@@ -63,7 +68,10 @@ class ResumableTrainer:
         checkpoint: Path,
         metrics_csv: Path,
         callbacks: Sequence[Callback] = (),
+        budget: Mapping[str, int] | None = None,
     ) -> None:
+        settings = dict(settings)
+        interval = split_interval(settings)
         self.log = MetricsLogger(metrics_csv)
         self.files = CheckpointFiles(checkpoint)
         self._checkpoint = checkpoint
@@ -84,6 +92,9 @@ class ResumableTrainer:
             LoaderPosition(),
             MetricState(),
             Overfitting(),
+            GradientFreeSteps(),
+            Counting(self.log, interval),
+            *([Budget(budget)] if budget else []),
             WhyStopped(),
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
@@ -119,6 +130,7 @@ class ResumableTrainer:
         Raises:
             UsageError: the checkpoint is damaged, and the one before it too.
             NonFiniteLoss: the loss became NaN or infinite.
+            ZooError: the checkpoint does not fit the model.
         """
         path = self._checkpoint if resume and exists(self._checkpoint) else None
         self._last.longer = longer
@@ -126,6 +138,14 @@ class ResumableTrainer:
             self.files.keep_only(())
         try:
             self.trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
+        except RuntimeError as error:
+            if path is None or not str(error).startswith("Error(s) in loading state_dict"):
+                raise
+            raise ZooError(
+                f"{path} does not fit the model that wrote it ({one_line(error)}): name tensors "
+                "whose shapes come from the data in a member `dynamic_tensors` of the model, and "
+                "make those of a model that grows in `grow_to` (docs/plugin-api.md)"
+            ) from error
         finally:
             self._last.release()
         self._return_to_this_process()
@@ -165,6 +185,9 @@ class ResumableTrainer:
                 each.load_state_dict(found)
 
 
+_ENDS = ("max_epochs", "max_steps", "max_time")
+
+
 def run_settings(
     recipe: Recipe, model: LightningModule, data: LightningDataModule, run: Run
 ) -> dict[str, Any]:
@@ -193,6 +216,8 @@ def run_settings(
         settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
     if settings.get("logger", True) in (True, None):
         settings["logger"] = TensorBoardLogger(run.path, name="", version="tensorboard")
+    if recipe.budget and not any(settings.get(each) for each in _ENDS):
+        settings["max_epochs"] = -1  # not Lightning's 1000
     return {"enable_model_summary": False, **settings}
 
 
@@ -211,6 +236,7 @@ def dev_trainer(
         UsageError: Lightning refuses the settings.
     """
     settings = instantiate(Trainer, recipe.trainer)
+    split_interval(settings)
     _choose_devices(settings, recipe, model, data)
     quiet_lightning()
     return _trainer(
@@ -220,19 +246,23 @@ def dev_trainer(
     )
 
 
-def evaluation_trainer(settings: Mapping[str, Any], folder: Path) -> Trainer:
+def evaluation_trainer(
+    settings: Mapping[str, Any], folder: Path, callbacks: Sequence[Callback] = ()
+) -> Trainer:
     """A Trainer that measures and keeps nothing, on one device unless told otherwise.
 
     Args:
         settings: Arguments of the Trainer that concern a measurement.
         folder: A scratch folder.
+        callbacks: Those that are not the user's settings.
 
     Raises:
         UsageError: Lightning refuses the settings.
     """
     quiet_lightning()
+    users = listed(settings.get("callbacks"))
     return _trainer(
-        {"devices": 1, **settings},
+        {"devices": 1, **settings, "callbacks": [*users, *callbacks]},
         default_root_dir=folder,
         logger=False,
         enable_progress_bar=False,
@@ -288,9 +318,11 @@ def quiet_lightning() -> None:
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*is not resumable.*",
+        ".*overridden `on_before_batch_transfer` in `LightningModule` but.*",  # AdaptedModule
         ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",
+        ".*configure_optimizers.* returned .None., this fit will run with no optimizer.*",
         "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message)

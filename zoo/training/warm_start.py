@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from zoo.bundles.bundle import WEIGHTS, read_bundle
 from zoo.errors import UsageError, format_problems
 from zoo.io.weights import Match, in_head, load_weights, read_tensors
+from zoo.plugin.declarations import constructor_arguments
 from zoo.recipes.signatures import read_arguments
 from zoo.training.input_channels import adapt_input_channels
 
@@ -101,7 +102,7 @@ def load_initial_weights(
             "recipe": bundle.recipe["name"],
             "sha256": bundle.content["files"][WEIGHTS]["sha256"],
         }
-        if _labels(bundle.content["model"]["arguments"]) != _labels(dict(model.hparams)):
+        if _labels(bundle.content["model"]["arguments"]) != _labels(constructor_arguments(model)):
             # Other classes: their number may agree, their meaning does not.
             tensors = {name: t for name, t in tensors.items() if not in_head(name, head)}
     tensors = adapt_input_channels(model, tensors, channels, init_from.reference)

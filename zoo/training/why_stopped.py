@@ -9,13 +9,17 @@ from zoo.io.rank_zero import rank_zero_print
 
 
 class WhyStopped(Callback):
-    """Says which EarlyStopping ended the training, and by which value."""
+    """Says which callback ended the training: an EarlyStopping and by which value, or one that has
+    a ``stop_reason``, as budgets have."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Each that asked for the end."""
         if not trainer.should_stop:
             return
         for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if reason := getattr(each, "stop_reason", ""):
+                epochs = trainer.current_epoch
+                rank_zero_print(f"training ends after epoch {epochs}: {reason}")
             # An improvement has a message, but is no reason.
             if isinstance(each, EarlyStopping) and each.stopping_reason.value:
                 reason = str(each.stopping_reason_message).partition(" Signaling Trainer")[0]

@@ -181,6 +181,11 @@ class HindsightPolicyGradient(LightningModule):
         return rename_keys(arguments, {"initialisation": "initialization"})
 
     @property
+    def counters(self) -> dict[str, int]:
+        """Episodes played for training."""
+        return {"episodes": self.episodes_played}
+
+    @property
     def head(self) -> tuple[str, ...]:
         """What other actions replace."""
         return ("policy.head",)

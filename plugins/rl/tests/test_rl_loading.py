@@ -70,15 +70,16 @@ def test_a_loader_continues_where_another_was_cut(cut: int) -> None:
 @pytest.mark.parametrize(
     ("steps", "limit", "stops"), [(99, 100, False), (100, 100, True), (10**9, None, False)]
 )
-def test_the_limit_stops_the_trainer(
-    steps: int, limit: int | None, stops: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_limit_stops_the_trainer(steps: int, limit: int | None, stops: bool) -> None:
     data = SimpleNamespace(env_steps=steps, max_env_steps=limit)
-    trainer: Any = SimpleNamespace(datamodule=data, should_stop=False, current_epoch=4)
-    MaxEnvSteps().on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+    trainer: Any = SimpleNamespace(datamodule=data, should_stop=False, world_size=1)
+    limiter = MaxEnvSteps()
+    limiter.on_train_batch_end(trainer, SimpleNamespace(), None, None, 0)  # type: ignore[arg-type]
+    assert not trainer.should_stop
+    limiter.on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
     assert trainer.should_stop is stops
-    told = "ends after epoch 5: 100 environment steps are played, and max_env_steps is 100"
-    assert (told in capsys.readouterr().err) is stops
+    told = "100 environment steps are played, and max_env_steps is 100"
+    assert limiter.stop_reason == (told if stops else "")
 
 
 def test_evaluation_episodes_are_the_same_every_time_and_of_their_part() -> None:

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch import Trainer
 
-from zoo.plugin import rank_zero_print
+from zoo.plugin import Budget
 
 
-class MaxEnvSteps(Callback):
+class MaxEnvSteps(Budget):
     """Ends the training with the first epoch that reaches the datamodule's ``max_env_steps``.
 
-    The Trainer itself counts optimizer steps. A module adds this callback in its
-    ``configure_callbacks``; the datamodule has ``env_steps``, the steps played for training so
-    far, and ``max_env_steps``, how many there may be, or None.
+    A module adds this callback in its ``configure_callbacks``; the datamodule has ``env_steps``,
+    the steps played for training so far, and ``max_env_steps``, how many there may be, or None.
+    ``--budget env_steps=COUNT`` of a recipe ends it within an epoch instead, where the datamodule
+    has ``env_steps`` among its ``counters``.
     """
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A run that was cut after its last epoch has nothing left to train."""
-        self.on_train_epoch_end(trainer, pl_module)
+    def __init__(self) -> None:
+        super().__init__({}, whole_epochs=True)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop if the steps are used up."""
+    def limits(self, trainer: Trainer) -> dict[str, int]:
+        """What the datamodule allows."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         limit = getattr(data, "max_env_steps", None)
-        if limit is not None and data.env_steps >= limit and not trainer.should_stop:
-            trainer.should_stop = True
-            rank_zero_print(
-                f"training ends after epoch {trainer.current_epoch + 1}: {data.env_steps} "
-                f"environment steps are played, and max_env_steps is {limit}"
-            )
+        return {} if limit is None else {"env_steps": limit}
+
+    def counts(self, trainer: Trainer) -> dict[str, int]:
+        """What it has played."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        return {"env_steps": data.env_steps}
+
+    def reason(self, unit: str, counted: int, limit: int) -> str:
+        """The sentence for a limit that is reached."""
+        return f"{counted} environment steps are played, and max_env_steps is {limit}"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from torch.utils.data import Dataset
-
-from zoo.plugin import EpochSampler, ResumableLoader
+from zoo.plugin import EndlessDataset, ResumableLoader
 
 
 class IterationLoader(ResumableLoader):
@@ -33,17 +31,12 @@ class IterationLoader(ResumableLoader):
         iterations: int,
         updates: int,
     ) -> None:
-        self._draws = _Draws(gather, draw, iterations, updates)
-        super().__init__(self._draws, batch_size=None, shuffle=False)  # type: ignore[arg-type]
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        assert isinstance(self.sampler, EpochSampler)
-        self._draws.epoch = self.sampler.epoch
-        yield from super().__iter__()
+        draws = _Draws(gather, draw, iterations, updates)
+        super().__init__(draws, batch_size=None, shuffle=False)
 
 
-class _Draws(Dataset[Any]):
-    """The batches of an epoch, by their number in it."""
+class _Draws(EndlessDataset):
+    """The batches of all epochs, by their number."""
 
     def __init__(
         self,
@@ -52,15 +45,10 @@ class _Draws(Dataset[Any]):
         iterations: int,
         updates: int,
     ) -> None:
-        self._gather, self._draw = gather, draw
-        self._iterations, self._updates = iterations, updates
-        self.epoch = 0
+        super().__init__(iterations * updates)
+        self._gather, self._draw, self._updates = gather, draw, updates
 
-    def __len__(self) -> int:
-        return self._iterations * self._updates
-
-    def __getitem__(self, index: int) -> Any:
-        within, number = divmod(index, self._updates)
-        iteration = self.epoch * self._iterations + within
+    def __getitem__(self, number: int) -> Any:
+        iteration, update = divmod(number, self._updates)
         self._gather(iteration)
-        return self._draw(iteration, number)
+        return self._draw(iteration, update)

@@ -119,7 +119,7 @@ def test_the_wrong_container_is_told_with_the_right_name(tmp_path):
     nib.save(image_of(), tmp_path / "a.nii")
     plain = (tmp_path / "a.nii").read_bytes()
     (tmp_path / "b.nii.gz").write_bytes(plain)
-    (tmp_path / "c.nii").write_bytes(gzip.compress(plain))
+    (tmp_path / "c.nii").write_bytes(gzip.compress(plain, mtime=0))
     with pytest.raises(UsageError, match=r"not compressed although .*: name it b\.nii, or"):
         read_scan(tmp_path / "b.nii.gz")
     with pytest.raises(UsageError, match=r"gzip-compressed bytes .*: name it c\.nii\.gz"):
@@ -131,7 +131,7 @@ def test_the_wrong_container_is_told_with_the_right_name(tmp_path):
     [
         ("a.dcm", bytes(128) + b"DICM", "DICOM; convert the series with dcm2niix"),
         ("a.nii", bytes(128) + b"DICM", "DICOM; convert the series with dcm2niix"),
-        ("a.mgz", gzip.compress(b"x"), r"MGH; convert it: mri_convert a\.mgz a\.nii\.gz"),
+        ("a.mgz", gzip.compress(b"x", mtime=0), r"MGH; convert it: mri_convert a\.mgz a\.nii\.gz"),
         ("a.mnc", b"\x89HDF\r\n\x1a\n", r"MINC; convert it: mnc2nii a\.mnc a\.nii"),
         ("a.nrrd", b"NRRD0004", "NRRD; convert it"),
         ("a.mha", b"ObjectType = Image", "MetaImage; convert it"),
@@ -149,7 +149,7 @@ def lying(path: Path, length: int, content: bytes = b"") -> Path:
     struct.pack_into("<3h", header, 42, length, length, length)
     struct.pack_into("<f", header, 108, 352)  # where the voxels begin
     data = bytes(header) + bytes(4) + content
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return path
 
 

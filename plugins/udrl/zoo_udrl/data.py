@@ -59,7 +59,8 @@ class CommandedEpisodes(LightningDataModule):
             the same.
         split: ``standard``, or ``all`` to test on the episodes of validation too.
         max_env_steps: Environment steps of the training's episodes; it ends with the first epoch
-            that reaches them. None for no limit.
+            that reaches them. None for no limit. ``--budget env_steps=COUNT`` ends it with the
+            first update that follows them.
         warmup_episodes: Random episodes at the beginning.
         episodes_per_iteration: Episodes played in every further iteration.
         updates_per_iteration: Batches drawn in an iteration.
@@ -177,6 +178,11 @@ class CommandedEpisodes(LightningDataModule):
                 facts["observation_shape"][0] = self.frames
             self._facts = facts
         return dict(self._facts)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Steps of all training episodes so far."""
+        return {"env_steps": self.env_steps}
 
     @property
     def envs(self) -> EpisodicVectorEnv:

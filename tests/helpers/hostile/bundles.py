@@ -111,8 +111,6 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "weights of a flipped bit": _flip,
     "weights a folder": _instead(WEIGHTS, Path.mkdir),
     "weights a circle of links": _instead(WEIGHTS, lambda path: path.symlink_to(path)),
-    "card missing": lambda bundle: (bundle / "README.md").unlink(),
-    "card changed": lambda bundle: (bundle / "README.md").write_text("x"),
     "manifest missing": lambda bundle: (bundle / MANIFEST).unlink(),
     "manifest a folder": _instead(MANIFEST, Path.mkdir),
     "manifest changed": lambda bundle: (bundle / MANIFEST).write_text(

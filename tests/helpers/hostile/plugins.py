@@ -57,7 +57,6 @@ BROKEN = {
     "an entry with a bad name": _HOOK + "return [Model('A Net', 'a.b:C', 'X')]",
     "an entry with a bad class path": _HOOK + "return [Model('net', 'a b', 'X')]",
     "a member list that raises": GOOD + "def __dir__():\n    raise ValueError('no')",
-    "Ctrl-C": "import os, signal\nraise KeyboardInterrupt",
 }
 """Sources of plugins that are found broken and named."""
 ODD = {
@@ -71,6 +70,7 @@ ODD = {
 }
 """Sources of plugins that are loaded, and concern nobody else."""
 DEADLY = {
+    "Ctrl-C": "raise KeyboardInterrupt",
     "ends the process": "import os\nos._exit(0)",
     "crashes": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
     "takes for ever": "import time\ntime.sleep(600)" + GOOD,

@@ -12,7 +12,7 @@ from zoo.bundles.hub import locate
 from zoo.bundles.load import rebuild
 from zoo.inference.export import export
 from zoo.io.weights import in_head, load_weights
-from zoo.plugin.declarations import not_exportable, task_arguments
+from zoo.plugin.declarations import constructor_arguments, not_exportable, task_arguments
 from zoo.recipes.experiment import build_model
 from zoo.recipes.signatures import argument_names
 from zoo.runs.run import Run, create_run
@@ -60,12 +60,13 @@ def new_head(subject: ModelSubject) -> None:
     model = subject.working()
     setting = subject.setting
     task = task_arguments(subject.cls)
+    saved = constructor_arguments(model)
     kept = {
         name: value
-        for name, value in dict(model.hparams).items()
+        for name, value in saved.items()
         if name in names and name not in task and name not in setting.found.arguments
     }
-    classes = int(model.hparams.get("num_classes") or setting.facts["num_classes"]) + 1
+    classes = int(saved.get("num_classes") or setting.facts["num_classes"]) + 1
     facts = {
         **setting.facts,
         "num_classes": classes,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zoo.plugin.declarations import constructor_arguments
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import PlotDrawer
 from zoo.recipes.signatures import argument_names
@@ -42,7 +43,7 @@ def builds(subject: ModelSubject) -> str:
 )
 def arguments_saved(subject: ModelSubject) -> None:
     """The hyperparameters are the constructor's arguments, all of them and no others."""
-    names, saved = argument_names(subject.cls), dict(subject.build().hparams)
+    names, saved = argument_names(subject.cls), constructor_arguments(subject.build())
     if lost := [name for name in names if name not in saved]:
         raise CheckFailed(f"not among its hparams: {', '.join(lost)}")
     if strange := [name for name in saved if name not in names]:

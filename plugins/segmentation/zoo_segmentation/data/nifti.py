@@ -14,7 +14,12 @@ from nibabel.spatialimages import HeaderDataError
 
 from zoo.plugin import UsageError
 from zoo_segmentation.data.labels import to_classes
-from zoo_segmentation.data.nifti_file import CHANNELS_AXIS, count_channels, load_nifti
+from zoo_segmentation.data.nifti_file import (
+    CHANNELS_AXIS,
+    count_channels,
+    load_nifti,
+    quiet_nibabel,
+)
 from zoo_segmentation.memory import format_shape
 
 __all__ = ["count_channels"]
@@ -228,13 +233,14 @@ def write_nifti(path: Path, array: np.ndarray, scan: Scan) -> None:
         array: (D, H, W), or (D, H, W, K), on the scan's grid.
         scan: Where it belongs.
     """
-    header = scan.header.copy()
-    header.set_data_dtype(array.dtype)
-    header.set_slope_inter(1, 0)
-    header["cal_min"] = header["cal_max"] = 0  # the display range of other values
-    image = nib.Nifti1Image(np.ascontiguousarray(scan.to_file_axes(array)), scan.affine, header)
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image, path)
+    with quiet_nibabel():
+        header = nib.Nifti1Header.from_header(scan.header)
+        header.set_data_dtype(array.dtype)
+        header.set_slope_inter(1, 0)
+        header["cal_min"] = header["cal_max"] = 0  # the display range of other values
+        voxels = np.ascontiguousarray(scan.to_file_axes(array))
+        nib.save(nib.Nifti1Image(voxels, scan.affine, header), path)
 
 
 def stem(path: Path) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import logging
 import math
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 from nibabel.tripwire import TripWireError
 
@@ -30,6 +33,18 @@ OTHER_PACKED = (".bz2", ".zst")
 _DAMAGED = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError)
 
 
+@contextlib.contextmanager
+def quiet_nibabel() -> Iterator[None]:
+    """While headers are read and made, whose repairs nibabel logs without naming the file. Its own
+    suppressor takes the handlers away, and Python's last one prints."""
+    before = nibabel_log.level
+    nibabel_log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        nibabel_log.setLevel(before)
+
+
 def open_nifti(path: Path) -> Any:
     """The image, its header read and its voxels not yet.
 
@@ -40,7 +55,7 @@ def open_nifti(path: Path) -> Any:
     try:
         if path.is_file():
             _refuse_foreign(path)
-        with LoggingOutputSuppressor():  # it logs repairs of headers without naming the file
+        with quiet_nibabel():
             image: Any = nib.load(path)
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
