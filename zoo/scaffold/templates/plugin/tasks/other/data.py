@@ -3,14 +3,14 @@ samples."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from zoo.plugin import ResumableLoader, UsageError
+from zoo.plugin import GeneratedSamples, ResumableLoader, UsageError
 
 DIMENSIONS = 2
 PARTS = {"train": 4096, "val": 512, "test": 1024}
@@ -30,35 +30,17 @@ def draw(random: torch.Generator) -> Tensor:
     return radius * torch.stack([angle.cos(), angle.sin()])
 
 
-class Drawn(Dataset[Tensor]):
-    """Samples that are drawn one by one; each depends on the seed and its number alone.
-
-    Args:
-        count: How many.
-        seed: The same seed draws the same samples.
-    """
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed = count, seed
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Tensor:
-        return draw(torch.Generator().manual_seed((self.seed << 32) + index))
-
-
 class RingPoints(LightningDataModule):
     """Points of a noisy ring.
 
-    A batch is float32 (N, 2). Those of validation and test are the same in every run and come as
-    one batch, as the model compares sets of points.
+    A batch is float32 (N, 2). Every epoch of a training has new points. Those of validation and
+    test are the same in every run and come as one batch, as the model compares sets of points.
 
     Args:
         batch_size: Points in a batch of training, in each process.
         num_workers: Processes that draw points.
-        seed: Seed of the training points and of their order.
-        split: ``standard``, or ``all`` to test on the points of validation too.
+        seed: Seed of the training points.
+        split: ``standard``, or ``all`` to test on as many points as validation and test have.
 
     Raises:
         UsageError: ``split`` is neither.
@@ -80,15 +62,15 @@ class RingPoints(LightningDataModule):
         return {"dimensions": DIMENSIONS}
 
     def train_dataloader(self) -> DataLoader[Any]:
-        samples = Drawn(PARTS["train"], 2 + self.seed)
-        # This loader is what lets a stopped run continue at the very batch.
+        # New points in every epoch, and a stopped run continues at the very batch.
+        samples = GeneratedSamples(draw, PARTS["train"], self.seed)
         return ResumableLoader(samples, self.batch_size, self.seed, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._whole(PARTS["val"], 0)
+        return self._whole("val", PARTS["val"])
 
     def test_dataloader(self) -> DataLoader[Any]:
-        return self._whole(PARTS["test"] + (PARTS["val"] if self.split == "all" else 0), 1)
+        return self._whole("test", PARTS["test"] + (PARTS["val"] if self.split == "all" else 0))
 
-    def _whole(self, count: int, seed: int) -> DataLoader[Any]:
-        return ResumableLoader(Drawn(count, seed), count, shuffle=False)
+    def _whole(self, part: Literal["val", "test"], count: int) -> DataLoader[Any]:
+        return ResumableLoader(GeneratedSamples(draw, count, part=part), count, shuffle=False)
