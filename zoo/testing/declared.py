@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 
 def head_of(model: object) -> tuple[str, ...]:
     """The submodules that a new task replaces; none of a model that is not fine-tuned."""
@@ -15,9 +13,3 @@ def state_comes_from_data(model: object) -> bool:
     """Whether tensors of a model, or of a model class, get their shapes in training, so that an
     untrained one may give no outputs."""
     return bool(getattr(model, "dynamic_tensors", ())) or hasattr(model, "grow_to")
-
-
-def renamed_metrics(model: object, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics under the names that the class declares for them."""
-    names: Mapping[str, str] = getattr(model, "metric_names", {})
-    return {names.get(name, name): value for name, value in metrics.items()}
