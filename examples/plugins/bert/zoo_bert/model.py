@@ -94,7 +94,8 @@ class BertTextClassifier(LightningModule):
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes)."""
-        return self(batch).softmax(-1)
+        logits: Tensor = self(batch)
+        return logits.softmax(-1)
 
     def describe_prediction(self, output: Tensor) -> dict[str, Any]:
         best = int(output.argmax())

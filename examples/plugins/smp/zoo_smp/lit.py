@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule
 
 
 class MaskModel(LightningModule):
-    def __init__(self, net, lr=0.001):
+    def __init__(self, net, lr=0.001) -> None:
         super().__init__()
         self.net, self.lr = net, lr
         self.loss = smp.losses.DiceLoss("binary")

@@ -54,7 +54,8 @@ class SmpModel(AdaptedModule, MaskModel):
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Masks (N, 1, H, W), 0 or 1."""
-        return (self(batch) > 0).float()
+        masks: Tensor = self(batch) > 0
+        return masks.float()
 
     def describe_prediction(self, output: Tensor) -> dict[str, Any]:
         """The share of the image that is object."""
