@@ -16,13 +16,16 @@ from zoo.plugin.entries import Model
 from zoo.registry.registry import registry
 from zoo.testing import CHECKS, cases, check_plugin, conformance_tests
 
+DOES_NOT = ("predicts", "produces", "new-channels")
+"""Checks of what the small model does not offer."""
+
 
 def test_a_good_plugin_passes(write: Callable) -> None:
     write({})
     results = list(check_plugin("small"))
     assert [str(each) for each in results if each.outcome == "failed"] == []
     skipped = {each.check for each in results if each.outcome == "skipped"}
-    assert skipped <= {"same-on-gpu", "missing-root"}  # no GPU; it reads no files
+    assert skipped <= {"same-on-gpu", "missing-root", *DOES_NOT}  # no GPU; it reads no files
     assert {each.kind for each in results} == {"plugin", "model", "dataset", "recipes", "recipe"}
     assert not any(each.outcome == "exempt" for each in results)
 
@@ -98,7 +101,8 @@ def test_missing_data_skip_what_needs_them(
     monkeypatch.setenv("ZOO_DATA", str(tmp_path / "data"))
     results = {(r.kind, r.check): r for r in check_plugin("small")}
     outcomes = {key: result.outcome for key, result in results.items()}
-    assert {outcomes[key] for key in skipped - {("model", "same-on-gpu")}} == {"passed"}
+    not_asked = {("model", name) for name in ("same-on-gpu", *DOES_NOT)}
+    assert {outcomes[key] for key in skipped - not_asked} == {"passed"}
 
 
 def test_a_check_leaves_the_generators_as_they_were(write: Callable) -> None:
@@ -159,9 +163,11 @@ def test_the_command_prints_a_table(write: Callable, zoo: Callable) -> None:
     done = zoo("plugin", "check", "small")
     assert done.status == 1
     lines = [" ".join(line.split()) for line in done.out.splitlines()]
-    assert "model small-net head passed" in lines
-    assert "model small-net exports exempt asks its environment" in lines
-    assert "model small-net fits failed it logs nothing under test/" in lines
+    assert re.search(r"^\d+ passed, .* in \d+\.\d s$", lines[-1])
+    lines = [re.sub(r" \d+\.\d s\b", " T", line) for line in lines]
+    assert "model small-net head passed T" in lines
+    assert "model small-net exports exempt T asks its environment" in lines
+    assert "model small-net fits failed T it logs nothing under test/" in lines
     assert f"why it matters: {CHECKS['fits'].why}" in lines
     assert f"remedy: {CHECKS['fits'].remedy}" in lines
     assert "2 failed" in lines[-1]  # and the recipe, whose metric is not logged
@@ -172,7 +178,9 @@ def test_the_command_gives_0_where_nothing_failed(write: Callable, zoo: Callable
     done = zoo("plugin", "check", "small", "--json")
     assert done.status == 0
     rows = json.loads(done.out)
-    assert {"name", "kind", "check", "outcome", "note", "why", "remedy"} == set(rows[0])
+    assert {"name", "kind", "check", "outcome", "note", "why", "remedy", "seconds"} == set(rows[0])
+    assert all(row["seconds"] >= 0 for row in rows)
+    assert sum(row["seconds"] for row in rows) > 0.5
     assert {row["outcome"] for row in rows} == {"passed", "skipped"}
 
 

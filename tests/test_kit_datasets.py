@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from small_plugin import ROOT, Faults, Faulty, assert_fails, checks_of, data
+from small_plugin import ROOT, Faults, Faulty, assert_fails, checks_of, data, make
 
 FAULTY: Faulty = [
     ("missing-root", "dataset", data(ROOT % "return super().facts"), "neither facts nor setup"),
@@ -72,6 +72,15 @@ FAULTY: Faulty = [
         data("def train_dataloader(self):\n    return self._loader('train', shuffle=False)"),
         "seeds 0 and 1 give the same",
     ),
+    (
+        "seed-decides-order",
+        "dataset",
+        data(
+            "def train_dataloader(self):\n    point = torch.tensor([float(os.urandom(1)[0])])\n"
+            "    return torch.utils.data.DataLoader([point], batch_size=None)"
+        ),
+        "other training batches the second time",
+    ),
 ]
 
 
@@ -85,3 +94,16 @@ def test_every_check_can_fail(
 
 def test_no_check_is_left_out() -> None:
     assert {check for check, *_ in FAULTY} == checks_of("dataset")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return torch.utils.data.DataLoader([torch.ones(2)], batch_size=None)",
+        "return torch.utils.data.DataLoader([(torch.ones(2), torch.ones(2))], batch_size=1)",
+        "return torch.utils.data.DataLoader([torch.tensor(3.0)] * 9, batch_size=2)",
+    ],
+)
+def test_one_sample_has_no_order(write: Callable, body: str) -> None:
+    write(data(f"def train_dataloader(self):\n    {body}"))
+    assert make("seed-decides-order", "dataset").outcome == "passed"

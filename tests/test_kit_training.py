@@ -30,6 +30,12 @@ FAULTY: Faulty = [
         "the gradient of body.0.bias, body.0.weight, classifier.bias",
     ),
     (
+        "gradients",
+        "model",
+        model("def configure_optimizers(self):\n    return None"),
+        "no optimizer holds them",
+    ),
+    (
         "overfits-one-batch",
         "model",
         model("def configure_optimizers(self):\n    return torch.optim.SGD(self.parameters(), 0.)"),
@@ -44,6 +50,12 @@ FAULTY: Faulty = [
             "    self.log('train_loss', loss)\n    return loss"
         ),
         "logs 'train_loss'",
+    ),
+    (
+        "fits",
+        "model",
+        model("metric_names = {'test/loss': 'loss'}"),
+        "logs 'loss', which is not of the form",
     ),
     (
         "fits",
@@ -99,6 +111,17 @@ FAULTY: Faulty = [
             "def on_train_epoch_end(self):\n    self.log('train/seen', float(self.seen))"
         ),
         "ends with train/seen = 2.0, not 6.0",
+    ),
+    (
+        "resumes",
+        "model",
+        model(
+            "seen = 0\n"
+            "@property\ndef counters(self):\n    return {'sequences': self.seen}\n"
+            "def training_step(self, *a):\n    self.seen += 8\n"
+            "    return super().training_step(*a)"
+        ),
+        "sequences",
     ),
 ]
 

@@ -39,6 +39,7 @@ class Net(ToyNet):
     """A net."""
 '''
 DATA = '''
+import os
 from pathlib import Path
 import torch
 from zoo.errors import UsageError

@@ -19,7 +19,7 @@ from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import replace_folder
 from zoo.io.failures import system_failure
 from zoo.io.plain_json import metrics_from_json, without_nan
-from zoo.plugin.declarations import preprocessing, weights_license
+from zoo.plugin.declarations import constructor_arguments, preprocessing, weights_license
 from zoo.recipes.experiment import Experiment
 from zoo.registry.registry import registry
 from zoo.runs.environment import now
@@ -83,7 +83,7 @@ def write_bundle(
 
     Args:
         path: The bundle's folder.
-        model: The trained module; its ``hparams`` have to be JSON values.
+        model: The trained module; its constructor's arguments have to be JSON values.
         experiment: What it was trained by, with the facts of its data.
         metrics: The final metrics.
         run: The run it comes from, for command, seed and versions.
@@ -96,7 +96,8 @@ def write_bundle(
 
     found = experiment.model
     plugin = registry().owner(found.entry)
-    arguments = {k: v for k, v in dict(model.hparams).items() if k not in found.arguments}
+    saved = constructor_arguments(model)
+    arguments = {k: v for k, v in saved.items() if k not in found.arguments}
     environment = run.environment
     recipe = {"name": experiment.recipe.name, **experiment.recipe.as_dict()}
     recipe["data"].pop("root", None)  # a path of this machine says nothing elsewhere

@@ -47,9 +47,14 @@ def run(options: argparse.Namespace) -> int:
     if terminal_width():
         print("\n".join(brief(results)))
     else:
-        keys = ("check", "outcome", "note")
         rows = [
-            {"entry": f"{r.kind} {r.name}", **{key: getattr(r, key) for key in keys}}
+            {
+                "entry": f"{r.kind} {r.name}",
+                "check": r.check,
+                "outcome": r.outcome,
+                "time": _seconds(r),
+                "note": r.note,
+            }
             for r in results
         ]
         show(rows, as_json=False)
@@ -57,19 +62,24 @@ def run(options: argparse.Namespace) -> int:
         print("", *(wrap(line, hanging=4) for line in str(each).splitlines()), sep="\n")
     print()
     counts = Counter(each.outcome for each in results)
-    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    print(f"{told} in {sum(r.seconds for r in results):.1f} s")
     return 1 if failed else 0
 
 
 def brief(results: list[Result]) -> list[str]:
     """A line a check for a terminal, under the entry that was checked."""
-    cells = table([[r.outcome, r.check, r.note] for r in results], shorten=2, indent=2)
+    cells = table([[r.outcome, r.check, _seconds(r), r.note] for r in results], shorten=3, indent=2)
     lines = []
     for entry, members in itertools.groupby(
         zip(results, cells, strict=True), key=lambda member: f"{member[0].kind} {member[0].name}"
     ):
         lines += [heading(entry), *(line for _, line in members)]
     return lines
+
+
+def _seconds(result: Result) -> str:
+    return f"{result.seconds:.1f} s"
 
 
 def _results(plugins: list[str]) -> Iterator[Result]:

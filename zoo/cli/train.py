@@ -136,7 +136,7 @@ def report(run: Run, as_json: bool) -> None:
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
     from zoo.inference.produce import producing_method
-    from zoo.plugin.declarations import not_exportable
+    from zoo.plugin.declarations import may_have_head, not_exportable
     from zoo.plugin.protocols import Predictor, offers
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
@@ -146,7 +146,9 @@ def next_commands(run: Run) -> list[str]:
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
     else:
         use, data = f"zoo test {run.path}", _OTHER_DATA
-    found = [use, f"zoo finetune {run.path} {data}"]
+    found = [use]
+    if may_have_head(model):
+        found.append(f"zoo finetune {run.path} {data}")
     if not not_exportable(model):
         found.append(f"zoo export {run.path} --format onnx --out model.onnx")
     return found

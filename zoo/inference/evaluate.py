@@ -12,12 +12,15 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import bundled_recipe, rebuild
+from zoo.bundles.stages import run_of
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
+from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, override
 from zoo.recipes.signatures import instantiate
+from zoo.registry.registry import registry
 from zoo.runs.run import Run, require_empty
 from zoo.training.csv_logger import MetricsLogger, metrics_of
 from zoo.training.draw import draw
@@ -109,8 +112,10 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
             raise UsageError(f"--{key}: a trained model has its weights; omit it")
     recipe = with_current_names(bundled_recipe(bundle))
     # Where and how it was trained says nothing of where it is measured, but for the precision.
-    precision = {k: v for k, v in recipe.trainer.items() if k == "precision"}
-    return resolve(override(replace(recipe, trainer=precision), overrides))
+    settings = {k: v for k, v in recipe.trainer.items() if k == "precision"}
+    defaults = trainer_defaults(registry().load(registry().model(bundle.model_name).entry))
+    settings = {**{k: v for k, v in defaults.items() if k in SETTINGS}, **settings}
+    return resolve(override(replace(recipe, trainer=settings), overrides))
 
 
 def own_root(reference: str | Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def own_root(reference: str | Path, overrides: Mapping[str, Any]) -> dict[str, A
         reference: As for ``zoo.load``; only a run folder has such a recipe.
         overrides: What was asked for; where that names data, nothing is added.
     """
-    run = Run(Path(reference))
+    run = run_of(reference)
     if {"data.root", "data.name"} & overrides.keys() or not run.recipe_file.is_file():
         return {}
     root = run.recipe.data.get("root")

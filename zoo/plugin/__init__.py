@@ -20,19 +20,23 @@ from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
     ArgumentUpgrader,
+    ExampleFileWriter,
     Facts,
     FileGrouper,
     Growing,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
     HasCounters,
     HasDynamicTensors,
+    HasHead,
     HasKeepBest,
     HasMetricNames,
     HasMonitor,
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     InputChannelAdapter,
     NotExportable,
@@ -62,6 +66,8 @@ if TYPE_CHECKING:
     from zoo.plugin import optim as optim
     from zoo.plugin._lightning_internals import attached_trainer as attached_trainer
     from zoo.plugin._lightning_internals import training_batches as training_batches
+    from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
+    from zoo.plugin.adapted import AdaptedModule as AdaptedModule
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.endless import EndlessDataset as EndlessDataset
     from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
@@ -75,6 +81,8 @@ if TYPE_CHECKING:
     from zoo.plugin.stopping import StopWhenSolved as StopWhenSolved
 
 _HOMES = {
+    "AdaptedDataModule": "zoo.plugin.adapted",
+    "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
     "Budget": "zoo.plugin.stopping",
     "EmptyPartError": "zoo.plugin.parts",
@@ -107,19 +115,23 @@ __all__ = [
     "Dataset",
     "Deprecated",
     "Entry",
+    "ExampleFileWriter",
     "Facts",
     "FileGrouper",
     "Growing",
     "HasConformanceArguments",
     "HasConformanceExempt",
+    "HasConstructorArguments",
     "HasCounters",
     "HasDynamicTensors",
+    "HasHead",
     "HasKeepBest",
     "HasMetricNames",
     "HasMonitor",
     "HasPreprocessing",
     "HasRowName",
     "HasTaskArguments",
+    "HasTrainerDefaults",
     "HasWeightsLicense",
     "InputChannelAdapter",
     "MissingDependencyError",

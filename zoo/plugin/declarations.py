@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.plugin.protocols import (
     ArgumentUpgrader,
     HasConformanceArguments,
     HasConformanceExempt,
+    HasConstructorArguments,
+    HasHead,
     HasKeepBest,
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
+    HasTrainerDefaults,
     HasWeightsLicense,
     NotExportable,
 )
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 _TASK = ("num_classes", "label_names")
 
@@ -35,9 +42,37 @@ def preprocessing(model: object) -> Mapping[str, Any]:
     return model.preprocessing if isinstance(model, HasPreprocessing) else {}
 
 
+def constructor_arguments(model: LightningModule) -> dict[str, Any]:
+    """The arguments that a model was built from: they alone rebuild it."""
+    if isinstance(model, HasConstructorArguments):
+        return dict(model.constructor_arguments)
+    return dict(model.hparams)
+
+
+def trainer_defaults(model: type) -> dict[str, Any]:
+    """Arguments of the Trainer that hold where a recipe says nothing."""
+    return dict(model.trainer_defaults) if isinstance(model, HasTrainerDefaults) else {}
+
+
 def weights_license(model: object) -> str:
     """The terms of a model's weights."""
     return model.weights_license if isinstance(model, HasWeightsLicense) else "as the data's"
+
+
+def head_of(model: object) -> tuple[str, ...]:
+    """Names of the submodules that a new task replaces; none of a model that has no head."""
+    return tuple(model.head) if isinstance(model, HasHead) else ()
+
+
+def may_have_head(model: type) -> bool:
+    """Whether the instances of a model class have a head, as far as the class tells."""
+    head = inspect.getattr_static(model, "head", ())
+    if not isinstance(head, property) or head.fget is None:
+        return bool(head)
+    try:
+        return bool(head.fget(object.__new__(model)))
+    except Exception:  # noqa: BLE001  # it depends on the constructor's arguments
+        return True
 
 
 def row_name(model: object, default: str) -> str:

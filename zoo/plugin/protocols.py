@@ -64,18 +64,24 @@ class ZooModule(PlotDrawer, Protocol):
     """
 
     @property
-    def head(self) -> tuple[str, ...]:
-        """Names of the submodules that a new task replaces, such as ``("network.head",)``.
-
-        Asked for by fine-tuning, which loads everything but the head and can train it alone.
-        """
-        ...
-
-    @property
     def example_input(self) -> Tensor:
         """A small valid input of ``forward``, with a batch axis of length 2 or more.
 
         Asked for by the conformance kit, and by ``zoo export`` where no real input is available.
+        """
+        ...
+
+
+@runtime_checkable
+class HasHead(Protocol):
+    """A model that can be fine-tuned. Without, or with none, ``zoo finetune`` refuses it; another
+    training may start from its weights as they are (``init_from``)."""
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Names of the submodules that a new task replaces, such as ``("network.head",)``.
+
+        Asked for by fine-tuning, which loads everything but the head and can train it alone.
         """
         ...
 
@@ -291,6 +297,33 @@ class HasPreprocessing(Protocol):
 
 
 @runtime_checkable
+class HasTrainerDefaults(Protocol):
+    """A model class (the attribute is the class's) that needs other settings of the Trainer than
+    Lightning's defaults. Without, it gets those."""
+
+    @property
+    def trainer_defaults(self) -> Mapping[str, Any]:
+        """Arguments of the Trainer in the form of a recipe's ``trainer``, such as
+        ``{"num_sanity_val_steps": 0}``.
+
+        A training takes those that the recipe does not name and writes them into its resolved
+        recipe; a measurement takes those that concern one.
+        """
+        ...
+
+
+@runtime_checkable
+class HasConstructorArguments(Protocol):
+    """A model that tells the arguments it was built from. Without, they are its ``hparams``;
+    ``AdaptedModule`` has it, as other people's modules keep other things there, or nothing."""
+
+    @property
+    def constructor_arguments(self) -> Mapping[str, Any]:
+        """The constructor's arguments by name, as JSON values: they alone rebuild the model."""
+        ...
+
+
+@runtime_checkable
 class HasWeightsLicense(Protocol):
     """A model whose weights come with terms. Without, the bundle says "as the data's"."""
 
@@ -453,6 +486,16 @@ class HasConformanceArguments(Protocol):
 
 
 @runtime_checkable
+class ExampleFileWriter(Protocol):
+    """A Predictor that can write files of the kind that it reads. Without, the kit makes a
+    ``.png``, ``.npy`` or ``.csv`` of ``example_input`` where the model reads such."""
+
+    def write_example_files(self, folder: Path, /) -> Sequence[Path]:
+        """Write one or two small valid files into a folder, and return their paths."""
+        ...
+
+
+@runtime_checkable
 class HasConformanceExempt(Protocol):
     """A class (the attribute is the class's) to which some checks do not apply. Without, all
     are made."""
@@ -502,8 +545,8 @@ class HasKeepBest(Protocol):
 if TYPE_CHECKING:
     # Python has no intersection of types: these say "and", for annotations in the core.
 
-    class ZooLightningModule(LightningModule, ZooModule):
-        """A LightningModule that has the members of ``ZooModule``."""
+    class ZooLightningModule(LightningModule, ZooModule, HasHead):
+        """A LightningModule that has the members of ``ZooModule``, and may have a head."""
 
     class ZooLightningDataModule(LightningDataModule, ZooDataModule):
         """A LightningDataModule that has the members of ``ZooDataModule``."""

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import UsageError, ZooError, format_problems
 from zoo.io.data_folder import data_folder
 from zoo.io.failures import asks_too_much
-from zoo.plugin.declarations import current_arguments
+from zoo.plugin.declarations import current_arguments, trainer_defaults
 from zoo.plugin.entries import Dataset
 from zoo.plugin.trust import values_from
+from zoo.recipes.object_arguments import object_fault
 from zoo.recipes.recipe import Recipe
-from zoo.recipes.signatures import argument_names, build, defaults, describe, read_arguments
+from zoo.recipes.signatures import (
+    argument_names,
+    build,
+    defaults,
+    describe,
+    missing_arguments,
+    read_arguments,
+)
 from zoo.registry.registry import ResolvedModel, registry
 
 if TYPE_CHECKING:
@@ -101,8 +109,25 @@ def resolve(recipe: Recipe) -> Experiment:
         data["seed"] = recipe.seed
     if "root" in arguments and "root" not in recipe.data:
         data["root"] = str(data_folder(dataset.name))
+    if missing := missing_arguments(data_class, data):
+        raise UsageError(
+            f"the data {dataset.name!r}: "
+            + (
+                object_fault(data_class, missing)
+                or f"{', '.join(missing)} has no value: add it, for example with "
+                f"--data.{missing[0]} VALUE"
+            )
+        )
+    if fault := object_fault(model_class, missing_arguments(model_class, model)):
+        raise UsageError(f"the model {found.name!r}: {fault}")
     model = {key: value for key, value in model.items() if value is not None}
     return Experiment(replace(recipe, model=model, data=data, trainer=trainer), found, dataset)
+
+
+def with_trainer_defaults(recipe: Recipe) -> Recipe:
+    """A recipe with the Trainer settings that its model's class asks for where it says nothing."""
+    model = registry().load(registry().model(recipe.model_name).entry)
+    return replace(recipe, trainer={**trainer_defaults(model), **recipe.trainer})
 
 
 def with_current_names(recipe: Recipe) -> Recipe:

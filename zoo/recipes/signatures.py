@@ -21,6 +21,7 @@ from zoo.io.plain_yaml import value_fault
 from zoo.recipes import unserializable
 from zoo.recipes.long_lists import is_long, plain, uncopied
 from zoo.recipes.named_classes import named_class_fault
+from zoo.recipes.object_arguments import object_fault
 from zoo.recipes.type_faults import class_fault, required_arguments, type_fault
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML can be built without libyaml
@@ -48,6 +49,12 @@ def read_arguments(
     """
     parsed, accepted, problems = _check(cls, section, values, skip, refused)
     return _signature(cls).primitives(parsed, {key: values[key] for key in accepted}), problems
+
+
+def missing_arguments(cls: type, given: Iterable[str]) -> list[str]:
+    """Arguments of the constructor that have no default and are not given."""
+    known = set(given)
+    return [name for name in _signature(cls).required if name not in known]
 
 
 def argument_names(cls: type, skip: Iterable[str] = ()) -> list[str]:
@@ -80,6 +87,8 @@ def build(cls: type, values: Mapping[str, Any], what: str, fixed: Mapping[str, A
         raise UsageError(format_problems(what, problems))
     required = _signature(cls).required
     if missing := [name for name in required if name not in fixed and parsed.get(name) is None]:
+        if fault := object_fault(cls, missing):
+            raise UsageError(f"{what}: {fault}")
         raise UsageError(
             f"{what} needs a value for {', '.join(missing)}, which neither the recipe nor the "
             f"facts of the dataset give: add it, for example with --model.{missing[0]} VALUE"

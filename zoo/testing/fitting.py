@@ -14,7 +14,11 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from zoo.plugin.counters import counters_of
+from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
+from zoo.recipes.signatures import instantiate
+from zoo.testing.gradients import Gradients
 from zoo.training.trainer import ResumableTrainer
 
 if TYPE_CHECKING:
@@ -31,12 +35,14 @@ class Fitted:
         model: The trained module.
         metrics: Everything it logged, by name.
         batches: Training batches it saw.
+        counters: What it counted by the end of its training.
         parts: The stages that the data have: ``train``, and ``val`` and ``test`` where there are.
     """
 
     model: ZooLightningModule
     metrics: dict[str, float]
     batches: int
+    counters: dict[str, int]
     parts: tuple[str, ...]
 
 
@@ -58,17 +64,29 @@ class CountBatches(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-def fit(model: ZooLightningModule, data: LightningDataModule, folder: Path) -> Fitted:
-    """Train two short epochs, then test on what is left of the data's test part."""
+def fit(
+    model: ZooLightningModule,
+    data: LightningDataModule,
+    folder: Path,
+    seen: Gradients | None = None,
+) -> Fitted:
+    """Train two short epochs, then test on what is left of the data's test part.
+
+    Args:
+        model: Fresh.
+        data: Fresh.
+        folder: For its checkpoints.
+        seen: Notes what the training reaches, also of one that fails.
+    """
     count = CountBatches()
-    trainer = run_trainer(model, data, folder, [count])
-    metrics = _logged(trainer)
+    trainer = run_trainer(model, data, folder, [count, *([seen] if seen else [])])
+    metrics, counted = _logged(trainer), counters_of(trainer)
     parts = ["train", *(["val"] if has_part(data, "val") else [])]
     if has_part(data, "test"):
         trainer.test(model, datamodule=data, verbose=False)
         metrics |= _logged(trainer)
         parts.append("test")
-    return Fitted(model, metrics, count.count, tuple(parts))
+    return Fitted(model, metrics, count.count, counted, tuple(parts))
 
 
 def run_trainer(
@@ -79,10 +97,16 @@ def run_trainer(
     resume: bool = False,
     **settings: Any,
 ) -> Trainer:
-    """Train, with a checkpoint in ``folder`` that ``resume`` continues from."""
+    """Train, with a checkpoint in ``folder`` that ``resume`` continues from.
+
+    Settings that the model declares hold where a short training does not need others.
+    """
+    wanted = instantiate(Trainer, trainer_defaults(type(model)))
+    epochs = wanted.get("max_epochs", EPOCHS)
     resumable = ResumableTrainer(
         {
-            "max_epochs": EPOCHS,
+            **wanted,
+            "max_epochs": epochs if 0 < epochs < EPOCHS else EPOCHS,
             "limit_train_batches": BATCHES,
             "limit_val_batches": 2,
             "limit_test_batches": 2,

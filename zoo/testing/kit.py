@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ for _module in (  # in the order in which the checks are made
     "model",
     "training",
     "bundle",
+    "finetuning",
+    "predicting",
+    "producing",
     "device",
     "dataset",
     "recipe",
@@ -56,6 +60,7 @@ class Case:
 
     def run(self) -> Result:
         """Make the check. Whatever the plugin's code raises is a failure of the check."""
+        start = time.perf_counter()
         # No random number and no warning of a check reaches what comes after it.
         with isolate_rng(include_cuda=False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -68,6 +73,7 @@ class Case:
             note,
             self.check.why,
             self.check.remedy,
+            time.perf_counter() - start,
         )
 
     def _outcome(self) -> tuple[str, str]:

@@ -36,6 +36,7 @@ class Result:
         note: What is wrong, or why the check was not made.
         why: Why it matters, one line.
         remedy: What to do if it failed.
+        seconds: How long it took, what later checks use again included.
     """
 
     check: str
@@ -45,6 +46,7 @@ class Result:
     note: str = ""
     why: str = ""
     remedy: str = ""
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         if self.outcome != FAILED:

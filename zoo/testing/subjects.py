@@ -13,13 +13,14 @@ from zoo.errors import UsageError, ZooError
 from zoo.io.data_folder import data_folder
 from zoo.plugin.declarations import conformance_arguments, conformance_exempt
 from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
-from zoo.plugin.protocols import ZooModule
 from zoo.recipes.experiment import Experiment, build_model
 from zoo.recipes.recipe import Recipe, read_recipe
 from zoo.recipes.signatures import argument_names, build
 from zoo.registry.plugins import Plugin
 from zoo.registry.registry import ResolvedModel, package_folder, registry
+from zoo.testing.declared import state_comes_from_data
 from zoo.testing.fitting import Fitted, fit, seed_all
+from zoo.testing.gradients import Gradients
 from zoo.testing.results import CheckFailed, Skip, describe
 
 if TYPE_CHECKING:
@@ -231,6 +232,8 @@ class ModelSubject(ClassSubject):
     def __init__(self, plugin: PluginSubject, entry: Model) -> None:
         super().__init__(entry)
         self._plugin = plugin
+        self.gradients = Gradients()
+        """What the first training reached."""
 
     def find_setting(self) -> Setting:
         """How to build it.
@@ -295,20 +298,35 @@ class ModelSubject(ClassSubject):
             )
         return setting.data.build(setting.data_arguments, seed)
 
-    def train(self) -> Fitted:
+    def train(self, seen: Gradients | None = None) -> Fitted:
         """Two short epochs and a test, from scratch."""
         data = self.build_data()
-        return fit(self.build(), data, self.folder("fit"))
+        return fit(self.build(), data, self.folder("fit"), seen)
 
     @cached_property
-    def trained(self) -> Fitted:
-        """The same, once for all checks; a Skip if it fails, which is another check's matter."""
+    def first_training(self) -> Fitted | Exception | SystemExit:
+        """The same, once for all checks, or what it raised."""
         try:
-            return self.train()
-        except Skip:
-            raise
-        except (Exception, SystemExit) as error:
-            raise Skip("it does not train, see fits") from error
+            return self.train(self.gradients)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # third-party code
+            return error
+
+    @property
+    def trained(self) -> Fitted:
+        """The same; a Skip if it failed, which is another check's matter."""
+        result = self.first_training
+        if isinstance(result, Skip):
+            raise result
+        if isinstance(result, BaseException):
+            raise Skip("it does not train, see fits") from result
+        return result
+
+    def working(self) -> ZooLightningModule:
+        """A model that can be asked for outputs, in evaluation mode: a fresh one, or the trained
+        one where parts of the model come from its training alone, as the class declares."""
+        if state_comes_from_data(self.cls):
+            return self.trained.model.eval()
+        return self.build().eval()
 
     def _setting(
         self,
@@ -357,9 +375,7 @@ class ModelSubject(ClassSubject):
         data.setup("fit")
         batch = next(iter(data.train_dataloader()))
         inputs = batch[0] if isinstance(batch, (list, tuple)) and batch else batch
-        if not isinstance(model, ZooModule):
-            return True  # its checks tell what it lacks
-        example: object = model.example_input
+        example: object = getattr(model, "example_input", None)  # its checks tell if it is lacking
         if not isinstance(inputs, torch.Tensor) or not isinstance(example, torch.Tensor):
             return True
         return inputs.dtype == example.dtype and inputs.ndim == example.ndim

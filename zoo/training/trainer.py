@@ -319,6 +319,8 @@ def quiet_lightning() -> None:
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*is not resumable.*",
+        ".*passed in a `val_dataloader` but have no `validation_step`.*",  # as of `test_step`
+        ".*overridden `on_before_batch_transfer` in `LightningModule` but.*",  # AdaptedModule
         ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",

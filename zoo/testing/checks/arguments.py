@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
-import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from zoo.errors import nearest
 from zoo.plugin.declarations import conformance_arguments, conformance_exempt
 from zoo.plugin.protocols import NotExportable
+from zoo.recipes.object_arguments import is_plain
 from zoo.recipes.signatures import argument_names
 from zoo.registry.registry import registry
 from zoo.testing.check import CHECKS, check
 from zoo.testing.results import CheckFailed
 from zoo.testing.subjects import ClassSubject, DatasetSubject
 
-_PLAIN = (bool, int, float, str, type(None))
 _LOADER_ARGUMENTS = ("batch_size", "num_workers", "seed", "split")
 
 
@@ -68,7 +67,7 @@ def arguments_primitive(subject: ClassSubject) -> None:
     """Every constructor argument is a primitive, or a list or dict of them."""
     for name, parameter in parameters(subject.cls).items():
         kind = parameter.annotation
-        if kind is not inspect.Parameter.empty and not _is_plain(kind):
+        if kind is not inspect.Parameter.empty and not is_plain(kind):
             raise CheckFailed(f"{name} is of type {inspect.formatannotation(kind)}")
         if parameter.default is not inspect.Parameter.empty:
             try:
@@ -111,9 +110,11 @@ def arguments_documented(subject: ClassSubject) -> None:
     "root: str where files are read",
 )
 def loader_arguments(subject: DatasetSubject) -> None:
-    """The dataset takes batch_size, num_workers, seed, split, and root unless embedded."""
+    """The dataset takes root unless embedded, and where its loaders make batches of samples also
+    batch_size, num_workers, seed and split."""
     names = argument_names(subject.cls)
-    wanted = [*_LOADER_ARGUMENTS, *([] if subject.entry.embedded else ["root"])]
+    of_loaders = _LOADER_ARGUMENTS if _batches_samples(subject) else ()
+    wanted = [*of_loaders, *([] if subject.entry.embedded else ["root"])]
     missing = [name for name in wanted if name not in names]
     if missing:
         raise CheckFailed(f"{subject.cls.__name__} does not take {', '.join(missing)}")
@@ -149,6 +150,17 @@ def declarations(subject: ClassSubject) -> None:
         _require_reason("not_exportable", subject.cls.not_exportable)
 
 
+def _batches_samples(subject: DatasetSubject) -> bool:
+    """Whether its training batches are made of samples, as far as can be seen: those of a learner
+    that makes its own data, or learns in one pass, need not be."""
+    try:
+        data = subject.build()
+        data.setup("fit")
+        return getattr(data.train_dataloader(), "batch_size", None) is not None
+    except (Exception, SystemExit):  # noqa: BLE001  # not available, or another check's matter
+        return True
+
+
 def parameters(cls: type) -> dict[str, inspect.Parameter]:
     """The constructor's arguments, those handed on through ``**kwargs`` included, with types in
     place of text in their annotations."""
@@ -173,15 +185,6 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
             break
     accepted = argument_names(cls)
     return {name: parameter for name, parameter in found.items() if name in accepted}
-
-
-def _is_plain(kind: Any) -> bool:
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind in (*_PLAIN, list, dict, Any) or origin is Literal:
-        return True
-    if origin in (Union, types.UnionType, list):
-        return all(_is_plain(each) for each in inner)
-    return origin is dict and inner[0] is str and _is_plain(inner[1])
 
 
 def _require_reason(what: str, reason: Any) -> None:

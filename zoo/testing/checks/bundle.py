@@ -12,13 +12,14 @@ from zoo.bundles.hub import locate
 from zoo.bundles.load import rebuild
 from zoo.inference.export import export
 from zoo.io.weights import in_head, load_weights
-from zoo.plugin.declarations import not_exportable, task_arguments
+from zoo.plugin.declarations import constructor_arguments, not_exportable, task_arguments
 from zoo.recipes.experiment import build_model
 from zoo.recipes.signatures import argument_names
 from zoo.runs.run import Run, create_run
 from zoo.testing.check import check
 from zoo.testing.checks.model import outputs, tensors
 from zoo.testing.checks.training import different
+from zoo.testing.declared import head_of
 from zoo.testing.results import CheckFailed, Exempt, Skip
 from zoo.testing.subjects import CheckpointSubject, ModelSubject
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 )
 def bundle(subject: ModelSubject) -> None:
     """A saved and loaded model gives the same outputs, to the last digit."""
-    model, path = _bundle(subject)
+    model, path = bundled(subject)
     again = rebuild(read_bundle(path))
     for before, after in zip(tensors(outputs(model)), tensors(outputs(again)), strict=True):
         if not torch.equal(before.nan_to_num(), after.nan_to_num()):
@@ -52,27 +53,31 @@ def bundle(subject: ModelSubject) -> None:
 def new_head(subject: ModelSubject) -> None:
     """With one class more everything but the head loads, and the head is of another shape."""
     names = argument_names(subject.cls)
+    if not head_of(subject.build()):
+        raise Skip("it has no head")
     if "num_classes" not in names:
         raise Skip("it takes no num_classes")
-    model = subject.build()
+    model = subject.working()
     setting = subject.setting
     task = task_arguments(subject.cls)
+    saved = constructor_arguments(model)
     kept = {
         name: value
-        for name, value in dict(model.hparams).items()
+        for name, value in saved.items()
         if name in names and name not in task and name not in setting.found.arguments
     }
-    classes = int(model.hparams.get("num_classes") or setting.facts["num_classes"]) + 1
+    classes = int(saved.get("num_classes") or setting.facts["num_classes"]) + 1
     facts = {
         **setting.facts,
         "num_classes": classes,
         "label_names": [f"class {index}" for index in range(classes)],
     }
     other = build_model(setting.found, kept, facts)
-    match = load_weights(other, model.state_dict(), model.head, "the model with one class less")
+    head = head_of(model)
+    match = load_weights(other, model.state_dict(), head, "the model with one class less")
     if match.exact:
         raise CheckFailed(f"with {classes} classes no tensor has another shape, the head neither")
-    body = {n: t for n, t in other.state_dict().items() if not in_head(n, other.head)}
+    body = {n: t for n, t in other.state_dict().items() if not in_head(n, head)}
     old = {n: t for n, t in model.state_dict().items() if n in body}
     if changed := different(old, body):
         raise CheckFailed(f"outside the head {', '.join(changed[:4])} did not come along")
@@ -90,7 +95,7 @@ def exports(subject: ModelSubject) -> str:
     """torch.export's file gives the model's outputs on real inputs."""
     if reason := not_exportable(subject.cls):
         raise Exempt(reason)
-    _, path = _bundle(subject)
+    _, path = bundled(subject)
     done = export(path, "torch-export", subject.folder("export") / "model.pt2")
     return f"difference {done.difference:.1e} on {done.inputs}"
 
@@ -111,7 +116,7 @@ def bundle_loads(subject: CheckpointSubject) -> None:
             raise CheckFailed("forward(example_input) is not finite")
 
 
-def _bundle(subject: ModelSubject) -> tuple[ZooLightningModule, Path]:
+def bundled(subject: ModelSubject) -> tuple[ZooLightningModule, Path]:
     """A model in evaluation mode, trained a little where it trains, and its bundle."""
     try:
         model = subject.trained.model

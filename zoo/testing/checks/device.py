@@ -24,7 +24,7 @@ TOLERANCE = 1e-3
 )
 def same_on_gpu(subject: ModelSubject) -> str:
     """The GPU gives the CPU's outputs, up to rounding."""
-    model = subject.build().eval()
+    model = subject.working()
     device = accelerator()
     there = copy.deepcopy(model).to(device)
     with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zoo.plugin.declarations import constructor_arguments
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import PlotDrawer
 from zoo.recipes.signatures import argument_names
 from zoo.testing.check import check
+from zoo.testing.declared import head_of
 from zoo.testing.results import CheckFailed, Skip
 from zoo.testing.subjects import ModelSubject
 
@@ -41,7 +43,7 @@ def builds(subject: ModelSubject) -> str:
 )
 def arguments_saved(subject: ModelSubject) -> None:
     """The hyperparameters are the constructor's arguments, all of them and no others."""
-    names, saved = argument_names(subject.cls), dict(subject.build().hparams)
+    names, saved = argument_names(subject.cls), constructor_arguments(subject.build())
     if lost := [name for name in names if name not in saved]:
         raise CheckFailed(f"not among its hparams: {', '.join(lost)}")
     if strange := [name for name in saved if name not in names]:
@@ -56,7 +58,7 @@ def arguments_saved(subject: ModelSubject) -> None:
 )
 def example_input(subject: ModelSubject) -> None:
     """forward takes ``example_input`` and gives finite numbers, one row a sample."""
-    model = subject.build().eval()
+    model = subject.working()
     example: object = model.example_input
     if not isinstance(example, Tensor):
         raise CheckFailed(f"example_input is a {type(example).__name__}, not a tensor")
@@ -73,20 +75,24 @@ def example_input(subject: ModelSubject) -> None:
     "head",
     "model",
     why="fine-tuning replaces the head and keeps the rest; only the head may differ on loading",
-    remedy="let `head` return the names of submodules, such as ('network.head',)",
+    remedy="let `head` return the names of submodules, such as ('network.head',), or have none, "
+    "where the model is not to be fine-tuned",
 )
-def head(subject: ModelSubject) -> None:
-    """``head`` names submodules that have parameters."""
+def head(subject: ModelSubject) -> str:
+    """``head`` names submodules that have parameters; without one it is not fine-tuned."""
     model = subject.build()
-    named: object = model.head
-    if not isinstance(named, tuple) or not named:
+    named: object = head_of(model)
+    if not isinstance(named, tuple):
         raise CheckFailed(f"head is {named!r}, not a tuple of names")
+    if not named:
+        return "it has none: it is not fine-tuned"
     modules = dict(model.named_modules())
     for name in named:
         if name not in modules:
             raise CheckFailed(f"head names {name!r}, which is not a submodule")
         if not list(modules[name].parameters()):
             raise CheckFailed(f"head names {name!r}, which has no parameters")
+    return ""
 
 
 @check(
@@ -106,7 +112,7 @@ def plots(subject: ModelSubject) -> None:
         raise Skip("its data have no test part, of which a run draws")
     batch = next(iter(data.test_dataloader()))
     before = matplotlib.pyplot.get_fignums()
-    model = subject.build().eval()
+    model = subject.working()
     if not isinstance(model, PlotDrawer):
         raise CheckFailed("it has no draw_plots")
     with torch.no_grad():

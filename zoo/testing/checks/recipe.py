@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 from zoo.recipes.experiment import resolve as check_recipe
+from zoo.recipes.signatures import argument_names
 from zoo.testing.check import check
 from zoo.testing.results import CheckFailed
 from zoo.testing.subjects import BATCH_SIZE, RecipeSubject
 from zoo.training.train import train
 
 _STATED = ("summary", "paper", "source")
-_QUICK: dict[str, Any] = {
+QUICK: dict[str, Any] = {
     "accelerator": "cpu",
     "devices": 1,
     "max_epochs": 1,
@@ -78,9 +79,10 @@ def recipe_trains(subject: RecipeSubject) -> str:
     recipe = subject.recipe
     if "root" not in recipe.data:
         subject.data.require()
-    changes = {f"trainer.{key}": value for key, value in _QUICK.items()}
+    changes = {f"trainer.{key}": value for key, value in QUICK.items()}
     changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
-    if recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
+    takes_size = "batch_size" in argument_names(subject.data.cls)
+    if takes_size and recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
         changes["data.batch_size"] = BATCH_SIZE
     run = train(recipe, changes, out=subject.folder("run"))
     metric = recipe.about.get("target", {}).get("metric")

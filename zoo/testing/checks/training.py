@@ -15,17 +15,20 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.plugin.counters import counters_of
 from zoo.plugin.protocols import HasMonitor
 from zoo.testing.check import check
 from zoo.testing.checks.model import tensors
-from zoo.testing.fitting import CountBatches, run_trainer
+from zoo.testing.fitting import CountBatches, Fitted, run_trainer
+from zoo.testing.gradients import has_optimizer
 from zoo.testing.results import CheckFailed, Skip
 from zoo.testing.subjects import ModelSubject
 from zoo.training.csv_logger import metrics_of
-from zoo.training.finite_loss import NonFiniteLoss
 
 STEPS = 150
 FALL = 0.3
+SILENT_STEPS = 3
+"""Steps without a loss after which none is waited for."""
 _METRIC = re.compile(r"(train|val|test)/\S.*")
 _FRACTIONS = ("accuracy", "error", "dice")
 
@@ -34,25 +37,29 @@ _FRACTIONS = ("accuracy", "error", "dice")
     "gradients",
     "model",
     why="a parameter that no gradient reaches is never trained, and DDP waits for it forever",
-    remedy="use the parameter in training_step, take it out, or freeze it: requires_grad = False",
+    remedy="use the parameter in training_step, take it out, or freeze it: requires_grad = False; "
+    "where players take long turns, conformance_arguments may make them short",
 )
 def gradients(subject: ModelSubject) -> None:
-    """After forward, loss and backward every parameter has a finite gradient or is frozen."""
-    seen = _Gradients()
-    model = subject.build()
+    """In a short training every parameter gets a finite gradient, is set otherwise or frozen."""
+    seen = subject.gradients
     try:
-        run_trainer(
-            model, subject.build_data(), subject.folder("gradients"), [seen],
-            max_epochs=1, limit_train_batches=2, limit_val_batches=0,
-        )  # fmt: skip
-    except NonFiniteLoss:  # what made it so is known better here
-        if not seen.bad:
+        model = subject.trained.model
+    except Skip:
+        if not seen.bad:  # otherwise what made it fail is known better here
             raise
-    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
-    if lost := sorted(wanted - seen.reached):
-        raise CheckFailed(f"no gradient reaches {_some(lost)}")
     if seen.bad:
         raise CheckFailed(f"the gradient of {_some(sorted(seen.bad))} is not finite")
+    if not seen.stepped and not seen.reached:
+        raise Skip("it learns without gradients")
+    if not seen.stepped and not seen.changed:
+        raise CheckFailed(
+            "gradients reach its parameters, and no optimizer holds them: configure_optimizers "
+            "returns none"
+        )
+    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
+    if lost := sorted(wanted - seen.reached - seen.changed):
+        raise CheckFailed(f"no gradient reaches {_some(lost)}")
 
 
 @check(
@@ -70,14 +77,17 @@ def overfits_one_batch(subject: ModelSubject) -> str:
     repeated = DataLoader(_Repeated(batch), batch_size=None)
     data.train_dataloader = lambda: repeated  # type: ignore[method-assign]
     losses = _Losses()
-    run_trainer(
-        subject.build(), data, subject.folder("overfit"), [losses],
+    model = subject.build()
+    trainer = run_trainer(
+        model, data, subject.folder("overfit"), [losses],
         max_epochs=1, limit_train_batches=STEPS, limit_val_batches=0,
     )  # fmt: skip
     if not losses.values:
         raise Skip("training_step returns no loss and logs no train/loss in its steps")
     first, last = losses.values[0], losses.recent()
     if not losses.fallen():
+        if not has_optimizer(trainer, model):
+            raise Skip("it has no optimizer, so that its loss need not fall step by step")
         steps = len(losses.values)
         raise CheckFailed(
             f"the loss on one batch went from {first:.4g} to {last:.4g} in {steps} steps"
@@ -90,12 +100,15 @@ def overfits_one_batch(subject: ModelSubject) -> str:
     "model",
     why="everything trains through the Trainer, and runs are compared by what they log",
     remedy="log fractions as self.log('train/loss', ...), 'val/...' and 'test/...' in every stage "
-    "that the data have",
+    "that the data have; metric_names = {'loss': 'train/loss'} on the class renames others",
 )
 def fits(subject: ModelSubject) -> str:
     """Epochs and a test run through the Trainer and log finite metrics under stage/name."""
-    fitted = subject.train()
-    for name, value in fitted.metrics.items():
+    fitted = subject.first_training
+    if isinstance(fitted, BaseException):
+        raise fitted
+    metrics = fitted.metrics
+    for name, value in metrics.items():
         if not _METRIC.fullmatch(name):
             raise CheckFailed(f"it logs {name!r}, which is not of the form train/loss")
         if not math.isfinite(value):
@@ -103,11 +116,13 @@ def fits(subject: ModelSubject) -> str:
         if name.rpartition("/")[2] in _FRACTIONS and not 0 <= value <= 1:
             raise CheckFailed(f"it logs {name} = {value:.4g}, which is not a fraction")
     for part in fitted.parts:
-        if not any(name.startswith(f"{part}/") for name in fitted.metrics):
+        if part == "train" and not subject.gradients.stepped:
+            continue  # without steps there may be nothing to tell of them
+        if not any(name.startswith(f"{part}/") for name in metrics):
             raise CheckFailed(f"it logs nothing under {part}/")
     if isinstance(fitted.model, HasMonitor) and "val" in fitted.parts:
-        _require_monitored(fitted.model, fitted.metrics)
-    return ", ".join(sorted(fitted.metrics))
+        _require_monitored(fitted.model, metrics)
+    return ", ".join(sorted(metrics))
 
 
 def _require_monitored(model: HasMonitor, metrics: Mapping[str, float]) -> None:
@@ -149,7 +164,7 @@ def resumes(subject: ModelSubject) -> str:
     if whole.batches < 2:
         raise Skip("its training has one batch")
     folder = subject.folder("resume")
-    cut = CountBatches(whole.batches // 2 + 1)
+    cut = CountBatches(min(whole.batches // 2 + 1, whole.batches - 1))
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     try:
         run_trainer(subject.build(), subject.build_data(), folder, [cut])
@@ -166,15 +181,25 @@ def resumes(subject: ModelSubject) -> str:
         raise CheckFailed(
             f"it was cut after {cut.count} of {whole.batches} batches and then saw {rest.count}"
         )
+    _require_same_end(whole, model, trainer)
+    return f"cut after {cut.count} of {whole.batches} batches"
+
+
+def _require_same_end(whole: Fitted, model: LightningModule, trainer: Trainer) -> None:
+    """The same weights, counts and metrics as of the training that was never cut."""
     if other := different(whole.model.state_dict(), model.state_dict()):
         raise CheckFailed(f"the resumed training ends with another {_some(other)}")
+    if counters_of(trainer) != whole.counters:
+        raise CheckFailed(
+            f"the resumed training ends with the counts {counters_of(trainer)}, not "
+            f"{whole.counters}"
+        )
     for name, value in metrics_of(trainer).items():
         if not math.isclose(value, whole.metrics.get(name, math.nan), rel_tol=1e-5, abs_tol=1e-6):
             raise CheckFailed(
                 f"the resumed training ends with {name} = {value}, not {whole.metrics.get(name)}: "
                 "gather metrics in a torchmetrics.Metric of the module, or by self.log"
             )
-    return f"cut after {cut.count} of {whole.batches} batches"
 
 
 def different(first: dict[str, Tensor], second: dict[str, Tensor]) -> list[str]:
@@ -188,26 +213,12 @@ def different(first: dict[str, Tensor], second: dict[str, Tensor]) -> list[str]:
     ]
 
 
-class _Gradients(Callback):
-    """Notes which parameters a gradient reached, and where it was not finite."""
-
-    def __init__(self) -> None:
-        self.reached: set[str] = set()
-        self.bad: set[str] = set()
-
-    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for name, parameter in pl_module.named_parameters():
-            if parameter.grad is not None:
-                self.reached.add(name)
-                if not parameter.grad.isfinite().all():
-                    self.bad.add(name)
-
-
 class _Losses(Callback):
-    """Notes the loss of every step, and stops as soon as it has fallen clearly."""
+    """Notes the loss of every step, and stops as soon as it has fallen clearly, or none is told."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
+        self._steps = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any
@@ -217,7 +228,9 @@ class _Losses(Callback):
             loss = trainer.callback_metrics.get("train/loss")
         for tensor in tensors(loss)[:1]:
             self.values.append(float(tensor))
-        trainer.should_stop = trainer.should_stop or self.fallen()
+        self._steps += 1
+        silent = self._steps >= SILENT_STEPS and not self.values
+        trainer.should_stop = trainer.should_stop or silent or self.fallen()
 
     def recent(self) -> float:
         """Mean over the last steps: dropout and deformation make single ones uncertain."""
