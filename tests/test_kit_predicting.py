@@ -99,18 +99,17 @@ PRODUCED: Faulty = [
         "produces",
         "model",
         model(PRODUCER.replace("[{", "[str({").replace("}", "})")),
-        "not a list of dicts",
+        "not a list of one dict",
     ),
     ("produces", "model", model(PRODUCER.replace("count)]", "0)]")), "returned no row"),
-    ("produces", "model", model(PRODUCER.replace("float(", "(")), "x = tensor("),
-    ("produces", "model", model(PRODUCER.replace(", seed: int = 0", "")), "count and seed"),
+    ("produces", "model", model(PRODUCER.replace("float(", "(")), "JSON does not hold"),
     ("produces", "model", model(PLAYER.replace(": int", "")), "no type says"),
     ("produces", "model", model(PLAYER.replace(" = 10", "")), "has no default"),
     (
         "produces",
         "model",
-        model(PLAYER.replace("range(episodes)", "range(episodes if folder else 3)")),
-        "3 rows without a folder, 1 with one",
+        model(PRODUCER.replace("(folder /", "(folder.parent /")),
+        "beside its folder it wrote samples.txt",
     ),
     ("produces", "model", model(PLAYER.replace("1.0", "1 / 0")), "ZeroDivisionError"),
 ]
@@ -156,6 +155,14 @@ def test_a_model_that_neither_reads_nor_produces(write: Callable) -> None:
     write({})
     assert make("predicts", "model").note == "it reads no files"
     assert make("produces", "model").note == "it neither produces nor plays"
+
+
+@pytest.mark.parametrize("seed", [", seed: int = 0", ""])
+def test_a_producer_passes(write: Callable, seed: str) -> None:
+    body = PRODUCER.replace(", seed: int = 0", seed)
+    write(model(body if seed else body.replace("manual_seed(seed)", "manual_seed(0)")))
+    result = make("produces", "model")
+    assert (result.outcome, result.note) == ("passed", "2 rows")
 
 
 def test_a_player_passes(write: Callable) -> None:

@@ -112,6 +112,17 @@ FAULTY: Faulty = [
         ),
         "ends with train/seen = 2.0, not 6.0",
     ),
+    (
+        "resumes",
+        "model",
+        model(
+            "seen = 0\n"
+            "@property\ndef counters(self):\n    return {'sequences': self.seen}\n"
+            "def training_step(self, *a):\n    self.seen += 8\n"
+            "    return super().training_step(*a)"
+        ),
+        "sequences",
+    ),
 ]
 
 

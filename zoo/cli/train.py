@@ -121,12 +121,10 @@ def report(run: Run, as_json: bool) -> None:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}
         show([{**row, "fit_seconds": environment["fit_seconds"]}], as_json=True)
         return
-    chosen = measured(metrics)
-    chosen |= {k: v for k, v in metrics.items() if isinstance(v, int)}  # what was counted
-    rows = [
-        {"metric": key, "value": str(value) if isinstance(value, int) else f"{value:.4f}"}
-        for key, value in sorted(chosen.items())
-    ]
+    counted = {k: v for k, v in metrics.items() if isinstance(v, int)}
+    others = {k: f"{v:.4f}" for k, v in metrics.items() if k not in counted}
+    chosen = {**measured(others), **{k: str(v) for k, v in counted.items()}}
+    rows = [{"metric": key, "value": value} for key, value in sorted(chosen.items())]
     rows.append({"metric": "training time", "value": f"{environment['fit_seconds']:.1f} s"})
     rows.append({"metric": "run", "value": str(run.path)})
     show(rows, as_json=False, title=environment["recipe"])

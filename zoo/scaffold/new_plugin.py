@@ -12,7 +12,7 @@ from zoo.io.failures import system_failure
 from zoo.plugin import UsageError, install_hint, nearest
 from zoo.registry.registry import registry
 
-TASKS = ("classification", "segmentation", "sequence", "rl")
+TASKS = ("classification", "segmentation", "sequence", "rl", "other")
 TEMPLATE = Path(__file__).parent / "templates" / "plugin"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from zoo.plugin.counters import counters_of
 from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
 from zoo.recipes.signatures import instantiate
@@ -34,12 +35,14 @@ class Fitted:
         model: The trained module.
         metrics: Everything it logged, by name.
         batches: Training batches it saw.
+        counters: What it counted by the end of its training.
         parts: The stages that the data have: ``train``, and ``val`` and ``test`` where there are.
     """
 
     model: ZooLightningModule
     metrics: dict[str, float]
     batches: int
+    counters: dict[str, int]
     parts: tuple[str, ...]
 
 
@@ -77,13 +80,13 @@ def fit(
     """
     count = CountBatches()
     trainer = run_trainer(model, data, folder, [count, *([seen] if seen else [])])
-    metrics = _logged(trainer)
+    metrics, counted = _logged(trainer), counters_of(trainer)
     parts = ["train", *(["val"] if has_part(data, "val") else [])]
     if has_part(data, "test"):
         trainer.test(model, datamodule=data, verbose=False)
         metrics |= _logged(trainer)
         parts.append("test")
-    return Fitted(model, metrics, count.count, tuple(parts))
+    return Fitted(model, metrics, count.count, counted, tuple(parts))
 
 
 def run_trainer(

@@ -318,7 +318,7 @@ def _train_and_test(
         with interruptible(trainer, run):
             resumable.test(model, data)
         metrics = with_tested(metrics, metrics_of(trainer))
-    return metrics, seconds, best
+    return {**metrics, **counted}, seconds, best
 
 
 def _finish(

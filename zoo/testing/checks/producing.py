@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,11 +11,13 @@ import torch
 from zoo.bundles.bundle import read_bundle
 from zoo.bundles.load import rebuild
 from zoo.inference.predict import predict
+from zoo.inference.produce import producing_method
+from zoo.recipes.signatures import option_names
 from zoo.testing.check import check
 from zoo.testing.checks.bundle import bundled
-from zoo.testing.checks.predicting import require_json
 from zoo.testing.results import CheckFailed, Skip
 from zoo.testing.subjects import ModelSubject
+from zoo.training.seeding import seeded
 
 _SMALL = {"count": 2, "episodes": 1}
 """Options that say how many, and how few are enough here."""
@@ -26,13 +27,14 @@ _SMALL = {"count": 2, "episodes": 1}
     "produces",
     "model",
     why="`zoo predict REF` shows what a model makes, and its options are the method's own",
-    remedy="let produce(folder, *, count=..., seed=0, ...) or play(folder, *, ...) return a list "
-    "of dicts of JSON values, type its options, write into folder alone and nothing where it is "
-    "None, and draw from a generator that seed seeds",
+    remedy="let produce(folder, *, count: int = 8, ...) or play(folder, *, ...) return a list of "
+    "dicts of JSON values, type its options, write into folder alone and nothing where it is "
+    "None, and draw from torch's, numpy's or Python's generators",
 )
 def produces(subject: ModelSubject) -> str:
-    """What ``zoo predict`` calls without files gives rows, the same ones for one seed."""
-    method = next((name for name in ("produce", "play") if hasattr(subject.cls, name)), "")
+    """What ``zoo predict`` calls without files gives rows, the same ones for one seed, and writes
+    into a folder alone."""
+    method = producing_method(subject.cls)
     if not method:
         raise Skip("it neither produces nor plays")
     options = _options(subject.cls, method)
@@ -40,46 +42,33 @@ def produces(subject: ModelSubject) -> str:
     model: Any = rebuild(read_bundle(path))
     work = subject.folder("produced")
     with contextlib.chdir(work):
-        rows = _call(model, method, None, options)
+        with torch.inference_mode(), seeded(0):
+            getattr(model, method)(None, **options)
         if found := list(work.iterdir()):
             raise CheckFailed(f"without a folder it wrote {found[0].name}")
-        if "seed" in options:
-            torch.rand(1)  # what was drawn before does not matter
-            if _call(model, method, None, options) != rows:
-                raise CheckFailed(f"{method} with the same seed gives other rows the second time")
-        chosen = {key: value for key, value in options.items() if key in _SMALL}
-        told = predict(model, options=chosen, out=work / "out", device="cpu").rows
-    if len(told) != len(rows):
-        raise CheckFailed(f"{method} gives {len(rows)} rows without a folder, {len(told)} with one")
-    return f"{len(rows)} rows"
+        first, again = (
+            predict(model, options={**options, "seed": 0}, out=work / out, device="cpu").rows
+            for out in ("first", "again")
+        )
+        if found := [each for each in work.iterdir() if each.name not in ("first", "again")]:
+            raise CheckFailed(f"beside its folder it wrote {found[0].name}")
+    if not first:
+        raise CheckFailed(f"{method} returned no row")
+    if again != first:
+        raise CheckFailed(f"{method} with the same seed gives other rows the second time")
+    return f"{len(first)} rows"
 
 
 def _options(cls: type, method: str) -> dict[str, Any]:
-    """Values of the options that make the call small and repeatable."""
+    """Values of the options that make the call small."""
     parameters = inspect.signature(getattr(cls, method)).parameters
-    own = {
-        name: each
-        for name, each in parameters.items()
-        if each.kind is each.KEYWORD_ONLY and name not in ("self", "folder")
-    }
-    for name, each in own.items():
-        if each.default is each.empty:
+    names = option_names(cls, method)
+    for name in names:
+        given = parameters.get(name)
+        if given is None:  # handed on through **kwargs
+            continue
+        if given.default is given.empty:
             raise CheckFailed(f"the option {name} of {method} has no default")
-        if each.annotation is each.empty:
+        if given.annotation is given.empty:
             raise CheckFailed(f"no type says what the option {name} of {method} may be")
-    if method == "produce" and not {"count", "seed"} <= own.keys():
-        raise CheckFailed("produce does not take count and seed by keyword")
-    return {name: value for name, value in {**_SMALL, "seed": 0}.items() if name in own}
-
-
-def _call(
-    model: Any, method: str, folder: Path | None, options: dict[str, Any]
-) -> list[dict[str, Any]]:
-    with torch.inference_mode():
-        rows: object = getattr(model, method)(folder, **options)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise CheckFailed(f"{method} returned {rows!r}, not a list of dicts")
-    if not rows:
-        raise CheckFailed(f"{method} returned no row")
-    require_json(rows, method)
-    return rows
+    return {name: value for name, value in _SMALL.items() if name in names}

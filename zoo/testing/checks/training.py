@@ -15,10 +15,11 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.plugin.counters import counters_of
 from zoo.plugin.protocols import HasMonitor
 from zoo.testing.check import check
 from zoo.testing.checks.model import tensors
-from zoo.testing.fitting import CountBatches, run_trainer
+from zoo.testing.fitting import CountBatches, Fitted, run_trainer
 from zoo.testing.gradients import has_optimizer
 from zoo.testing.results import CheckFailed, Skip
 from zoo.testing.subjects import ModelSubject
@@ -180,15 +181,25 @@ def resumes(subject: ModelSubject) -> str:
         raise CheckFailed(
             f"it was cut after {cut.count} of {whole.batches} batches and then saw {rest.count}"
         )
+    _require_same_end(whole, model, trainer)
+    return f"cut after {cut.count} of {whole.batches} batches"
+
+
+def _require_same_end(whole: Fitted, model: LightningModule, trainer: Trainer) -> None:
+    """The same weights, counts and metrics as of the training that was never cut."""
     if other := different(whole.model.state_dict(), model.state_dict()):
         raise CheckFailed(f"the resumed training ends with another {_some(other)}")
+    if counters_of(trainer) != whole.counters:
+        raise CheckFailed(
+            f"the resumed training ends with the counts {counters_of(trainer)}, not "
+            f"{whole.counters}"
+        )
     for name, value in metrics_of(trainer).items():
         if not math.isclose(value, whole.metrics.get(name, math.nan), rel_tol=1e-5, abs_tol=1e-6):
             raise CheckFailed(
                 f"the resumed training ends with {name} = {value}, not {whole.metrics.get(name)}: "
                 "gather metrics in a torchmetrics.Metric of the module, or by self.log"
             )
-    return f"cut after {cut.count} of {whole.batches} batches"
 
 
 def different(first: dict[str, Tensor], second: dict[str, Tensor]) -> list[str]:

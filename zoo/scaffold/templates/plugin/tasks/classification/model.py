@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
-from zoo.plugin import plots
+from zoo.plugin import UsageError, plots
 
 
 class ConvNet(nn.Module):
@@ -120,3 +124,38 @@ class ShapeClassifier(LightningModule):
         pictures = list(images[:, 0].cpu().numpy())
         sheet = plots.contact_sheet(pictures, titles, heading="what it is -> what it is taken for")
         return {"predictions": sheet}
+
+    # What `zoo predict REF PICTURES` asks for.
+
+    input_suffixes = (".png", ".jpg", ".jpeg")
+
+    def read_file(self, path: Path) -> Tensor:
+        """A picture as the data have it: uint8 (in_channels, H, W).
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        try:
+            with Image.open(path) as picture:
+                pixels = np.array(picture.convert("L" if self.in_channels == 1 else "RGB"))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read as a picture: {error}") from error
+        return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Probabilities (N, num_classes)."""
+        logits: Tensor = self(batch)
+        return logits.softmax(1)
+
+    def describe_prediction(self, output: Tensor) -> dict[str, Any]:
+        """A row of the table: the likeliest class."""
+        best = int(output.argmax())
+        return {"label": self.label_names[best], "probability": round(float(output[best]), 4)}
+
+    def draw_predictions(
+        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> Figure:
+        """A page of pictures with what the net takes them for."""
+        found = [str(self.describe_prediction(output)["label"]) for output in outputs]
+        titles = [f"{name}\n{label}" for name, label in zip(names, found, strict=True)]
+        return plots.contact_sheet([sample[0].numpy() for sample in samples], titles)

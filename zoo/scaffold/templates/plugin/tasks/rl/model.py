@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from .environment import COLUMNS, ROWS, play
+from zoo.plugin import plots
+
+from .environment import COLUMNS, ROWS, play, starts
 
 
 class Policy(nn.Module):
@@ -125,13 +128,33 @@ class PolicyGradient(LightningModule):
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """Episodes from a batch of test data: where the ball and the paddle are, row by row."""
         seen, _, returns = play(batch[0][:8], self.best_action)
-        figure = Figure(figsize=(12, 6), layout="constrained")
-        for index, episode in enumerate(seen.cpu()):
-            row, ball, paddle = episode.T.numpy()
-            axes = figure.add_subplot(2, 4, index + 1)
-            axes.plot(ball, row, "o-", label="ball")
-            axes.plot(paddle, row, "s--", label="paddle")
-            axes.set(xlim=(-0.5, COLUMNS - 0.5), ylim=(ROWS - 0.5, -0.5), xlabel="column")
-            axes.set_title("caught" if returns[index] else "missed")
-        figure.axes[0].legend()
-        return {"episodes": figure}
+        return {"episodes": _draw(seen, returns)}
+
+    def play(
+        self, folder: Path | None, *, episodes: int = 10, seed: int = 0
+    ) -> list[dict[str, Any]]:
+        """Play episodes, always by the likeliest action: what `zoo predict REF` does.
+
+        Args:
+            folder: Where a picture of the first ones is written; None: nothing is.
+            episodes: How many.
+            seed: Seed of their first observations.
+        """
+        first = starts(episodes, torch.Generator().manual_seed(seed)).to(self.device)
+        seen, _, returns = play(first, self.best_action)
+        if folder is not None:
+            plots.save(_draw(seen[:8], returns), folder / "episodes.png")
+        return [{"return": value} for value in returns.tolist()]
+
+
+def _draw(seen: Tensor, returns: Tensor) -> Figure:
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    for index, episode in enumerate(seen.cpu()):
+        row, ball, paddle = episode.T.numpy()
+        axes = figure.add_subplot(2, 4, index + 1)
+        axes.plot(ball, row, "o-", label="ball")
+        axes.plot(paddle, row, "s--", label="paddle")
+        axes.set(xlim=(-0.5, COLUMNS - 0.5), ylim=(ROWS - 0.5, -0.5), xlabel="column")
+        axes.set_title("caught" if returns[index] else "missed")
+    figure.axes[0].legend()
+    return figure

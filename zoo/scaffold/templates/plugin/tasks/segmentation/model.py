@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassF1Score
 
-from zoo.plugin import plots
+from zoo.plugin import UsageError, plots
 
 
 class SmallUNet(nn.Module):
@@ -142,3 +146,48 @@ class ShapeSegmenter(LightningModule):
         found = self(images[:1]).argmax(1)
         labels = {"truth": masks[0].cpu().numpy(), "found": found[0].cpu().numpy()}
         return {"masks": plots.overlay(images[0, 0].cpu().numpy(), labels, self.label_names)}
+
+    # What `zoo predict REF PICTURES` asks for.
+
+    input_suffixes = (".png", ".jpg", ".jpeg")
+
+    def read_file(self, path: Path) -> Tensor:
+        """A picture as the data have it: uint8 (in_channels, H, W).
+
+        Raises:
+            UsageError: it cannot be read, or its sides are not multiples of 4.
+        """
+        try:
+            with Image.open(path) as picture:
+                pixels = np.array(picture.convert("L" if self.in_channels == 1 else "RGB"))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read as a picture: {error}") from error
+        height, width = pixels.shape[:2]
+        if height % 4 or width % 4:
+            raise UsageError(
+                f"{path} is {width} x {height} pixels, which are not multiples of 4: crop it"
+            )
+        return torch.from_numpy(pixels).reshape(height, width, -1).permute(2, 0, 1)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The likeliest label of every pixel, (N, H, W)."""
+        logits: Tensor = self(batch)
+        return logits.argmax(1)
+
+    def describe_prediction(self, output: Tensor) -> dict[str, Any]:
+        """A row of the table: the part of the picture that each label covers."""
+        return {
+            name: round(float((output == label).float().mean()), 4)
+            for label, name in enumerate(self.label_names)
+        }
+
+    def draw_predictions(
+        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> Figure:
+        """A page of pictures, each beside its mask."""
+        bright = 255 / max(len(self.label_names) - 1, 1)
+        pairs = [
+            np.concatenate([sample[0].numpy(), (bright * mask).byte().numpy()], axis=1)
+            for sample, mask in zip(samples, outputs, strict=True)
+        ]
+        return plots.contact_sheet(pairs, names, columns=4)

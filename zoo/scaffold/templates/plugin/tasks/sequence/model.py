@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.text import CharErrorRate, WordErrorRate
+
+from zoo.plugin import UsageError
 
 BLANK = 0  # of CTC; the symbols are the classes from 1 on
 
@@ -137,12 +142,53 @@ class SequenceTranscriber(LightningModule):
         batch = [part[:4] for part in batch]
         logits = self(batch[0])
         found, truth = self.transcribe(logits, batch[2]), self._truth(batch)
+        titles = [f"{word} -> {text}" for word, text in zip(truth, found, strict=True)]
+        return {"transcriptions": self._draw(logits, titles, batch[2].tolist())}
+
+    def _draw(self, logits: Tensor, titles: Sequence[str], frame_counts: Sequence[int]) -> Figure:
         shares = logits.softmax(2).transpose(1, 2).cpu().numpy()
-        figure = Figure(figsize=(8, 1.8 * len(truth)), layout="constrained")
-        for index, word in enumerate(truth):
-            axes = figure.add_subplot(len(truth), 1, index + 1)
+        figure = Figure(figsize=(8, 1.8 * len(titles)), layout="constrained")
+        for index, title in enumerate(titles):
+            axes = figure.add_subplot(len(titles), 1, index + 1)
             axes.imshow(shares[index], aspect="auto", vmin=0, vmax=1)
-            axes.axvline(float(batch[2][index]) - 0.5, color="white")
+            axes.axvline(frame_counts[index] - 0.5, color="white")
             axes.set_yticks(range(1 + len(self.label_names)), ["blank", *self.label_names])
-            axes.set_title(f"{word} -> {found[index]}")
-        return {"transcriptions": figure}
+            axes.set_title(title)
+        return figure
+
+    # What `zoo predict REF FILES` asks for.
+
+    input_suffixes = (".csv",)
+
+    def read_file(self, path: Path) -> Tensor:
+        """A sequence, a frame a line: float32 (T, features).
+
+        Raises:
+            UsageError: it is not one.
+        """
+        try:
+            frames = np.loadtxt(path, dtype=np.float32, delimiter=",", ndmin=2)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be read as numbers: {error}") from error
+        if not len(frames) or frames.shape[1] != self.features:
+            raise UsageError(f"{path} is not lines of {self.features} numbers with commas between")
+        return torch.from_numpy(frames)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Logits (N, T, 1 + num_classes)."""
+        logits: Tensor = self(batch)
+        return logits
+
+    def describe_prediction(self, output: Tensor) -> dict[str, Any]:
+        """A row of the table."""
+        return {"text": self.transcribe(output[None], torch.tensor([len(output)]))[0]}
+
+    def draw_predictions(
+        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> Figure:
+        """A page of the symbols that the net takes every frame for."""
+        longest = max(map(len, outputs))
+        logits = torch.stack([F.pad(each, (0, 0, 0, longest - len(each))) for each in outputs])
+        texts = [self.describe_prediction(each)["text"] for each in outputs]
+        titles = [f"{name}: {text}" for name, text in zip(names, texts, strict=True)]
+        return self._draw(logits, titles, [len(each) for each in outputs])
