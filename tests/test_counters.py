@@ -7,6 +7,7 @@ import re
 import signal
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ import torch
 from cuts import assert_same, in_a_process, with_signal
 
 from zoo.errors import UsageError, ZooError
+from zoo.plugin.counters import counters as read_counters
 from zoo.plugin.stopping import StopWhenSolved
 from zoo.runs.run import Run
+from zoo.training.counting import put_back
 from zoo.training.train import train
 
 QUICK = {"logger": False, "enable_progress_bar": False, "accelerator": "cpu"}
@@ -212,6 +215,39 @@ def zoo_plots() -> Any:
     from zoo import plots
 
     return plots
+
+
+def test_counts_come_back_from_processes_that_trained() -> None:
+    """As from those of ddp_spawn: the checkpoint is all that they leave."""
+    model = SimpleNamespace(counters={"evaluations": 0})
+    data = SimpleNamespace()
+    put_back({"zoo_counters": {"carried": {"model": {"evaluations": 40}}}}, model, data)
+    assert model.counters == {"evaluations": 40}
+    put_back({}, model, data)  # of an earlier version
+    assert model.counters == {"evaluations": 40}
+
+
+@pytest.mark.parametrize(
+    ("counters", "said"),
+    [
+        (
+            {"evaluations": 1.5},
+            "counters['evaluations'] is 1.5: a counter has to be a whole number",
+        ),
+        ({"evaluations": True}, "is True: a counter has to be a whole number"),
+        ({"epoch": 1}, "has the name 'epoch'"),
+        ({"env steps": 1}, "has the name 'env steps': it has to be one word"),
+    ],
+)
+def test_what_is_no_counter(counters: Any, said: str) -> None:
+    with pytest.raises(ZooError, match=re.escape(said)):
+        read_counters(SimpleNamespace(counters=counters))
+
+
+def test_two_that_count_one_unit_are_told() -> None:
+    one = SimpleNamespace(counters={"frames": 1})
+    with pytest.raises(ZooError, match="and no other's"):
+        read_counters(one, one)
 
 
 def test_validation_at_intervals_of_counts() -> None:

@@ -224,7 +224,7 @@ def test_the_operation_in_the_way_is_named(
         pytest.importorskip("onnxscript")
     monkeypatch.setattr(exporting, "rebuild", lambda _: obstacle())
     samples = torch.ones(4, 2)
-    monkeypatch.setattr(exporting, "_real_inputs", lambda *_: (samples, "these"))
+    monkeypatch.setattr(exporting, "_real_inputs", lambda *_: [(samples, "these")])
     done = zoo("export", runs["toy-net"], "--format", format, "--out", out)
     assert done.status == 1
     assert "cannot be exported" in done.err

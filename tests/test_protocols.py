@@ -57,7 +57,7 @@ def test_a_class_is_asked_without_evaluating_anything() -> None:
     assert offers(Bare, door.ZooModule)
     assert not offers(LightningModule, door.ZooModule)
     assert offers(Acting, door.Player)
-    assert [p.__name__ for p in OPTIONAL if offers(Bare, p)] == ["PlotDrawer"]
+    assert [p.__name__ for p in OPTIONAL if offers(Bare, p)] == ["HasHead", "PlotDrawer"]
 
 
 def test_a_protocol_asks_for_the_members_of_those_it_builds_on() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from zoo.bundles.download import fetch
 from zoo.bundles.manifest import MANIFEST, MAX_BYTES, read_manifest
+from zoo.bundles.stages import run_of
 from zoo.errors import UsageError, ZooError
 from zoo.io.cache_folder import cache_folder
 from zoo.registry.registry import package_folder, registry
-from zoo.runs.run import Run
 
 _HASHED = re.compile(r"(https?://[^#]+)#sha256=([0-9a-fA-F]{64})")
 _HF = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
@@ -24,7 +24,8 @@ def locate(reference: str | Path) -> Path:
     """The folder of the bundle that a reference names, downloaded if need be.
 
     Args:
-        reference: A run folder, a bundle folder, a registered checkpoint's name,
+        reference: A run folder, a bundle folder, ``recipe:NAME`` for the newest finished run of a
+            recipe, a registered checkpoint's name,
             ``hf://owner/repo[@revision]``, or ``https://host/path/bundle.json#sha256=...``
             (the hash of ``bundle.json``, which holds those of the other files beside it).
 
@@ -35,10 +36,10 @@ def locate(reference: str | Path) -> Path:
     text = str(reference)
     if "://" in text:
         return _download(text)
-    path = Path(reference)
+    run = run_of(reference)
+    path = run.path
     if (path / MANIFEST).is_file():
         return path
-    run = Run(path)
     if run.recipe_file.is_file():
         if (run.bundle / MANIFEST).is_file():
             return run.bundle

@@ -34,7 +34,8 @@ def load(reference: str | Path) -> LightningModule:
     """The trained module that a reference names, in evaluation mode, on the CPU.
 
     Args:
-        reference: A run folder, a bundle folder, a registered checkpoint's name,
+        reference: A run folder, a bundle folder, ``recipe:NAME`` for the newest finished run of a
+            recipe, a registered checkpoint's name,
             ``hf://owner/repo[@revision]``, ``https://.../bundle.json#sha256=...``, or a Lightning
             checkpoint (``.ckpt``) inside a run folder.
 

@@ -17,6 +17,14 @@ from zoo.io.failures import one_line
 
 _TOLERANCE = 1e-4
 """Largest difference of an output, relative to the largest; kernels may round in another order."""
+_SHAPES = (
+    "Tensors whose shapes come from the data are named by a member `dynamic_tensors` of the model, "
+    "and made by `grow_to` where it grows (docs/plugin-api.md): write it"
+)
+_ARGUMENTS = (
+    "A model is rebuilt from the constructor arguments that save_hyperparameters() keeps, and "
+    "loads what state_dict() gives: mend that"
+)
 _REMEDY = "then finish the run with --resume"
 
 
@@ -36,11 +44,10 @@ def require_same(path: Path, model: nn.Module) -> None:
         try:
             again = rebuild(read_bundle(path))
         except Exception as error:  # a plugin's own loading may raise errors of any kind
+            text = one_line(error)
+            hint = _SHAPES if "tensors matched" in text else _ARGUMENTS
             raise ZooError(
-                f"the bundle that was just written does not load: {one_line(error)}. Tensors "
-                "whose shapes come from the data are named by a member `dynamic_tensors` of the "
-                "model, and made by `grow_to` where it grows (docs/plugin-api.md): write it, "
-                f"{_REMEDY}"
+                f"the bundle that was just written does not load: {text}. {hint}, {_REMEDY}"
             ) from error
         own, loaded = model.state_dict(), again.state_dict()
         if other := _differing(own, loaded):

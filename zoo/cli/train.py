@@ -121,12 +121,10 @@ def report(run: Run, as_json: bool) -> None:
         row = {"name": environment["recipe"], "run": str(run.path), **metrics}
         show([{**row, "fit_seconds": environment["fit_seconds"]}], as_json=True)
         return
-    chosen = measured(metrics)
-    chosen |= {k: v for k, v in metrics.items() if isinstance(v, int)}  # what was counted
-    rows = [
-        {"metric": key, "value": str(value) if isinstance(value, int) else f"{value:.4f}"}
-        for key, value in sorted(chosen.items())
-    ]
+    counted = {k: v for k, v in metrics.items() if isinstance(v, int)}
+    others = {k: f"{v:.4f}" for k, v in metrics.items() if k not in counted}
+    chosen = {**measured(others), **{k: str(v) for k, v in counted.items()}}
+    rows = [{"metric": key, "value": value} for key, value in sorted(chosen.items())]
     rows.append({"metric": "training time", "value": f"{environment['fit_seconds']:.1f} s"})
     rows.append({"metric": "run", "value": str(run.path)})
     show(rows, as_json=False, title=environment["recipe"])
@@ -138,7 +136,7 @@ def report(run: Run, as_json: bool) -> None:
 def next_commands(run: Run) -> list[str]:
     """Commands that make sense for the trained model."""
     from zoo.inference.produce import producing_method
-    from zoo.plugin.declarations import not_exportable
+    from zoo.plugin.declarations import may_have_head, not_exportable
     from zoo.plugin.protocols import Predictor, offers
 
     model = registry().load(registry().model(run.recipe.model_name).entry)
@@ -148,7 +146,9 @@ def next_commands(run: Run) -> list[str]:
         use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
     else:
         use, data = f"zoo test {run.path}", _OTHER_DATA
-    found = [use, f"zoo finetune {run.path} {data}"]
+    found = [use]
+    if may_have_head(model):
+        found.append(f"zoo finetune {run.path} {data}")
     if not not_exportable(model):
         found.append(f"zoo export {run.path} --format onnx --out model.onnx")
     return found

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import bundled_recipe, rebuild
+from zoo.bundles.stages import run_of
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
 from zoo.plugin.declarations import trainer_defaults
@@ -125,7 +126,7 @@ def own_root(reference: str | Path, overrides: Mapping[str, Any]) -> dict[str, A
         reference: As for ``zoo.load``; only a run folder has such a recipe.
         overrides: What was asked for; where that names data, nothing is added.
     """
-    run = Run(Path(reference))
+    run = run_of(reference)
     if {"data.root", "data.name"} & overrides.keys() or not run.recipe_file.is_file():
         return {}
     root = run.recipe.data.get("root")

@@ -21,7 +21,7 @@ from zoo.bundles.load import rebuild
 from zoo.errors import UsageError, ZooError, install_hint
 from zoo.inference.evaluate import experiment_of, own_root
 from zoo.io.atomic import write_atomically
-from zoo.io.failures import system_failure
+from zoo.io.failures import one_line, system_failure
 from zoo.plugin.declarations import not_exportable
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import Predictor, RealInputSource
@@ -78,7 +78,8 @@ def export(
     Raises:
         UsageError: unknown format, ``out`` exists, or the packages of the extra ``onnx`` are
             missing.
-        ZooError: an operation cannot be exported, or the outputs differ; nothing is written.
+        ZooError: forward takes none of these inputs, an operation cannot be exported, or the
+            outputs differ; nothing is written.
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format {format!r}: {' or '.join(FORMATS)}")
@@ -90,14 +91,11 @@ def export(
     if reason := not_exportable(model):
         raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
     network = _Forward(model).eval()
-    samples, what = _real_inputs(model, bundle, reference, inputs)
-    count = len(samples)
-    if count == 1:  # a batch of one would be taken for a fixed size
-        samples = torch.cat([samples, samples])
+    samples, what, count = _taken(network, _real_inputs(model, bundle, reference, inputs))
     with torch.inference_mode():
-        wanted = network(samples)
+        wanted = {n: network(samples[:n]) for n in (1, len(samples))}
     data, compute = (_torch_export if format == "torch-export" else _onnx)(network, samples)
-    differences = [_difference(compute(samples[:n]), wanted[:n]) for n in (1, len(samples))]
+    differences = [_difference(compute(samples[:n]), outputs) for n, outputs in wanted.items()]
     difference = math.nan if any(map(math.isnan, differences)) else max(differences)
     if not difference <= tolerance:
         raise ZooError(
@@ -123,12 +121,17 @@ class _Forward(nn.Module):
         return outputs
 
 
+_Candidate = tuple[object, str]
+"""What may be an input, and what it is."""
+
+
 def _real_inputs(
     model: ZooLightningModule,
     bundle: Bundle,
     reference: str | Path,
     files: Sequence[str | Path],
-) -> tuple[Tensor, str]:
+) -> list[_Candidate]:
+    """What the outputs may be compared on, the best first."""
     if files:
         if not isinstance(model, Predictor):
             raise UsageError(
@@ -138,22 +141,62 @@ def _real_inputs(
         from zoo.inference.files import find_files
 
         found = find_files(files, model.input_suffixes)
-        return torch.stack([model.read_file(path) for path in found]), "the files given"
+        return [(torch.stack([model.read_file(path) for path in found]), "the files given")]
     if isinstance(model, RealInputSource):
-        return model.real_inputs(), "inputs that the model gives itself"
+        return [(model.real_inputs(), "inputs that the model gives itself")]
+    example, what = getattr(model, "example_input", None), "the model's example input"
     try:
         overrides = {**own_root(reference, {}), "data.batch_size": 16}
         data = experiment_of(bundle, overrides).build_data()
         data.prepare_data()
         if not has_part(data, "test"):
-            return model.example_input, "the model's example input (its data have no test part)"
+            return [(example, f"{what} (its data have no test part)")]
         batch = next(iter(data.test_dataloader()))
     except UsageError:  # the data are not available
-        return model.example_input, "the model's example input (its test data are not available)"
+        return [(example, f"{what} (its test data are not available)")]
     name = bundle.recipe["data"]["name"]
-    if isinstance(batch, Mapping):  # the inputs come first, by name or by position
+    return [
+        (_first_of(batch), f"the test data of {name!r}"),
+        (example, f"{what} (its forward does not take the test data of {name!r})"),
+    ]
+
+
+def _first_of(batch: object) -> object:
+    """The inputs come first, by name or by position."""
+    if isinstance(batch, Mapping):
         batch = list(batch.values())
-    return (batch if isinstance(batch, Tensor) else batch[0]), f"the test data of {name!r}"
+    return batch[0] if isinstance(batch, (list, tuple)) and batch else batch
+
+
+def _taken(network: nn.Module, candidates: Sequence[_Candidate]) -> tuple[Tensor, str, int]:
+    """The first candidate that the network takes, in batches of one and of all, what it is, and
+    how many there are of it.
+
+    Raises:
+        ZooError: it takes none; the sentence names the member to write.
+    """
+    refused = []
+    for samples, what in candidates:
+        if not isinstance(samples, Tensor) or samples.ndim == 0:
+            refused.append(f"{what}: not a batch in one tensor")
+            continue
+        count = len(samples)
+        if count == 1:  # a batch of one would be taken for a fixed size
+            samples = torch.cat([samples, samples])
+        try:
+            with torch.inference_mode():
+                outputs: object = [network(samples[:1]), network(samples)][-1]
+        except Exception as error:  # noqa: BLE001  # whatever a forward raises
+            refused.append(f"{what}: {one_line(error)[:200]}")
+            continue
+        if isinstance(outputs, Tensor):
+            return samples, what, count
+        refused.append(f"{what}: forward returns a {type(outputs).__name__}, not a tensor")
+    raise ZooError(
+        f"the model cannot be exported, as its forward does not work on {'; nor on '.join(refused)}"
+        ". Write a member `real_inputs()` of the model that returns a batch of its inputs, or "
+        "declare `not_exportable = 'the reason'`"
+    )
 
 
 def _torch_export(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor], Tensor]]:

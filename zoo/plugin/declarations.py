@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from zoo.plugin.protocols import (
     HasConformanceArguments,
     HasConformanceExempt,
     HasConstructorArguments,
+    HasHead,
     HasKeepBest,
     HasPreprocessing,
     HasRowName,
@@ -55,6 +57,22 @@ def trainer_defaults(model: type) -> dict[str, Any]:
 def weights_license(model: object) -> str:
     """The terms of a model's weights."""
     return model.weights_license if isinstance(model, HasWeightsLicense) else "as the data's"
+
+
+def head_of(model: object) -> tuple[str, ...]:
+    """Names of the submodules that a new task replaces; none of a model that has no head."""
+    return tuple(model.head) if isinstance(model, HasHead) else ()
+
+
+def may_have_head(model: type) -> bool:
+    """Whether the instances of a model class have a head, as far as the class tells."""
+    head = inspect.getattr_static(model, "head", ())
+    if not isinstance(head, property) or head.fget is None:
+        return bool(head)
+    try:
+        return bool(head.fget(object.__new__(model)))
+    except Exception:  # noqa: BLE001  # it depends on the constructor's arguments
+        return True
 
 
 def row_name(model: object, default: str) -> str:

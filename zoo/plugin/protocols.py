@@ -64,18 +64,24 @@ class ZooModule(PlotDrawer, Protocol):
     """
 
     @property
-    def head(self) -> tuple[str, ...]:
-        """Names of the submodules that a new task replaces, such as ``("network.head",)``.
-
-        Asked for by fine-tuning, which loads everything but the head and can train it alone.
-        """
-        ...
-
-    @property
     def example_input(self) -> Tensor:
         """A small valid input of ``forward``, with a batch axis of length 2 or more.
 
         Asked for by the conformance kit, and by ``zoo export`` where no real input is available.
+        """
+        ...
+
+
+@runtime_checkable
+class HasHead(Protocol):
+    """A model that can be fine-tuned. Without, or with none, ``zoo finetune`` refuses it; another
+    training may start from its weights as they are (``init_from``)."""
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Names of the submodules that a new task replaces, such as ``("network.head",)``.
+
+        Asked for by fine-tuning, which loads everything but the head and can train it alone.
         """
         ...
 
@@ -539,8 +545,8 @@ class HasKeepBest(Protocol):
 if TYPE_CHECKING:
     # Python has no intersection of types: these say "and", for annotations in the core.
 
-    class ZooLightningModule(LightningModule, ZooModule):
-        """A LightningModule that has the members of ``ZooModule``."""
+    class ZooLightningModule(LightningModule, ZooModule, HasHead):
+        """A LightningModule that has the members of ``ZooModule``, and may have a head."""
 
     class ZooLightningDataModule(LightningDataModule, ZooDataModule):
         """A LightningDataModule that has the members of ``ZooDataModule``."""

@@ -207,9 +207,18 @@ def open_run(path: str | Path) -> Run:
 
 def newest_unfinished(recipe_name: str, runs: Path = RUNS) -> Run | None:
     """The newest run of that recipe under ``runs`` that did not come to its end."""
-    folder = runs / recipe_name
-    candidates = [Run(path.parent) for path in folder.glob("*/recipe.yaml")]
-    return max((run for run in candidates if not run.finished), key=_beginning, default=None)
+    found = (run for run in _runs_of(recipe_name, runs) if not run.finished)
+    return max(found, key=_beginning, default=None)
+
+
+def newest_finished(recipe_name: str, runs: Path = RUNS) -> Run | None:
+    """The newest run of that recipe under ``runs`` that came to its end."""
+    found = (run for run in _runs_of(recipe_name, runs) if run.finished)
+    return max(found, key=_beginning, default=None)
+
+
+def _runs_of(recipe_name: str, runs: Path) -> list[Run]:
+    return [Run(path.parent) for path in (runs / recipe_name).glob("*/recipe.yaml")]
 
 
 def _beginning(run: Run) -> tuple[float, int]:

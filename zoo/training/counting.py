@@ -24,6 +24,13 @@ _TIMES = {"weeks", "days", "hours", "minutes", "seconds", "milliseconds", "micro
 """Lightning's own keys of ``val_check_interval``."""
 
 
+def put_back(checkpoint: Mapping[str, Any], model: object, data: object) -> None:
+    """Set counters that are a plain dict to what a checkpoint holds of them."""
+    carried = checkpoint.get("zoo_counters", {}).get("carried", {})
+    for place, owner in _carried(model, data).items():
+        owner.counters.update(carried.get(place, {}))
+
+
 class Counting(Callback):
     """Logs the counts, keeps them whole over a resume, and validates at intervals of them.
 
@@ -55,7 +62,8 @@ class Counting(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Checkpoints may have them in their names."""
-        self._show(trainer)
+        if not trainer.sanity_checking:
+            self._show(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The next interval begins."""
@@ -75,10 +83,11 @@ class Counting(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Note the counts, and those of the last validation."""
+        carried = _carried(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
         checkpoint["zoo_counters"] = {
             "now": counters_of(trainer),
             "validated": self._validated,
-            "carried": {place: dict(owner.counters) for place, owner in _carried(trainer).items()},
+            "carried": {place: dict(owner.counters) for place, owner in carried.items()},
         }
 
     def on_load_checkpoint(
@@ -87,8 +96,7 @@ class Counting(Callback):
         """Put back what is a plain dict; the rest its owner has kept."""
         found = checkpoint.get("zoo_counters", {})
         self._before, self._validated = found.get("now", {}), found.get("validated", {})
-        for place, owner in _carried(trainer).items():
-            owner.counters.update(found.get("carried", {}).get(place, {}))
+        put_back(checkpoint, pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 
     def _is_due(self, trainer: Trainer) -> bool:
         counts = counters_of(trainer)
@@ -162,10 +170,9 @@ def refuse_uncounted(
         )
 
 
-def _carried(trainer: Trainer) -> dict[str, Any]:
-    """The module and datamodule whose counters are a plain dict, by place."""
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    owners = {"model": trainer.lightning_module, "data": data}
+def _carried(model: object, data: object) -> dict[str, Any]:
+    """Of the module and the datamodule those whose counters are a plain dict, by place."""
+    owners = {"model": model, "data": data}
     return {k: each for k, each in owners.items() if _is_plain(each)}
 
 

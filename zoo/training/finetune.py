@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.bundles.bundle import read_bundle
-from zoo.bundles.load import bundled_recipe, checked_arguments
+from zoo.bundles.load import bundled_recipe, checked_arguments, rebuild
 from zoo.errors import UsageError
 from zoo.io.printable import safe_name
 from zoo.io.rank_zero import rank_zero_print
-from zoo.plugin.declarations import task_arguments
+from zoo.plugin.declarations import head_of, may_have_head, task_arguments
 from zoo.recipes.experiment import with_current_names
 from zoo.recipes.recipe import Recipe, make_recipe, override
 from zoo.recipes.signatures import argument_names
@@ -68,11 +68,17 @@ def finetuning_recipe(
     """The recipe that ``finetune`` trains: the bundle's model and settings, the new data.
 
     Raises:
-        UsageError: there is no such bundle or dataset, or the model has no ``lr_backbone``.
+        UsageError: there is no such bundle or dataset, or the model has no head or no
+            ``lr_backbone``.
     """
     bundle = read_bundle(reference)
     found, saved = checked_arguments(bundle)
     model_class = registry().load(found.entry)
+    if not may_have_head(model_class) and not head_of(rebuild(bundle)):
+        raise UsageError(
+            f"a {found.name!r} has no head that other data would replace, so it is not fine-tuned: "
+            f"start another training from its weights with --init_from.reference {reference}"
+        )
     names = argument_names(model_class, found.arguments)
     task = task_arguments(model_class)
     arguments = {k: v for k, v in saved.items() if k not in task}

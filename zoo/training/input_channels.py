@@ -12,7 +12,7 @@ from torch import Tensor
 from zoo.errors import UsageError
 from zoo.io.rank_zero import rank_zero_print
 from zoo.io.weights import in_head, match
-from zoo.plugin.declarations import constructor_arguments
+from zoo.plugin.declarations import constructor_arguments, head_of
 from zoo.plugin.protocols import InputChannelAdapter, offers
 from zoo.recipes.experiment import Experiment
 from zoo.registry.registry import registry
@@ -81,7 +81,7 @@ def adapt_input_channels(
     differing = {
         name: shapes
         for name, shapes in matched.reshaped.items()
-        if not in_head(name, tuple(model.head))
+        if not in_head(name, head_of(model))
     }
     firsts = {
         name: there[1] for name, (there, here) in differing.items() if _first(there, here, now)

@@ -53,14 +53,15 @@ class EpochPrinter(Callback):
     def _write_line(self, trainer: Trainer) -> None:
         if not self._epoch or not trainer.is_global_zero:
             return
-        counts = [f"{name} {text}" for name, text in shown_counts(trainer).items()]
+        counts = shown_counts(trainer)
         metrics = "  ".join(
             f"{name} {shown_number(float(value))}"
             for name, value in sorted(trainer.callback_metrics.items())
-            if not name.startswith("test/")
+            if not name.startswith("test/") and name not in counts
         )
         left = [f"{text} left"] if (text := self._left.text(trainer)) else []
-        parts = [self._epoch, *counts, metrics, f"{self._seconds:.1f} s", *left]
+        counted = [f"{name} {text}" for name, text in counts.items()]
+        parts = [self._epoch, *counted, metrics, f"{self._seconds:.1f} s", *left]
         self._write("  ".join(parts))
         self._epoch = ""
 

@@ -17,11 +17,13 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
+from zoo.bundles.stages import require_earlier_stage
 from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.counters import counters
+from zoo.plugin.declarations import head_of
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import (
@@ -110,6 +112,8 @@ def train(
         _refuse_other_experiment(run, experiment.recipe)
         if run.finished:
             return run
+    if not (run and exists(run.checkpoint)):
+        require_earlier_stage(experiment.recipe)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
@@ -256,10 +260,15 @@ def _initialize(
         return [], {}
     callbacks: list[Callback] = []
     if init_from.freeze == "backbone":
-        callbacks = [Freeze(tuple(model.head), init_from.unfreeze_at_epoch)]
+        callbacks = [Freeze(head_of(model), init_from.unfreeze_at_epoch)]
     if run and exists(run.checkpoint):  # it has the weights; where they came from was noted
         return callbacks, run.environment.get("origin", {})
     matched, origin = load_initial_weights(model, init_from)
+    if run and run.environment.get("origin", origin).get("sha256") != origin.get("sha256"):
+        raise UsageError(
+            f"{init_from.reference} holds other weights than the run {run.path} began from: put "
+            "those back, or start another run without --resume"
+        )
     rank_zero_print(f"{init_from.reference}: {matched.table()}")
     return callbacks, origin
 
@@ -298,17 +307,18 @@ def _train_and_test(
             "nothing was trained, as the Trainer's limits allow no step: the weights are those "
             "that a training would start from"
         )
-    metrics = metrics_of(trainer) | counters(model, data)
+    metrics, counted = metrics_of(trainer), counters(model, data)
     best = load_best(trainer, model)
     if best:
         metrics |= best.metrics(resumable.log.rows)
+    metrics |= counted  # of the whole training, not of the best epoch
     if untested := why_untested(model, data):
         rank_zero_print(f"{untested}: nothing was tested")
     else:
         with interruptible(trainer, run):
             resumable.test(model, data)
         metrics = with_tested(metrics, metrics_of(trainer))
-    return metrics, seconds, best
+    return {**metrics, **counted}, seconds, best
 
 
 def _finish(

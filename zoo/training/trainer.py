@@ -28,7 +28,7 @@ from zoo.runs.run import Run
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.constant_buffers import ConstantBuffers
-from zoo.training.counting import Counting, split_interval
+from zoo.training.counting import Counting, put_back, split_interval
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.finders import FoundSettings
 from zoo.training.finite_loss import FiniteLoss
@@ -148,7 +148,7 @@ class ResumableTrainer:
             ) from error
         finally:
             self._last.release()
-        self._return_to_this_process()
+        self._return_to_this_process(model, data)
 
     @property
     def began(self) -> bool:
@@ -163,16 +163,16 @@ class ResumableTrainer:
     def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
         self.trainer.test(model, datamodule=data, verbose=False)
-        self._return_to_this_process()
+        self._return_to_this_process(model, data)
 
     @property
     def epochs(self) -> int:
         """Epochs that were trained."""
         return self.trainer.current_epoch or self._epochs
 
-    def _return_to_this_process(self) -> None:
+    def _return_to_this_process(self, model: LightningModule, data: LightningDataModule) -> None:
         """What a strategy that starts its processes itself, as ``ddp_spawn`` does, leaves in them:
-        the rows of ``metrics.csv`` and the state of the callbacks."""
+        the rows of ``metrics.csv``, what was counted and the state of the callbacks."""
         if not trains_elsewhere(self.trainer):
             return
         self.log.read()
@@ -180,6 +180,7 @@ class ResumableTrainer:
             return
         state = self.files.load_checkpoint(self._checkpoint)
         self._last.began, self._epochs = True, state["epoch"] + 1
+        put_back(state, model, data)
         for each in self.trainer.checkpoint_callbacks:
             if found := state["callbacks"].get(each.state_key):
                 each.load_state_dict(found)
@@ -318,6 +319,7 @@ def quiet_lightning() -> None:
         ".*smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*is not resumable.*",
+        ".*passed in a `val_dataloader` but have no `validation_step`.*",  # as of `test_step`
         ".*overridden `on_before_batch_transfer` in `LightningModule` but.*",  # AdaptedModule
         ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
         ".*using `DistributedSampler` with the dataloaders.*",

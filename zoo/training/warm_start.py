@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from zoo.bundles.bundle import WEIGHTS, read_bundle
 from zoo.errors import UsageError, format_problems
 from zoo.io.weights import Match, in_head, load_weights, read_tensors
-from zoo.plugin.declarations import constructor_arguments
+from zoo.plugin.declarations import constructor_arguments, head_of
 from zoo.recipes.signatures import read_arguments
 from zoo.training.input_channels import adapt_input_channels
 
@@ -30,8 +30,9 @@ class InitFrom:
     """The section ``init_from`` of a recipe.
 
     Args:
-        reference: Where the weights come from, as for ``zoo.load``, or a weights file
-            (``.safetensors``, or a PyTorch file without code).
+        reference: Where the weights come from, as for ``zoo.load`` (``recipe:NAME`` is the newest
+            finished run of another recipe), or a weights file (``.safetensors``, or a PyTorch file
+            without code).
         freeze: ``backbone`` trains the head alone, ``none`` everything.
         unfreeze_at_epoch: The epoch, counted from 0, from which a frozen backbone is trained too.
 
@@ -86,7 +87,7 @@ def load_initial_weights(
     Raises:
         UsageError: the weights are missing or do not fit outside the head.
     """
-    head = tuple(model.head)
+    head = head_of(model)
     channels = None
     if init_from.reference.endswith(_FILES):
         tensors, origin = (
@@ -118,9 +119,17 @@ class Freeze(BaseFinetuning):
     Args:
         head: The submodules that are trained from the start.
         unfreeze_at_epoch: Counted from 0; None never unfreezes.
+
+    Raises:
+        UsageError: there is no head.
     """
 
     def __init__(self, head: tuple[str, ...], unfreeze_at_epoch: int | None = None) -> None:
+        if not head:
+            raise UsageError(
+                "'init_from.freeze: backbone' trains the head alone, and the model has none: omit "
+                "it, or name its head (docs/plugin-api.md)"
+            )
         super().__init__()
         self._head = head
         self._unfreeze_at_epoch = unfreeze_at_epoch

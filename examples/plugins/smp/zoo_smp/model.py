@@ -37,7 +37,7 @@ class SmpModel(AdaptedModule, MaskModel):
         arch: str = "unet",
         encoder: str = "mobilenet_v2",
         image_size: int = 64,
-        lr: float = 0.001,
+        lr: float = 0.003,
     ) -> None:
         super().__init__(smp.create_model(arch, encoder, encoder_weights=None), lr)
         self.image_size = image_size
