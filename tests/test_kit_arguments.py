@@ -46,6 +46,15 @@ FAULTY: Faulty = [
     ("declarations", "model", model("conformance_exempt = ['fits']"), "not a dict"),
     ("declarations", "model", model("conformance_arguments = {'hide': 3}"), "'hide' is not an arg"),
     ("declarations", "model", model("not_exportable = True"), "not_exportable is True"),
+    ("declarations", "model", model("conformance_checks = []"), "conformance_checks is []"),
+    ("declarations", "model", model("conformance_checks = {'even': 3}"), "cannot be called"),
+    ("declarations", "model", model("conformance_checks = {'fits': print}"), "the kit's own name"),
+    (
+        "declarations",
+        "model",
+        model("conformance_checks = {'even': lambda model: None}"),
+        "has no docstring",
+    ),
 ]
 
 

@@ -1,10 +1,12 @@
 """Optimizers and learning rate schedules by name, as most models of the zoo want them.
 
-A plugin with an optimizer or a schedule of its own uses it instead of these.
+Any other is named by its path, such as ``torch.optim.RAdam``, if the model's constructor asks by
+``require_optimizer`` and ``require_schedule``.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -19,8 +21,8 @@ from torch import nn
 from zoo.errors import UsageError
 from zoo.io.weights import in_head
 from zoo.plugin._lightning_internals import attached_trainer, training_batches
-from zoo.plugin.arguments import one_of
 from zoo.plugin.counters import count
+from zoo.plugin.named import find_named, require_named
 from zoo.plugin.stopping import budgets
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -28,6 +30,28 @@ SCHEDULES = ("constant", "onecycle", "cosine")
 
 Factor = Callable[[int], float]
 """From the number of an optimizer step to the factor on the learning rate."""
+
+
+def require_optimizer(name: str) -> None:
+    """Require an optimizer's name, or the path of its class; for constructors.
+
+    Raises:
+        UsageError: there is no such optimizer.
+    """
+    require_named("optimizer", name, OPTIMIZERS)
+
+
+def require_schedule(name: str, known: Sequence[str] = SCHEDULES) -> None:
+    """Require a schedule's name, or the path of a function; for constructors.
+
+    Args:
+        name: What was given.
+        known: The names.
+
+    Raises:
+        UsageError: there is no such schedule.
+    """
+    require_named("schedule", name, known)
 
 
 def parameter_groups(
@@ -95,7 +119,8 @@ def optimizer(
     """Build an optimizer over ``parameter_groups``.
 
     Args:
-        name: ``adamw``, ``sgd`` or ``nesterov``.
+        name: ``adamw``, ``sgd`` or ``nesterov``; or the path of a class, which is called with the
+            groups and, where it takes them, ``lr`` and ``momentum``.
         parameters: See ``parameter_groups``.
         lr: Learning rate.
         momentum: Momentum of ``sgd`` and ``nesterov``.
@@ -106,10 +131,12 @@ def optimizer(
             overhead. See ``may_fuse``.
 
     Raises:
-        UsageError: there is no such optimizer.
+        UsageError: there is no such optimizer, or it does not take these arguments.
     """
-    one_of("optimizer", name, OPTIMIZERS)
+    cls = find_named("optimizer", name, OPTIMIZERS)
     groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
+    if cls:
+        return _of_class(name, cls, groups, {"lr": lr, "momentum": momentum})
     fused = fused and all(
         parameter.device.type in ("cpu", "cuda")
         for group in groups
@@ -121,19 +148,35 @@ def optimizer(
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=fused)
 
 
+def _of_class(
+    name: str, cls: Callable[..., Any], groups: list[dict[str, Any]], arguments: dict[str, float]
+) -> torch.optim.Optimizer:
+    try:
+        taken = inspect.signature(cls).parameters
+        built = cls(groups, **{key: value for key, value in arguments.items() if key in taken})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the optimizer {name!r} refuses its arguments: {error}") from error
+    if not isinstance(built, torch.optim.Optimizer):
+        raise UsageError(f"the optimizer {name!r} is not a torch.optim.Optimizer")
+    return built
+
+
 def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
     """The factor on the learning rate at every optimizer step.
 
     Args:
         name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
-            steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0.
+            steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0. Or the
+            path of a function that takes ``total_steps`` and ``warmup`` and returns the factor.
         total_steps: Optimizer steps of the whole training, as ``total_steps`` gives them.
         warmup: Part of the steps in which ``onecycle`` goes up.
 
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
-    one_of("schedule", name, SCHEDULES)
+    if make := find_named("schedule", name, SCHEDULES):
+        made: Factor = make(total_steps, warmup)
+        return made
     if name == "constant":
         return lambda step: 1.0
     if not math.isfinite(total_steps):

@@ -49,7 +49,7 @@ def require_trusted_module(module: str, what: str) -> None:
         UsageError: a bundle or a file names it, and it is not allowed.
     """
     source, typed = _building.get()
-    if not source or any(value.startswith(f"{module}:") for value in typed):
+    if not source or any(value.startswith((f"{module}:", f"{module}.")) for value in typed):
         return
     allowed = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
     package = module.split(".")

@@ -8,6 +8,9 @@
     for. Without, a model is built by a recipe that names it, or by its defaults.
 ``conformance_exempt = {"overfits-one-batch": "learns from episodes, not from batches"}``
     Checks that do not apply, each with the reason, which is shown.
+``conformance_checks = {"turns-with-its-input": function}``
+    Checks of its own: functions of the trained model, or of the datamodule after ``setup``, that
+    raise AssertionError. The first line of the docstring says why, what follows is the remedy.
 ``not_exportable = "reason"``
     The model cannot be exported.
 """

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from zoo.errors import MissingDependencyError
 from zoo.registry.registry import registry
 from zoo.testing.check import CHECKS, Check
+from zoo.testing.own_checks import own_checks
 from zoo.testing.results import (
     EXEMPT,
     FAILED,
@@ -103,7 +104,12 @@ def cases(plugin: str) -> list[Case]:
     found = registry().plugin(plugin)
     subjects = [PluginSubject(found)] if found.problem else PluginSubject(found).subjects()
     made = [CHECKS["loads"]] if found.problem else list(CHECKS.values())
-    return [Case(c, subject) for subject in subjects for c in made if subject.kind in c.kinds]
+    return [
+        Case(c, subject)
+        for subject in subjects
+        for c in (*made, *own_checks(subject))
+        if subject.kind in c.kinds
+    ]
 
 
 def check_plugin(plugin: str) -> Iterator[Result]:

@@ -51,7 +51,7 @@ class Reader(L.LightningModule):
             gain, of normalized gray values.
         tempo: Augmentation: largest change of speed, as a fraction.
         frame_mask: Augmentation: longest run of frames that is blanked.
-        optimizer: ``adamw``, ``sgd`` or ``nesterov``.
+        optimizer: ``adamw``, ``sgd``, ``nesterov``, or a class such as ``torch.optim.RAdam``.
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         momentum: Of ``sgd`` and ``nesterov``.
@@ -88,7 +88,7 @@ class Reader(L.LightningModule):
         intensity: float = 0.0,
         tempo: float = 0.0,
         frame_mask: int = 0,
-        optimizer: Literal["adamw", "sgd", "nesterov"] = "adamw",
+        optimizer: Literal["adamw", "sgd", "nesterov"] | str = "adamw",
         lr: float = 0.002,
         lr_backbone: float | None = None,
         momentum: float = 0.9,
@@ -107,7 +107,7 @@ class Reader(L.LightningModule):
             f"image_size is {image_size}; it takes a height and a width in pixels",
         )
         one_of("preset", preset, PRESETS)
-        one_of("optimizer", optimizer, optim.OPTIMIZERS)
+        optim.require_optimizer(optimizer)
         one_of("schedule", schedule, optim.SCHEDULES)
         one_of("deltas", deltas, (0, 1, 2))
         self.sizes = with_defaults(

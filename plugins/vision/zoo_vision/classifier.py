@@ -93,7 +93,7 @@ class Classifier(L.LightningModule):
             the kind of value. Filled in from the data.
         fit: How images come to the network's input size: ``resize`` (bilinear) or ``pad``
             (centered in a frame of zeros where they are smaller).
-        optimizer: ``adamw``, ``sgd`` or ``nesterov``.
+        optimizer: ``adamw``, ``sgd``, ``nesterov``, or a class such as ``torch.optim.RAdam``.
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         momentum: Momentum of ``sgd`` and ``nesterov``.
@@ -134,7 +134,7 @@ class Classifier(L.LightningModule):
         label_names: list[str] | None = None,
         pixel_ranges: dict[str, list[float]] | None = None,
         fit: Literal["resize", "pad"] = "resize",
-        optimizer: Literal["adamw", "sgd", "nesterov"] = "adamw",
+        optimizer: Literal["adamw", "sgd", "nesterov"] | str = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
         momentum: float = 0.9,
@@ -162,7 +162,7 @@ class Classifier(L.LightningModule):
         at_least("num_classes", num_classes, 2)
         one_of("in_channels", in_channels, (1, 3))
         one_of("fit", fit, ("resize", "pad"))
-        one_of("optimizer", optimizer, optim.OPTIMIZERS)
+        optim.require_optimizer(optimizer)
         one_of("schedule", schedule, schedules.SCHEDULES)
         above("lr", lr, 0)
         self.num_classes = num_classes

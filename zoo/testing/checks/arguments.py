@@ -14,6 +14,7 @@ from zoo.recipes.object_arguments import is_plain
 from zoo.recipes.signatures import argument_names
 from zoo.registry.registry import registry
 from zoo.testing.check import CHECKS, check
+from zoo.testing.own_checks import fault_of
 from zoo.testing.results import CheckFailed
 from zoo.testing.subjects import ClassSubject, DatasetSubject
 
@@ -143,6 +144,7 @@ def declarations(subject: ClassSubject) -> None:
                 f"there is no check {name!r}" + (f"; did you mean {near}?" if near else "")
             )
         _require_reason(f"conformance_exempt[{name!r}]", reason)
+    _require_checks(subject.cls)
     for name in arguments:
         if name not in argument_names(subject.cls):
             raise CheckFailed(f"conformance_arguments: {name!r} is not an argument")
@@ -185,6 +187,16 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
             break
     accepted = argument_names(cls)
     return {name: parameter for name, parameter in found.items() if name in accepted}
+
+
+def _require_checks(cls: type) -> None:
+    """The checks of its own are functions that say why they matter."""
+    declared: object = getattr(cls, "conformance_checks", {})
+    if not isinstance(declared, Mapping):
+        raise CheckFailed(f"conformance_checks is {declared!r}, which is not a dict")
+    for name, function in declared.items():
+        if fault := fault_of(name, function):
+            raise CheckFailed(fault)
 
 
 def _require_reason(what: str, reason: Any) -> None:
