@@ -85,8 +85,8 @@ def before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> type[Stop]:
     original = training.ResumableTrainer
 
     def resumable(*given: Any) -> Any:
-        *others, callbacks = given
-        return original(*others, [*callbacks, Stop()])
+        *others, callbacks, budget = given
+        return original(*others, [*callbacks, Stop()], budget)
 
     monkeypatch.setattr(training, "ResumableTrainer", resumable)
     return Stop

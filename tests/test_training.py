@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -246,7 +247,10 @@ def test_a_bar_in_a_terminal(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         progress.RichProgressBar, "get_metrics", lambda *_: {"loss": 1.0, "v_num": 3}
     )
-    assert bar.get_metrics(None, None) == {"loss": 1.0}
+    counting = SimpleNamespace(counters={"evaluations": 300})
+    trainer: Any = SimpleNamespace(lightning_module=counting, datamodule=None, callbacks=[])
+    shown = {"loss": 1.0, "evaluations": "300"}
+    assert bar.get_metrics(trainer, trainer.lightning_module) == shown
 
 
 def test_loaded_model_is_the_trained_one(toy: Any) -> None:

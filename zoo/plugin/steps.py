@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -34,10 +33,6 @@ class NumberedSteps(LightningDataModule):
     Raises:
         UsageError: an argument is out of its range.
     """
-
-    conformance_exempt: ClassVar[Mapping[str, str]] = {
-        "loader-arguments": "there are no samples to load",
-    }
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import torch
 from zoo.bundles.load import load
 from zoo.errors import UsageError
 from zoo.io.weights import in_head
-from zoo.plugin.declarations import head_of
+from zoo.plugin.declarations import constructor_arguments, head_of
 from zoo.plugin.protocols import InputChannelAdapter, offers
 from zoo.recipes.experiment import resolve
 from zoo.recipes.signatures import argument_names
@@ -70,7 +70,7 @@ def new_channels(subject: ModelSubject) -> str:
     if "in_channels" not in argument_names(subject.cls):
         raise Skip("it takes no in_channels")
     model, path = bundled(subject)
-    before = model.hparams.get("in_channels")
+    before = constructor_arguments(model).get("in_channels")
     now = 1 if before != 1 else 3
     try:
         other = _with_channels(subject, path, now)

@@ -107,7 +107,7 @@ def fits(subject: ModelSubject) -> str:
     fitted = subject.first_training
     if isinstance(fitted, BaseException):
         raise fitted
-    metrics = fitted.metrics
+    metrics = {k: v for k, v in fitted.metrics.items() if k not in fitted.counters}
     for name, value in metrics.items():
         if not _METRIC.fullmatch(name):
             raise CheckFailed(f"it logs {name!r}, which is not of the form train/loss")

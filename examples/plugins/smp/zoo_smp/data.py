@@ -27,12 +27,12 @@ class Masks(BaseDataModule[list[Path]]):
     """``images/NAME.png`` and ``masks/NAME.png``: what is not 0 in a mask is object.
 
     Args:
-        image_size: Pixels of a side, which images are resized to.
+        size: Pixels of a side, which images are resized to.
     """
 
-    def __init__(self, image_size: int = 64, **options: Any) -> None:
+    def __init__(self, size: int = 64, **options: Any) -> None:
         super().__init__(**options)
-        self.image_size = image_size
+        self.size = size
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Masks(BaseDataModule[list[Path]]):
                 f"{self.root} has to hold 10 or more images/NAME.png, each with masks/NAME.png; "
                 f"there are {len(names[0])} and {len(names[1])}: give --data.root"
             )
-        return {"image_size": self.image_size}
+        return {"size": self.size}
 
     def samples(self, part: Part) -> list[Path]:
         tenths = TENTHS[part] if self.split == "standard" else range(10 * (part == "test"))
@@ -55,6 +55,6 @@ class Masks(BaseDataModule[list[Path]]):
 
     def read(self, paths: list[Path]) -> tuple[Tensor, Tensor]:
         """Images (N, 3, size, size) in [0, 1], and masks (N, 1, size, size) of 0 and 1."""
-        masks = [load(p.parents[1] / "masks" / p.name, self.image_size, "L") > 0 for p in paths]
-        images = [load(path, self.image_size, "RGB") for path in paths]
+        masks = [load(p.parents[1] / "masks" / p.name, self.size, "L") > 0 for p in paths]
+        images = [load(path, self.size, "RGB") for path in paths]
         return torch.stack(images), torch.stack(masks).float()

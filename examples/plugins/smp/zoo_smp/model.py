@@ -18,7 +18,7 @@ class SmpModel(AdaptedModule, MaskModel):
     Args:
         arch: Its architecture, such as ``unet`` or ``fpn``.
         encoder: Its encoder, such as ``mobilenet_v2`` or ``resnet34``.
-        image_size: Pixels of a side, a multiple of 32. Filled in from the data.
+        size: Pixels of a side, a multiple of 32. Filled in from the data.
         lr: Learning rate of Adam.
     """
 
@@ -36,11 +36,11 @@ class SmpModel(AdaptedModule, MaskModel):
         self,
         arch: str = "unet",
         encoder: str = "mobilenet_v2",
-        image_size: int = 64,
+        size: int = 64,
         lr: float = 0.003,
     ) -> None:
         super().__init__(smp.create_model(arch, encoder, encoder_weights=None), lr)
-        self.image_size = image_size
+        self.size = size
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """The first image of a test batch under its true and its found mask."""
@@ -50,7 +50,7 @@ class SmpModel(AdaptedModule, MaskModel):
 
     def read_file(self, path: Path) -> Tensor:
         """An image as the dataset gives it."""
-        return load(path, self.image_size, "RGB")
+        return load(path, self.size, "RGB")
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Masks (N, 1, H, W), 0 or 1."""

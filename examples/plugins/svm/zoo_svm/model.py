@@ -28,6 +28,7 @@ class OneClassSVM(LightningModule):
     dynamic_tensors = ("support", "dual", "gathered")  # their shapes come from the data
     automatic_optimization = False
     input_suffixes = (".csv",)
+    gathered: Tensor
 
     def __init__(self, features: int, nu: float = 0.05, gamma: float = 0.1) -> None:
         super().__init__()
@@ -85,7 +86,8 @@ class OneClassSVM(LightningModule):
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Scores (N,)."""
-        return self(batch)
+        scores: Tensor = self(batch)
+        return scores
 
     def describe_prediction(self, output: Tensor) -> dict[str, Any]:
         return {"score": round(float(output), 4), "unlike": bool(output < 0)}
