@@ -255,7 +255,7 @@ def test_packages_that_are_missing(
 
 
 def test_a_format_that_is_none(runs: dict[str, Path], out: Path) -> None:
-    with pytest.raises(UsageError, match="no format 'tflite': torch-export or onnx"):
+    with pytest.raises(UsageError, match="no format 'tflite': there are torch-export, onnx"):
         package.export(runs["toy-net"], "tflite", out)
     assert_nothing_written()
 

@@ -66,7 +66,10 @@ FAULTY: Faulty = [
     (
         "predicts",
         "model",
-        reads("self(batch)", "torch.rand(2, 3)"),
+        reads(
+            'return {"label": int(output.argmax())}',
+            "self.told = getattr(self, 'told', 0) + 1\n    return {'label': self.told}",
+        ),
         "give other predictions the second time",
     ),
     ("predicts", "model", reads("    return Figure()", "    return None"), "page-001.png"),

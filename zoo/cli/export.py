@@ -17,7 +17,9 @@ def add_parser(commands: Any) -> None:
         "the model's outputs on real inputs.",
     )
     parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
-    parser.add_argument("--format", required=True, choices=("torch-export", "onnx"))
+    parser.add_argument(
+        "--format", required=True, help="torch-export, onnx, or one that a plugin registers"
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="the file to write")
     parser.add_argument(
         "--input",

@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import rebuild
-from zoo.errors import UsageError, ZooError, install_hint
+from zoo.errors import UsageError, ZooError, install_hint, nearest
 from zoo.inference.evaluate import experiment_of, own_root
 from zoo.io.atomic import write_atomically
 from zoo.io.failures import one_line, system_failure
 from zoo.plugin.declarations import not_exportable
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import Predictor, RealInputSource
+from zoo.registry.registry import registry
 
 if TYPE_CHECKING:
     from zoo.plugin.protocols import ZooLightningModule
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 _TORCH = Path(torch.__file__).parent
 
 FORMATS = ("torch-export", "onnx")
+_Convert = Callable[[nn.Module, Tensor], tuple[bytes, Callable[[Tensor], Tensor]]]
+"""From a network and inputs of it to the bytes of a file, and what computes the file's outputs."""
+
 TOLERANCE = 1e-4
 """Largest allowed difference of an output, relative to the largest output."""
 
@@ -69,7 +73,8 @@ def export(
 
     Args:
         reference: The model, as for ``zoo.load``.
-        format: ``torch-export`` (a ``.pt2`` for ``torch.export.load``) or ``onnx``.
+        format: ``torch-export`` (a ``.pt2`` for ``torch.export.load``), ``onnx``, or one that a
+            plugin registers.
         out: A new file.
         inputs: Files to compare on; the test data of the model's own dataset by default, and
             the model's example input where those are not available.
@@ -81,8 +86,7 @@ def export(
         ZooError: forward takes none of these inputs, an operation cannot be exported, or the
             outputs differ; nothing is written.
     """
-    if format not in FORMATS:
-        raise UsageError(f"there is no format {format!r}: {' or '.join(FORMATS)}")
+    convert = _find_format(format)
     path = Path(out)
     if path.exists():
         raise UsageError(f"{path} exists: choose another --out, or remove it first")
@@ -94,7 +98,7 @@ def export(
     samples, what, count = _taken(network, _real_inputs(model, bundle, reference, inputs))
     with torch.inference_mode():
         wanted = {n: network(samples[:n]) for n in (1, len(samples))}
-    data, compute = (_torch_export if format == "torch-export" else _onnx)(network, samples)
+    data, compute = convert(network, samples)
     differences = [_difference(compute(samples[:n]), outputs) for n, outputs in wanted.items()]
     difference = math.nan if any(map(math.isnan, differences)) else max(differences)
     if not difference <= tolerance:
@@ -107,6 +111,32 @@ def export(
     except OSError as error:
         raise ZooError(system_failure(error, "the file cannot be written")) from error
     return Export(path, difference, tolerance, f"{count} of {what}")
+
+
+def _find_format(name: str) -> _Convert:
+    if name in FORMATS:
+        return _torch_export if name == "torch-export" else _onnx
+    registered = registry().export_formats
+    if name not in registered:
+        known = [*FORMATS, *registered]
+        near = nearest(name, known, 1)
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+        raise UsageError(f"there is no format {name!r}: {hint}")
+    return _foreign(name, registry().load_function(registered[name]))
+
+
+def _foreign(name: str, convert: _Convert) -> _Convert:
+    """A plugin's own, whose errors name the format."""
+
+    def call(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor], Tensor]]:
+        try:
+            return convert(network, samples)
+        except ZooError:
+            raise
+        except Exception as error:  # third-party code may raise anything
+            raise ZooError(f"the model cannot be exported to {name}: {_obstacle(error)}") from error
+
+    return call
 
 
 class _Forward(nn.Module):

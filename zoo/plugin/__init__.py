@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
+from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
@@ -116,6 +116,7 @@ __all__ = [
     "Deprecated",
     "Entry",
     "ExampleFileWriter",
+    "ExportFormat",
     "Facts",
     "FileGrouper",
     "Growing",

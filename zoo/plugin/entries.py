@@ -131,4 +131,29 @@ class Checkpoint:
             _require(_FOLDER, self.location, "location", "package:folder")
 
 
-Entry = Model | Dataset | Recipes | Checkpoint
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """A format of ``zoo export``.
+
+    Args:
+        name: Lower-case name, what ``--format`` takes.
+        function_path: A function, as ``"package.module:function"``, that takes the network, an
+            ``nn.Module`` whose forward takes one tensor, and a batch of its inputs. It returns
+            the bytes of the file, and a function from a batch of any size to the outputs that
+            the file gives for it, by which the file is compared with the model.
+        summary: One line.
+
+    Raises:
+        ValueError: a field is not of the stated form.
+    """
+
+    name: str
+    function_path: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _require(_TASK, self.name, "format name", "core-ml")
+        _require(_CLASS_PATH, self.function_path, "function_path", "package.module:function")
+
+
+Entry = Model | Dataset | Recipes | Checkpoint | ExportFormat

@@ -26,7 +26,7 @@ import pluggy
 
 from zoo.errors import ZooError
 from zoo.plugin import hooks
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
+from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
 from zoo.registry.isolation import contained, noted, suspicious, text_of, trial
 
 _HOOKS: dict[str, type[Entry]] = {
@@ -34,6 +34,7 @@ _HOOKS: dict[str, type[Entry]] = {
     "zoo_datasets": Dataset,
     "zoo_recipes": Recipes,
     "zoo_checkpoints": Checkpoint,
+    "zoo_export_formats": ExportFormat,
 }
 
 

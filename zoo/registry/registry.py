@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.errors import UsageError, ZooError, install_hint, nearest, shown
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, Model, Recipes
+from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
 from zoo.registry.plugins import Plugin, load_plugins
 
-E = TypeVar("E", Model, Dataset, Checkpoint)
+E = TypeVar("E", Model, Dataset, Checkpoint, ExportFormat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,11 @@ class Registry:
         return self._unique(Checkpoint)
 
     @cached_property
+    def export_formats(self) -> dict[str, ExportFormat]:
+        """Formats of ``zoo export`` that plugins bring, by name."""
+        return self._unique(ExportFormat)
+
+    @cached_property
     def recipes(self) -> dict[str, Path]:
         """Recipe files by name, ``family/stem``."""
         found: dict[str, Path] = {}
@@ -85,9 +90,10 @@ class Registry:
     @cached_property
     def clashes(self) -> list[Clash]:
         """Names registered more than once. None of them can be used."""
-        kinds = {Model: "model", Dataset: "dataset", Recipes: "recipe family"}
+        kinds: dict[type, str] = {Model: "model", Dataset: "dataset", Recipes: "recipe family"}
+        kinds |= {Checkpoint: "checkpoint", ExportFormat: "export format"}
         clashes = []
-        for kind, word in {**kinds, Checkpoint: "checkpoint"}.items():
+        for kind, word in kinds.items():
             owners: dict[str, list[str]] = {}
             for plugin, entry in self._entries(kind):
                 owners.setdefault(entry_name(entry), []).append(plugin.distribution)
@@ -164,7 +170,20 @@ class Registry:
         Raises:
             ZooError: the module does not import, or has no such class.
         """
-        module, _, name = entry.class_path.partition(":")
+        cls: type[Any] = self._import(entry, entry.class_path)
+        return cls
+
+    def load_function(self, entry: ExportFormat) -> Callable[..., Any]:
+        """Import the function that ``entry`` names.
+
+        Raises:
+            ZooError: the module does not import, or has no such function.
+        """
+        function: Callable[..., Any] = self._import(entry, entry.function_path)
+        return function
+
+    def _import(self, entry: Model | Dataset | ExportFormat, path: str) -> Any:
+        module, _, name = path.partition(":")
         distribution = self.owner(entry).distribution
         try:
             loaded = importlib.import_module(module)
@@ -175,11 +194,10 @@ class Registry:
             ) from error
         if not hasattr(loaded, name):
             raise ZooError(
-                f"{entry.name!r} of {distribution} names {entry.class_path!r}, which does not "
+                f"{entry.name!r} of {distribution} names {path!r}, which does not "
                 f"exist. Update {distribution}."
             )
-        cls: type[Any] = getattr(loaded, name)
-        return cls
+        return getattr(loaded, name)
 
     def broken_note(self) -> str:
         """Names the broken plugins, as a name that is not found may be one of theirs."""

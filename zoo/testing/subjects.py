@@ -13,12 +13,12 @@ from zoo.errors import UsageError, ZooError
 from zoo.io.data_folder import data_folder
 from zoo.plugin.declarations import conformance_arguments, conformance_exempt
 from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.protocols import Growing, HasDynamicTensors
 from zoo.recipes.experiment import Experiment, build_model
 from zoo.recipes.recipe import Recipe, read_recipe
 from zoo.recipes.signatures import argument_names, build
 from zoo.registry.plugins import Plugin
 from zoo.registry.registry import ResolvedModel, package_folder, registry
-from zoo.testing.declared import state_comes_from_data
 from zoo.testing.fitting import Fitted, fit, seed_all
 from zoo.testing.gradients import Gradients
 from zoo.testing.results import CheckFailed, Skip, describe
@@ -324,9 +324,10 @@ class ModelSubject(ClassSubject):
     def working(self) -> ZooLightningModule:
         """A model that can be asked for outputs, in evaluation mode: a fresh one, or the trained
         one where parts of the model come from its training alone, as the class declares."""
-        if state_comes_from_data(self.cls):
+        model = self.build()
+        if any(map(_comes_from_data, model.modules())):
             return self.trained.model.eval()
-        return self.build().eval()
+        return model.eval()
 
     def _setting(
         self,
@@ -379,6 +380,13 @@ class ModelSubject(ClassSubject):
         if not isinstance(inputs, torch.Tensor) or not isinstance(example, torch.Tensor):
             return True
         return inputs.dtype == example.dtype and inputs.ndim == example.ndim
+
+
+def _comes_from_data(module: object) -> bool:
+    """Whether tensors of a module get their shapes in training."""
+    if isinstance(module, Growing):
+        return True
+    return isinstance(module, HasDynamicTensors) and bool(module.dynamic_tensors)
 
 
 class FolderSubject(Subject):

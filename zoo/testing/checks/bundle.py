@@ -12,14 +12,18 @@ from zoo.bundles.hub import locate
 from zoo.bundles.load import rebuild
 from zoo.inference.export import export
 from zoo.io.weights import in_head, load_weights
-from zoo.plugin.declarations import constructor_arguments, not_exportable, task_arguments
+from zoo.plugin.declarations import (
+    constructor_arguments,
+    head_of,
+    not_exportable,
+    task_arguments,
+)
 from zoo.recipes.experiment import build_model
 from zoo.recipes.signatures import argument_names
 from zoo.runs.run import Run, create_run
 from zoo.testing.check import check
 from zoo.testing.checks.model import outputs, tensors
 from zoo.testing.checks.training import different
-from zoo.testing.declared import head_of
 from zoo.testing.results import CheckFailed, Exempt, Skip
 from zoo.testing.subjects import CheckpointSubject, ModelSubject
 

@@ -10,7 +10,7 @@ import torch
 from zoo.bundles.load import load
 from zoo.errors import UsageError
 from zoo.io.weights import in_head
-from zoo.plugin.declarations import constructor_arguments
+from zoo.plugin.declarations import constructor_arguments, head_of
 from zoo.plugin.protocols import InputChannelAdapter, offers
 from zoo.recipes.experiment import resolve
 from zoo.recipes.signatures import argument_names
@@ -18,7 +18,6 @@ from zoo.testing.check import check
 from zoo.testing.checks.bundle import bundled
 from zoo.testing.checks.model import outputs, tensors
 from zoo.testing.checks.recipe import QUICK
-from zoo.testing.declared import head_of
 from zoo.testing.results import CheckFailed, Skip
 from zoo.testing.subjects import ModelSubject
 from zoo.training.finetune import finetune, finetuning_recipe

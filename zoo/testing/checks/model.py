@@ -12,7 +12,6 @@ from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import PlotDrawer
 from zoo.recipes.signatures import argument_names
 from zoo.testing.check import check
-from zoo.testing.declared import head_of
 from zoo.testing.results import CheckFailed, Skip
 from zoo.testing.subjects import ModelSubject
 
@@ -81,7 +80,7 @@ def example_input(subject: ModelSubject) -> None:
 def head(subject: ModelSubject) -> str:
     """``head`` names submodules that have parameters; without one it is not fine-tuned."""
     model = subject.build()
-    named: object = head_of(model)
+    named: object = getattr(model, "head", ())
     if not isinstance(named, tuple):
         raise CheckFailed(f"head is {named!r}, not a tuple of names")
     if not named:
