@@ -137,12 +137,13 @@ def test_a_budget_of_the_wrong_form_is_refused(budget: Any) -> None:
 def test_the_command_line_takes_the_place_of_the_recipes_budget(zoo: Any) -> None:
     Path("r.yaml").write_text(
         "model: {name: climber}\ndata: {name: generations}\ntrainer: {logger: false}\n"
-        "budget: {evaluations: 1000}\n"
+        "budget: {evaluations: 1000}\n",
+        encoding="utf-8",
     )
     done = zoo("train", "r.yaml", "--budget", "evaluations=40", "--out", "run", "--json")
     assert done.status == 0, done.err
     assert json.loads(done.out)[0]["evaluations"] == 40
-    assert "budget:\n  evaluations: 40\n" in Path("run/recipe.yaml").read_text()
+    assert "budget:\n  evaluations: 40\n" in Path("run/recipe.yaml").read_text(encoding="utf-8")
     done = zoo("train", "r.yaml", "--budget.evaluations", "60", "--print-config")
     assert "budget:\n  evaluations: 60\n" in done.out
     done = zoo("train", "r.yaml", "--budget", "none", "--print-config")
@@ -180,9 +181,9 @@ def test_a_run_that_is_stopped_within_an_epoch_does_too(number: int) -> None:
 
 def test_a_budget_can_be_raised_on_the_way() -> None:
     climb("run", {"evaluations": 100}, changes={"trainer.max_epochs": -1})
-    finished = json.loads(Path("run/environment.json").read_text())
+    finished = json.loads(Path("run/environment.json").read_text(encoding="utf-8"))
     del finished["finished"]
-    Path("run/environment.json").write_text(json.dumps(finished))
+    Path("run/environment.json").write_text(json.dumps(finished), encoding="utf-8")
     run = train("run/recipe.yaml", {"budget": {"evaluations": 200}}, resume="run")
     assert run.metrics["evaluations"] == 200
 

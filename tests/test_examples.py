@@ -139,11 +139,11 @@ def test_an_example_does_all_that_its_readme_says(
     assert [each for each in results if each["outcome"] not in ("passed", "skipped")] == []
 
     layer.zoo("train", recipe, *root, *options, "--out", "run")
-    metrics = json.loads(Path("run/metrics.json").read_text())
+    metrics = json.loads(Path("run/metrics.json").read_text(encoding="utf-8"))
     for metric, least in reached.items():
         assert metrics[metric] >= least
     layer.zoo("test", "run", "--out", "again")
-    again = json.loads(Path("again/metrics.json").read_text())
+    again = json.loads(Path("again/metrics.json").read_text(encoding="utf-8"))
     assert again == pytest.approx({k: v for k, v in metrics.items() if k in again})
     (row,) = json.loads(layer.zoo("predict", "run", file, "--json"))
     assert "error" not in row

@@ -114,7 +114,7 @@ def test_the_folder_has_table_pictures_and_rows(run: Run, zoo: Callable) -> None
         "predictions.csv",
         "predictions.json",
     ]
-    with Path("made/predictions.csv").open() as file:
+    with Path("made/predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["point", "x", "y", "text"]
     assert all(row["text"].startswith("b") for row in rows)
@@ -226,7 +226,7 @@ READER = """
 @pytest.fixture
 def points() -> list[Path]:
     for number in range(3):
-        Path(f"{number}.txt").write_text(f"{number} 1")
+        Path(f"{number}.txt").write_text(f"{number} 1", encoding="utf-8")
     return [Path(f"{number}.txt") for number in range(3)]
 
 

@@ -135,8 +135,10 @@ def test_wrong_stages_are_refused(stages: None, zoo: Callable, name: str, said: 
 
 
 def test_stages_in_files_of_the_user(stages: None, zoo: Callable) -> None:
-    Path("world.yaml").write_text(RECIPE.format(model="small-net"))
-    Path("control.yaml").write_text(LATER.format(model="small-control", before="world.yaml"))
+    Path("world.yaml").write_text(RECIPE.format(model="small-net"), encoding="utf-8")
+    Path("control.yaml").write_text(
+        LATER.format(model="small-control", before="world.yaml"), encoding="utf-8"
+    )
     done = zoo("train", "control.yaml")
     assert "make it first with `zoo train world.yaml`" in done.err
     assert zoo("train", "world.yaml").status == 0
