@@ -56,4 +56,6 @@ def test_a_run_of_before_continues_as_if_nothing_was_renamed(tmp_path: Path) -> 
         uncut = list(csv.DictReader(file))
     with done.metrics_csv.open() as file:
         resumed = list(csv.DictReader(file))
+    for row in resumed:  # it did not count its episodes then, and does from here on
+        del row["episodes"]
     assert resumed == uncut
