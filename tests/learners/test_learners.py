@@ -44,8 +44,8 @@ class Killed(Callback):
 
 
 @pytest.fixture(autouse=True)
-def learners(distributions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HERE))
+def learners(distributions: Any) -> None:
+    distributions.patch.syspath_prepend(str(HERE))  # undone before what made the distributions
     distributions.add("learners", value="zoo_learners.plugin")
 
 
