@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins import AsyncCheckpointIO, CheckpointIO
+from lightning.pytorch.profilers import PassThroughProfiler
 
 from zoo.errors import UsageError
 from zoo.training.checkpoint_files import CheckpointFiles
@@ -62,6 +63,6 @@ def direct_profile(trainer: Trainer, folder: Path) -> None:
         folder: Where ``fit-profile.txt`` and ``test-profile.txt`` are to be.
     """
     profiler: Any = trainer.profiler  # type: ignore[attr-defined]
-    if not profiler.filename:
+    if not profiler.filename and not isinstance(profiler, PassThroughProfiler):
         profiler.filename = "profile"
         profiler.dirpath = profiler.dirpath or folder
