@@ -92,6 +92,11 @@ def test_a_profiler_writes_its_report(toy: Any, name: str) -> None:
         assert "run_training_epoch" in report.read_text(encoding="utf-8") or stage == "test"
 
 
+def test_a_run_without_a_profiler_has_no_report(toy: Any) -> None:
+    train("toy/points", QUICK, out="run")
+    assert not list(Path("run").glob("*profile*"))
+
+
 @pytest.mark.parametrize("name", ["TQDMProgressBar", "RichProgressBar"])
 def test_a_progress_bar_of_choice(
     toy: Any, zoo: Any, name: str, monkeypatch: pytest.MonkeyPatch
