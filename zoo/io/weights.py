@@ -12,13 +12,14 @@ from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from zoo.errors import UsageError
 from zoo.io.dynamic_tensors import take_shapes
 from zoo.io.rank_zero import rank_zero_print
+from zoo.io.utf8_path import utf8_path
 
 _CODE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 """How torch says that a pickle asks for something that it does not load."""
@@ -103,7 +104,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise UsageError(f"there is no weights file {str(path)!r}")
     if path.suffix == ".safetensors":
         try:
-            return _load_file(path)
+            with utf8_path(path) as readable:
+                return load_file(readable)
         except (SafetensorError, OSError, ValueError) as error:
             raise UsageError(
                 f"{path} is damaged or not a safetensors file ({error}): fetch it again"
@@ -113,15 +115,6 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if not is_state_dict(state):
         raise UsageError(f"{path} is not a state dict: save `module.state_dict()` and try again")
     return dict(state)
-
-
-def _load_file(path: Path) -> dict[str, Tensor]:
-    """Safetensors opens no path that is not UTF-8."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return load(path.read_bytes())
-    return load_file(path)
 
 
 def is_state_dict(content: object) -> TypeGuard[Mapping[str, Tensor]]:

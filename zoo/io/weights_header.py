@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from zoo.errors import UsageError
+from zoo.io.utf8_path import utf8_path
 
 _DTYPES = {
     "BOOL": torch.bool,
@@ -38,7 +39,7 @@ def stated_tensors(path: Path) -> dict[str, Tensor]:
         UsageError: the file is missing, damaged, or holds numbers that torch does not have.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with utf8_path(path) as readable, safe_open(readable, framework="pt") as file:
             stated = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             shapes = {name: (each.get_shape(), each.get_dtype()) for name, each in stated.items()}
     except (SafetensorError, OSError, ValueError) as error:
