@@ -34,7 +34,7 @@ def test_goals_of_another_environment_are_refused() -> None:
     ("options", "words"),
     [
         ({"episodes": -1}, "--episodes has to be 1 or more, not -1"),
-        ({"seed": -1}, "--seed has to be 0 or more, not -1"),
+        ({"seed": -1}, "--seed is -1; it has to be a whole number"),
         ({"goal": "2"}, "1 number; it takes 8 bits"),
     ],
 )
