@@ -341,7 +341,7 @@ def test_observations_may_be_whole_numbers(tmp_path: Path, corridor: Any, kind: 
     [
         ({"episodes": 0}, "--episodes has to be 1 or more, not 0"),
         ({"episodes": -1}, "--episodes has to be 1 or more, not -1"),
-        ({"seed": -1}, "--seed has to be 0 or more, not -1"),
+        ({"seed": -1}, "--seed is -1; it has to be a whole number"),
         ({"command_return": float("nan")}, "--command-return nan is out of the range"),
     ],
 )
