@@ -53,7 +53,7 @@ def refusals(
 def _reason(error: Exception, experiment: Experiment) -> str:
     """What was wrong with the call; empty where the error is of another kind."""
     if isinstance(error, MisconfigurationException) or (
-        isinstance(error, ValueError) and _of_lightning(error)
+        isinstance(error, (ImportError, ValueError)) and _of_lightning(error)
     ):
         return "Lightning refuses the settings --trainer..."
     recipe = experiment.recipe
