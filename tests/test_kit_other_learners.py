@@ -111,7 +111,6 @@ def test_a_fit_in_closed_form(write: Callable, told: str) -> None:
     assert all("fails " not in each for each in found.values()), found
     result = make("overfits-one-batch", "model")
     assert result.outcome == "skipped"
-    assert result.seconds < 5
     assert make("finetunes", "model").outcome == "passed"
 
 
