@@ -22,8 +22,10 @@ LAYERS = (
     ("recipes",),
     ("runs",),
     ("bundles",),
+    ("report",),
     ("training",),
     ("inference",),
+    ("experiments",),
     ("testing", "scaffold"),
     ("cli",),
 )

@@ -1,0 +1,1 @@
+"""Several runs that belong together: seeds, folds, sweeps. Above training and inference."""
