@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.registry.listing import list_datasets as list_datasets
     from zoo.registry.listing import list_models as list_models
     from zoo.registry.listing import list_recipes as list_recipes
+    from zoo.runs.compare import compare as compare
     from zoo.runs.listing import list_runs as list_runs
     from zoo.runs.run import Run as Run
     from zoo.training.finetune import finetune as finetune
@@ -40,6 +41,7 @@ _HOMES = {
     "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",
     "ZooError": "zoo.errors",
+    "compare": "zoo.runs.compare",
     "create_data": "zoo.recipes.create",
     "create_model": "zoo.recipes.create",
     "evaluate": "zoo.inference.evaluate",
