@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.bundles.load import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -55,6 +56,7 @@ _HOMES = {
     "load": "zoo.bundles.load",
     "predict": "zoo.inference.predict",
     "train": "zoo.training.train",
+    "train_seeds": "zoo.experiments.seeds",
 }
 __all__ = ["__version__", *_HOMES]
 

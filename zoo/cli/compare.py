@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.compare_tables import FORMATS, as_table, as_text
 from zoo.io.plain_json import to_json
-from zoo.report.comparison import require_own, write_comparison
-from zoo.runs.compare import compare
+
+FORMATS = ("md", "tex", "csv")
 
 
 def add_parser(commands: Any) -> None:
@@ -44,6 +43,10 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the comparison, and write it where asked."""
+    from zoo.cli.compare_tables import as_table, as_text
+    from zoo.report.comparison import require_own, write_comparison
+    from zoo.runs.compare import compare
+
     if options.out is not None:
         require_own(Path(options.out))
     found = compare(options.runs, options.metric, options.sort)

@@ -14,7 +14,6 @@ from zoo.runs.rows import Row
 from zoo.runs.seed_list import seeds_text
 from zoo.runs.summaries import Difference, Summary
 
-FORMATS = ("md", "tex", "csv")
 _MOST_DIFFERENCES = 24
 _VERDICTS = {True: "more than the seeds do", False: "less than the seeds do", None: "cannot tell"}
 _TEX = str.maketrans({**{each: f"\\{each}" for each in "&%$#_{}"}, "~": r"\textasciitilde{}"})
@@ -24,16 +23,14 @@ def as_text(comparison: Comparison) -> str:
     """All of it, in blocks: what is compared, what differs, the metrics, the differences."""
     several = len(comparison.rows) > 1
     blocks = [[line for row in comparison.rows for line in _described(row)]]
+    blocks.append(_differing("Recipes differ in", comparison.recipes))
+    blocks.append(_differing("Environments differ in", comparison.environments))
     if several:
-        blocks += [_differing("Recipes differ in", comparison.recipes)]
-    blocks += [_differing("Environments differ in", comparison.environments)]
-    order = f", {comparison.order}" if several else ""
-    parts = {f"Validation{order}": comparison.validation, "Test": comparison.test}
+        blocks.append([wrap(f"Rows are {comparison.order}.")])
+    parts = {"Validation": comparison.validation, "Test": comparison.test}
     for title, names in {**parts, "Counted": comparison.counts}.items():
         blocks.append(_metrics(title, comparison.rows, names))
-        blocks.append(
-            _differences([each for each in comparison.differences if each.metric in names])
-        )
+        blocks.append(_differences([d for d in comparison.differences if d.metric in names]))
     if alone := _alone(comparison):
         blocks.append([f"One seed cannot tell: {', '.join(alone)} needs more (--seeds 1-5)."])
     blocks.append([wrap(printable(f"- {note}"), 0, 2) for note in comparison.notes])

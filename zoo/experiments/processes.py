@@ -103,6 +103,7 @@ def run_members(
         with _sigterm_raises():
             return crew.work(waiting)
     except (KeyboardInterrupt, _Terminated) as stop:
+        print("stopping; a second Ctrl-C ends at once", file=sys.stderr, flush=True)
         crew.stop()
         status = 143 if isinstance(stop, _Terminated) else 130
         raise ExperimentInterrupted(status, continued_by) from stop
@@ -217,8 +218,6 @@ class _Crew:
         """Let every process end in order; a second Ctrl-C ends them at once."""
         for member in self._running:
             member.process.terminate()
-        if self._running:
-            self._tell("stopping; a second Ctrl-C ends at once")
         try:
             while self._running:
                 self._look()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from zoo.runs.curves import Curve
 
@@ -44,6 +45,7 @@ def bands(curves: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> F
                     units.append(each.unit.replace("_", " "))
         axes.set_title(metric)
         axes.set_xlabel(" / ".join(dict.fromkeys(units)))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))  # of what is counted
         axes.grid(alpha=0.3)
     if handles:
         names = [titles.get(label, label) for label in handles]
