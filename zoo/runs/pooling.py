@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.recipes.format_1 import upgrade_recipe
-from zoo.recipes.recipe import read_recipe_file
+from zoo.runs.recipe_text import read_sections
 from zoo.runs.record import RunRecord
 from zoo.runs.run import Run
 
@@ -46,14 +45,17 @@ def repetition(run: RunRecord) -> Repetition:
     Raises:
         UsageError: its recipe cannot be read.
     """
-    content = upgrade_recipe(read_recipe_file(Run(run.path).recipe_file))
+    try:
+        content = read_sections(Run(run.path).recipe_file)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"recipe.yaml cannot be read: {error}") from error
     content.pop("about", None)
     seed = content.pop("seed", 0)
     if not isinstance(seed, int):
         raise UsageError(f"the recipe of {run.path} has the seed {seed!r}")
     data, fold = content.get("data"), content.get("fold")
     if isinstance(data, dict) and data.get("seed") == seed:
-        del data["seed"]
+        content["data"] = {key: value for key, value in data.items() if key != "seed"}
     number = fold.get("number") if isinstance(fold, dict) else None
     flat = flatten(content)
     dropped = {f"{section}.{name}" for section, names in _MACHINE.items() for name in names}
