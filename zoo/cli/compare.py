@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from zoo.runs.compare import compare
 
     if options.out is not None:
-        require_own(Path(options.out))
+        require_own(options.out)
     found = compare(options.runs, options.metric, options.sort)
     if options.out is not None:
         write_comparison(found, Path(options.out))

@@ -15,7 +15,7 @@ from zoo.runs.seed_list import seeds_text
 from zoo.runs.summaries import Difference, Summary
 
 _MOST_DIFFERENCES = 24
-_VERDICTS = {True: "more than the seeds do", False: "less than the seeds do", None: "cannot tell"}
+_VERDICTS = {True: "more than seeds do", False: "less than seeds do", None: "cannot tell"}
 _TEX = str.maketrans({**{each: f"\\{each}" for each in "&%$#_{}"}, "~": r"\textasciitilde{}"})
 
 

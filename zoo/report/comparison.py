@@ -16,13 +16,14 @@ from zoo.runs.run import require_name
 SUMMARY = "summary.json"
 
 
-def require_own(folder: Path) -> None:
+def require_own(folder: str | Path) -> None:
     """Refuse a folder that holds something else than an earlier comparison.
 
     Raises:
         UsageError: it is a file, or a folder with other things in it.
     """
     require_name(folder)
+    folder = Path(folder)
     try:
         other = folder.exists() and not folder.is_dir()
         other = other or (folder.is_dir() and any(folder.iterdir()))

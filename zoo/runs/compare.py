@@ -10,6 +10,7 @@ What is measured on the test part stands apart, and no order comes from it unles
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -111,7 +112,7 @@ def compare(
         _by_label(labels, differing([each.settings for each in pools])),
         _environments(pools, labels),
         dict(zip(labels, curves, strict=True)),
-        (*notes, *left_out, *more, *_different_tasks(rows), *faults),
+        (*notes, *left_out, *more, *_not_numbers(rows, names), *_different_tasks(rows), *faults),
         METHOD,
     )
 
@@ -185,11 +186,16 @@ def _in_order(pools: list[Pool], sort: str | None) -> tuple[list[Pool], str]:
     if not known:
         raise UsageError(f"no run here has the metric {name!r}, which --sort asks for")
     rest = [each for each in pools if each not in known]
-    known.sort(key=lambda each: each.row.metrics[name].mean, reverse=way == "max")
+    sign = -1.0 if way == "max" else 1.0
+    known.sort(key=lambda each: _last_if_nan(sign * each.row.metrics[name].mean))
     order = f"by {name}, the {'least' if way == 'min' else 'most'} first"
     if not is_validation(name) and not is_training(name):
         order += "; to choose by it would make the test part a part of the training"
     return [*known, *rest], order
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value
 
 
 def _differences(rows: Sequence[Row], names: Sequence[str]) -> list[Difference]:
@@ -198,6 +204,18 @@ def _differences(rows: Sequence[Row], names: Sequence[str]) -> list[Difference]:
         for name in names
         for one, other in combinations(rows, 2)
         if name in one.metrics and name in other.metrics and _alike(one, other)
+    ]
+
+
+def _not_numbers(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """Sentences about runs whose metrics are not finite, so that no mean is told."""
+    return [
+        f"{name} of {path} is not a number, so {row.label} has no mean of it"
+        for row in rows
+        for name in names
+        if name in row.metrics
+        for path, value in zip(row.runs, row.metrics[name].values, strict=True)
+        if not math.isfinite(value)
     ]
 
 

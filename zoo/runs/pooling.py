@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.io.bounds import read_json
 from zoo.runs.recipe_text import read_sections
 from zoo.runs.record import RunRecord
 from zoo.runs.run import Run
@@ -20,6 +21,8 @@ _MACHINE = {
     ),
 }
 """Settings that say where a run ran and what it told, not what it was."""
+_MAX_BYTES = 4 << 20
+"""Of a bundle's manifest."""
 _OF_A_FOLD = ("number", "val")
 
 
@@ -31,11 +34,14 @@ class Repetition:
         run: The run.
         settings: Its recipe, flat (``model.lr``), without ``about``, the seed, and what belongs to
             the machine.
+        classes: The classes that it tells apart: their names, or how many; None if there are none
+            or that is not known.
         which: What sets it apart from the other repetitions: the seed and the fold.
     """
 
     run: RunRecord
     settings: Mapping[str, Any]
+    classes: tuple[str, ...] | int | None
     which: tuple[int, int | None]
 
 
@@ -62,14 +68,16 @@ def repetition(run: RunRecord) -> Repetition:
     if number is not None:
         dropped |= {f"fold.{name}" for name in _OF_A_FOLD}
     kept = {key: value for key, value in flat.items() if not _within(key, dropped)}
-    return Repetition(run, kept, (seed, number))
+    return Repetition(run, kept, _classes(run), (seed, number))
 
 
 def pool(repetitions: Sequence[Repetition]) -> list[list[Repetition]]:
-    """Those of one recipe together, in the order of the first of each."""
+    """Those of one recipe and the same classes together, in the order of the first of each."""
     found: dict[str, list[Repetition]] = {}
     for each in repetitions:
-        key = json.dumps([each.run.recipe, each.settings], sort_keys=True, default=str)
+        key = json.dumps(
+            [each.run.recipe, each.settings, each.classes], sort_keys=True, default=str
+        )
         found.setdefault(key, []).append(each)
     return list(found.values())
 
@@ -95,3 +103,18 @@ def flatten(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _within(key: str, dropped: set[str]) -> bool:
     return key in dropped or any(key.startswith(f"{each}.") for each in dropped)
+
+
+def _classes(record: RunRecord) -> tuple[str, ...] | int | None:
+    """The classes that a run tells apart, as its bundle says."""
+    try:
+        content = read_json(Run(record.path).bundle / "bundle.json", _MAX_BYTES)
+    except (OSError, ValueError):  # a run without a bundle has metrics nevertheless
+        return None
+    facts = content.get("facts") if isinstance(content, dict) else None
+    if not isinstance(facts, dict):
+        return None
+    names, count = facts.get("label_names"), facts.get("num_classes")
+    if isinstance(names, list) and names:
+        return tuple(map(str, names))
+    return count if isinstance(count, int) else None

@@ -8,14 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.io.bounds import read_json
 from zoo.runs.curves import Curve, curve, histories
 from zoo.runs.pooling import Repetition, differing, flatten, pool, repetition
 from zoo.runs.record import RunRecord
 from zoo.runs.run import Run
 from zoo.runs.summaries import Summary, chosen_by, is_training, summarize
 
-_MAX_BYTES = 4 << 20
 _OF_ENVIRONMENT = ("device", "processes", "precision", "torch_threads", "git")
 
 
@@ -172,7 +170,7 @@ def _pool(repetitions: Sequence[Repetition]) -> Pool:
         " in ".join(
             str(each) for each in (settings["data.name"], settings.get("data.root")) if each
         ),
-        _classes(runs[0]),
+        repetitions[0].classes,
     )
     return Pool(row, tuple(repetitions))
 
@@ -182,21 +180,6 @@ def _with_changes(pool: Pool, pools: Sequence[Pool]) -> Row:
     alike = [each for each in pools if each.row.recipe == pool.row.recipe]
     keys = differing([each.settings for each in alike])
     return replace(pool.row, changed={key: pool.settings.get(key) for key in keys})
-
-
-def _classes(record: RunRecord) -> tuple[str, ...] | int | None:
-    """The classes that a run tells apart, as its bundle says."""
-    try:
-        content = read_json(Run(record.path).bundle / "bundle.json", _MAX_BYTES)
-    except (OSError, ValueError):  # a run without a bundle has metrics nevertheless
-        return None
-    facts = content.get("facts") if isinstance(content, dict) else None
-    if not isinstance(facts, dict):
-        return None
-    names, count = facts.get("label_names"), facts.get("num_classes")
-    if isinstance(names, list) and names:
-        return tuple(map(str, names))
-    return count if isinstance(count, int) else None
 
 
 def _environment(environment: Mapping[str, Any]) -> dict[str, str]:

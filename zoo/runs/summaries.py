@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -60,7 +61,10 @@ class Difference:
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """What the values of a metric, one a repetition, say."""
+    """What the values of a metric, one a repetition, say. Where one of them is not a number, the
+    mean is none either, and nothing is told of its interval."""
+    if not all(map(math.isfinite, values)):
+        return Summary(len(values), math.nan, None, None, None, tuple(values))
     low, high = bootstrap_interval(values) or (None, None)
     spread = stdev(values) if len(values) > 1 else None
     return Summary(len(values), fmean(values), low, high, spread, tuple(values))
@@ -68,7 +72,8 @@ def summarize(values: Sequence[float]) -> Summary:
 
 def compare_two(metric: str, labels: tuple[str, str], one: Summary, other: Summary) -> Difference:
     """Whether a metric of two rows differs by more than the seeds make."""
-    found = difference_interval(one.values, other.values)
+    known = math.isfinite(one.mean) and math.isfinite(other.mean)
+    found = difference_interval(one.values, other.values) if known else None
     if found is None:
         return Difference(metric, *labels, one.mean - other.mean, None, None, None)
     difference, low, high = found
