@@ -180,7 +180,7 @@ def _in_order(pools: list[Pool], sort: str | None) -> tuple[list[Pool], str]:
     monitor, mode = next(iter(chosen)) if len(chosen) == 1 else (None, None)
     name = monitor if sort is None else sort
     if name is None or (sort is None and not is_validation(name)):
-        return pools, "in the order given, as no metric of the validation chose all the weights"
+        return pools, "in the order given: no validation metric chose all the weights"
     way = mode if name == monitor else mode_of(name)
     known = [each for each in pools if name in each.row.metrics]
     if not known:
