@@ -201,8 +201,6 @@ def _alone(group: Group, new: bool, named: bool) -> Iterator[None]:
     nothing behind."""
     if new:
         create_group(group)
-    else:
-        group.write()
     lock = FileLock(group.path / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -211,6 +209,8 @@ def _alone(group: Group, new: bool, named: bool) -> Iterator[None]:
             f"another process is training the seeds in {group.path}: wait for it, or stop it"
         ) from error
     try:
+        if not new:  # seeds may have been added
+            group.write()
         yield
     except UsageError:
         if new:
