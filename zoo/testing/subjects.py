@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +17,19 @@ from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
 from zoo.plugin.protocols import Growing, HasDynamicTensors
 from zoo.recipes.experiment import Experiment, build_model
 from zoo.recipes.recipe import Recipe, read_recipe
-from zoo.recipes.signatures import argument_names, build
+from zoo.recipes.signatures import argument_names, build, missing_arguments
 from zoo.registry.plugins import Plugin
 from zoo.registry.registry import ResolvedModel, package_folder, registry
 from zoo.testing.fitting import Fitted, fit, seed_all
 from zoo.testing.gradients import Gradients
 from zoo.testing.results import CheckFailed, Skip, describe
+from zoo.testing.stages import BATCH_SIZE, with_quick_runs
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
     from zoo.plugin.protocols import ZooLightningDataModule, ZooLightningModule
 
-BATCH_SIZE = 16
 EXAMPLE_FACTS: dict[str, Any] = {
     "num_classes": 3,
     "label_names": ["a", "b", "c"],
@@ -84,6 +85,8 @@ class PluginSubject(Subject):
             for folder in self.folders
             for path in folder.files
         ]
+        for each in self.datasets:
+            each.recipes = self.recipes
         self.models = [ModelSubject(self, e) for e in entries if isinstance(e, Model)]
         self.checkpoints = [CheckpointSubject(e) for e in entries if isinstance(e, Checkpoint)]
 
@@ -141,6 +144,8 @@ class DatasetSubject(ClassSubject):
 
     kind = "dataset"
     entry: Dataset
+    recipes: Sequence[RecipeSubject] = ()
+    """Those of its plugin, which have the arguments that it needs."""
 
     @property
     def root(self) -> Path:
@@ -169,12 +174,23 @@ class DatasetSubject(ClassSubject):
 
     def arguments(self, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Constructor arguments for a small run, without a seed."""
-        given = dict(arguments or self.declared_arguments or {})
+        given = dict(arguments or self.declared_arguments or self._needed())
         given.setdefault("root", str(self.root))
         # Small, but a batch size that was declared for the kit is left as it is.
         if "batch_size" not in (self.declared_arguments or {}):
             given["batch_size"] = BATCH_SIZE
-        return {key: value for key, value in given.items() if key in argument_names(self.cls)}
+        known = {key: value for key, value in given.items() if key in argument_names(self.cls)}
+        return with_quick_runs(self.cls, known)
+
+    def _needed(self) -> dict[str, Any]:
+        """The arguments without a default, out of a recipe that names it."""
+        needed = missing_arguments(self.cls, ["root"])
+        for subject in self.recipes if needed else ():
+            with contextlib.suppress(ZooError):  # the recipe's own checks tell
+                recipe = read_recipe(subject.path)
+                if recipe.data_name == self.name and set(needed) <= recipe.data.keys():
+                    return {name: recipe.data[name] for name in needed}
+        return {}
 
     def construct(self, arguments: Mapping[str, Any]) -> ZooLightningDataModule:
         """The datamodule of these arguments, those that it does not take left out."""
@@ -349,6 +365,7 @@ class ModelSubject(ClassSubject):
                 f"{{{self.entry.wildcard!r}: ...}} on the class, or add a recipe"
             )
         name = self.name.replace("*", str(next(iter(fixed.values()), "")))
+        arguments = with_quick_runs(self.cls, arguments)
         return Setting(
             ResolvedModel(self.entry, name, fixed), arguments, facts, data, data_arguments
         )
