@@ -314,10 +314,20 @@ class ModelSubject(ClassSubject):
             )
         return setting.data.build(setting.data_arguments, seed)
 
-    def train(self, seen: Gradients | None = None) -> Fitted:
+    def train(self, seen: Gradients | None = None, **settings: Any) -> Fitted:
         """Two short epochs and a test, from scratch."""
         data = self.build_data()
-        return fit(self.build(), data, self.folder("fit"), seen)
+        return fit(self.build(), data, self.folder("fit"), seen, **settings)
+
+    @cached_property
+    def unvalidated(self) -> Fitted | None:
+        """The same without validation, once for all checks; None where it needs one."""
+        try:
+            return self.train(limit_val_batches=0)
+        except Skip:
+            raise
+        except (Exception, SystemExit):  # noqa: BLE001  # third-party code
+            return None
 
     @cached_property
     def first_training(self) -> Fitted | Exception | SystemExit:
