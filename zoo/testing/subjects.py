@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import UsageError, ZooError
 from zoo.io.data_folder import data_folder
 from zoo.plugin.declarations import conformance_arguments, conformance_exempt
-from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.entries import Checkpoint, Dataset, ExportFormat, Model, Recipes
 from zoo.plugin.protocols import Growing, HasDynamicTensors
 from zoo.recipes.experiment import Experiment, build_model
 from zoo.recipes.recipe import Recipe, read_recipe
@@ -88,6 +88,7 @@ class PluginSubject(Subject):
         for each in self.datasets:
             each.recipes = self.recipes
         self.models = [ModelSubject(self, e) for e in entries if isinstance(e, Model)]
+        self.formats = [FormatSubject(e) for e in entries if isinstance(e, ExportFormat)]
         self.checkpoints = [CheckpointSubject(e) for e in entries if isinstance(e, Checkpoint)]
 
     def subjects(self) -> Iterator[Subject]:
@@ -97,6 +98,7 @@ class PluginSubject(Subject):
         yield from self.datasets
         yield from self.folders
         yield from self.recipes
+        yield from self.formats
         yield from self.checkpoints
 
     def dataset(self, name: str) -> DatasetSubject:
@@ -250,6 +252,11 @@ class ModelSubject(ClassSubject):
         self._plugin = plugin
         self.gradients = Gradients()
         """What the first training reached."""
+
+    @property
+    def formats(self) -> list[str]:
+        """The formats of ``zoo export`` that its plugin registers."""
+        return [each.name for each in self._plugin.formats]
 
     def find_setting(self) -> Setting:
         """How to build it.
@@ -475,6 +482,16 @@ class RecipeSubject(Subject):
             return {**self.data.exempt, **conformance_exempt(model)}
         except (Skip, ZooError):
             return {}
+
+
+class FormatSubject(Subject):
+    """A format of ``zoo export``."""
+
+    kind = "export format"
+
+    def __init__(self, entry: ExportFormat) -> None:
+        super().__init__(entry.name)
+        self.entry = entry
 
 
 class CheckpointSubject(Subject):
