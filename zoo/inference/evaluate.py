@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.load import bundled_recipe, rebuild
+from zoo.bundles.references import require_trained_models
 from zoo.bundles.stages import run_of
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
@@ -103,7 +104,8 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
     """The bundle's experiment with other data or Trainer settings.
 
     Raises:
-        UsageError: an override is of the model, or wrong.
+        UsageError: an override is of the model, or wrong, or a trained model is missing that the
+            data are made with.
     """
     for key in overrides:
         if key.startswith("model."):
@@ -115,7 +117,9 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
     settings = {k: v for k, v in recipe.trainer.items() if k == "precision"}
     defaults = trainer_defaults(registry().load(registry().model(bundle.model_name).entry))
     settings = {**{k: v for k, v in defaults.items() if k in SETTINGS}, **settings}
-    return resolve(override(replace(recipe, trainer=settings), overrides))
+    experiment = resolve(override(replace(recipe, trainer=settings), overrides))
+    require_trained_models(experiment.recipe, "data")  # the model's are in the bundle
+    return experiment
 
 
 def own_root(reference: str | Path, overrides: Mapping[str, Any]) -> dict[str, Any]:

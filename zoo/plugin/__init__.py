@@ -51,6 +51,7 @@ from zoo.plugin.protocols import (
     ZooDataModule,
     ZooModule,
 )
+from zoo.plugin.references import Reference, trained_model
 from zoo.plugin.renaming import rename_keys
 from zoo.plugin.trust import require_trusted_module
 
@@ -146,6 +147,7 @@ __all__ = [
     "Producer",
     "RealInputSource",
     "Recipes",
+    "Reference",
     "SamplePredictor",
     "UsageError",
     "ZooDataModule",
@@ -161,6 +163,7 @@ __all__ = [
     "rename_keys",
     "require",
     "require_trusted_module",
+    "trained_model",
     "within",
     *_HOMES,
     *_MODULES,

@@ -40,21 +40,7 @@ def offers(cls: type, protocol: type) -> bool:
 
 
 @runtime_checkable
-class PlotDrawer(Protocol):
-    """A model that draws plots of itself at work. Without, a run has its training curves only,
-    and the check ``plots`` of the conformance kit fails."""
-
-    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
-        """Plots of this model at work, by file name without suffix.
-
-        Called once after testing with one batch of the test data, on the model's device, in
-        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
-        """
-        ...
-
-
-@runtime_checkable
-class ZooModule(PlotDrawer, Protocol):
+class ZooModule(Protocol):
     """A LightningModule of the zoo.
 
     Its constructor arguments are primitives (or lists and dicts of them), typed and documented,
@@ -68,6 +54,19 @@ class ZooModule(PlotDrawer, Protocol):
         """A small valid input of ``forward``, with a batch axis of length 2 or more.
 
         Asked for by the conformance kit, and by ``zoo export`` where no real input is available.
+        """
+        ...
+
+
+@runtime_checkable
+class PlotDrawer(Protocol):
+    """A model that draws plots of itself at work. Without, a run has its training curves only."""
+
+    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
+        """Plots of this model at work, by file name without suffix.
+
+        Called once after testing with one batch of the test data, on the model's device, in
+        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
         """
         ...
 
@@ -491,7 +490,11 @@ class ExampleFileWriter(Protocol):
     ``.png``, ``.npy`` or ``.csv`` of ``example_input`` where the model reads such."""
 
     def write_example_files(self, folder: Path, /) -> Sequence[Path]:
-        """Write one or two small valid files into a folder, and return their paths."""
+        """Write one or two small valid files into a folder.
+
+        Returns:
+            Their paths; none where a model of these data reads no file that could be written.
+        """
         ...
 
 

@@ -17,7 +17,12 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
-from zoo.bundles.stages import require_earlier_stage
+from zoo.bundles.references import (
+    describe_references,
+    require_same_references,
+    require_trained_models,
+)
+from zoo.bundles.stages import require_earlier_stages, with_runs
 from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
@@ -109,11 +114,10 @@ def train(
     refuse_untrusted(base)
     experiment = resolve(base if run else with_trainer_defaults(base))
     if run:
-        _refuse_other_experiment(run, experiment.recipe)
+        _refuse_other_experiment(run, with_runs(experiment.recipe))
         if run.finished:
             return run
-    if not (run and exists(run.checkpoint)):
-        require_earlier_stage(experiment.recipe)
+    experiment = _with_earlier_stages(experiment, run)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
@@ -126,6 +130,22 @@ def train(
 
 _LIMITS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "callbacks")
 """Trainer settings that decide when a training ends."""
+
+
+def _with_earlier_stages(experiment: Experiment, run: Run | None) -> Experiment:
+    """The experiment with the trained models that it begins from, each named by its folder.
+
+    Raises:
+        UsageError: one is not there, or is not that of the run to be continued.
+    """
+    recipe = experiment.recipe
+    begun = run is not None and exists(run.checkpoint)  # it has the weights of `init_from`
+    require_earlier_stages(recipe, init_from=not begun)
+    recipe = with_runs(recipe)
+    require_trained_models(recipe)
+    if run:
+        require_same_references(run.environment.get("references", {}), recipe, str(run.path))
+    return replace(experiment, recipe=recipe)
 
 
 def _recipe_of(run: Run, asked: Recipe) -> Recipe:
@@ -286,6 +306,8 @@ def _note_beginning(
     )
     if origin:
         run.note(origin=dict(origin))
+    if "references" not in run.environment and (references := describe_references(recipe)):
+        run.note(references=references)
 
 
 def _train_and_test(
