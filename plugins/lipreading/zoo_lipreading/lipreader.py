@@ -152,7 +152,7 @@ class Lipreader(WordReading, Reader):
         length = values["adversary_length"]
         if length is None:
             steps = optim.total_steps(self.trainer)
-            length = steps
+            length = steps if values["adversary_unit"] == "step" else self.trainer.max_epochs or 1
         if length <= 0 or length == float("inf"):
             raise UsageError(
                 "the adversary's schedule has to know how long it is; set model.adversary_length, "
