@@ -95,6 +95,7 @@ class AVFusion(WordReading, Reader):
         check_units("audio_feedforward", audio_feedforward)
         values = self.encoder_arguments
         lstm, bidirectional = values.pop("lstm"), values.pop("bidirectional")
+        lstm_dropout = values.pop("lstm_dropout")
         self.network = FusionNet(
             values,
             audio_size,
@@ -106,9 +107,11 @@ class AVFusion(WordReading, Reader):
             bidirectional,
             self.sizes["activation"],
             self.sizes["dropout"],
+            lstm_dropout,
         )
         if self.sizes["init_std"]:
             initialize(self, self.sizes["init_std"])
+            self.network.reset_gate()
         self.audio_size = audio_size
         self.auxiliary = auxiliary if fusion in FUSIONS else 0.0
         self.label_smoothing = label_smoothing

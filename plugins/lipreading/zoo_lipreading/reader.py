@@ -41,8 +41,9 @@ class Reader(L.LightningModule):
         bidirectional: Read clips backwards too.
         activation: Of the feed-forward layers: ``tanh`` or ``relu``.
         dropout: Rate after each layer.
-        init_std: Draw weights from a cut normal distribution of this deviation; 0 keeps torch's
-            own initialization.
+        lstm_dropout: Rate after the last LSTM layer; the preset's, or ``dropout``, without.
+        init_std: Draw weights and biases from a cut normal distribution of this deviation, those
+            of LSTMs as TensorFlow does; 0 keeps torch's own initialization.
         shift: Augmentation: largest move, as a fraction of height and of width.
         scaling: Augmentation: largest change of size, as a fraction.
         rotation: Augmentation: largest rotation, degrees.
@@ -80,6 +81,7 @@ class Reader(L.LightningModule):
         bidirectional: bool = False,
         activation: Literal["tanh", "relu"] | None = None,
         dropout: float | None = None,
+        lstm_dropout: float | None = None,
         init_std: float | None = None,
         shift: float = 0.0,
         scaling: float = 0.0,
@@ -116,10 +118,12 @@ class Reader(L.LightningModule):
             lstm=lstm,
             activation=activation,
             dropout=dropout,
+            lstm_dropout=lstm_dropout,
             init_std=init_std,
         )
         one_of("activation", self.sizes["activation"], ACTIVATIONS)
-        within("dropout", self.sizes["dropout"], 0, 1, below=True)
+        for name in ("dropout", "lstm_dropout"):
+            within(name, self.sizes[name] or 0, 0, 1, below=True)
         within("tempo", tempo, 0, 1, below=True)
         check_units("channels", channels or [])
         check_units("feedforward", self.sizes["feedforward"])
@@ -155,7 +159,10 @@ class Reader(L.LightningModule):
             "deltas": values["deltas"],
             "channels": values["channels"] or (),
             "bidirectional": values["bidirectional"],
-            **{key: self.sizes[key] for key in ("feedforward", "lstm", "activation", "dropout")},
+            **{
+                key: self.sizes[key]
+                for key in ("feedforward", "lstm", "activation", "dropout", "lstm_dropout")
+            },
         }
 
     @property
