@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.bundles.load import load as load
+    from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.inference.evaluate import evaluate as evaluate
@@ -50,6 +51,7 @@ _HOMES = {
     "list_recipes": "zoo.registry.listing",
     "load": "zoo.bundles.load",
     "predict": "zoo.inference.predict",
+    "publish": "zoo.bundles.publish",
     "train": "zoo.training.train",
 }
 __all__ = ["__version__", *_HOMES]

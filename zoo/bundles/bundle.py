@@ -15,6 +15,7 @@ from zoo.bundles.hub import locate
 from zoo.bundles.manifest import CARD, FORMAT, MANIFEST, content_hash, read_manifest
 from zoo.bundles.manifest import WEIGHTS as WEIGHTS
 from zoo.bundles.model_card import model_card
+from zoo.bundles.private import public_command
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import replace_folder
 from zoo.io.failures import system_failure
@@ -115,7 +116,7 @@ def write_bundle(
         "recipe": recipe,
         "metrics": {
             "values": without_nan(metrics),
-            "command": environment["command"],
+            "command": public_command(environment["command"]),
             "seed": environment["seed"],
         },
         "license": {

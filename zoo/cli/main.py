@@ -24,6 +24,7 @@ COMMANDS = (
     "predict",
     "finetune",
     "export",
+    "publish",
     "plugin",
     "doctor",
 )
