@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.bundles.cost import model_cost as model_cost
     from zoo.bundles.load import load as load
     from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
@@ -50,6 +51,7 @@ _HOMES = {
     "list_models": "zoo.registry.listing",
     "list_recipes": "zoo.registry.listing",
     "load": "zoo.bundles.load",
+    "model_cost": "zoo.bundles.cost",
     "predict": "zoo.inference.predict",
     "publish": "zoo.bundles.publish",
     "train": "zoo.training.train",

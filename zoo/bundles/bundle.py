@@ -95,6 +95,8 @@ def write_bundle(
     """
     from safetensors.torch import save
 
+    from zoo.bundles.cost import trained_cost  # it brings torch
+
     found = experiment.model
     plugin = registry().owner(found.entry)
     saved = constructor_arguments(model)
@@ -135,6 +137,7 @@ def write_bundle(
         ) from error
     tensors = {n: t.detach().cpu().clone().contiguous() for n, t in model.state_dict().items()}
     weights = save(tensors, metadata={"format": "pt"})
+    content["cost"] = trained_cost(model, found, arguments)
     content["files"] = {
         WEIGHTS: {"sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
     }

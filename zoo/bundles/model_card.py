@@ -47,6 +47,8 @@ def model_card(
         f"{content['license']['data'] or 'not stated'}",
         f"- **Terms of the weights:** {content['license']['weights']}",
     ]
+    if cost := content.get("cost"):
+        lines.append(f"- **Parameters:** {cost['trainable'] + cost['frozen']:,}")
     if content["origin"]:
         lines.append(f"- **Fine-tuned from:** {content['origin'].get('reference')}")
     lines += ["", "## Metrics", "", "| metric | value |", "|---|---|"]
