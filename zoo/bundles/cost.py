@@ -82,11 +82,16 @@ def trained_cost(
     Returns:
         ``Cost`` as plain values.
     """
-    shapes = {name: tensor.to("meta") for name, tensor in model.state_dict().items()}
 
     def build() -> nn.Module:
         again = build_model(found, arguments, {})
-        take_shapes(again, shapes)
+        take_shapes(
+            again,
+            {
+                name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+                for name, tensor in model.state_dict().items()
+            },
+        )
         return again
 
     return _cost(model, build).as_dict()

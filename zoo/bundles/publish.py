@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zoo.bundles.bundle import read_bundle
 from zoo.bundles.hub_repository import Head, HubRepository
 from zoo.bundles.load import rebuild
-from zoo.bundles.manifest import CARD, MANIFEST, WEIGHTS
+from zoo.bundles.manifest import CARD, MANIFEST, MAX_BYTES, WEIGHTS
 from zoo.bundles.publication import Publication, prepare
 from zoo.errors import UsageError, ZooError
 from zoo.io.bounds import read_json
@@ -107,8 +108,7 @@ def _message(publication: Publication) -> str:
 def _refuse_other(publication: Publication, place: HubRepository, head: Head) -> None:
     """Refuse a repository with other content, which a slip of the keyboard would hide."""
     if MANIFEST in head.files:
-        content = read_json(place.read(MANIFEST, head.revision), 4 << 20)
-        stated = content if isinstance(content, dict) else {}
+        stated = _stated(place.read(MANIFEST, head.revision))
         if stated.get("sha256") == publication.manifest["sha256"]:
             what = f"this model with another {CARD}"
         else:
@@ -124,6 +124,15 @@ def _refuse_other(publication: Publication, place: HubRepository, head: Head) ->
         f"there stays at hf://{publication.repository}@{head.revision[:12]}), or name another "
         "repository or branch"
     )
+
+
+def _stated(file: Path) -> Mapping[str, Any]:
+    """What a manifest of anybody says; nothing if it is none."""
+    try:
+        content = read_json(file, MAX_BYTES)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _load_back(publication: Publication, pinned: str) -> None:
