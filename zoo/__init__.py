@@ -14,7 +14,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.bundles.cost import model_cost as model_cost
     from zoo.bundles.load import load as load
+    from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.experiments.seeds import train_seeds as train_seeds
@@ -54,7 +56,9 @@ _HOMES = {
     "list_recipes": "zoo.registry.listing",
     "list_runs": "zoo.runs.listing",
     "load": "zoo.bundles.load",
+    "model_cost": "zoo.bundles.cost",
     "predict": "zoo.inference.predict",
+    "publish": "zoo.bundles.publish",
     "train": "zoo.training.train",
     "train_seeds": "zoo.experiments.seeds",
 }

@@ -26,6 +26,7 @@ COMMANDS = (
     "predict",
     "finetune",
     "export",
+    "publish",
     "plugin",
     "doctor",
 )
