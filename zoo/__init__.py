@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.registry.listing import list_datasets as list_datasets
     from zoo.registry.listing import list_models as list_models
     from zoo.registry.listing import list_recipes as list_recipes
+    from zoo.runs.listing import list_runs as list_runs
     from zoo.runs.run import Run as Run
     from zoo.training.finetune import finetune as finetune
     from zoo.training.interruption import TrainingInterrupted as TrainingInterrupted
@@ -48,6 +49,7 @@ _HOMES = {
     "list_datasets": "zoo.registry.listing",
     "list_models": "zoo.registry.listing",
     "list_recipes": "zoo.registry.listing",
+    "list_runs": "zoo.runs.listing",
     "load": "zoo.bundles.load",
     "predict": "zoo.inference.predict",
     "train": "zoo.training.train",

@@ -19,6 +19,7 @@ from zoo.io.printable import printable
 COMMANDS = (
     "list",
     "info",
+    "runs",
     "train",
     "test",
     "predict",
