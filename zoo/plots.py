@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
+from zoo.io.series import Series, asks_for_log, by_quantity, stage_order
+
 _COLORS = {"train": "C0", "val": "C1", "test": "C2"}
 _MAX_VALUES = 24
 """Rows of the table of single values."""
 _MAX_PANELS = 24
 """Panels of curves; of many quantities those of single classes, which have a second slash, go."""
-_DECADES = 1.5
-"""Powers of ten that a falling curve covers before its axis is logarithmic; a rising one, twice."""
-
-Series = Sequence[tuple[float, float]]
-"""Points (epoch, step or count; value)."""
 
 
 def curves(metrics: Mapping[str, Series], x: str = "epoch") -> Figure:
@@ -59,58 +56,6 @@ def curves(metrics: Mapping[str, Series], x: str = "epoch") -> Figure:
     return figure
 
 
-def by_quantity(
-    metrics: Mapping[str, Series],
-) -> tuple[dict[str, dict[str, Series]], dict[str, dict[str, float]]]:
-    """Metrics by what they measure, in the order of their names.
-
-    Args:
-        metrics: Logged name to its points.
-
-    Returns:
-        Quantities that have a curve: stage to its points. The others: stage to the one value.
-    """
-    quantities: dict[str, dict[str, Series]] = {}
-    for name, points in sorted(metrics.items(), key=lambda each: _place(each[0])):
-        stage, _, quantity = name.partition("/")
-        finite = [(place, value) for place, value in points if math.isfinite(value)]
-        if finite:
-            quantities.setdefault(quantity or stage, {})[stage] = finite
-    if "accuracy" in quantities:
-        quantities.pop("error", None)
-    drawn = {
-        name: stages
-        for name, stages in sorted(quantities.items())
-        if any(len(points) > 1 for points in stages.values())
-    }
-    single = {
-        name: {stage: points[-1][1] for stage, points in stages.items()}
-        for name, stages in sorted(quantities.items())
-        if name not in drawn
-    }
-    return drawn, single
-
-
-def _place(name: str) -> tuple[int, str]:
-    """Training comes before validation, and that before the test."""
-    stage = name.partition("/")[0]
-    return (list(_COLORS).index(stage) if stage in _COLORS else len(_COLORS), name)
-
-
-def asks_for_log(stages: Iterable[Series]) -> bool:
-    """Whether the values of curves cover so many powers of ten that a linear axis hides most.
-
-    Args:
-        stages: The curves of one panel.
-    """
-    curves_ = [points for points in stages if len(points) > 1]
-    values = [value for points in curves_ for _, value in points]
-    if not values or min(values) <= 0:
-        return False
-    falls = all(points[-1][1] < points[0][1] for points in curves_)
-    return math.log10(max(values) / min(values)) > _DECADES * (1 if falls else 2)
-
-
 def _draw_curve(axes: Axes, quantity: str, stages: Mapping[str, Series], x: str) -> None:
     for stage, points in stages.items():
         color = _COLORS.get(stage)
@@ -138,7 +83,7 @@ def _draw_values(axes: Axes, single: Mapping[str, Mapping[str, float]]) -> None:
         axes.text(0.5, 0.5, "no metrics were logged", ha="center", va="center")
         return
     found = dict.fromkeys(stage for values in single.values() for stage in values)
-    stages = sorted(found, key=_place)
+    stages = sorted(found, key=stage_order)
     shown = sorted(single, key=lambda name: ("/" in name, name))[:_MAX_VALUES]
     cells = [
         [f"{single[name][stage]:.4g}" if stage in single[name] else "" for stage in stages]

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _describe_options(reference: str) -> None:
     from zoo.bundles.load import load
-    from zoo.inference.produce import producing_method
+    from zoo.plugin.declarations import producing_method
     from zoo.recipes.signatures import describe_options
 
     model = load(reference)

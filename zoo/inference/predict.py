@@ -17,13 +17,9 @@ from zoo.inference.device import find_device
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
 from zoo.inference.predictions import Predictions as Predictions
-from zoo.inference.produce import (
-    produce,
-    producing_method,
-    read_producing_options,
-    take_seed,
-)
+from zoo.inference.produce import produce, read_producing_options, take_seed
 from zoo.io.printable import path_text, printable
+from zoo.plugin.declarations import producing_method
 from zoo.plugin.protocols import (
     FileGrouper,
     PredictionDrawer,

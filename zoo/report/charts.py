@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.plots import Series, asks_for_log
+from zoo.io.series import Series, asks_for_log
 from zoo.report.markup import Markup, element
 
 WIDTH, HEIGHT = 360.0, 220.0
@@ -109,7 +109,10 @@ def nice_ticks(low: float, high: float, most: int = _TICKS, whole: bool = False)
     if whole:
         step = max(1.0, step)
     first = math.ceil(low / step - 1e-9)
-    return [round(first * step + i * step, 12) for i in range(int((high - first * step) / step + 1e-9) + 1)]
+    return [
+        round(first * step + i * step, 12)
+        for i in range(int((high - first * step) / step + 1e-9) + 1)
+    ]
 
 
 def thinned(points: Series, most: int) -> Series:
@@ -133,7 +136,7 @@ def thinned(points: Series, most: int) -> Series:
 
 
 def _finite(points: Series) -> Series:
-    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    return [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
@@ -165,9 +168,7 @@ def _axis_x(scale: _Scale) -> Markup:
         place = scale.place(tick)
         anchor = "middle" if place < _RIGHT - 12 else "end"
         drawn.append(element("line", class_="grid", x1=place, x2=place, y1=_TOP, y2=_BOTTOM))
-        drawn.append(
-            element("text", _number(tick), x=place, y=_BOTTOM + 15, text_anchor=anchor)
-        )
+        drawn.append(element("text", _number(tick), x=place, y=_BOTTOM + 15, text_anchor=anchor))
     return element("g", drawn)
 
 
@@ -192,13 +193,22 @@ def _curves(
             drawn.append(element("polyline", class_=f"s c{index % COLORS}{dashed}", points=text))
         if len(placed) <= 12:
             drawn += [
-                element("circle", class_=f"dot c{index % COLORS}", cx=round(x, 1), cy=round(y, 1), r=3)
+                element(
+                    "circle", class_=f"dot c{index % COLORS}", cx=round(x, 1), cy=round(y, 1), r=3
+                )
                 for x, y in placed
             ]
     for index, value in enumerate(levels.values(), start=len(series)):
         place = scale.place(value)
         drawn.append(
-            element("line", class_=f"s dashed c{index % COLORS}", x1=_LEFT, x2=_RIGHT, y1=place, y2=place)
+            element(
+                "line",
+                class_=f"s dashed c{index % COLORS}",
+                x1=_LEFT,
+                x2=_RIGHT,
+                y1=place,
+                y2=place,
+            )
         )
     return drawn
 
@@ -213,7 +223,9 @@ def _key(series: Mapping[str, Series], levels: Mapping[str, float]) -> Markup:
         for index, name in enumerate(series)
     ]
     items += [
-        element("li", element("span", f"{name} {_number(value)}"), class_=f"c{index % COLORS} dashed")
+        element(
+            "li", element("span", f"{name} {_number(value)}"), class_=f"c{index % COLORS} dashed"
+        )
         for index, (name, value) in enumerate(levels.items(), start=len(series))
     ]
     return element("ul", items, class_="key")

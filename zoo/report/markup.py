@@ -12,8 +12,10 @@ _VOID = frozenset({"br", "img", "input", "line", "meta", "rect", "path", "polyli
 class Markup(str):
     """HTML that is complete and safe; only this module and the page's own files make it."""
 
+    __slots__ = ()
 
-Content: TypeAlias = "str | Iterable[str]"
+
+Content: TypeAlias = "str | Iterable[Content]"
 
 
 def markup(content: Content) -> Markup:
@@ -29,7 +31,7 @@ def markup(content: Content) -> Markup:
     return Markup("".join(markup(each) for each in content))
 
 
-def element(name: str, content: Content = "", **attributes: str | float | bool | None) -> Markup:
+def element(name: str, content: Content = "", /, **attributes: str | float | bool | None) -> Markup:
     """An element, of HTML or of SVG.
 
     Args:
@@ -67,8 +69,13 @@ def table(head: Iterable[Content], rows: Iterable[Iterable[Content]], **attribut
     """
     titles = element("tr", [element("th", each, scope="col") for each in head])
     lines = [
-        element("tr", [element("td" if i else "th", each, scope=None if i else "row")
-                       for i, each in enumerate(row)])
+        element(
+            "tr",
+            [
+                element("td" if i else "th", each, scope=None if i else "row")
+                for i, each in enumerate(row)
+            ],
+        )
         for row in rows
     ]
     inside = [element("thead", titles), element("tbody", lines)]

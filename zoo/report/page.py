@@ -12,9 +12,7 @@ LIMIT = 2_000_000
 FILE = "report.html"
 _HERE = Path(__file__).parent
 # Nothing is fetched from anywhere, also where a browser could.
-_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-)
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def page(title: str, sections: Iterable[Content]) -> str:

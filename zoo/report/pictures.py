@@ -41,14 +41,21 @@ def show_pictures(pictures: Sequence[Picture], room: int) -> Markup:
     shown = []
     for each in pictures:
         uri = inlined[each.path]
-        inside = (
-            element("img", src=uri, alt=each.caption or each.title, loading="lazy")
-            if uri
-            else element("p", f"too large for this page: {each.path.name}", class_="soft")
-        )
+        if uri:
+            # What is broad, such as a row of pictures with titles, scrolls on a phone.
+            kind = "wide broad" if _is_broad(each.path) else "wide"
+            inside = element("div", element("img", src=uri, alt=each.title), class_=kind)
+        else:
+            inside = element("p", f"too large for this page: {each.path.name}", class_="soft")
         said = [element("figcaption", each.caption)] if each.caption else []
-        shown.append(element("figure", [element("b", each.title), inside, *said]))
+        shown.append(element("figure", [element("b", each.title), *said, inside]))
     return element("div", shown, class_="pictures") if shown else Markup("")
+
+
+def _is_broad(path: Path) -> bool:
+    with path.open("rb") as file:
+        width, height = struct.unpack(">II", file.read(24)[16:])
+    return bool(width > 1.6 * height)
 
 
 def _inlined(paths: Sequence[Path], room: int) -> dict[Path, str]:

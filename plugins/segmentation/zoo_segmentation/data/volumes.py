@@ -191,6 +191,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
+        self._found: list[str] = []
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +222,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
                 cases = [Case(case.name, TEST, case.read) for case in cases]
             names = listing.label_names
             read, seen = _read_all(cases, self.memory_mb * 1e6, len(names))
-            rank_zero_print(summary(self.root, seen, names, self.sample_name))
+            self._found = [summary(self.root, seen, names, self.sample_name)]
             for doubt in doubts(seen, names, self.sample_name):
                 rank_zero_print(f"{self.root}: {doubt}")
             measured = [one.spacing for one in seen if one.part == TRAIN]
@@ -291,6 +292,11 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         ``label_values`` (of each class).
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """How many volumes of what size, in which parts, and the voxels of each class."""
+        self._read()
+        return list(self._found)
 
     def samples(self, part: Part) -> list[Volume]:
         """The volumes of a part, ready for a model."""
