@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 BARE = "--bare"
 
@@ -56,13 +57,13 @@ def bare(bundle: Path, folder: Path, out: Path) -> None:
             nibabel.save(nibabel.Nifti1Image(labels, image.affine), out / path.name)
 
 
-def network(name, arguments):
+def network(name: str, arguments: dict[str, Any]) -> Any:
     """The plain module of a bundle's arguments."""
     channels = {"in_channels": arguments["in_channels"]}
     if name == "monai/UNet":
         from monai.networks.nets import UNet
 
-        return Sole(
+        return named_net(
             UNet(
                 spatial_dims=3,
                 out_channels=arguments["num_classes"],
@@ -79,7 +80,7 @@ def network(name, arguments):
     return PyramidLSTMNet(num_classes=arguments["num_classes"], **channels, **given)
 
 
-def Sole(net):
+def named_net(net: Any) -> Any:
     """A module whose tensors are called net.NAME."""
     import torch
 
