@@ -107,15 +107,24 @@ def test_a_confusion_matrix_of_many_classes_has_no_numbers() -> None:
     assert {tick.get_rotation() for tick in axes.get_xticklabels()} == {90}
 
 
-def test_a_contact_sheet_wraps_long_titles() -> None:
-    images = [np.zeros((4, 4)), np.full((4, 4, 3), 255, np.uint8), np.ones((4, 4))]
+def test_a_contact_sheet_shows_pictures_under_their_titles() -> None:
+    images = [np.zeros((4, 8)), np.full((400, 400, 3), 255, np.uint8), np.full((4, 4), 0.5)]
     long = "a label of more than twenty-four letters"
-    figure = plots.contact_sheet(images, ["one", f"{long}\n0.9", ""], columns=2, heading="sheet")
-    assert titles(figure) == ["one", "a label of more than\ntwenty-four letters\n0.9", ""]
-    assert figure.get_suptitle() == "sheet"
-    assert figure.axes[0].get_subplotspec().get_geometry()[:2] == (2, 2)
-    limits = [axes.get_images()[0].get_clim() for axes in figure.axes]
-    assert limits == [(0, 1), (0, 255), (0, 1)]
+    sheet = plots.contact_sheet(images, ["one", f"{long}\n0.9", r"5 \$"], columns=2, heading="head")
+    assert sheet.titles == ["one", "a label of more than\ntwenty-four letters\n0.9", "5 $"]
+    assert sheet.picture.size == (2 * 180, 30 + 2 * (3 * 15 + 180))
+    centers = [sheet.picture.getpixel((x, y)) for x, y in ((90, 165), (270, 165), (90, 390))]
+    assert centers == [(0, 0, 0), (255, 255, 255), (128, 128, 128)]
+    assert sheet.picture.getpixel((90, 100)) == (255, 255, 255)  # twice as wide as high
+    pixels = np.asarray(sheet.picture)
+    heading, title = pixels[:30], pixels[30:75, :180]
+    assert (heading == 0).any()
+    assert (title == 0).any()
+
+
+def test_a_contact_sheet_in_other_formats(tmp_path: Path) -> None:
+    plots.contact_sheet([np.zeros((4, 4))], ["one"]).savefig(tmp_path / "sheet.svg")
+    assert "<image" in (tmp_path / "sheet.svg").read_text()
 
 
 def test_an_empty_contact_sheet(tmp_path: Path) -> None:

@@ -8,18 +8,24 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, get_data_path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
+from PIL import Image, ImageDraw, ImageFont
 
 from zoo.io.series import Series, asks_for_log, by_quantity, stage_order
 
+_DPI = 120
+_CELL, _GAP, _LINE = 180, 5, 15
+"""Of a contact sheet, pixels: a picture's square, the space around it and a line of text."""
 _COLORS = {"train": "C0", "val": "C1", "test": "C2"}
 _MAX_VALUES = 24
 """Rows of the table of single values."""
@@ -197,32 +203,81 @@ def confusion_matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
     return figure
 
 
+class Sheet(Figure):
+    """A figure that is one picture, made pixel by pixel. As a PNG it is written as it is, several
+    times faster than matplotlib draws, which shows where a page has dozens of panels.
+
+    Args:
+        picture: The picture.
+        titles: The texts on it, in order.
+    """
+
+    def __init__(self, picture: Image.Image, titles: Sequence[str]) -> None:
+        super().__init__(figsize=(picture.width / _DPI, picture.height / _DPI), dpi=_DPI)
+        self.picture = picture
+        self.titles = list(titles)
+        self.figimage(np.asarray(picture))
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write the figure; see matplotlib."""
+        if str(fname).endswith(".png"):
+            self.picture.save(fname, compress_level=3)  # half the time of 6, a tenth larger
+        else:
+            super().savefig(fname, **options)
+
+
 def contact_sheet(
     images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8, heading: str = ""
-) -> Figure:
-    """Small pictures in a grid, each with its title.
+) -> Sheet:
+    """Small pictures in a grid, each under its title.
 
     Args:
         images: Arrays (H, W) or (H, W, 3), values in [0, 1] or uint8.
         titles: One line or more for each image.
         columns: Pictures in a row.
         heading: A line above the sheet.
+
+    Raises:
+        ValueError: there are more images than titles, or fewer.
     """
     columns = max(1, min(columns, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
     titles = ["\n".join(wrap for line in t.splitlines() for wrap in _wrap(line)) for t in titles]
-    lines = max((title.count("\n") + 1 for title in titles), default=1)
-    height = 1.5 + 0.14 * lines
-    figure = Figure(figsize=(1.5 * columns, height * rows + 0.3), layout="constrained")
-    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        high = 255 if image.dtype == np.uint8 else 1
-        axes.imshow(image, cmap="gray", vmin=0, vmax=high, interpolation="nearest")
-        axes.set_title(title, fontsize=7)
-        axes.set_axis_off()
+    titles = [title.replace(r"\$", "$") for title in titles]  # as matplotlib wants it
+    above = _LINE * max((title.count("\n") + 1 for title in titles), default=1)
+    top = 2 * _LINE if heading else 0
+    height = above + _CELL
+    page = Image.new("RGB", (columns * _CELL, top + rows * height), "white")
+    pen = ImageDraw.Draw(page)
+    font = _font()
     if heading:
-        figure.suptitle(heading, fontsize=9)
-    return figure
+        pen.text((page.width / 2, _LINE / 2), heading, "black", font, anchor="ma")
+    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
+        left, upper = index % columns * _CELL, top + index // columns * height
+        for number, line in enumerate(title.splitlines()):
+            place = left + _CELL / 2, upper + number * _LINE + 1
+            pen.text(place, line, "black", font, anchor="ma")
+        shown = _thumbnail(image)
+        space = _CELL - shown.width, _CELL - shown.height
+        page.paste(shown, (left + space[0] // 2, upper + above + space[1] // 2))
+    return Sheet(page, titles)
+
+
+def _thumbnail(image: np.ndarray) -> Image.Image:
+    """The picture, as large as a cell takes it, with a gap around."""
+    if image.dtype != np.uint8:
+        bounded = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(0, 1)
+        image = (bounded * 255).round().astype(np.uint8)
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    scale = (_CELL - 2 * _GAP) / max(picture.size)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    return picture.resize(size, how).convert("RGB")
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 12)
 
 
 def _wrap(line: str, width: int = 24) -> list[str]:
@@ -272,4 +327,4 @@ def overlay(image: np.ndarray, labels: Mapping[str, np.ndarray], names: Sequence
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=_DPI)

@@ -31,6 +31,7 @@ from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import first_that_fits, format_shape, is_out_of_memory
 from zoo_segmentation.metrics import NAMES, Scores, describe_left_out, measure
 from zoo_segmentation.prediction import VolumePrediction
+from zoo_segmentation.slices import orthogonal_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -459,7 +460,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             edges = spacing[0].tolist()[-self.spatial_dims :]
         name = str((batch.get("name") or [""])[0])
         drawn = {
-            "slices": plots.orthogonal_slices(
+            "slices": orthogonal_slices(
                 image[0, 0].float().cpu().numpy(),
                 {"label": label[0, 0].cpu().numpy(), "prediction": predicted},
                 self.label_names,
