@@ -116,7 +116,7 @@ class Bar(EpochLines, ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The bar begins where the run does, or where it was cut."""
         super().on_train_start(trainer, pl_module)
-        self._open()
+        self._open(shown_epoch(trainer))
         self._look(trainer, 0)
 
     def on_train_batch_end(
@@ -140,7 +140,7 @@ class Bar(EpochLines, ProgressBar):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A bar of its own, by batches."""
-        self._open()
+        self._open("test")
 
     def on_test_batch_end(
         self,
@@ -176,7 +176,7 @@ class Bar(EpochLines, ProgressBar):
         """What a module says with ``self.print`` stands above the bar."""
         rank_zero_print(sep.join(map(str, args)))
 
-    def _open(self) -> None:
+    def _open(self, description: str) -> None:
         if self._progress or not self._enabled or not self.trainer.is_global_zero:
             return
         # Standard error, as standard output is for what a command answers.
@@ -188,7 +188,7 @@ class Bar(EpochLines, ProgressBar):
             transient=True,
             expand=True,
         )
-        self._task = self._progress.add_task("", total=1.0, note="")
+        self._task = self._progress.add_task(description, total=1.0, note="")
         self._progress.start()
 
     def _close(self) -> None:

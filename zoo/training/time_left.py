@@ -72,8 +72,8 @@ class TimeLeft:
 
     def text(self, done: float | None) -> str:
         """As ``1:02:03`` or ``2:03``, empty at the end and where it is not known."""
-        left = self.seconds(done)
-        if left is None or done == 1:
+        left = None if done == 1 else self.seconds(done)
+        if left is None:
             return ""
         text = str(timedelta(seconds=round(left)))
         return text if left >= 3600 else text.removeprefix("0:").removeprefix("0")

@@ -265,7 +265,7 @@ class VolumePrediction(ABC):
             self.label_names,
             sample.spacing,
             heading=names[0],
-            sides=sample.scan is not None,
+            sides=sample.scan is not None and sample.scan.oriented,
         )
 
     def _read_stack(self, path: Path) -> np.ndarray:
