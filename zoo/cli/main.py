@@ -20,6 +20,7 @@ COMMANDS = (
     "list",
     "info",
     "runs",
+    "compare",
     "train",
     "test",
     "predict",

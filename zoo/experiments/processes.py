@@ -33,6 +33,7 @@ from zoo.io.printable import printable
 from zoo.runs.group import Group
 from zoo.runs.state import is_held
 
+_PROGRAM = (sys.executable, "-m", "zoo")
 _REFUSED = 2
 _SAYS = "zoo: "
 _WARNS = "zoo: warning: "
@@ -103,6 +104,7 @@ def run_members(
         with _sigterm_raises():
             return crew.work(waiting)
     except (KeyboardInterrupt, _Terminated) as stop:
+        print("stopping; a second Ctrl-C ends at once", file=sys.stderr, flush=True)
         crew.stop()
         status = 143 if isinstance(stop, _Terminated) else 130
         raise ExperimentInterrupted(status, continued_by) from stop
@@ -217,8 +219,6 @@ class _Crew:
         """Let every process end in order; a second Ctrl-C ends them at once."""
         for member in self._running:
             member.process.terminate()
-        if self._running:
-            self._tell("stopping; a second Ctrl-C ends at once")
         try:
             while self._running:
                 self._look()
@@ -253,7 +253,7 @@ class _Crew:
         if self._jobs > 1:
             environment.setdefault("OMP_NUM_THREADS", str(threads_each(self._jobs)))
         process = subprocess.Popen(
-            [sys.executable, "-m", "zoo", *map(str, self._command_of(name))],
+            [*_PROGRAM, *map(str, self._command_of(name))],
             stdin=subprocess.PIPE,  # its end is ours
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -10,16 +10,12 @@ import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from zoo.io.bounds import read_bytes, read_json
-from zoo.io.failures import system_failure
+from zoo.io.bounds import read_json
 from zoo.io.plain_json import metrics_from_json
-from zoo.io.plain_yaml import MAX_BYTES, read_yaml_text
-from zoo.io.yaml_events import YAMLFault
-from zoo.recipes.format_1 import upgrade_recipe
+from zoo.runs.recipe_text import read_sections
 from zoo.runs.run import Run
 from zoo.runs.state import is_held
 from zoo.runs.target import Target, read_target
@@ -199,55 +195,23 @@ def _metrics(content: Mapping[str, Any], problems: list[str]) -> dict[str, float
 
 
 def _read_recipe(path: Path, problems: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The ``about`` and the ``trainer`` of a recipe. Each is read by its text, which most runs
-    have in common with others, as parsing all would take most of the time of a long list."""
+    """The ``about`` and the ``trainer`` of a recipe."""
     try:
-        data = read_bytes(path, MAX_BYTES)
-        if data is None:
-            raise YAMLFault(f"it has more than {MAX_BYTES} bytes")
-        text = data.decode("utf-8-sig")
-        parts = _top_level(text)
-        if not {"model", "data"} <= parts.keys():  # not as a run writes it
-            parts = {"": text}
-        content: dict[str, Any] = {}
-        for key in ("", "about", "trainer"):
-            parsed = _parse(parts.get(key, ""))
-            if parsed is not None and not isinstance(parsed, dict):
-                raise YAMLFault("it is not a mapping")
-            content |= parsed or {}
-        if "" in parts and not {"model", "data"} <= content.keys():
-            raise YAMLFault("'model' or 'data' is missing")
+        content = read_sections(path, ("about", "trainer"))
     except FileNotFoundError:
         problems.append(f"{path.name} is missing")
         return {}, {}
     except OSError as error:
-        problems.append(system_failure(error))
+        problems.append(f"{path.name} cannot be read: {error.strerror}")
         return {}, {}
     except (ValueError, RecursionError) as error:
         problems.append(f"{path.name} is damaged: {error}")
         return {}, {}
-    content = upgrade_recipe(content)
     about, trainer = content.get("about"), content.get("trainer")
     return (
         about if isinstance(about, dict) else {},
         trainer if isinstance(trainer, dict) else {},
     )
-
-
-def _top_level(text: str) -> dict[str, str]:
-    """The text of each section of a recipe."""
-    parts: dict[str, list[str]] = {}
-    inside: list[str] = []
-    for line in text.splitlines(keepends=True):
-        if line[:1].isalpha():
-            inside = parts.setdefault(line.partition(":")[0], [])
-        inside.append(line)
-    return {key: "".join(lines) for key, lines in parts.items()}
-
-
-@lru_cache(maxsize=1024)
-def _parse(text: str) -> Any:
-    return read_yaml_text(text) if text else None
 
 
 def _number(value: Any) -> float | None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 _LOWER = frozenset(
@@ -52,6 +53,7 @@ def read_target(about: Mapping[str, Any]) -> Target | None:
     return Target(metric, float(value), mode if mode in ("min", "max") else mode_of(metric))
 
 
+@cache
 def mode_of(metric: str) -> str:
     """``min`` for a metric whose name says that less is better, such as ``val/loss``,
     ``test/pixel_error`` or ``test/wer``; ``max`` otherwise."""
