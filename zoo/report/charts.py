@@ -28,6 +28,7 @@ class Chart:
         x: What the first number of a point is.
         levels: Name to a value that is a line across, such as a target.
         most: Points that a curve is drawn with, at most.
+        bands: Name of a curve to points (x; lowest, highest) around it.
     """
 
     title: str
@@ -35,13 +36,16 @@ class Chart:
     x: str = "epoch"
     levels: Mapping[str, float] | None = None
     most: int = 300
+    bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None
 
     def draw(self) -> Markup:
         """The panel with its key, its switch to a logarithmic axis and the place for values."""
         series = {name: thinned(_finite(points), self.most) for name, points in self.series.items()}
         series = {name: points for name, points in series.items() if points}
         levels = {k: v for k, v in (self.levels or {}).items() if math.isfinite(v)}
+        bands = {k: _finite_band(v) for k, v in (self.bands or {}).items() if k in series}
         values = [y for points in series.values() for _, y in points] + list(levels.values())
+        values += [value for band in bands.values() for _, *ends in band for value in ends]
         places = [x for points in series.values() for x, _ in points]
         if not places:
             return Markup("")
@@ -52,7 +56,8 @@ class Chart:
             scales["log"] = _Scale(low, high, _BOTTOM, _TOP, log=True)
         drawn = [_axis_x(across)]
         for kind, scale in scales.items():
-            inside = [_axis_y(scale), *_curves(series, levels, across, scale)]
+            inside = [_axis_y(scale), *_bands(bands, list(series), across, scale)]
+            inside += _curves(series, levels, across, scale)
             drawn.append(element("g", inside, class_=kind))
         drawn.append(element("line", class_="pointer", y1=_TOP, y2=_BOTTOM))
         picture = element(
@@ -179,6 +184,29 @@ def _axis_y(scale: _Scale) -> Markup:
         drawn.append(element("line", class_="grid", x1=_LEFT, x2=_RIGHT, y1=place, y2=place))
         drawn.append(element("text", _number(tick), x=_LEFT - 5, y=place + 4, text_anchor="end"))
     return element("g", drawn)
+
+
+def _finite_band(
+    band: Sequence[tuple[float, float, float]],
+) -> list[tuple[float, float, float]]:
+    return [(x, low, high) for x, low, high in band if math.isfinite(low) and math.isfinite(high)]
+
+
+def _bands(
+    bands: Mapping[str, Sequence[tuple[float, float, float]]],
+    names: Sequence[str],
+    across: _Scale,
+    scale: _Scale,
+) -> list[Markup]:
+    drawn = []
+    for name, band in bands.items():
+        above = [(x, high) for x, _, high in band]
+        around = [*above, *((x, low) for x, low, _ in reversed(band))]
+        text = " ".join(f"{across.place(x):.1f},{scale.place(y):.1f}" for x, y in around)
+        if len(band) > 1:
+            color = names.index(name) % COLORS
+            drawn.append(element("polygon", class_=f"band c{color}", points=text))
+    return drawn
 
 
 def _curves(

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TypeAlias
 
-_VOID = frozenset({"br", "img", "input", "line", "meta", "rect", "path", "polyline", "circle"})
+_VOID = frozenset(
+    {"br", "img", "input", "line", "meta", "rect", "path", "polygon", "polyline", "circle"}
+)
 
 
 class Markup(str):
