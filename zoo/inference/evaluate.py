@@ -16,8 +16,10 @@ from zoo.bundles.references import require_trained_models
 from zoo.bundles.stages import run_of
 from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
+from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
+from zoo.plugin.protocols import DataDescriber
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, override
 from zoo.recipes.signatures import instantiate
@@ -87,6 +89,8 @@ def evaluate(
     data.prepare_data()
     _refuse_other_facts(bundle, dict(data.facts), experiment.recipe.data_name)
     _require_test_part(data, experiment.recipe.data_name)
+    if isinstance(data, DataDescriber):
+        rank_zero_print(", ".join(data.describe_found()))
     settings = instantiate(Trainer, experiment.recipe.trainer)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = evaluation_trainer(settings, Path(scratch), [SeededTest(seed)])

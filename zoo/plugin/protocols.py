@@ -545,6 +545,33 @@ class HasKeepBest(Protocol):
         ...
 
 
+@runtime_checkable
+class DataDescriber(Protocol):
+    """A dataset that says what it found. Without, the line at the start of a training tells the
+    model and the device alone. ``BaseDataModule`` has it."""
+
+    def describe_found(self) -> Sequence[str]:
+        """Short phrases, the most telling first: ``275 images``, ``8 classes``, ``198/36/41
+        train/val/test``; also what is uneven, such as ``3 to 90 training images a class``.
+
+        Asked for once the data are set up for fitting; nothing is read for it that the training
+        does not read.
+        """
+        ...
+
+
+@runtime_checkable
+class PlotCaptioner(Protocol):
+    """A model (the attribute is the class's) that says what its plots show. Without, they stand
+    on the page of a run under their names."""
+
+    @property
+    def plot_captions(self) -> Mapping[str, str]:
+        """A sentence for each plot that ``draw_plots`` may return, by its name, in the order in
+        which a page shows them: the worst mistakes or episodes first."""
+        ...
+
+
 if TYPE_CHECKING:
     # Python has no intersection of types: these say "and", for annotations in the core.
 

@@ -28,7 +28,7 @@ from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.counters import counters
-from zoo.plugin.declarations import head_of
+from zoo.plugin.declarations import abilities, head_of
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import (
@@ -39,6 +39,7 @@ from zoo.recipes.experiment import (
 )
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
+from zoo.report.run_report import write_run_report
 from zoo.runs.environment import now
 from zoo.runs.run import (
     RUNS,
@@ -54,6 +55,7 @@ from zoo.runs.run import (
     require_name,
 )
 from zoo.training import loggers
+from zoo.training.beginning import tell_beginning
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
 from zoo.training.counting import refuse_uncounted, split_interval
@@ -238,6 +240,7 @@ def fit(
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
             loggers.begin(resumable.others, run, recipe, resumed)
+            tell_beginning(run, resumable.trainer, model, data)
         metrics, seconds, best = _train_and_test(resumable, model, data, run, resumed, longer)
         if is_distributed() and not callers_group:
             destroy_process_group()
@@ -308,6 +311,8 @@ def _note_beginning(
         run.note(origin=dict(origin))
     if "references" not in run.environment and (references := describe_references(recipe)):
         run.note(references=references)
+    if recipe.overridden and "overridden" not in run.environment:
+        run.note(overridden=list(dict.fromkeys(recipe.overridden)))
 
 
 def _train_and_test(
@@ -353,7 +358,7 @@ def _finish(
     seconds: float,
     best: BestWeights | None,
 ) -> None:
-    """Write metrics, plots and bundle; the run is finished once that is noted."""
+    """Write metrics, plots, bundle and page; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
     draw(run, resumable.log, model, data, experiment.recipe.seed)
@@ -363,7 +368,17 @@ def _finish(
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     loggers.end(resumable.others, run, resumable.trainer.global_step)
     resumable.files.finish()
-    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=resumable.epochs, **kept)
+    reasons = {"stop_reasons": found} if (found := resumable.stop_reasons) else {}
+    noted = {
+        "finished": now(),
+        "fit_seconds": round(seconds, 2),
+        "epochs": resumable.epochs,
+        "abilities": abilities(model),
+        **kept,
+        **reasons,
+    }
+    write_run_report(run, {**run.environment, **noted})
+    run.note(**noted)
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:

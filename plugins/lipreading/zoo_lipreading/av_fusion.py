@@ -64,6 +64,12 @@ class AVFusion(WordReading, Reader):
 
     not_exportable = "it takes two streams, and zoo export hands over one tensor"
     task_arguments = ("num_classes", "label_names", "speakers")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "confusion": "The clips of the test by what was said (rows) and what was recognized "
+        "(columns).",
+        "noise": "Accuracy of the two streams and of both together, and what the decision "
+        "rests on, with more and more noise in the sound.",
+    }
 
     def __init__(
         self,

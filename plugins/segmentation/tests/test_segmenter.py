@@ -220,7 +220,7 @@ def test_a_ball_is_learned_measured_and_drawn(make):
     for wanted in ("train/loss", "val/dice", "val/loss", "val/error", "test/hd95", "test/avd"):
         assert math.isfinite(logged[wanted])
     drawn = model.draw_plots(data)
-    assert set(drawn) == {"slices", "classes"}
+    assert set(drawn) == {"worst_case", "median_case"}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "normalized-momentum"])

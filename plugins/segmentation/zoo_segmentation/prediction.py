@@ -29,6 +29,7 @@ from zoo_segmentation.data.preprocessing import (
 from zoo_segmentation.data.stacks import read_channel_stack, write_stack
 from zoo_segmentation.example_files import write_volume
 from zoo_segmentation.memory import format_shape
+from zoo_segmentation.slices import orthogonal_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -267,12 +268,13 @@ class VolumePrediction(ABC):
             heading = f"{names[0]}, slice {middle}"
             membrane = output.probabilities[1, middle]
             return plots.membrane_map(sample.preview[middle], membrane, heading=heading)
-        return plots.orthogonal_slices(
+        return orthogonal_slices(
             sample.preview,
             {"prediction": output.label},
             self.label_names,
             sample.spacing,
             heading=names[0],
+            sides=sample.scan is not None and sample.scan.oriented,
         )
 
     def _read_stack(self, path: Path) -> np.ndarray:

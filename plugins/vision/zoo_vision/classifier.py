@@ -118,6 +118,11 @@ class Classifier(L.LightningModule):
     task_arguments = ("num_classes", "label_names", "pixel_ranges")
     monitor = "val/accuracy"
     monitor_mode = "max"
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "mistakes": "The test images that were taken for another class with most certainty: true "
+        "-> predicted, confidence.",
+        "confusion": "The test images by true class (rows) and predicted class (columns).",
+    }
     network: nn.Module
     input_size: tuple[int, int]
     mean: Tensor

@@ -83,6 +83,19 @@ class GoalEpisodes(LightningDataModule):
             "optimal_return": optimal_return(environment),
         }
 
+    def describe_found(self) -> list[str]:
+        """The environment: what is observed, done and aimed at, and how long an episode is."""
+        facts = self.facts
+        found = [
+            str(self.description.get("name", "episodes")),
+            f"observations of {'x'.join(map(str, facts['observation_shape']))}",
+            f"{len(facts['action_names'])} actions",
+            f"{facts['horizon']} steps an episode",
+        ]
+        if (best := facts["optimal_return"]) is not None:
+            found.append(f"best possible return {best:.4g}")
+        return found
+
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader("train", [self.batch_size] * self.batches_per_epoch)
 

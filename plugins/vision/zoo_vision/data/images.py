@@ -251,10 +251,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         return self._loaded
 
     def _tell(self, by_part: dict[Part, LabelledImages], loaded: LoadedImages) -> None:
-        """Say what was found, and what about it may not be as the user thinks."""
-        sizes = ", ".join(f"{len(images)} {part}" for part, images in by_part.items())
-        count, names = len(loaded.images), loaded.label_names
-        rank_zero_print(f"{self.root}: {count} images, {len(names)} classes: {sizes}")
+        """Say what about the data may not be as the user thinks."""
+        names = loaded.label_names
         notes = list(loaded.notes)
         for part, images in by_part.items():
             seen = set(images.labels.unique().tolist())
@@ -288,6 +286,15 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """As of the base, and the classes' sizes where the largest is more than twice the least."""
+        images, *rest = super().describe_found()
+        found = [f"{self.root}: {images}", *rest]
+        sizes = np.bincount(self.samples("train").labels.numpy(), minlength=1)
+        if (sizes := sizes[sizes > 0]).size and sizes.max() > 2 * sizes.min():
+            found.append(f"{sizes.min()} to {sizes.max()} training images a class")
+        return found
 
     def samples(self, part: Part) -> LabelledImages:
         """The images of a part."""
