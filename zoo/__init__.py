@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.bundles.load import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.crossval import crossval as crossval
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -41,6 +42,7 @@ _HOMES = {
     "ZooError": "zoo.errors",
     "create_data": "zoo.recipes.create",
     "create_model": "zoo.recipes.create",
+    "crossval": "zoo.experiments.crossval",
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",

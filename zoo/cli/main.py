@@ -20,6 +20,7 @@ COMMANDS = (
     "list",
     "info",
     "train",
+    "crossval",
     "test",
     "predict",
     "finetune",

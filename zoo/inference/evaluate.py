@@ -103,8 +103,7 @@ def evaluate(
     members = [prepare(each, overrides) for each in members_of(reference)]
     lead = members[0]
     if tta:
-        for each in members:
-            use_tta(each.model, each.name)
+        use_tta([each.model for each in members], ", ".join(str(each.name) for each in members))
     _require_test_part(lead.data, lead.experiment.recipe.data_name)
     settings = instantiate(Trainer, lead.experiment.recipe.trainer)
     alone = len(members) == 1

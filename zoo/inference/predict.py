@@ -103,7 +103,7 @@ def predict(
     if isinstance(model, nn.Module):
         model.to(place)
     if tta:
-        use_tta(model, name)
+        use_tta(model.models if isinstance(model, Ensemble) else [model], name)
     if isinstance(model, Ensemble):
         model = EnsemblePredictor(model)
     if producing_method(model) and not (paths and isinstance(model, Predictor)):

@@ -39,6 +39,7 @@ for _module in (  # in the order in which the checks are made
     "producing",
     "device",
     "dataset",
+    "folds",
     "recipe",
 ):
     importlib.import_module(f"zoo.testing.checks.{_module}")

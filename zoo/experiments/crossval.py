@@ -1,0 +1,256 @@
+"""Cross-validation: a run for each fold, and what each says of what it was not trained on.
+
+    the samples of the training and the validation part are divided into folds
+    for each fold: train on the others, validate on it, test as any other run does
+    what each model says of its own fold, together: out-of-fold predictions and metrics
+
+The folds are the runs of a group, and the group is a reference that ``test``, ``predict`` and
+``export`` take as an ensemble. Each run's recipe holds its fold, so that a run repeats by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import seed_everything
+
+from zoo.bundles.stages import require_earlier_stage
+from zoo.errors import UsageError, ZooError
+from zoo.experiments.fold_report import FOLDS, SUMMARY, report_folds, write_folds
+from zoo.experiments.fold_splits import divide
+from zoo.io.failures import one_line
+from zoo.io.rank_zero import rank_zero_print
+from zoo.plugin.folds import Fold, FoldSamples
+from zoo.recipes.experiment import require_foldable, resolve, with_trainer_defaults
+from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
+from zoo.recipes.trust import refuse_untrusted
+from zoo.runs.group import FILE, Group, create_group, is_group, open_group
+from zoo.runs.run import RUNS, Run, create_run, discard_folder, require_empty, timed_folder
+from zoo.training.interruption import TrainingInterrupted
+from zoo.training.train import train
+
+KIND = "crossval"
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """A finished cross-validation.
+
+    Attributes:
+        group: Its runs.
+        summary: What ``summary.json`` holds.
+        failed: Folds that did not come to their end, with the reason.
+    """
+
+    group: Group
+    summary: Mapping[str, Any]
+    failed: Mapping[str, str]
+
+
+class CrossValidationInterrupted(ZooError):
+    """Ctrl-C or SIGTERM ended it; it can be continued.
+
+    Args:
+        group: The runs so far.
+        status: The exit status: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, group: Group, status: int) -> None:
+        super().__init__(f"stopped; continue the folds that are left with `{_continued_by(group)}`")
+        self.group = group
+        self.status = status
+
+
+def crossval(
+    recipe: str | Path | Recipe | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    folds: int = 5,
+    stratify: bool | None = None,
+    group_by: str | None = None,
+    split_seed: int = 0,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    trust: bool = False,
+) -> CrossValidation:
+    """Train a model for each fold of a recipe's data.
+
+    Args:
+        recipe: As for ``zoo.train``.
+        overrides: Dotted keys to values, as for ``zoo.train``.
+        folds: How many.
+        stratify: Every fold has the shares of the classes; None: where the samples have a class
+            each.
+        group_by: What lies in one fold: ``layout`` (what the publisher's layout names, such as
+            tracks, speakers or subjects), ``regex:PATTERN`` over the files' names (its first
+            group), ``csv:FILE:COLUMN``, or ``none``; None: by the layout where it names groups.
+        split_seed: Of the choice of folds, which does not depend on the recipe's seed.
+        out: The folder of the group; ``runs/<recipe>/<time>`` by default.
+        resume: ``"auto"`` continues the newest unfinished cross-validation of the recipe (or the
+            one in ``out``) and starts a new one if there is none; a folder continues that one.
+        trust: As for ``zoo.train``.
+
+    Raises:
+        UsageError: recipe, overrides or data are wrong, or the data cannot be divided so; nothing
+            was written.
+        CrossValidationInterrupted: Ctrl-C or SIGTERM ended it.
+    """
+    asked = _asked(recipe, overrides or {}, trust)
+    group = _find_resumed(asked.name, out, resume)
+    if group is None:
+        options = {"stratify": stratify, "group_by": group_by, "split_seed": split_seed}
+        group = _begin(asked, folds, options, out)
+    failed = _train_all(group)
+    return CrossValidation(group, report_folds(group, failed), failed)
+
+
+def _asked(
+    recipe: str | Path | Recipe | Mapping[str, Any], overrides: Mapping[str, Any], trust: bool
+) -> Recipe:
+    if isinstance(recipe, Recipe):
+        found = recipe
+    elif isinstance(recipe, Mapping):
+        found = make_recipe(recipe, "recipe")
+    else:
+        found = read_recipe(recipe)
+    if trust and found.path:
+        found = replace(found, source="")
+    asked = override(found, overrides)
+    refuse_untrusted(asked)
+    return asked
+
+
+def _find_resumed(name: str, out: str | Path | None, resume: str | Path | None) -> Group | None:
+    if resume is None:
+        return None
+    if str(resume) != "auto":
+        if out is not None and Path(out).resolve() != Path(resume).resolve():
+            raise UsageError("--resume FOLDER continues in FOLDER: omit --out")
+        return _opened(resume)
+    if out is not None:
+        return _opened(out) if is_group(out) else None
+    found = [path.parent for path in (RUNS / name).glob(f"*/{FILE}")]
+    groups = [group for group in map(_opened_if_ours, found) if group and not _finished(group)]
+    return max(groups, key=lambda group: (group.path / FILE).stat().st_mtime_ns, default=None)
+
+
+def _opened(path: str | Path) -> Group:
+    group = open_group(path)
+    if group.kind != KIND:
+        raise UsageError(f"{path} is a group of {group.kind}, not a cross-validation")
+    return group
+
+
+def _opened_if_ours(path: Path) -> Group | None:
+    try:
+        group = open_group(path)
+    except UsageError:  # damaged: it is continued by its name, which says so
+        return None
+    return group if group.kind == KIND else None
+
+
+def _finished(group: Group) -> bool:
+    return group.finished and (group.path / SUMMARY).is_file()
+
+
+def _begin(asked: Recipe, count: int, options: Mapping[str, Any], out: str | Path | None) -> Group:
+    """Divide the data, see that the first fold can be trained, and write down the group."""
+    if out is not None:
+        require_empty(out, resumable=False)
+    if asked.fold:
+        raise UsageError(
+            f"the recipe {asked.path or asked.name} is a fold of a cross-validation itself: give "
+            "the recipe that it is of"
+        )
+    if asked.trainer.get("fast_dev_run"):
+        raise UsageError("trainer.fast_dev_run keeps no run, and each fold is one: omit it")
+    experiment = resolve(with_trainer_defaults(asked))
+    require_earlier_stage(experiment.recipe)
+    samples = _samples(experiment.recipe)
+    divided = divide(
+        samples,
+        count,
+        stratify=options["stratify"],
+        group_by=options["group_by"],
+        seed=int(options["split_seed"]),
+    )
+    _require_trainable(experiment.recipe, divided[0])
+    path = Path(out) if out is not None else timed_folder(RUNS / asked.name)
+    members = {f"fold-{fold.number}": {"fold": fold.as_dict()} for fold in divided}
+    settings = {"recipe": experiment.recipe.as_dict(), **options}
+    group = Group(path, KIND, experiment.recipe.name, members, settings)
+    try:
+        create_group(group)
+    except UsageError:
+        if out is None:
+            discard_folder(path)
+        raise
+    write_folds(group.path / FOLDS, samples, divided, options["group_by"])
+    return group
+
+
+def _samples(recipe: Recipe) -> FoldSamples:
+    data = resolve(recipe).build_data()
+    foldable = require_foldable(data, recipe.data_name)
+    data.prepare_data()
+    return foldable.fold_samples()
+
+
+def _require_trainable(recipe: Recipe, fold: Fold) -> None:
+    """Refuse now what the first fold would be refused for: data that cannot be prepared without
+    what it holds out, and a model that does not fit them.
+
+    Raises:
+        UsageError: data or model refuse.
+    """
+    experiment = resolve(replace(recipe, fold=fold.as_dict()))
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    data = experiment.build_data()
+    data.prepare_data()
+    experiment = experiment.with_facts(dict(data.facts))
+    data.setup("fit")
+    experiment.build_model()
+
+
+def _train_all(group: Group) -> dict[str, str]:
+    """Train the folds that are left, one after another.
+
+    Returns:
+        Those that failed, with the reason: it does not keep the others from being trained.
+    """
+    failed: dict[str, str] = {}
+    for number, name in enumerate(group.members, 1):
+        run = group.runs[name]
+        if run.finished:
+            continue
+        rank_zero_print(f"{name} of {len(group.members)}: {run.path}")
+        _ensure_begun(group, name)
+        try:
+            train(run.recipe_file, resume=run.path, trust=True)
+        except TrainingInterrupted as stop:
+            raise CrossValidationInterrupted(group, stop.status) from stop
+        except ZooError as error:
+            if number == 1 and isinstance(error, UsageError):
+                raise
+            failed[name] = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever a model raises, of this fold alone
+            failed[name] = f"{type(error).__name__}: {one_line(error)}"
+        if name in failed:
+            rank_zero_print(f"{name} failed: {failed[name]}")
+    return failed
+
+
+def _ensure_begun(group: Group, name: str) -> None:
+    """A member's run folder with its recipe, from which its training begins or continues."""
+    run: Run = group.runs[name]
+    if run.recipe_file.is_file():
+        return
+    recipe = make_recipe(group.settings["recipe"], group.recipe)
+    create_run(run, replace(recipe, fold=group.members[name]["fold"]))
+
+
+def _continued_by(group: Group) -> str:
+    return f"zoo crossval {group.recipe} --resume {group.path}"
