@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.experiments.crossval import crossval as crossval
+    from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from zoo.registry.listing import list_datasets as list_datasets
     from zoo.registry.listing import list_models as list_models
     from zoo.registry.listing import list_recipes as list_recipes
+    from zoo.runs.compare import compare as compare
+    from zoo.runs.listing import list_runs as list_runs
     from zoo.runs.run import Run as Run
     from zoo.training.finetune import finetune as finetune
     from zoo.training.interruption import TrainingInterrupted as TrainingInterrupted
@@ -40,6 +43,7 @@ _HOMES = {
     "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",
     "ZooError": "zoo.errors",
+    "compare": "zoo.runs.compare",
     "create_data": "zoo.recipes.create",
     "create_model": "zoo.recipes.create",
     "crossval": "zoo.experiments.crossval",
@@ -50,9 +54,11 @@ _HOMES = {
     "list_datasets": "zoo.registry.listing",
     "list_models": "zoo.registry.listing",
     "list_recipes": "zoo.registry.listing",
+    "list_runs": "zoo.runs.listing",
     "load": "zoo.bundles.load",
     "predict": "zoo.inference.predict",
     "train": "zoo.training.train",
+    "train_seeds": "zoo.experiments.seeds",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -19,6 +19,8 @@ from zoo.io.printable import printable
 COMMANDS = (
     "list",
     "info",
+    "runs",
+    "compare",
     "train",
     "crossval",
     "test",
