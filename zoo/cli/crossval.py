@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         "ensemble.",
     )
     parser.add_argument("recipe", help="a name (`zoo list recipes`) or a YAML file")
-    parser.add_argument("--folds", type=int, default=5, help="how many (default: 5)")
+    parser.add_argument("--folds", type=int, help="how many (default: 5)")
     parser.add_argument(
         "--stratify",
         action=argparse.BooleanOptionalAction,
@@ -40,8 +40,9 @@ def add_parser(commands: Any) -> None:
         "layout), regex:PATTERN over the files' names, csv:FILE:COLUMN, or none; by default layout "
         "where it names groups",
     )
+    parser.add_argument("--split-seed", type=int, help="seed of the choice of folds (default: 0)")
     parser.add_argument(
-        "--split-seed", type=int, default=0, help="seed of the choice of folds (default: 0)"
+        "--jobs", type=int, default=1, help="folds trained at once, each a process (default: 1)"
     )
     parser.add_argument("--seed", help="seed of everything random in the trainings")
     parser.add_argument("--out", help="the folder of the folds; runs/RECIPE/TIME by default")
@@ -80,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
             stratify=options.stratify,
             group_by=options.group_by,
             split_seed=options.split_seed,
+            jobs=options.jobs,
             out=options.out,
             resume=options.resume,
             trust=options.trust,

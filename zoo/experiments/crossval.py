@@ -10,17 +10,21 @@ The folds are the runs of a group, and the group is a reference that ``test``, `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from lightning.pytorch import seed_everything
 
 from zoo.bundles.stages import require_earlier_stage
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError, ZooError, format_problems
 from zoo.experiments.fold_report import FOLDS, SUMMARY, report_folds, write_folds
 from zoo.experiments.fold_splits import divide
+from zoo.experiments.processes import ExperimentInterrupted, run_members
 from zoo.io.failures import one_line
 from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.folds import Fold, FoldSamples
@@ -28,6 +32,7 @@ from zoo.recipes.experiment import require_foldable, resolve, with_trainer_defau
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
 from zoo.runs.group import FILE, Group, create_group, is_group, open_group
+from zoo.runs.pooling import differing, flatten
 from zoo.runs.run import RUNS, Run, create_run, discard_folder, require_empty, timed_folder
 from zoo.training.interruption import TrainingInterrupted
 from zoo.training.train import train
@@ -50,28 +55,15 @@ class CrossValidation:
     failed: Mapping[str, str]
 
 
-class CrossValidationInterrupted(ZooError):
-    """Ctrl-C or SIGTERM ended it; it can be continued.
-
-    Args:
-        group: The runs so far.
-        status: The exit status: 130 for Ctrl-C, 143 for SIGTERM.
-    """
-
-    def __init__(self, group: Group, status: int) -> None:
-        super().__init__(f"stopped; continue the folds that are left with `{_continued_by(group)}`")
-        self.group = group
-        self.status = status
-
-
 def crossval(
     recipe: str | Path | Recipe | Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     *,
-    folds: int = 5,
+    folds: int | None = None,
     stratify: bool | None = None,
     group_by: str | None = None,
-    split_seed: int = 0,
+    split_seed: int | None = None,
+    jobs: int = 1,
     out: str | Path | None = None,
     resume: str | Path | None = None,
     trust: bool = False,
@@ -81,30 +73,37 @@ def crossval(
     Args:
         recipe: As for ``zoo.train``.
         overrides: Dotted keys to values, as for ``zoo.train``.
-        folds: How many.
+        folds: How many; 5 without.
         stratify: Every fold has the shares of the classes; None: where the samples have a class
             each.
         group_by: What lies in one fold: ``layout`` (what the publisher's layout names, such as
             tracks, speakers or subjects), ``regex:PATTERN`` over the files' names (its first
             group), ``csv:FILE:COLUMN``, or ``none``; None: by the layout where it names groups.
-        split_seed: Of the choice of folds, which does not depend on the recipe's seed.
+        split_seed: Of the choice of folds, which does not depend on the recipe's seed; 0 without.
+        jobs: How many folds are trained at once, each in a process of its own; they share the
+            processor's cores. 0 trains one after another in this process.
         out: The folder of the group; ``runs/<recipe>/<time>`` by default.
         resume: ``"auto"`` continues the newest unfinished cross-validation of the recipe (or the
             one in ``out``) and starts a new one if there is none; a folder continues that one.
         trust: As for ``zoo.train``.
 
     Raises:
-        UsageError: recipe, overrides or data are wrong, or the data cannot be divided so; nothing
-            was written.
-        CrossValidationInterrupted: Ctrl-C or SIGTERM ended it.
+        UsageError: recipe, overrides or data are wrong, or the data cannot be divided so, and
+            nothing was written; or what is resumed was made by another call.
+        ExperimentInterrupted: Ctrl-C or SIGTERM ended it.
     """
+    if jobs < 0:
+        raise UsageError(f"the number of jobs has to be 1 or more, not {jobs}")
+    options = {"stratify": stratify, "group_by": group_by, "split_seed": split_seed}
     asked = _asked(recipe, overrides or {}, trust)
     group = _find_resumed(asked.name, out, resume)
     if group is None:
-        options = {"stratify": stratify, "group_by": group_by, "split_seed": split_seed}
-        group = _begin(asked, folds, options, out)
-    failed = _train_all(group)
-    return CrossValidation(group, report_folds(group, failed), failed)
+        group = _begin(asked, 5 if folds is None else folds, options, out)
+    else:
+        _refuse_other(group, overrides or {}, {"folds": folds, **options})
+    with _alone(group):
+        failed = _train_here(group) if jobs == 0 else _train_apart(group, jobs)
+        return CrossValidation(group, report_folds(group, failed), failed)
 
 
 def _asked(
@@ -175,12 +174,12 @@ def _begin(asked: Recipe, count: int, options: Mapping[str, Any], out: str | Pat
         count,
         stratify=options["stratify"],
         group_by=options["group_by"],
-        seed=int(options["split_seed"]),
+        seed=options["split_seed"] or 0,
     )
     _require_trainable(experiment.recipe, divided[0])
     path = Path(out) if out is not None else timed_folder(RUNS / asked.name)
     members = {f"fold-{fold.number}": {"fold": fold.as_dict()} for fold in divided}
-    settings = {"recipe": experiment.recipe.as_dict(), **options}
+    settings = {"recipe": experiment.recipe.as_dict(), "folds": count, **options}
     group = Group(path, KIND, experiment.recipe.name, members, settings)
     try:
         create_group(group)
@@ -215,15 +214,67 @@ def _require_trainable(recipe: Recipe, fold: Fold) -> None:
     experiment.build_model()
 
 
-def _train_all(group: Group) -> dict[str, str]:
-    """Train the folds that are left, one after another.
+def _refuse_other(group: Group, overrides: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Refuse to continue by another experiment.
+
+    Raises:
+        UsageError: overrides or options are not those that it began by.
+    """
+    kept = group.settings
+    if not isinstance(kept.get("recipe"), dict):
+        raise UsageError(f"{group.path / FILE} is damaged: its settings are missing")
+    before = make_recipe(kept["recipe"], group.recipe)
+    now = resolve(override(before, overrides)).recipe
+    changed = differing([flatten(before.as_dict()), flatten(now.as_dict())])
+    problems = [f"{key!r} was {old!r}, not {new!r}" for key, (old, new) in changed.items()]
+    problems += [
+        f"'--{name.replace('_', '-')}' was {kept.get(name)!r}, not {value!r}"
+        for name, value in options.items()
+        if value is not None and value != kept.get(name)
+    ]
+    if problems:
+        where = f"the cross-validation {group.path} continues as it began, and there"
+        raise UsageError(format_problems(where, problems) + "; start another without --resume")
+
+
+@contextlib.contextmanager
+def _alone(group: Group) -> Iterator[None]:
+    """While this process works on the group, no other does."""
+    lock = FileLock(group.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(
+            f"another process is training the folds in {group.path}: wait for it, or stop it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _train_apart(group: Group, jobs: int) -> dict[str, str]:
+    """Train the folds that are left, each in a process of its own.
 
     Returns:
         Those that failed, with the reason: it does not keep the others from being trained.
     """
-    failed: dict[str, str] = {}
-    for number, name in enumerate(group.members, 1):
+    for name in group.members:
+        _ensure_begun(group, name)
+
+    def command_of(name: str) -> list[str]:
         run = group.runs[name]
+        # Whoever began may have been asked for --trust; the recipe is what was resolved then.
+        return ["train", str(run.recipe_file), "--resume", str(run.path), "--trust", "--json"]
+
+    outcomes = run_members(group, jobs, command_of, _continued_by(group))
+    return {each.name: each.reason for each in outcomes if each.failed}
+
+
+def _train_here(group: Group) -> dict[str, str]:
+    """The same, one after another in this process."""
+    failed: dict[str, str] = {}
+    for name, run in group.runs.items():
         if run.finished:
             continue
         rank_zero_print(f"{name} of {len(group.members)}: {run.path}")
@@ -231,10 +282,8 @@ def _train_all(group: Group) -> dict[str, str]:
         try:
             train(run.recipe_file, resume=run.path, trust=True)
         except TrainingInterrupted as stop:
-            raise CrossValidationInterrupted(group, stop.status) from stop
+            raise ExperimentInterrupted(stop.status, _continued_by(group)) from stop
         except ZooError as error:
-            if number == 1 and isinstance(error, UsageError):
-                raise
             failed[name] = str(error)
         except Exception as error:  # noqa: BLE001  # whatever a model raises, of this fold alone
             failed[name] = f"{type(error).__name__}: {one_line(error)}"
@@ -253,4 +302,4 @@ def _ensure_begun(group: Group, name: str) -> None:
 
 
 def _continued_by(group: Group) -> str:
-    return f"zoo crossval {group.recipe} --resume {group.path}"
+    return shlex.join(["zoo", "crossval", group.recipe, "--resume", str(group.path)])
