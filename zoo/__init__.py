@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.crossval import crossval as crossval
     from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
@@ -47,6 +48,7 @@ _HOMES = {
     "compare": "zoo.runs.compare",
     "create_data": "zoo.recipes.create",
     "create_model": "zoo.recipes.create",
+    "crossval": "zoo.experiments.crossval",
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",

@@ -22,6 +22,7 @@ COMMANDS = (
     "runs",
     "compare",
     "train",
+    "crossval",
     "test",
     "predict",
     "finetune",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -86,6 +87,11 @@ class ImageFiles(LabelledImages):
         paths = self.paths[indices.numpy()]
         options = (self.channels, self.size, self.ranges, self.sources)
         return ImageFiles(paths, self.labels[indices], *options)
+
+
+def _below(path: str, root: Path) -> str:
+    place = Path(path)
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else path
 
 
 class ImageFolder(ImageDataModule):
@@ -180,7 +186,12 @@ class ImageFolder(ImageDataModule):
         if self.split == "standard":
             self._require_training(parts)
             self._split(labels, parts, listing, copies)
-        return self._read_images(listing, labels, parts)
+        root = Path(self.root)
+        return replace(
+            self._read_images(listing, labels, parts),
+            names=[_below(path, root) for path in listing.paths],
+            copies=copies,
+        )
 
     def _read_images(self, listing: Listing, labels: np.ndarray, parts: np.ndarray) -> LoadedImages:
         paths, channels, size = listing.paths, self.in_channels, self.size
