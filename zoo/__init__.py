@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from zoo.bundles.load import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.sweeps.sweep import sweep as sweep
+    from zoo.experiments.tune import tune as tune
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -50,7 +52,9 @@ _HOMES = {
     "list_recipes": "zoo.registry.listing",
     "load": "zoo.bundles.load",
     "predict": "zoo.inference.predict",
+    "sweep": "zoo.experiments.sweeps.sweep",
     "train": "zoo.training.train",
+    "tune": "zoo.experiments.tune",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -23,6 +23,7 @@ COMMANDS = (
     "test",
     "predict",
     "finetune",
+    "sweep",
     "export",
     "plugin",
     "doctor",
