@@ -23,6 +23,7 @@ COMMANDS = (
     "test",
     "predict",
     "finetune",
+    "tune",
     "sweep",
     "export",
     "plugin",

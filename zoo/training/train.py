@@ -162,7 +162,7 @@ def _train(
     data, facts = prepare_data(experiment)
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
-    callbacks, origin = _initialize(model, experiment.recipe, run)
+    callbacks, origin = initialize(model, experiment.recipe, run)
     if run is None:
         experiment = keep_best_by_default(experiment, model, data)
     return fit(experiment, model, data, run, out, [*callbacks, *additional], origin, untested)
@@ -300,7 +300,7 @@ def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
     return locked(run) if is_rank_zero() else contextlib.nullcontext()
 
 
-def _initialize(
+def initialize(
     model: ZooLightningModule, recipe: Recipe, run: Run | None
 ) -> tuple[list[Callback], dict[str, Any]]:
     """Load the weights that the recipe starts from.
