@@ -85,9 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         whole, killed, shared = (place / name for name in ("whole", "killed", "shared"))
-        begin = time.monotonic()
         finish(start(whole, place / "whole.txt"), place / "whole.txt")
-        seconds = time.monotonic() - begin
         said = place / "killed.txt"
         kills = [
             kill_when(killed, said, lambda: _lines(killed / "trial-0006" / "metrics.csv") > 1),
@@ -96,11 +94,9 @@ def main() -> None:
         finish(start(killed, said), said)
         outputs = [place / f"shared-{index}.txt" for index in range(3)]
         storage = ("--storage", f"sqlite:///{place / 'trials.db'}")
-        begin = time.monotonic()
         processes = [start(shared, each, *storage) for each in outputs]
         for process, each in zip(processes, outputs, strict=True):
             finish(process, each)
-        together = time.monotonic() - begin
         done = [[int(number) for number in BEGUN.findall(each.read_text())] for each in outputs]
         every = sorted(number for numbers in done for number in numbers)
         summary = json.loads((shared / "summary.json").read_text())
@@ -117,8 +113,8 @@ def main() -> None:
             "",
             "## Killed twice",
             "",
-            f"- left alone: {len(rows)} trials in {seconds:.0f} s, {pruned} of them pruned; the "
-            f"best is trial {best['trial']} with val/accuracy {best['value']:.4f}",
+            f"- left alone: {len(rows)} trials, {pruned} of them pruned; the best is "
+            f" trial {best['trial']} with val/accuracy {best['value']:.4f}",
             *(f"- {kill}, and started again" for kill in kills),
             f"- `summary.csv` of the two sweeps is {_same(table(whole) == table(killed))}, and so "
             f"is `metrics.csv` of their trials: {_same(curves(whole) == curves(killed))}. It is "
@@ -127,7 +123,7 @@ def main() -> None:
             "## Three processes",
             "",
             f"- the same command three times at once, with a storage in SQLite: {len(states)} "
-            f"trials in {together:.0f} s, {states.count('complete')} complete and "
+            f"trials, {states.count('complete')} complete and "
             f"{states.count('pruned')} pruned",
             *(
                 f"- process {index + 1} did {len(numbers)}: trials {', '.join(map(str, numbers))}"

@@ -21,7 +21,7 @@ from zoo.runs.environment import without_password
 
 JOURNAL = "journal.log"
 """The storage of a sweep that names none, in its folder."""
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 """Seconds in which a storage has to answer when it is opened."""
 _CONNECT = 10
 """Seconds for one connection to a server."""
