@@ -7,7 +7,7 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,8 +155,10 @@ def find_size(
     curve = SizeCurve(ended="all data are in one batch" if largest < _LARGEST else "the limit")
     count = max(1, math.floor(math.log2(largest)))  # 2, 4, ... up to the largest
     finder = _SizeFinder(steps_per_trial=_STEPS, init_val=2, max_trials=count)
-    with _watched(model, data, curve):
+    with _watched(model, data, curve) as watch:
         _search(recipe, model, data, [*callbacks, finder])
+    if watch.largest > max(curve.sizes, default=0):
+        curve.ended = "more would not fit into memory"
     if not curve.sizes:
         raise UsageError("not even a batch of 2 samples fits into memory: use a smaller model")
     return curve
@@ -211,7 +213,9 @@ def _search(
 
 
 @contextlib.contextmanager
-def _watched(model: LightningModule, data: LightningDataModule, curve: SizeCurve) -> Any:
+def _watched(
+    model: LightningModule, data: LightningDataModule, curve: SizeCurve
+) -> Iterator[_Watch]:
     """Time the batches of a search that leaves callbacks out, and end it before the machine's
     memory does: what is taken beyond that ends other processes, or this one."""
     watch = _Watch(model, data, curve)
@@ -219,13 +223,12 @@ def _watched(model: LightningModule, data: LightningDataModule, curve: SizeCurve
         "on_train_batch_start": watch.begin,
         "on_train_batch_end": watch.end,
     }
-    own = {name: getattr(model, name) for name in hooks}
     for name, hook in hooks.items():
         setattr(model, name, hook)
     try:
-        yield
+        yield watch
     finally:
-        for name in own:
+        for name in hooks:
             delattr(model, name)
 
 
@@ -234,12 +237,14 @@ class _Watch:
         self._model, self._data, self._curve = model, data, curve
         self._hooks = model.on_train_batch_start, model.on_train_batch_end
         self._before, self._size, self._start = memory_peak(), 0, 0.0
+        self.largest = 0
+        """The largest size that was begun with."""
         self._speeds: list[float] = []
 
     def begin(self, batch: Any, batch_idx: int) -> Any:
         size: int = self._data.batch_size  # type: ignore[attr-defined]
         if size != self._size:
-            self._size, self._speeds = size, []
+            self._size, self._speeds, self.largest = size, [], max(size, self.largest)
             left, grown = memory_left(), memory_peak() - self._before
             if self._model.device.type == "cpu" and left is not None and grown > _RESERVE * left:
                 # What torch raises, and the finder waits for.

@@ -172,7 +172,7 @@ def _scalar(text: str) -> Any:
         except ValueError:
             continue
     try:
-        read = read_yaml_text(text)
+        read = read_yaml_text(text) if text else text
     except YAMLFault:
         return text
     return read if isinstance(read, _PLAIN) else text

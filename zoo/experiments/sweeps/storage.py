@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.exc import SQLAlchemyError
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint
+from zoo.experiments.sweeps.locks import lockable
 from zoo.io.failures import one_line, system_failure
 from zoo.runs.environment import without_password
 
@@ -77,12 +79,28 @@ def _journal(path: Path) -> Callable[[], BaseStorage]:
             raise UsageError(f"there is no folder {path.parent} for the storage {path.name}")
         if path.is_dir():
             raise UsageError(f"the storage {path} is a folder: name a file")
-        lock = JournalFileOpenLock(str(path))
+        lock = _ProcessLock(path)
         if path.is_file():
             _drop_torn_line(path, lock)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
     return make
+
+
+class _ProcessLock(JournalFileOpenLock):
+    """A lock that ends with its process: for Optuna's own, after a kill, others wait."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._lock = FileLock(f"{path}.lock")
+
+    def acquire(self) -> bool:
+        with lockable(Path(self._lock.lock_file).parent):
+            self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 def _drop_torn_line(path: Path, lock: JournalFileOpenLock) -> None:

@@ -23,13 +23,14 @@ from optuna.trial import TrialState
 from zoo.errors import UsageError
 from zoo.experiments.built import Asked, build
 from zoo.experiments.sweeps import checks, files
+from zoo.experiments.sweeps.locks import alone_in
 from zoo.experiments.sweeps.metric import Objective, objective
 from zoo.experiments.sweeps.reporter import TrialReporter
 from zoo.experiments.sweeps.result import Sweep, SweepInterrupted
 from zoo.experiments.sweeps.space import Parameter
 from zoo.experiments.sweeps.storage import JOURNAL, StorageGoneError, open_storage
 from zoo.experiments.sweeps.study import describe_sweep, open_study, refuse_other_sweep
-from zoo.experiments.sweeps.trials import Claim, Trials, alone_in
+from zoo.experiments.sweeps.trials import Claim, Trials
 from zoo.io.failures import one_line, system_failure
 from zoo.io.rank_zero import rank_zero_print
 from zoo.runs.environment import without_password

@@ -8,18 +8,17 @@ does not see this one, are left to it.
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from zoo.experiments.sweeps.locks import alone_in, try_lock
 from zoo.experiments.sweeps.space import Parameter
 from zoo.experiments.sweeps.storage import answering
 
@@ -98,7 +97,7 @@ class Trials:
                 ours = each.user_attrs.get(FOLDER) == self._identity
                 if not ours or each.number >= self.count:
                     continue
-                if lock := _try_lock(self._lock_of(each.number)):
+                if lock := try_lock(self._lock_of(each.number)):
                     return self._opened(each.number, lock, cut=True)
             if len(self.study.get_trials(deepcopy=False)) >= self.count:
                 return None
@@ -108,7 +107,7 @@ class Trials:
             number = self._storage.get_trial_number_from_id(trial_id)
             if number >= self.count:  # another folder's process was faster; it waits for more
                 return None
-            lock = _try_lock(self._lock_of(number))
+            lock = try_lock(self._lock_of(number))
             assert lock is not None
             return self._opened(number, lock, cut=False)
 
@@ -167,39 +166,3 @@ class Trials:
 def trial_name(number: int) -> str:
     """The folder of a trial's run."""
     return f"trial-{number:04}"
-
-
-@contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process changes what a folder's processes share, and keep them out."""
-    lock = FileLock(folder / ".lock")
-    with _lockable(folder):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _try_lock(path: Path) -> FileLock | None:
-    """The lock; None if another process holds it."""
-    lock = FileLock(path)
-    try:
-        with _lockable(path.parent):
-            lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock
-
-
-@contextlib.contextmanager
-def _lockable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Timeout:
-        raise
-    except (NotImplementedError, OSError) as error:  # some network file systems
-        warnings.warn(
-            f"{folder} cannot be locked ({error}): let no second process share this sweep's folder",
-            stacklevel=4,
-        )
