@@ -33,7 +33,7 @@ SETTINGS = {
 }
 
 
-def sweep(out: str | Path = "sweep", **options: Any) -> Sweep:
+def sweep(out: str | Path | None = "sweep", **options: Any) -> Sweep:
     given = {"space": SPACE, "overrides": SETTINGS, "trials": 4, "metric": "val/loss", **options}
     return zoo.sweep(given.pop("recipe", "toy/points"), out=out, **given)
 
@@ -325,6 +325,18 @@ def test_folders_of_two_machines_share_one_storage(toy: Any) -> None:
     here = sweep("here", storage="all.log", trials=3)
     assert [row["state"] for row in here.trials] == ["complete"] * 3
     assert sorted(path.name for path in Path("here").glob("trial-*")) == ["trial-0000"]
+
+
+def test_resuming_by_name(toy: Any) -> None:
+    first = sweep(None, trials=1, resume="auto")
+    assert first.path.parent == Path("runs/sweep/toy/points")
+    assert sweep(None, trials=2, resume="auto").path == first.path
+    assert sweep(None, trials=2, resume="auto").path != first.path  # which is done
+    assert len(sweep(None, trials=3, resume=first.path).trials) == 3
+    with pytest.raises(UsageError, match="omit --out"):
+        sweep("other", resume=first.path)
+    with pytest.raises(UsageError, match="nothing is not a group of runs"):
+        sweep(None, resume="nothing")
 
 
 def test_half_a_line_of_a_journal_is_dropped(toy: Any) -> None:

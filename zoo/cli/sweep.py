@@ -60,6 +60,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", help="the folder; runs/sweep/RECIPE/TIME by default")
     parser.add_argument(
+        "--resume",
+        metavar="auto|DIR",
+        help="continue the newest unfinished sweep of the recipe, or the one in a folder",
+    )
+    parser.add_argument(
         "--trust",
         action="store_true",
         help="let the files of recipe and space name code that Lightning and the plugins do not "
@@ -106,6 +111,7 @@ def run(options: argparse.Namespace) -> int:
             storage=options.storage,
             study=options.study,
             out=options.out,
+            resume=options.resume,
             trust=options.trust,
         )
     report(found, options.json)

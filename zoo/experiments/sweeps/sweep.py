@@ -11,8 +11,13 @@ from zoo.experiments.built import ask
 from zoo.experiments.sweeps.options import PRUNERS, SAMPLERS, TRIALS
 from zoo.experiments.sweeps.result import Sweep
 from zoo.experiments.sweeps.space import Parameter, is_marked, read_space
+from zoo.io.bounds import read_json
 from zoo.recipes.recipe import Recipe
-from zoo.runs.run import require_name
+from zoo.runs.group import FILE, open_group
+from zoo.runs.run import RUNS, require_name
+
+_MAX_BYTES = 16 << 20
+"""Of a summary."""
 
 
 def sweep(
@@ -28,6 +33,7 @@ def sweep(
     storage: str | None = None,
     study: str | None = None,
     out: str | Path | None = None,
+    resume: str | Path | None = None,
     trust: bool = False,
 ) -> Sweep:
     """Search for the values with which a recipe is best, by its validation: Optuna's sweep.
@@ -52,6 +58,8 @@ def sweep(
             file; by default one in the folder.
         study: Name of Optuna's study in that storage; the recipe's by default.
         out: The folder; ``runs/sweep/<recipe>/<time>`` by default.
+        resume: ``"auto"`` continues the newest of the recipe's sweeps there that has fewer trials
+            done, if there is one; a folder is the same as ``out``, and has to be a sweep.
         trust: As for ``zoo.train``, for the recipe's file and the space's.
 
     Returns:
@@ -80,8 +88,36 @@ def sweep(
             f"a sweep needs Optuna, which is not installed: {install_hint('zoo[sweep]')}"
         ) from error
     source = "" if trust or space is None or isinstance(space, Mapping) else f"the space {space}"
+    out = _continued(asked.recipe.name, out, resume, trials)
     sweeping = Sweeping(asked, found, source, metric, direction, sampler, pruner, trust)
     return sweeping.run(trials, storage, study or asked.recipe.name, out)
+
+
+def _continued(
+    name: str, out: str | Path | None, resume: str | Path | None, trials: int
+) -> str | Path | None:
+    """The folder that ``resume`` asks to continue, or ``out``."""
+    if resume is None:
+        return out
+    if str(resume) == "auto":
+        return out if out is not None else _newest_unfinished(RUNS / "sweep" / name, trials)
+    if out is not None and Path(out).resolve() != Path(resume).resolve():
+        raise UsageError("--resume DIR continues in DIR: omit --out")
+    return open_group(resume).path
+
+
+def _newest_unfinished(parent: Path, trials: int) -> Path | None:
+    files = sorted(parent.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((path.parent for path in files if _ended(path.parent) < trials), None)
+
+
+def _ended(folder: Path) -> int:
+    """How many trials came to an end, a failure included, as far as the summary says."""
+    try:
+        summary = read_json(folder / "summary.json", _MAX_BYTES)
+        return sum(row["state"] not in ("running", "waiting") for row in summary["trials"])
+    except (OSError, ValueError, KeyError, TypeError):  # a kill came before there was one
+        return 0
 
 
 def _refuse_no_space(space: Mapping[str, Parameter], fixed: Mapping[str, Any]) -> None:
