@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from zoo.errors import ZooError as ZooError
     from zoo.experiments.crossval import crossval as crossval
     from zoo.experiments.seeds import train_seeds as train_seeds
+    from zoo.experiments.sweeps.sweep import sweep as sweep
+    from zoo.experiments.tune import tune as tune
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -61,8 +63,10 @@ _HOMES = {
     "model_cost": "zoo.bundles.cost",
     "predict": "zoo.inference.predict",
     "publish": "zoo.bundles.publish",
+    "sweep": "zoo.experiments.sweeps.sweep",
     "train": "zoo.training.train",
     "train_seeds": "zoo.experiments.seeds",
+    "tune": "zoo.experiments.tune",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -26,6 +26,8 @@ COMMANDS = (
     "test",
     "predict",
     "finetune",
+    "tune",
+    "sweep",
     "export",
     "publish",
     "plugin",
