@@ -140,7 +140,9 @@ def test_a_bounded_number_of_pages(model: Path, pictures: list[Path], zoo: Calla
 
     net = package.load(model)
     drawn: list[list[str]] = []
-    net.draw_predictions = lambda names, *_: drawn.append(list(names)) or plots.contact_sheet([], [])
+    net.draw_predictions = lambda names, *_: (
+        drawn.append(list(names)) or plots.contact_sheet([], [])
+    )
     found = package.predict(net, files[:70], out="all", pages="all", batch_size=16)
     assert [path.name for path in found.pictures] == [
         *(f"page-00{n}.png" for n in (1, 2, 3)),

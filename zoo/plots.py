@@ -110,7 +110,7 @@ class Sheet(Figure):
     def savefig(self, fname: Any, **options: Any) -> None:
         """Write the figure; see matplotlib."""
         if str(fname).endswith(".png"):
-            self.picture.save(fname)
+            self.picture.save(fname, compress_level=1)
         else:
             super().savefig(fname, **options)
 
