@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.bundles.bundle import Bundle, read_bundle
+from zoo.bundles.ensemble import Ensemble, members_of
 from zoo.bundles.load import rebuild
 from zoo.errors import UsageError, ZooError, install_hint, nearest
 from zoo.inference.evaluate import experiment_of, own_root
@@ -58,7 +59,7 @@ class Export:
 
 
 def export(
-    reference: str | Path,
+    reference: str | Path | Sequence[str | Path],
     format: str,
     out: str | Path,
     *,
@@ -70,6 +71,8 @@ def export(
     The file takes what ``forward`` takes (its own preprocessing is inside) with any number of
     samples, and is kept only if it gives the model's outputs on real inputs, for batches of
     one and of several.
+
+    Of an ensemble the file gives the members' mean probabilities.
 
     Args:
         reference: The model, as for ``zoo.load``.
@@ -90,12 +93,16 @@ def export(
     path = Path(out)
     if path.exists():
         raise UsageError(f"{path} exists: choose another --out, or remove it first")
-    bundle = read_bundle(reference)
-    model = rebuild(bundle)
-    if reason := not_exportable(model):
-        raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
-    network = _Forward(model).eval()
-    samples, what, count = _taken(network, _real_inputs(model, bundle, reference, inputs))
+    members = members_of(reference)
+    bundles = [read_bundle(each) for each in members]
+    models = [rebuild(bundle) for bundle in bundles]
+    for bundle, model in zip(bundles, models, strict=True):
+        if reason := not_exportable(model):
+            raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
+    names = [str(each) for each in members]
+    together = Ensemble(names, models) if len(models) > 1 else models[0]
+    network = _Forward(together).eval()
+    samples, what, count = _taken(network, _real_inputs(models[0], bundles[0], members[0], inputs))
     with torch.inference_mode():
         wanted = {n: network(samples[:n]) for n in (1, len(samples))}
     data, compute = convert(network, samples)
@@ -103,8 +110,8 @@ def export(
     difference = math.nan if any(map(math.isnan, differences)) else max(differences)
     if not difference <= tolerance:
         raise ZooError(
-            f"the {format} file of {reference} differs from the model by {difference:.2e} (allowed "
-            f"{tolerance:.0e}) on {what}, so it was not kept"
+            f"the {format} file of {', '.join(names)} differs from the model by "
+            f"{difference:.2e} (allowed {tolerance:.0e}) on {what}, so it was not kept"
         )
     try:
         write_atomically(path, data)

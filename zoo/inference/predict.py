@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from zoo.bundles.ensemble import Ensemble
 from zoo.bundles.load import load
 from zoo.errors import UsageError
 from zoo.inference.device import find_device
+from zoo.inference.ensemble_predict import EnsemblePredictor
 from zoo.inference.failures import reason
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
@@ -25,6 +27,7 @@ from zoo.inference.produce import (
     read_producing_options,
     take_seed,
 )
+from zoo.inference.views import use_tta
 from zoo.io.printable import path_text, printable
 from zoo.plugin.protocols import (
     FileGrouper,
@@ -40,7 +43,7 @@ FOLDER = Path("predictions")
 
 
 def predict(
-    reference: str | Path | nn.Module,
+    reference: str | Path | nn.Module | Sequence[str | Path],
     paths: Sequence[str | Path] = (),
     *,
     options: Mapping[str, Any] | None = None,
@@ -48,6 +51,7 @@ def predict(
     batch_size: int = 32,
     device: str | None = None,
     probabilities: bool = False,
+    tta: bool = False,
     pages: int | str | None = None,
     progress: bool = False,
 ) -> Predictions:
@@ -59,8 +63,13 @@ def predict(
     samples, forecasts or the like (``produce``), or that acts in an environment (``play``), needs
     no files.
 
+    Of several models of the same classes, such as the folds of a cross-validation, the
+    probabilities are averaged, and ``disagreement`` says how far they are apart: from 0, where all
+    say the same, to 1, where each is sure of another class; of maps it is the mean of all places.
+
     Args:
-        reference: The model, as for ``zoo.load``, or one that is loaded.
+        reference: The model, as for ``zoo.load``, or one that is loaded; several references, or a
+            group of runs, for an ensemble.
         paths: Files, or folders whose files of the kinds the model reads are taken.
         options: Keyword arguments of ``produce`` or ``play``, such as ``{"count": 16}``; and
             ``seed``, 0 by default: the same seed gives the same output, of files too.
@@ -69,7 +78,10 @@ def predict(
             in ``predictions/<time>``, as has one that plays.
         batch_size: Files at a time.
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
-        probabilities: Let the model write probability maps too.
+        probabilities: Let the model write probability maps too, of an ensemble also maps of the
+            disagreement.
+        tta: Average over changed views of each file too, such as mirror images, where the model
+            says which.
         pages: Pictures to draw, at most: of 32 files each, or of one where the model predicts on
             each file by itself; besides, of more than 32 files, one of those that the model is
             least sure of. ``"all"`` draws every file, 0 nothing. Default: 4 pages, and of models
@@ -81,9 +93,9 @@ def predict(
         keep the others from being predicted.
 
     Raises:
-        UsageError: the model reads no files or has no probability maps, there are no files,
-            ``out`` is not empty, the batch size is below 1, ``pages`` is not a number
-            of pages, or there is no such device or option.
+        UsageError: the model reads no files, has no probability maps or no views, there are no
+            files, ``out`` is not empty, the batch size is below 1, ``pages`` is not a number of
+            pages, there is no such device or option, or several models have not the same classes.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
@@ -91,10 +103,14 @@ def predict(
     if out is not None:
         require_empty(out, resumable=False)
     place = find_device(device)
-    model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
-    name = reference if isinstance(reference, (str, Path)) else type(model).__name__
+    model: Any = reference if isinstance(reference, nn.Module) else load(reference)
+    name = type(model).__name__ if isinstance(reference, nn.Module) else _named(reference)
     if isinstance(model, nn.Module):
         model.to(place)
+    if tta:
+        use_tta(model, name)
+    if isinstance(model, Ensemble):
+        model = EnsemblePredictor(model)
     if producing_method(model) and not (paths and isinstance(model, Predictor)):
         return _produce(model, name, paths, options or {}, out)
     seed, rest = take_seed(options or {})
@@ -116,6 +132,12 @@ def predict(
         finally:  # also of what was predicted before Ctrl-C
             found.write()
     return found
+
+
+def _named(reference: str | Path | Sequence[str | Path]) -> str | Path:
+    if isinstance(reference, (str, Path)):
+        return reference
+    return ", ".join(map(str, reference))
 
 
 def _produce(
@@ -197,15 +219,14 @@ def _predict_batches(
 
 def _outputs(
     model: Predictor,
-    batch: Sequence[tuple[Path, torch.Tensor]],
+    batch: Sequence[tuple[Path, Any]],
     place: torch.device,
     failures: dict[str, str],
-) -> Iterator[tuple[tuple[Path, torch.Tensor], Any]]:
+) -> Iterator[tuple[tuple[Path, Any], Any]]:
     """Each sample with its output; where a batch fails, its samples are tried one by one."""
     try:
         with torch.inference_mode():
-            samples = torch.stack([sample for _, sample in batch])
-            outputs = model.predict_step(samples.to(place), 0).cpu()
+            outputs = _predict_stacked(model, [sample for _, sample in batch], place)
     except Exception as error:  # noqa: BLE001  # see reason
         if len(batch) > 1:
             for single in batch:
@@ -214,6 +235,18 @@ def _outputs(
             failures[path_text(batch[0][0])] = reason(error)
         return
     yield from zip(batch, outputs, strict=True)
+
+
+def _predict_stacked(model: Predictor, samples: Sequence[Any], place: torch.device) -> Any:
+    if isinstance(model, EnsemblePredictor):
+        of_members = zip(*samples, strict=True)
+        stacked = [torch.stack(list(each)).to(place) for each in of_members]
+        return model.predict_step(stacked, 0)
+    return model.predict_step(torch.stack(list(samples)).to(place), 0).cpu()
+
+
+def _shape(sample: Any) -> Any:
+    return [each.shape for each in sample] if isinstance(sample, list) else sample.shape
 
 
 def _predict_each(
@@ -272,16 +305,16 @@ def _unused(name: str, used: set[str]) -> str:
 
 def _batches(
     files: Iterator[Path], model: Predictor, size: int, failures: dict[str, str]
-) -> Iterator[list[tuple[Path, torch.Tensor]]]:
+) -> Iterator[list[tuple[Path, Any]]]:
     """Readable files of one shape together, in order."""
-    batch: list[tuple[Path, torch.Tensor]] = []
+    batch: list[tuple[Path, Any]] = []
     for path in files:
         try:
             sample = model.read_file(path)
         except Exception as error:  # noqa: BLE001  # see reason
             failures[path_text(path)] = reason(error)
             continue
-        if batch and (len(batch) == size or sample.shape != batch[0][1].shape):
+        if batch and (len(batch) == size or _shape(sample) != _shape(batch[0][1])):
             yield batch
             batch = []
         batch.append((path, sample))

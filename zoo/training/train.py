@@ -119,7 +119,8 @@ def train(
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
-    if run is None:
+    # What a fold holds out measures the model; it does not choose the epoch too.
+    if run is None and not experiment.recipe.fold:
         experiment = keep_best_by_default(experiment, model, data)
     return fit(experiment, model, data, run, out, callbacks, origin)
 
@@ -354,6 +355,8 @@ def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
         for key, value in now_[section].items()
         if key not in machine and before[section].get(key) != value
     ]
+    if before.get("fold") != now_.get("fold"):
+        problems.append("'fold' was another")
     if before["seed"] != now_["seed"]:
         problems.append(f"'seed' was {before['seed']}, not {now_['seed']}")
     if problems:

@@ -217,9 +217,12 @@ class AVFusion(WordReading, Reader):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of clips, labelled or not."""
         if isinstance(batch, Tensor):
-            probs: Tensor = self(batch).softmax(dim=1)
-            return probs
+            return self.over_views(batch, lambda clips: self(clips).softmax(dim=1))
         return self._at(CLEAN, batch, batch_idx)["fused"].softmax(dim=1)
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits as probabilities."""
+        return outputs.softmax(dim=1)
 
     def _noisy(self, snr: float, batch: Any, batch_idx: int) -> Tensor:
         """The batch's sound with the noise of one ratio, the same whenever it is asked for."""
@@ -234,8 +237,16 @@ class AVFusion(WordReading, Reader):
         return add_noise(audio, batch["audio_lengths"], ratios, generator)
 
     def _at(self, snr: float, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        audio = self._noisy(snr, batch, batch_idx)
-        return self.stream_logits(batch["video"], batch["lengths"], audio, batch["audio_lengths"])
+        """Logits of every stream at a ratio, over mirror images too where ``use_tta`` says so."""
+        rest = batch["lengths"], self._noisy(snr, batch, batch_idx), batch["audio_lengths"]
+        logits = self.stream_logits(batch["video"], *rest)
+        if not self._mirrors:
+            return logits
+        mirrored = self.stream_logits(batch["video"].flip(-1), *rest)
+        return {
+            name: torch.logaddexp(own.log_softmax(dim=1), mirrored[name].log_softmax(dim=1))
+            for name, own in logits.items()
+        }
 
     def on_train_epoch_end(self) -> None:
         self.log_means("train", loss=self.train_loss, accuracy=self.train_accuracy)

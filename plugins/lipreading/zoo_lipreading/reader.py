@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import lightning as L
@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import at_least, one_of, optim, rename_keys, require, within
+from zoo.plugin import UsageError, at_least, one_of, optim, rename_keys, require, within
 from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
@@ -137,6 +137,7 @@ class Reader(L.LightningModule):
         self.preprocessing = preprocessing or {}
         if finder := (self.preprocessing.get("crop") or {}).get("finder"):
             require_trusted(str(finder))
+        self._mirrors = False
         self.augmentation = Augmentation(
             shift, scaling, rotation, flip, intensity, tempo, frame_mask
         )
@@ -169,6 +170,26 @@ class Reader(L.LightningModule):
         height, width = self.image_size
         count = 2 * 12 * height * width
         return (torch.arange(count) * 7 % 41 / 20 - 1).view(2, 12, height, width)
+
+    def use_tta(self) -> list[str]:
+        """Average over mirror images too, if the training showed such.
+
+        Raises:
+            UsageError: it did not.
+        """
+        if not self.augmentation.flip:
+            raise UsageError(
+                "the model was trained without mirror images (model.flip), so nothing says that "
+                "they are as good: omit --tta"
+            )
+        self._mirrors = True
+        return ["as it is", "mirrored"]
+
+    def over_views(self, clips: Tensor, probabilities: Callable[[Tensor], Tensor]) -> Tensor:
+        """Probabilities of clips (N, T, H, W), averaged with those of their mirror images where
+        ``use_tta`` says so."""
+        own = probabilities(clips)
+        return (own + probabilities(clips.flip(-1))) / 2 if self._mirrors else own
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams

@@ -192,6 +192,29 @@ class VolumePrediction(ABC):
         millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
         return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
 
+    def probabilities_of(self, output: FilePrediction) -> Tensor:
+        """The probabilities (classes, D, H, W) on the file's own grid."""
+        return torch.from_numpy(output.probabilities)
+
+    def with_probabilities(self, output: FilePrediction, probabilities: Tensor) -> FilePrediction:
+        """The label map of other probabilities."""
+        values = probabilities.numpy()
+        label = values.argmax(axis=0).astype(np.uint8)
+        return replace(output, label=label, probabilities=values)
+
+    def write_disagreement(
+        self, name: str, sample: FileSample, disagreement: Tensor, folder: Path
+    ) -> dict[str, str]:
+        """Write ``disagreement/NAME``, float32 in the file's own format, axes and space."""
+        suffix = ".nii.gz" if sample.scan is not None else ".tif"
+        path = folder / "disagreement" / f"{name}{suffix}"
+        values = disagreement.numpy().astype(np.float32)
+        if sample.scan is not None:
+            write_nifti(path, values, sample.scan)
+        else:
+            write_stack(path, values)
+        return {"disagreement": path.relative_to(folder).as_posix()}
+
     def describe_prediction(self, output: FilePrediction) -> dict[str, Any]:
         """For every class but background its share of the voxels, and its volume in ml."""
         counts = np.bincount(output.label.ravel(), minlength=self.num_classes)

@@ -25,7 +25,7 @@ from zoo.plugin import (
     rename_keys,
     require,
 )
-from zoo_vision import schedules
+from zoo_vision import schedules, views
 from zoo_vision.augmentation import Deformation
 from zoo_vision.data.decoding import read_noted
 from zoo_vision.data.folder_ranges import CallRanges
@@ -190,6 +190,7 @@ class Classifier(L.LightningModule):
         self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
         self._counts: Tensor | None = None
         self._worst: list[_Mistake] = []
+        self._views: dict[str, Tensor] = {}
 
     # What a model is
 
@@ -323,7 +324,7 @@ class Classifier(L.LightningModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         images, labels = batch
-        self.measure(images, self(images), labels)
+        self.measure(images, self.scores(images), labels)
 
     def measure(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch of the test to its metrics."""
@@ -334,8 +335,54 @@ class Classifier(L.LightningModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of a batch of images, with or without labels."""
         images = batch if isinstance(batch, Tensor) else batch[0]
-        probs: Tensor = self(images).softmax(dim=1)
-        return probs
+        return self.scores(images).softmax(dim=1)
+
+    # Averaged with others, and over views
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits as probabilities."""
+        return outputs.softmax(dim=1)
+
+    def probabilities_of(self, output: Tensor) -> Tensor:
+        """One row of ``predict_step``, as it is."""
+        return output
+
+    def with_probabilities(self, output: Tensor, probabilities: Tensor) -> Tensor:
+        """Other probabilities in its place."""
+        return probabilities
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
+        """Add a batch of the test to its metrics, by probabilities (N, num_classes) of others."""
+        images, labels = batch
+        self.measure(images, probabilities.float().clamp_min(1e-12).log(), labels)
+
+    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
+        """The true class of each image beside what ``describe_prediction`` says."""
+        return [
+            {"truth": self.label_names[label], **self.describe_prediction(row)}
+            for label, row in zip(batch[1].tolist(), probabilities, strict=True)
+        ]
+
+    def use_tta(self) -> list[str]:
+        """Average over turned, scaled and moved images too, if the training showed such.
+
+        Raises:
+            UsageError: it did not.
+        """
+        self._views = views.affine_views(self.deformation)
+        if not self._views:
+            raise UsageError(
+                "the model was trained without rotation, scaling or translation, so nothing says "
+                "that it knows changed views of an image: omit --tta"
+            )
+        return ["as it is", *self._views]
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Logits (N, num_classes) of predictions and tests, over views where ``use_tta`` says."""
+        if not self._views:
+            logits: Tensor = self(images)
+            return logits
+        return views.mean_log_probabilities(self, images, self._views, self.deformation.border)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams

@@ -228,10 +228,13 @@ class MCDNN(Classifier):
         losses = self.column_losses(columns, labels)
         correct = (columns.argmax(dim=2) == labels).sum(dim=1)
         self.column_tally.update(losses, correct, len(labels))
-        self.measure(images, _committee(columns), labels)
+        averaged = self.scores(images) if self._views else _committee(columns)
+        self.measure(images, averaged, labels)
 
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
+        if not self.column_tally.count:  # the probabilities of others were measured
+            return
         errors = self.column_tally.compute()["error"]
         self.column_tally.reset()
         for index, error in enumerate(errors, start=1):

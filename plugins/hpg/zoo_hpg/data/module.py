@@ -38,6 +38,9 @@ class GoalEpisodes(LightningDataModule):
         UsageError: an argument is out of its range, or a package is missing.
     """
 
+    not_foldable = (
+        "its episodes are played by the agent in training; train it by several seeds instead"
+    )
     eval_batch_size = 256
     """Episodes of an evaluation that are played at once."""
 

@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -97,6 +98,11 @@ class ImageFiles(LabelledImages):
         paths = self.paths[indices.numpy()]
         options = (self.channels, self.size, self.ranges, self.sources)
         return ImageFiles(paths, self.labels[indices], *options)
+
+
+def _below(path: str, root: Path) -> str:
+    place = Path(path)
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else path
 
 
 class ImageFolder(ImageDataModule):
@@ -263,7 +269,13 @@ class ImageFolder(ImageDataModule):
             self._split(labels, parts, listing, units(copies, listing.groups))
         if listing.sets:
             labels = listing.held(labels).astype(np.uint8)
-        return self._read_images(listing, labels, parts)
+        return replace(
+            self._read_images(listing, labels, parts),
+            names=[_below(path, root) for path in listing.paths],
+            groups=[group or f"image {i}" for i, group in enumerate(listing.groups)] or None,
+            group_name=self.columns.group or "group",
+            copies=copies,
+        )
 
     def _read_images(self, listing: Listing, labels: np.ndarray, parts: np.ndarray) -> LoadedImages:
         paths, channels, size = listing.paths, self.in_channels, self.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -16,6 +17,8 @@ from zoo.plugin import (
     BaseDataModule,
     EpochSampler,
     Facts,
+    Fold,
+    FoldSamples,
     Part,
     UsageError,
     at_least,
@@ -121,6 +124,10 @@ class LoadedImages:
         label_names: The classes' names; labels are positions in this list.
         ranges: The black and the white of stored values of more than 8 bits, by their kind.
         notes: What a user has to know of how the data were read, in sentences.
+        names: The file of each image, relative to the root; its place by number where it has none.
+        groups: What each belongs to by the publisher's layout, such as a track.
+        group_name: What such a group is called.
+        copies: For each the number of its picture; None where nobody looked for copies.
     """
 
     images: LabelledImages
@@ -128,6 +135,70 @@ class LoadedImages:
     label_names: list[str]
     ranges: dict[str, list[float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    names: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    group_name: str = "group"
+    copies: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The images of the training and the validation part, without their pixels.
+
+    Args:
+        indices: (N,) their places among all images, ascending.
+        classes: Of each, by name.
+        names: As of ``LoadedImages``, as are the others.
+        groups: Likewise.
+        group_name: Likewise.
+        copies: Likewise.
+    """
+
+    indices: np.ndarray
+    classes: Sequence[str]
+    names: Sequence[str] | None
+    groups: Sequence[str] | None
+    group_name: str
+    copies: np.ndarray | None
+
+    @classmethod
+    def of(cls, loaded: LoadedImages) -> Pool:
+        """Those of a dataset."""
+        indices = np.flatnonzero(np.isin(loaded.parts, (TRAIN, VAL)))
+        labels = loaded.images.labels.numpy()[indices]
+        names = np.array(loaded.label_names)
+        several = labels.ndim == 2
+        return cls(
+            indices,
+            ["; ".join(names[row > 0]) for row in labels] if several else names[labels].tolist(),
+            loaded.names,
+            loaded.groups,
+            loaded.group_name,
+            loaded.copies,
+        )
+
+    @cached_property
+    def samples(self) -> FoldSamples:
+        """What is divided into folds."""
+        places = self.indices.tolist()
+        names, groups, copies = self.names, self.groups, self.copies
+        return FoldSamples(
+            [f"image {place}" if names is None else names[place] for place in places],
+            self.classes,
+            None if groups is None else [groups[place] for place in places],
+            self.group_name,
+            None if copies is None else copies[self.indices].tolist(),
+        )
+
+    def folded(self, parts: np.ndarray, fold: Fold, where: str) -> np.ndarray:
+        """The parts with training and validation divided as a fold says.
+
+        Raises:
+            OtherDataError: the images are not those of the fold.
+        """
+        parts = parts.copy()
+        parts[self.indices] = np.where(fold.is_val(self.samples, where), VAL, TRAIN)
+        return parts
 
 
 def hold_out(labels: np.ndarray, fraction: float, groups: np.ndarray | None = None) -> np.ndarray:
@@ -205,6 +276,7 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     """
 
     sample_name = "image"
+    fixed_test_batches = True
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     """``balanced`` draws images so that every class is trained on as often."""
     statistics_sample = 1_000_000
@@ -224,6 +296,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
             at_least("train_per_class", train_per_class, 1)
         self.train_per_class = train_per_class
         self._loaded: tuple[dict[Part, LabelledImages], Facts] | None = None
+        self._pool: Pool | None = None
+        self._codes = np.empty(0, dtype=np.uint8)
 
     @abstractmethod
     def _load(self) -> LoadedImages:
@@ -236,12 +310,16 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     def _read(self) -> tuple[dict[Part, LabelledImages], Facts]:
         if self._loaded is None:
             loaded = self._load()
-            images, parts = loaded.images, loaded.parts
+            images = loaded.images
             classes = len(loaded.label_names)
             self._check_labels(images.labels, classes)
+            parts, pool = loaded.parts, Pool.of(loaded)
             if self.split == "all":
                 parts = np.where(parts == UNUSED, UNUSED, TEST)
+            elif self.fold is not None:
+                parts = pool.folded(parts, self.fold, self.root)
             parts = self._limited(parts, images.labels.numpy())
+            self._codes, self._pool = parts, pool
             by_part = {
                 part: images.select(torch.from_numpy(np.flatnonzero(parts == code)))
                 for part, code in CODES.items()
@@ -317,6 +395,14 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
         return dict(self._read()[1])
+
+    def fold_samples(self) -> FoldSamples:
+        """The images of the training and the validation part; their classes, and the groups of
+        the publisher's layout."""
+        self._read()
+        if self._pool is None or self.split == "all":
+            return FoldSamples([])
+        return self._pool.samples
 
     def samples(self, part: Part) -> LabelledImages:
         """The images of a part."""
