@@ -23,6 +23,11 @@ def count_classes(labels: Tensor, classes: int) -> list[int]:
     return [int(count) for count in counts]
 
 
+def class_shares(labels: Tensor, classes: int) -> list[float]:
+    """Which share of the images has each class; arguments as of `count_classes`."""
+    return [round(count / max(len(labels), 1), 6) for count in count_classes(labels, classes)]
+
+
 def balancing_weights(labels: Tensor) -> Tensor:
     """How often to draw each image so that every class comes as often: float64 (N,).
 

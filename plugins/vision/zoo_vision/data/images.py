@@ -24,7 +24,12 @@ from zoo.plugin import (
     at_least,
     rank_zero_print,
 )
-from zoo_vision.data.class_counts import balancing_weights, count_classes, sentence
+from zoo_vision.data.class_counts import (
+    balancing_weights,
+    class_shares,
+    count_classes,
+    sentence,
+)
 
 Batch = tuple[Tensor, Tensor]
 """uint8 images (N, C, H, W) and int64 labels (N,), or uint8 (N, classes) where several may hold."""
@@ -335,7 +340,7 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
                 "std": std,
                 "train_size": len(by_part["train"]),
                 "pixel_ranges": loaded.ranges,
-                "class_counts": count_classes(by_part["train"].labels, classes),
+                "class_shares": class_shares(by_part["train"].labels, classes),
             }
             if images.labels.ndim == 2:
                 facts["multilabel"] = True
@@ -389,8 +394,9 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     def facts(self) -> Facts:
         """``num_classes``, ``in_channels``, ``image_size`` [height, width], ``label_names``,
         ``mean`` and ``std`` (of each channel, of training pixels in [0, 1]), ``train_size``,
-        ``pixel_ranges`` (black and white of files of more than 8 bits), ``class_counts`` (training
-        images of each class), and ``multilabel`` where images may have several classes or none.
+        ``pixel_ranges`` (black and white of files of more than 8 bits), ``class_shares`` (of the
+        training images, which have each class), and ``multilabel`` where images may have
+        several classes or none.
 
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
