@@ -33,6 +33,9 @@ READING = [
     ["train", "no/such-recipe"],
     ["train", "toy/points", "--model", "no-such-model"],
     ["train", "toy/points", "--data", "no-such-data"],
+    ["runs"],
+    ["runs", "--json"],
+    ["compare", "no-such-folder"],
 ]
 WIDE = f"""
 from zoo.plugin import Model, hookimpl
