@@ -119,7 +119,7 @@ def train(
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
-    if run is None:
+    if run is None or "trainer.callbacks" in (overrides or {}):  # which replaced those of the run
         experiment = keep_best_by_default(experiment, model, data)
     return fit(experiment, model, data, run, out, callbacks, origin)
 
