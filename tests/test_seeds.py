@@ -16,6 +16,7 @@ from zoo.errors import UsageError
 from zoo.experiments import seeds
 from zoo.experiments.processes import ExperimentInterrupted, Outcome
 from zoo.experiments.seeds import train_seeds
+from zoo.recipes.recipe import Recipe
 from zoo.runs.group import Group, create_group, open_group
 from zoo.runs.seed_list import check_seeds, read_seeds, seeds_text
 
@@ -208,3 +209,25 @@ def test_seeds_as_text() -> None:
     for wrong in ([], [True], [1.5], [-1]):
         with pytest.raises(UsageError):
             check_seeds(wrong)  # type: ignore[arg-type]
+
+
+def test_fine_tuning_a_seed_at_a_time(here: dict, zoo: Callable, monkeypatch: Any) -> None:
+    def recipe(reference: str, data: str | None, freeze: str, *_: Any) -> Recipe:
+        start = {"reference": reference, "freeze": freeze}
+        return Recipe("finetune/x-toy-points", "toy-net", data or "toy-points", init_from=start)
+
+    monkeypatch.setattr("zoo.training.finetune.finetuning_recipe", recipe)
+    words = ["--data", "toy-points", "--freeze", "backbone", "--unfreeze-at-epoch", "1", *WORDS]
+    here["fail"] = ["seed-2"]
+    done = zoo("finetune", "toy-trained", *words, "--seeds", "1-2", "--out", "all")
+    assert done.status == 1, done.err
+    start = ["finetune", "toy-trained", "--freeze", "backbone", "--data", "toy-points"]
+    start += ["--unfreeze-at-epoch", "1"]
+    place = ["--seed", "1", "--out", "all/seed-1", "--resume", "auto", "--json"]
+    assert here["calls"] == [[*start, *WORDS, *place]]
+    assert f"  zoo {' '.join(start)} --resume all\n" in done.out
+    here["fail"] = []
+    assert zoo(*start, "--resume", "all").status == 0
+    other = zoo("finetune", "toy-trained", "--resume", "all")
+    assert other.status == 2
+    assert "'init_from.freeze' was 'backbone', not 'none'" in other.err

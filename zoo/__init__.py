@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.bundles.load import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.seeds import finetune_seeds as finetune_seeds
     from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
@@ -48,6 +49,7 @@ _HOMES = {
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",
+    "finetune_seeds": "zoo.experiments.seeds",
     "list_checkpoints": "zoo.registry.listing",
     "list_datasets": "zoo.registry.listing",
     "list_models": "zoo.registry.listing",
