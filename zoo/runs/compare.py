@@ -166,10 +166,10 @@ def _refuse(rows: Sequence[Row], counted: set[str]) -> None:
     first, *others = rows
     for other in others:
         if not first.measured & other.measured - counted:
+            one, another = (_listed(row.measured - counted) for row in (first, other))
             raise UsageError(
-                f"{first.title} and {other.title} measured nothing in common: the one has "
-                f"{_listed(first.measured - counted)}, the other {_listed(other.measured - counted)}; compare them "
-                "with runs of their own kind"
+                f"{first.title} and {other.title} measured nothing in common: the one has {one}, "
+                f"the other {another}; compare them with runs of their own kind"
             )
     raise UsageError(
         f"no metric was measured by all of {_and(row.title for row in rows)}: compare fewer of "
