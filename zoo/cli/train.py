@@ -12,12 +12,10 @@ from zoo.io.data_folder import data_folder
 from zoo.io.stages import measured
 from zoo.recipes.recipe import Recipe, override, read_recipe
 from zoo.registry.registry import registry
+from zoo.runs.next_commands import next_commands
 
 if TYPE_CHECKING:
     from zoo.runs.run import Run
-
-
-_OTHER_DATA = "--data NAME --data.root YOUR-DATA   (zoo list datasets)"
 
 
 def add_parser(commands: Any) -> None:
@@ -147,24 +145,3 @@ def report(run: Run, as_json: bool) -> None:
     print("Next:")
     for line in next_commands(run):
         print(f"  {line}")
-
-
-def next_commands(run: Run) -> list[str]:
-    """Commands that make sense for the trained model."""
-    from zoo.inference.produce import producing_method
-    from zoo.plugin.declarations import may_have_head, not_exportable
-    from zoo.plugin.protocols import Predictor, offers
-
-    model = registry().load(registry().model(run.recipe.model_name).entry)
-    if producing_method(model):
-        use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
-    elif offers(model, Predictor):
-        use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
-    else:
-        use, data = f"zoo test {run.path}", _OTHER_DATA
-    found = [use]
-    if may_have_head(model):
-        found.append(f"zoo finetune {run.path} {data}")
-    if not not_exportable(model):
-        found.append(f"zoo export {run.path} --format onnx --out model.onnx")
-    return found
