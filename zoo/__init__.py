@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.experiments.crossval import crossval as crossval
+    from zoo.experiments.seeds import finetune_seeds as finetune_seeds
     from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.experiments.sweeps.sweep import sweep as sweep
     from zoo.experiments.tune import tune as tune
@@ -54,6 +55,7 @@ _HOMES = {
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",
+    "finetune_seeds": "zoo.experiments.seeds",
     "list_checkpoints": "zoo.registry.listing",
     "list_datasets": "zoo.registry.listing",
     "list_models": "zoo.registry.listing",
