@@ -128,6 +128,8 @@ def write_bundle(
         "versions": environment["versions"],
         "origin": dict(origin),
     }
+    if references := environment.get("references"):
+        content["references"] = references  # the models that it holds are built by them
     try:
         json.dumps(content, allow_nan=True)
     except TypeError as error:

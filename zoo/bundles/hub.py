@@ -43,6 +43,11 @@ def locate(reference: str | Path) -> Path:
     if run.recipe_file.is_file():
         if (run.bundle / MANIFEST).is_file():
             return run.bundle
+        if reason := run.environment.get("untested"):
+            raise UsageError(
+                f"the run {path} has no bundle, as it is {reason}: train what it found with "
+                f"`zoo train {run.recipe_file}`"
+            )
         raise UsageError(
             f"the run {path} has no bundle yet: finish it with "
             f"`zoo train {run.recipe.name} --resume {path}`"
