@@ -130,7 +130,10 @@ def _refuse_unlogged(metric: str, names: set[str]) -> None:
 
 
 def _logged(recipe: Recipe, model: LightningModule, data: LightningDataModule) -> set[str]:
-    """What the sanity check of the validation logs, with which a training begins."""
+    """What the sanity check of the validation logs, with which a training begins; nothing of a
+    recipe that leaves it out."""
+    if recipe.trainer.get("num_sanity_val_steps") == 0:
+        return set()
     settings = _settings(recipe)
     if isinstance(model, AcceleratorChooser) and settings.get("accelerator", "auto") == "auto":
         settings["accelerator"] = model.choose_accelerator(data)
