@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
+from zoo.cli.train_seeds import is_of_seeds, train_and_report
 from zoo.io.data_folder import data_folder
 from zoo.io.stages import measured
-from zoo.recipes.recipe import override, read_recipe
+from zoo.recipes.recipe import Recipe, override, read_recipe
 from zoo.registry.registry import registry
+from zoo.runs.next_commands import next_commands
 
 if TYPE_CHECKING:
     from zoo.runs.run import Run
-
-
-_OTHER_DATA = "--data NAME --data.root YOUR-DATA   (zoo list datasets)"
 
 
 def add_parser(commands: Any) -> None:
@@ -32,6 +31,17 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")
     parser.add_argument("--seed", help="seed of everything random")
     parser.add_argument(
+        "--seeds",
+        metavar="1-5|1,3,7",
+        help="a run a seed, each in a process of its own, in one folder with one summary",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="how many of the --seeds at once (default: 1); they share the processor's cores",
+    )
+    parser.add_argument(
         "--budget",
         action="append",
         metavar="UNIT=COUNT",
@@ -41,7 +51,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--resume",
         metavar="auto|RUN",
-        help="continue the newest unfinished run of the recipe, or the run in a folder",
+        help="continue the newest unfinished run of the recipe, or the run in a folder; with "
+        "--seeds, or where the folder is a group of seeds, those of them that are unfinished",
     )
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
@@ -80,19 +91,14 @@ def run(options: argparse.Namespace) -> int:
     registry().model(asked.model_name)
     registry().dataset(asked.data_name)
 
-    from zoo.recipes.experiment import describe_arguments, resolve
+    if not options.help and is_of_seeds(options):
+        return train_and_report(options, overrides)
+
+    from zoo.recipes.experiment import resolve
     from zoo.recipes.trust import refuse_untrusted
 
     if options.help:
-        print(describe_arguments(asked))
-        if not registry().dataset(asked.data_name).embedded:
-            print(f"\nWithout --data.root the data are read from {data_folder(asked.data_name)}.")
-        print(
-            "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
-            "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
-            "or --trainer.logger WandbLogger.\n--seed, --budget, --out, --resume, --print-config: "
-            "see `zoo train --help`."
-        )
+        _describe(asked)
         return 0
     if options.print_config:
         if not options.trust:
@@ -110,6 +116,21 @@ def run(options: argparse.Namespace) -> int:
     if is_rank_zero():
         report(finished, options.json)
     return 0
+
+
+def _describe(asked: Recipe) -> None:
+    """Print the arguments of the recipe's model and dataset."""
+    from zoo.recipes.experiment import describe_arguments
+
+    print(describe_arguments(asked))
+    if not registry().dataset(asked.data_name).embedded:
+        print(f"\nWithout --data.root the data are read from {data_folder(asked.data_name)}.")
+    print(
+        "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
+        "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
+        "or --trainer.logger WandbLogger.\n--seed, --seeds, --budget, --out, --resume, "
+        "--print-config: see `zoo train --help`."
+    )
 
 
 def report(run: Run, as_json: bool) -> None:
@@ -131,24 +152,3 @@ def report(run: Run, as_json: bool) -> None:
     print("Next:")
     for line in next_commands(run):
         print(f"  {line}")
-
-
-def next_commands(run: Run) -> list[str]:
-    """Commands that make sense for the trained model."""
-    from zoo.inference.produce import producing_method
-    from zoo.plugin.declarations import may_have_head, not_exportable
-    from zoo.plugin.protocols import Predictor, offers
-
-    model = registry().load(registry().model(run.recipe.model_name).entry)
-    if producing_method(model):
-        use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
-    elif offers(model, Predictor):
-        use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
-    else:
-        use, data = f"zoo test {run.path}", _OTHER_DATA
-    found = [use]
-    if may_have_head(model):
-        found.append(f"zoo finetune {run.path} {data}")
-    if not not_exportable(model):
-        found.append(f"zoo export {run.path} --format onnx --out model.onnx")
-    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import LightningDataModule, seed_everything
 
-from zoo.bundles.stages import require_earlier_stage
+from zoo.bundles.stages import require_earlier_stages
 from zoo.errors import UsageError
 from zoo.recipes.experiment import Experiment, resolve, with_trainer_defaults
 from zoo.recipes.recipe import Recipe, override
@@ -71,7 +71,7 @@ def build(asked: Asked) -> tuple[Experiment, ZooLightningModule, LightningDataMo
         UsageError: as of ``zoo.train``.
     """
     experiment = asked.experiment
-    require_earlier_stage(experiment.recipe)
+    require_earlier_stages(experiment.recipe)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
     experiment = with_channels_of_data(experiment.with_facts(facts), asked.overrides)

@@ -24,6 +24,8 @@ from zoo.runs.environment import environment
 RUNS = Path("runs")
 _MAX_BYTES = 4 << 20
 """Of what a run notes of itself, some thousands."""
+_GLANCE = 0.2
+"""Seconds, of which `zoo runs` needs a fraction to look whether a run is locked."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def locked(run: Run) -> Iterator[None]:
     """
     lock = FileLock(run.path / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GLANCE, poll_interval=_GLANCE / 5)
     except Timeout as error:
         raise UsageError(
             f"another process is training in {run.path}; wait for it, stop it, or start a run of "

@@ -8,7 +8,8 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from zoo import plots
 from zoo.plugin.counters import counters
 from zoo.plugin.parts import has_part
-from zoo.plugin.protocols import PlotDrawer
+from zoo.plugin.protocols import PlotCaptioner, PlotDrawer
+from zoo.report.run_report import CAPTIONS
 from zoo.runs.run import Run
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.seeding import seeded
@@ -42,6 +43,10 @@ def draw(
     with torch.no_grad(), seeded(seed):
         batch = next(iter(data.test_dataloader()))
         batch = model.transfer_batch_to_device(batch, model.device, 0)
-        for name, figure in model.draw_plots(batch).items():
-            plots.save(figure, run.plots / f"{name}.png")
+        drawn = model.draw_plots(batch)
+    for name, figure in drawn.items():
+        plots.save(figure, run.plots / f"{name}.png")
+    if isinstance(model, PlotCaptioner):
+        captions = {k: v for k, v in model.plot_captions.items() if k in drawn}
+        run.write_json(f"plots/{CAPTIONS}", captions)
     model.train(was_training)

@@ -17,13 +17,18 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
-from zoo.bundles.stages import require_earlier_stage
+from zoo.bundles.references import (
+    describe_references,
+    require_same_references,
+    require_trained_models,
+)
+from zoo.bundles.stages import require_earlier_stages, with_runs
 from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.counters import counters
-from zoo.plugin.declarations import head_of
+from zoo.plugin.declarations import abilities, head_of
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import (
@@ -34,6 +39,7 @@ from zoo.recipes.experiment import (
 )
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
+from zoo.report.run_report import write_run_report
 from zoo.runs.environment import now
 from zoo.runs.run import (
     RUNS,
@@ -49,6 +55,7 @@ from zoo.runs.run import (
     require_name,
 )
 from zoo.training import loggers
+from zoo.training.beginning import tell_beginning
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
 from zoo.training.counting import refuse_uncounted, split_interval
@@ -153,23 +160,39 @@ def _train(
     refuse_untrusted(base)
     experiment = resolve(base if run else with_trainer_defaults(base))
     if run:
-        _refuse_other_experiment(run, experiment.recipe)
+        _refuse_other_experiment(run, with_runs(experiment.recipe))
         if run.finished:
             return run
-    if not (run and exists(run.checkpoint)):
-        require_earlier_stage(experiment.recipe)
+    experiment = _with_earlier_stages(experiment, run)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
     callbacks, origin = initialize(model, experiment.recipe, run)
-    if run is None:
+    # What a fold holds out measures the model; it does not choose the epoch too.
+    if run is None and not experiment.recipe.fold:
         experiment = keep_best_by_default(experiment, model, data)
     return fit(experiment, model, data, run, out, [*callbacks, *additional], origin, untested)
 
 
 _LIMITS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "callbacks")
 """Trainer settings that decide when a training ends."""
+
+
+def _with_earlier_stages(experiment: Experiment, run: Run | None) -> Experiment:
+    """The experiment with the trained models that it begins from, each named by its folder.
+
+    Raises:
+        UsageError: one is not there, or is not that of the run to be continued.
+    """
+    recipe = experiment.recipe
+    begun = run is not None and exists(run.checkpoint)  # it has the weights of `init_from`
+    require_earlier_stages(recipe, init_from=not begun)
+    recipe = with_runs(recipe)
+    require_trained_models(recipe)
+    if run:
+        require_same_references(run.environment.get("references", {}), recipe, str(run.path))
+    return replace(experiment, recipe=recipe)
 
 
 def _recipe_of(run: Run, asked: Recipe) -> Recipe:
@@ -269,6 +292,7 @@ def fit(
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
             loggers.begin(resumable.others, run, recipe, resumed)
+            tell_beginning(run, resumable.trainer, model, data)
         metrics, seconds, best = _train_and_test(
             resumable, model, data, run, resumed, longer, untested
         )
@@ -339,6 +363,10 @@ def _note_beginning(
     )
     if origin:
         run.note(origin=dict(origin))
+    if "references" not in run.environment and (references := describe_references(recipe)):
+        run.note(references=references)
+    if recipe.overridden and "overridden" not in run.environment:
+        run.note(overridden=list(dict.fromkeys(recipe.overridden)))
 
 
 def _train_and_test(
@@ -386,7 +414,7 @@ def _finish(
     best: BestWeights | None,
     untested: str,
 ) -> None:
-    """Write metrics, plots and bundle; the run is finished once that is noted."""
+    """Write metrics, plots, bundle and page; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
     draw(run, resumable.log, model, data, experiment.recipe.seed, samples=not untested)
@@ -400,7 +428,17 @@ def _finish(
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     loggers.end(resumable.others, run, resumable.trainer.global_step)
     resumable.files.finish()
-    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=resumable.epochs, **kept)
+    reasons = {"stop_reasons": found} if (found := resumable.stop_reasons) else {}
+    noted = {
+        "finished": now(),
+        "fit_seconds": round(seconds, 2),
+        "epochs": resumable.epochs,
+        "abilities": abilities(model),
+        **kept,
+        **reasons,
+    }
+    write_run_report(run, {**run.environment, **noted})
+    run.note(**noted)
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
@@ -413,6 +451,8 @@ def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
         for key, value in now_[section].items()
         if key not in machine and before[section].get(key) != value
     ]
+    if before.get("fold") != now_.get("fold"):
+        problems.append("'fold' was another")
     if before["seed"] != now_["seed"]:
         problems.append(f"'seed' was {before['seed']}, not {now_['seed']}")
     if problems:
