@@ -98,8 +98,10 @@ def _with(before: Markup, content: Markup) -> Markup:
 
 
 def _charts(comparison: Comparison) -> Markup:
-    metrics = list(dict.fromkeys(c.metric for row in comparison.curves.values() for c in row))
-    chosen = metrics[:_MOST_CHARTS]
+    metrics = dict.fromkeys(c.metric for row in comparison.curves.values() for c in row)
+    twins = {name for name in metrics if name.endswith("error")}
+    twins = {name for name in twins if f"{name.removesuffix('error')}accuracy" in metrics}
+    chosen = [name for name in metrics if name not in twins][:_MOST_CHARTS]
     most = most_points(2 * len(chosen) * len(comparison.rows))
     titles = {row.label: f"{row.label}  {row.title}" for row in comparison.rows}
     drawn = []

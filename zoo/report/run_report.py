@@ -181,7 +181,7 @@ def _environment(recipe: Recipe, environment: Mapping[str, Any]) -> Markup:
         "Seed": str(recipe.seed),
         "Device": f"{environment.get('device', '')}, precision {environment.get('precision', '')}",
         "Processor": f"{hardware.get('cpu', '')}, {hardware.get('cores', '')} cores, "
-        f"{environment.get('torch_threads', '')} threads",
+        f"threads of torch: {environment.get('torch_threads', '')}",
         "GPUs": ", ".join(map(str, gpus)) if isinstance(gpus, list) else "",
         "Platform": str(hardware.get("platform", "")),
         "Revision": str(environment.get("git") or ""),
