@@ -103,7 +103,7 @@ def _heading(run: Run, recipe: Recipe, environment: Mapping[str, Any]) -> Markup
         "Data": _listed(environment.get("found")),
         "Model": _model(recipe, environment),
         "Trained": f"{duration(environment.get('fit_seconds'))} on {environment.get('device')}, "
-        f"{environment.get('epochs')} epochs",
+        f"epochs: {environment.get('epochs')}",
         "Ended": _listed(environment.get("stop_reasons")),
         "Weights kept": best,
         "Started from": _origin(environment.get("origin")),
