@@ -14,10 +14,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.bundles.cost import model_cost as model_cost
     from zoo.bundles.load import load as load
+    from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.crossval import crossval as crossval
     from zoo.experiments.seeds import train_seeds as train_seeds
+    from zoo.experiments.sweeps.sweep import sweep as sweep
+    from zoo.experiments.tune import tune as tune
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -45,6 +50,7 @@ _HOMES = {
     "compare": "zoo.runs.compare",
     "create_data": "zoo.recipes.create",
     "create_model": "zoo.recipes.create",
+    "crossval": "zoo.experiments.crossval",
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",
@@ -54,9 +60,13 @@ _HOMES = {
     "list_recipes": "zoo.registry.listing",
     "list_runs": "zoo.runs.listing",
     "load": "zoo.bundles.load",
+    "model_cost": "zoo.bundles.cost",
     "predict": "zoo.inference.predict",
+    "publish": "zoo.bundles.publish",
+    "sweep": "zoo.experiments.sweeps.sweep",
     "train": "zoo.training.train",
     "train_seeds": "zoo.experiments.seeds",
+    "tune": "zoo.experiments.tune",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -14,9 +14,15 @@ def add_parser(commands: Any) -> None:
         "export",
         help="write a trained model as a file that needs no zoo",
         description="Write a trained model as a torch.export or ONNX file, kept only if it gives "
-        "the model's outputs on real inputs.",
+        "the model's outputs on real inputs. Of several models, or of the folder of a "
+        "cross-validation, it gives the mean probabilities.",
     )
-    parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
+    parser.add_argument(
+        "references",
+        nargs="+",
+        metavar="REF",
+        help="a run, a bundle, a checkpoint's name, hf:// or https://",
+    )
     parser.add_argument(
         "--format", required=True, help="torch-export, onnx, or one that a plugin registers"
     )
@@ -37,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from zoo.inference.export import export
 
     with work(options.json):
-        done = export(options.reference, options.format, options.out, inputs=options.input)
+        done = export(options.references, options.format, options.out, inputs=options.input)
     if options.json:
         row = {
             "name": str(done.path),

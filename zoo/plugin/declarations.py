@@ -11,6 +11,7 @@ from zoo.plugin.protocols import (
     HasConformanceArguments,
     HasConformanceExempt,
     HasConstructorArguments,
+    HasFixedTestBatches,
     HasHead,
     HasKeepBest,
     HasPreprocessing,
@@ -19,6 +20,7 @@ from zoo.plugin.protocols import (
     HasTrainerDefaults,
     HasWeightsLicense,
     NotExportable,
+    NotFoldable,
     Player,
     Predictor,
     Producer,
@@ -110,6 +112,17 @@ def row_name(model: object, default: str) -> str:
 def keeps_best(data: object) -> bool:
     """Whether the best epoch of a training on these data is kept."""
     return data.keep_best if isinstance(data, HasKeepBest) else False
+
+
+def not_foldable(data: object) -> str:
+    """The reason why a dataset, or its class, cannot be divided into folds; empty if it says
+    none."""
+    return data.not_foldable if isinstance(data, NotFoldable) else ""
+
+
+def fixed_test_batches(data: object) -> bool:
+    """Whether the test batches of a dataset are the same whatever the fold."""
+    return data.fixed_test_batches if isinstance(data, HasFixedTestBatches) else False
 
 
 def conformance_arguments(cls: type) -> Mapping[str, Any] | None:

@@ -16,7 +16,12 @@ from zoo.training.seeding import seeded
 
 
 def draw(
-    run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule, seed: int
+    run: Run,
+    log: MetricsLogger,
+    model: LightningModule,
+    data: LightningDataModule,
+    seed: int,
+    samples: bool = True,
 ) -> None:
     """Write training curves, and what the model draws from one batch of test data.
 
@@ -26,11 +31,12 @@ def draw(
         model: The trained module.
         data: Its data.
         seed: Of what is random in drawing.
+        samples: Whether the test data may be read; the curves alone are drawn otherwise.
     """
     units = list(counters(model, data))
     x = units[0].replace("_", " ") if units else "epoch"
     plots.save(plots.curves(log.series(units), x), run.plots / "curves.png")
-    if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
+    if not samples or not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
     was_training = model.training
     model.eval()

@@ -340,6 +340,7 @@ def quiet_lightning() -> None:
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",
         ".*configure_optimizers.* returned .None., this fit will run with no optimizer.*",
+        ".*module.s. in eval mode at the start of training.*",  # its constructor chose that
         "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message)

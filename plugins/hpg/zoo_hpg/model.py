@@ -1,10 +1,10 @@
 """A goal-conditional policy trained by policy gradients with and without hindsight.
 
 The whole learning loop, each line with the file of this package where it happens. Lightning's
-Trainer runs epochs and optimizer steps, on batches that EpisodeLoader plays.
+Trainer runs epochs and optimizer steps, on batches that EpisodeBatches plays.
 
     pi(a | s, g), the softmax of a net                   networks/goal_net.py
-    for each epoch, for each of batches_per_epoch:       data/loader.py  EpisodeLoader
+    for each epoch, for each of batches_per_epoch:       data/batches.py EpisodeBatches
       # 1. play N = batch_size episodes i with the policy as it is
       for each i:                                        episodes.py  rollout
         s_1, g_i ~ environment                           environments/  reset

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
+from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    UsageError,
     ZooError,
     above,
     at_least,
@@ -385,14 +387,59 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return result
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        probs = self._measure(batch, self.val_scores, distances=False)
+        probs = self.probabilities(batch["image"])
+        self._measure(batch, probs, self.val_scores, distances=False)
         likelihood = probs.gather(1, batch["label"]).clamp(min=1e-12)
         self.val_loss.update(-likelihood.log().mean())
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        probs = self._measure(batch, self.test_scores, self.distances, self._cases)
+        self.measure_probabilities(batch, self.probabilities(batch["image"]))
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
+        """Add a batch of the test to its metrics, by its probabilities (N, num_classes, *spatial),
+        whoever gave them."""
+        self._measure(batch, probabilities, self.test_scores, self.distances, self._cases)
         if MEMBRANE in self.label_names:
-            self._measure_membranes(probs, batch["label"])
+            self._measure_membranes(probabilities, batch["label"])
+
+    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
+        """Dice of each volume: the mean of the classes but background, and each of them."""
+        predicted, label = probabilities.argmax(dim=1, keepdim=True), batch["label"]
+        rows = []
+        for index in range(len(label)):
+            one = slice(index, index + 1)
+            dice = measure(predicted[one], label[one], self.num_classes, distances=False)[0]
+            named = zip(self.label_names[1:], dice.tolist(), strict=True)
+            each = {name: None if isnan(value) else round(value, 6) for name, value in named}
+            known = [value for value in each.values() if value is not None]
+            mean = round(sum(known) / len(known), 6) if known else None
+            rows.append({"dice": mean, **{f"dice/{name}": value for name, value in each.items()}})
+        return rows
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits (N, num_classes, *spatial) as probabilities."""
+        return outputs.float().softmax(dim=1)
+
+    def use_tta(self) -> list[str]:
+        """Average over mirrored volumes too, along the axes that the training mirrored at random,
+        in all combinations.
+
+        Raises:
+            UsageError: it mirrored none.
+        """
+        mirrored = [int(axis) for axis in self._learned().get("mirrored", ())]
+        if not mirrored:
+            raise UsageError(
+                "the data of the training were mirrored along no axis (data.flips), so nothing "
+                "says that mirrored volumes are as good: omit --tta"
+            )
+        self.flips = sorted({*self.flips, *mirrored})
+        names = "DHW"[-self.spatial_dims :]
+        return [
+            "mirrored along " + "".join(names[axis] for axis in axes) if axes else "as it is"
+            for number in range(len(self.flips) + 1)
+            for axes in combinations(self.flips, number)
+        ]
 
     def _measure_membranes(self, probs: Tensor, label: Tensor) -> None:
         """Metrics of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
@@ -404,10 +451,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
             )
 
     def _measure(
-        self, batch: Any, scores: Scores, distances: bool, cases: TestedCases | None = None
-    ) -> Tensor:
+        self,
+        batch: Any,
+        probs: Tensor,
+        scores: Scores,
+        distances: bool,
+        cases: TestedCases | None = None,
+    ) -> None:
         label = batch["label"]
-        probs = self.probabilities(batch["image"])
         predicted = probs.argmax(dim=1, keepdim=True)
         spacing = batch.get("spacing")
         for index in range(len(label)):
@@ -417,7 +468,6 @@ class Segmenter(VolumePrediction, L.LightningModule):
             scores.update(result, (pred != target).sum(), target.numel())
             if cases is not None:
                 cases.add(self._case(batch, predicted, index, float(result[0].nanmean())))
-        return probs
 
     def _case(self, batch: Any, predicted: Tensor, index: int, dice: float) -> Case:
         """A volume of a batch, as it is drawn."""

@@ -81,6 +81,9 @@ class CommandedEpisodes(LightningDataModule):
             missing, or its observations or actions are of a kind that is not supported.
     """
 
+    not_foldable = (
+        "its episodes are played by the agent in training; train it by several seeds instead"
+    )
     conformance_arguments = {  # noqa: RUF012  # read, never changed
         "environment": "CartPole-v1",
         "warmup_episodes": 6,

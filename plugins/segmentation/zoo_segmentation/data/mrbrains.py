@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -250,7 +251,7 @@ class MRBrainS(VolumeDataModule):
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction
 
-    def _describe_preprocessing(self) -> dict[str, str]:
+    def _describe_preprocessing(self) -> dict[str, Any]:
         return {**super()._describe_preprocessing(), "derived": f"mrbrains-{self.channels}"}
 
     def _list(self) -> Listing:

@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader
 from zoo.plugin import (
     BaseDataModule,
     Facts,
+    Fold,
+    FoldSamples,
     Part,
     UsageError,
     at_least,
@@ -212,7 +214,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
 
     def _describe_preprocessing(self) -> dict[str, Any]:
         """What prediction on a user's file has to repeat."""
-        return {"normalize_by": self.normalize_by}
+        mirrored = {"mirrored": self.flips} if self.flips else {}
+        return {"normalize_by": self.normalize_by, **mirrored}
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
         if self._loaded is None:
@@ -220,6 +223,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             cases = listing.cases
             if self.split == "all":
                 cases = [Case(case.name, TEST, case.read) for case in cases]
+            elif self.fold is not None:
+                cases = self._folded(cases, self.fold)
             names = listing.label_names
             read, seen = _read_all(cases, self.memory_mb * 1e6, len(names))
             self._found = [summary(self.root, seen, names, self.sample_name)]
@@ -256,6 +261,22 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
                 facts["label_values"] = listing.label_values
             self._loaded = volumes, facts
         return self._loaded
+
+    def fold_samples(self) -> FoldSamples:
+        """The volumes of the training and the validation part."""
+        return FoldSamples([] if self.split == "all" else _pool_names(self._list().cases))
+
+    def _folded(self, cases: list[Case], fold: Fold) -> list[Case]:
+        """The cases with training and validation divided as a fold says.
+
+        Raises:
+            OtherDataError: the cases are not those of the fold.
+        """
+        chosen = iter(fold.is_val(FoldSamples(_pool_names(cases)), self.root))
+        return [
+            case if case.part == TEST else replace(case, part=VAL if next(chosen) else TRAIN)
+            for case in cases
+        ]
 
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
         """The volume at the training spacing, normalized."""
@@ -333,6 +354,10 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
     def eval_loader(self, samples: list[Volume]) -> DataLoader[Sample]:
         """Whole volumes, one at a time."""
         return self.loader(WholeVolumeDataset(samples), 1, num_workers=0, collate_fn=collate)
+
+
+def _pool_names(cases: Sequence[Case]) -> list[str]:
+    return [case.name for case in cases if case.part != TEST]
 
 
 def _check_sizes(
