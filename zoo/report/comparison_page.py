@@ -68,9 +68,9 @@ def metrics_of_rows(rows: Sequence[Row], names: Sequence[str]) -> Markup:
     lines = []
     for row in rows[:_MOST_ROWS]:
         cells: list[Content] = [f"{row.label}  {row.title}", str(len(row.runs))]
-        cells += [_interval(row.metrics.get(name)) for name in used]
-        lines.append([*cells, _target(row, used)] if aimed else cells)
-    head = ["row", "n", *used, *(["target"] if aimed else [])]
+        cells += [_target(row, used)] if aimed else []
+        lines.append([*cells, *(_interval(row.metrics.get(name)) for name in used)])
+    head = ["row", "n", *(["target"] if aimed else []), *used]
     return table(head, lines, class_="numbers")
 
 

@@ -61,7 +61,7 @@ def write_group_report(group: Group, notes: tuple[str, ...] = ()) -> Path:
         section("Continue", element("pre", f"zoo runs {group.path}\nzoo compare {group.path}")),
     ]
     taken = len(page(title, [*content, *after]).encode())
-    files = sorted((group.path / "plots").glob("*.png"))
+    files = [each for each in sorted((group.path / "plots").glob("*.png")) if each.stem != "curves"]
     pictures = [Picture(path, path.stem.replace("_", " ")) for path in files]
     content.append(section("Plots", show_pictures(pictures, LIMIT - taken - 2_000)))
     path = group.path / FILE
