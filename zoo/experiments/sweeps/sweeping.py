@@ -113,6 +113,7 @@ class Sweeping:
         rows, aim = self._write(group, trials), self._aim
         if all(row["state"] != "running" for row in rows):
             files.draw_plots(found, aim.metric, group.path / "plots")
+            files.write_page(group, rows, aim)
         best = files.best_of(rows, aim)
         return Sweep(group.path, group.recipe, aim.metric, aim.direction, rows, best)
 
