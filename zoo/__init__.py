@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.bundles.ensemble import Ensemble as Ensemble
     from zoo.bundles.load import load as load
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 
 _HOMES = {
+    "Ensemble": "zoo.bundles.ensemble",
     "Run": "zoo.runs.run",
     "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",
