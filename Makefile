@@ -66,7 +66,7 @@ clean:
 # The core and every plugin, editable, at the versions of constraints.txt.
 $(INSTALLED): Makefile pyproject.toml constraints.txt zoo/__init__.py $(PLUGINS) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
-		--editable ".[author,onnx,postgresql]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
+		--editable ".[author,crossval,onnx,postgresql]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
 	touch $@
 
 $(RELEASE): pyproject.toml constraints.txt | $(BIN)/uv

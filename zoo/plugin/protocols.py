@@ -691,7 +691,8 @@ class Foldable(Protocol):
 
 @runtime_checkable
 class NotFoldable(Protocol):
-    """A dataset class (the attribute is the class's) that cannot be divided into folds."""
+    """A dataset class (the attribute is the class's) that cannot be divided into folds, with the
+    reason. Without, ``zoo crossval`` says which members it lacks."""
 
     @property
     def not_foldable(self) -> str:
