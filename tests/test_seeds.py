@@ -64,7 +64,7 @@ def test_each_seed_is_the_run_of_its_own(toy: Any, zoo: Callable, monkeypatch: A
     summary = json.loads(Path("all/summary.json").read_text())
     assert summary["rows"][0]["seeds"] == [2, 4]
     assert {path.name for path in Path("all").iterdir()} - {".lock"} == {
-        *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots"),
+        *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots", "report.html"),
     }
 
 
