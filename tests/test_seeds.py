@@ -202,6 +202,12 @@ def test_values_from_python_are_typed_as_they_are(here: dict) -> None:
         train_seeds("toy/points")
 
 
+def test_not_by_several_processes(here: dict, monkeypatch: Any) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="call it without torchrun"):
+        train_seeds("toy/points", "1-2")
+
+
 def test_seeds_as_text() -> None:
     assert read_seeds("1-3, 7,10-11") == [1, 2, 3, 7, 10, 11]
     assert seeds_text([11, 10, 7, 3, 2, 1]) == "1-3, 7, 10-11"
