@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.bundles.cost import model_cost as model_cost
+    from zoo.bundles.ensemble import Ensemble as Ensemble
     from zoo.bundles.load import load as load
     from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
@@ -45,6 +46,7 @@ __version__ = "0.1.0"
 
 
 _HOMES = {
+    "Ensemble": "zoo.bundles.ensemble",
     "ExperimentInterrupted": "zoo.experiments.processes",
     "Run": "zoo.runs.run",
     "TrainingInterrupted": "zoo.training.interruption",

@@ -26,6 +26,7 @@ from zoo.experiments.processes import Outcome, run_members
 from zoo.recipes.recipe import Recipe, override, read_recipe
 from zoo.registry.registry import registry
 from zoo.report.comparison import write_comparison
+from zoo.report.group_report import write_group_report
 from zoo.runs.compare import Comparison, compare
 from zoo.runs.group import FILE, Group, create_group, is_group, open_group
 from zoo.runs.pooling import differing, flatten
@@ -316,6 +317,8 @@ def _summarize(group: Group, outcomes: Sequence[Outcome], again: str) -> Trained
     }
     done = [record.path for record in records.values() if record.measured and record.metrics]
     if not done:
+        sentences = tuple(f"{name} failed: {reason}" for name, reason in failed.items())
+        write_group_report(group, sentences)
         return TrainedSeeds(group, failed, None, again)
     found = compare(done)
     notes = [f"{name} failed and is not in the mean: {reason}" for name, reason in failed.items()]
