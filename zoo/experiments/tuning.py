@@ -180,7 +180,8 @@ class _SizeFinder(BatchSizeFinder):
 
 def _require_optimizer(trainer: Trainer) -> None:
     """Without one no step is counted, and the search would not end."""
-    real = [each for each in trainer.optimizers if isinstance(each, torch.optim.Optimizer)]
+    # What Lightning puts in place of none has no learning rate.
+    real = [each for each in trainer.optimizers if "lr" in each.param_groups[0]]
     if len(real) != 1:
         raise UsageError(
             f"the model has {len(real) or 'no'} optimizers, and Lightning's finders take models of "
