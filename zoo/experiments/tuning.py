@@ -180,8 +180,7 @@ class _SizeFinder(BatchSizeFinder):
 
 def _require_optimizer(trainer: Trainer) -> None:
     """Without one no step is counted, and the search would not end."""
-    # What Lightning puts in place of none has no learning rate.
-    real = [each for each in trainer.optimizers if "lr" in each.param_groups[0]]
+    real = [each for each in trainer.optimizers if each.param_groups]  # not Lightning's for none
     if len(real) != 1:
         raise UsageError(
             f"the model has {len(real) or 'no'} optimizers, and Lightning's finders take models of "
