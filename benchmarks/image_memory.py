@@ -1,8 +1,8 @@
 """Memory against the number of images: `zoo train` on folders of JPEGs that are decoded from disk.
 
 JPEGs of 512x512 pixels, a hundred pictures repeated with other bytes at their end, so that no two
-files are copies. Of each folder an epoch of a few batches is trained; every file is checked, a sample
-is measured and what a run needs of each file is in memory. Peak resident set of the process, less
+files are copies. Of each folder an epoch of a few batches is trained; every file is checked, a
+sample is measured and what a run needs of each file is in memory. Peak resident set of the process, less
 that of one which only imports.
 
     OMP_NUM_THREADS=1 python benchmarks/image_memory.py [--counts 1500 6000 24000]
@@ -56,8 +56,8 @@ def main() -> None:
         f"- {today()}, `OMP_NUM_THREADS=1 python benchmarks/image_memory.py --counts "
         f"{' '.join(map(str, options.counts))}`",
         f"- {describe()}",
-        f"- JPEGs of 512x512, decoded from disk at {SIZE}x{SIZE}; a small max-pooling net, {BATCHES} "
-        f"batches of 32; imports alone: {imports:.0f} MB",
+        f"- JPEGs of 512x512, decoded from disk at {SIZE}x{SIZE}; a small max-pooling net, "
+        f"{BATCHES} batches of 32; imports alone: {imports:.0f} MB",
         "",
         "| images | MB over the imports | processor time, s |",
         "|---|---|---|",
