@@ -2,8 +2,8 @@
 
 JPEGs of 512x512 pixels, a hundred pictures repeated with other bytes at their end, so that no two
 files are copies. Of each folder an epoch of a few batches is trained; every file is checked, a
-sample is measured and what a run needs of each file is in memory. Peak resident set of the process, less
-that of one which only imports.
+sample is measured and what a run needs of each file is in memory. Peak resident set of the
+process, less that of one which only imports.
 
     OMP_NUM_THREADS=1 python benchmarks/image_memory.py [--counts 1500 6000 24000]
 """

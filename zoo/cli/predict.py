@@ -41,15 +41,15 @@ def add_parser(commands: Any) -> None:
         help="write probability maps too, of models that write label maps",
     )
     parser.add_argument(
-        "--tta",
-        action="store_true",
-        help="average over changed views too, such as mirror images, where the model says which",
-    )
-    parser.add_argument(
         "--pages",
         metavar="N",
         help="pictures of the predictions, at most: a number, all or 0 (default: 4 pages of 32 "
         "files, and every volume or clip)",
+    )
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="average over changed views too, such as mirror images, where the model says which",
     )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.add_argument(
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             device=options.device,
             probabilities=options.probabilities,
-            tta=options.tta,
             pages=options.pages,
+            tta=options.tta,
             progress=sys.stdout.isatty(),
         )
     if options.json:
@@ -116,7 +116,7 @@ def _pictures(found: Predictions) -> str:
 
 def _describe_options(reference: str) -> None:
     from zoo.bundles.load import load
-    from zoo.inference.produce import producing_method
+    from zoo.plugin.declarations import producing_method
     from zoo.recipes.signatures import describe_options
 
     model = load(reference)

@@ -21,14 +21,10 @@ from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
 from zoo.inference.pages import Pages, draw, most_pages
 from zoo.inference.predictions import Predictions as Predictions
-from zoo.inference.produce import (
-    produce,
-    producing_method,
-    read_producing_options,
-    take_seed,
-)
+from zoo.inference.produce import produce, read_producing_options, take_seed
 from zoo.inference.views import use_tta
 from zoo.io.printable import path_text, printable
+from zoo.plugin.declarations import producing_method
 from zoo.plugin.protocols import (
     FileGrouper,
     PredictionWriter,
@@ -51,8 +47,8 @@ def predict(
     batch_size: int = 32,
     device: str | None = None,
     probabilities: bool = False,
-    tta: bool = False,
     pages: int | str | None = None,
+    tta: bool = False,
     progress: bool = False,
 ) -> Predictions:
     """Apply a trained model, with its own preprocessing, to files.
@@ -80,12 +76,12 @@ def predict(
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
         probabilities: Let the model write probability maps too, of an ensemble also maps of the
             disagreement.
-        tta: Average over changed views of each file too, such as mirror images, where the model
-            says which.
         pages: Pictures to draw, at most: of 32 files each, or of one where the model predicts on
             each file by itself; besides, of more than 32 files, one of those that the model is
             least sure of. ``"all"`` draws every file, 0 nothing. Default: 4 pages, and of models
             that predict on each file by itself every file.
+        tta: Average over changed views of each file too, such as mirror images, where the model
+            says which.
         progress: Show a progress bar.
 
     Returns:
@@ -103,12 +99,11 @@ def predict(
     if out is not None:
         require_empty(out, resumable=False)
     place = find_device(device)
-    model: Any = reference if isinstance(reference, nn.Module) else load(reference)
-    name = type(model).__name__ if isinstance(reference, nn.Module) else _named(reference)
+    model, name = _loaded(reference)
     if isinstance(model, nn.Module):
         model.to(place)
     if tta:
-        use_tta(model, name)
+        use_tta(model.models if isinstance(model, Ensemble) else [model], name)
     if isinstance(model, Ensemble):
         model = EnsemblePredictor(model)
     if producing_method(model) and not (paths and isinstance(model, Predictor)):
@@ -134,10 +129,13 @@ def predict(
     return found
 
 
-def _named(reference: str | Path | Sequence[str | Path]) -> str | Path:
+def _loaded(reference: Any) -> tuple[Any, str]:
+    """The model, and what messages call it."""
     if isinstance(reference, (str, Path)):
-        return reference
-    return ", ".join(map(str, reference))
+        return load(reference), str(reference)
+    if isinstance(reference, Sequence):
+        return load(reference), ", ".join(map(str, reference))
+    return reference, type(reference).__name__
 
 
 def _produce(

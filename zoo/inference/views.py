@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from zoo.bundles.ensemble import Ensemble
 from zoo.errors import UsageError
 from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.protocols import ViewAverager
 
 
-def use_tta(model: Any, name: object) -> None:
-    """Let a model, or every member of an ensemble, average over views from now on; it says which.
+def use_tta(models: Iterable[Any], name: object) -> None:
+    """Let models average over views from now on; it says which views.
 
     Args:
-        model: The module.
-        name: What messages call it.
+        models: A module, or the members of an ensemble.
+        name: What messages call them.
 
     Raises:
         UsageError: it says of no view that it is as good.
     """
-    members = list(model.models) if isinstance(model, Ensemble) else [model]
     views: dict[str, None] = {}
-    for member in members:
+    for member in models:
         if not isinstance(member, ViewAverager):
             raise UsageError(
                 f"the model of {name}, a {type(member).__name__}, says of no changed view of an "

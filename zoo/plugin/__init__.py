@@ -21,6 +21,7 @@ from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
     ArgumentUpgrader,
+    DataDescriber,
     DisagreementWriter,
     EnsembleMember,
     ExampleFileWriter,
@@ -48,6 +49,7 @@ from zoo.plugin.protocols import (
     NotFoldable,
     OnnxScripted,
     Player,
+    PlotCaptioner,
     PlotDrawer,
     PredictionDrawer,
     PredictionWriter,
@@ -60,6 +62,7 @@ from zoo.plugin.protocols import (
     ZooDataModule,
     ZooModule,
 )
+from zoo.plugin.references import Reference, trained_model
 from zoo.plugin.renaming import rename_keys
 from zoo.plugin.trust import require_trusted_module
 
@@ -121,6 +124,7 @@ __all__ = [
     "AcceleratorChooser",
     "ArgumentUpgrader",
     "Checkpoint",
+    "DataDescriber",
     "Dataset",
     "Deprecated",
     "DisagreementWriter",
@@ -157,6 +161,7 @@ __all__ = [
     "NotFoldable",
     "OtherDataError",
     "Player",
+    "PlotCaptioner",
     "PlotDrawer",
     "PredictionDrawer",
     "PredictionWriter",
@@ -165,6 +170,7 @@ __all__ = [
     "Producer",
     "RealInputSource",
     "Recipes",
+    "Reference",
     "SamplePredictor",
     "UsageError",
     "ViewAverager",
@@ -181,6 +187,7 @@ __all__ = [
     "rename_keys",
     "require",
     "require_trusted_module",
+    "trained_model",
     "within",
     *_HOMES,
     *_MODULES,

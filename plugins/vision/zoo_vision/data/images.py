@@ -361,10 +361,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
             )
 
     def _tell(self, by_part: dict[Part, LabelledImages], loaded: LoadedImages) -> None:
-        """Say what was found, and what about it may not be as the user thinks."""
-        sizes = ", ".join(f"{len(images)} {part}" for part, images in by_part.items())
-        count, names = len(loaded.images), loaded.label_names
-        rank_zero_print(f"{self.root}: {count} images, {len(names)} classes: {sizes}")
+        """Say what about the data may not be as the user thinks."""
+        names = loaded.label_names
         notes = list(loaded.notes)
         train = by_part["train"]
         if len(train) and self.counts_classes:
@@ -404,6 +402,15 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """As of the base, and the classes' sizes where the largest is more than twice the least."""
+        images, *rest = super().describe_found()
+        found = [f"{self.root}: {images}", *rest]
+        sizes = np.bincount(self.samples("train").labels.numpy(), minlength=1)
+        if (sizes := sizes[sizes > 0]).size and sizes.max() > 2 * sizes.min():
+            found.append(f"{sizes.min()} to {sizes.max()} training images a class")
+        return found
 
     def fold_samples(self) -> FoldSamples:
         """The images of the training and the validation part; their classes, and the groups of
