@@ -114,7 +114,7 @@ def main() -> None:
             "## Killed twice",
             "",
             f"- left alone: {len(rows)} trials, {pruned} of them pruned; the best is "
-            f" trial {best['trial']} with val/accuracy {best['value']:.4f}",
+            f"trial {best['trial']} with val/accuracy {best['value']:.4f}",
             *(f"- {kill}, and started again" for kill in kills),
             f"- `summary.csv` of the two sweeps is {_same(table(whole) == table(killed))}, and so "
             f"is `metrics.csv` of their trials: {_same(curves(whole) == curves(killed))}. It is "

@@ -122,8 +122,10 @@ def _target(about: Mapping[str, Any]) -> str:
     target = about.get("target")
     if not isinstance(target, Mapping) or target.get("value") is None:
         return ""
-    source = about.get("source")
-    return f"{target.get('metric')} {target['value']}" + (f" ({source})" if source else "")
+    day, source, changed = target.get("set"), about.get("source"), about.get("changed")
+    told = f"{target.get('metric')} {target['value']}" + (f", set {day}" if day else "")
+    told += f" ({source})" if source else ""
+    return told + (f"; changed: {changed}" if changed else "")
 
 
 def _on_disk(folder: Path) -> str:

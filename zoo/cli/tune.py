@@ -88,7 +88,7 @@ def report(found: Tuning, recipe: str, typed: list[str], as_json: bool) -> None:
             f"the fastest is {speed:.0f} samples/s."
         )
     if found.rate and found.rate.suggestion is None:
-        print("The loss says nothing about the learning rate: it is not finite, or too short.")
+        print("No learning rate is suggested: the loss does not fall while it rises.")
     print(f"Pictures: {found.path / 'plots'}")
     if found.overrides:
         words = [f"--{key} {value}" for key, value in found.overrides.items()]

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from zoo.errors import UsageError, nearest
 from zoo.experiments.built import Asked
 from zoo.experiments.sweeps.space import Parameter
+from zoo.io.failures import one_line
 from zoo.plugin.parts import has_part
 from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.experiment import Experiment, resolve
@@ -52,7 +53,7 @@ def refuse_wrong_space(asked: Asked, space: Mapping[str, Parameter], source: str
                 for each in space.values()
                 if f"'{each.key}' has to be of type int" in str(error)
             ]
-            if not whole or index == 0:
+            if not whole:
                 raise
             raise UsageError(f"{error}; search {' and '.join(whole)}") from error
 
@@ -65,13 +66,20 @@ def refuse_refused_ends(experiment: Experiment, space: Mapping[str, Parameter]) 
         space: What is varied.
 
     Raises:
-        UsageError: as their constructors raise it.
+        UsageError: their constructors raise anything.
     """
     for index in (0, 1):
         values = {key: each.samples()[index] for key, each in space.items()}
-        resolved = resolve(override(experiment.recipe, values))
-        resolved.build_data()
-        replace(resolved, facts=experiment.facts).build_model()
+        try:
+            resolved = resolve(override(experiment.recipe, values))
+            resolved.build_data()
+            replace(resolved, facts=experiment.facts).build_model()
+        except Exception as error:
+            said = ", ".join(f"{key} {value}" for key, value in values.items())
+            raise UsageError(
+                f"the space goes too far: with {said} data or model cannot be built: "
+                f"{one_line(error)}"
+            ) from error
 
 
 def refuse_several_processes(recipe: Recipe) -> None:
@@ -122,7 +130,10 @@ def _refuse_unlogged(metric: str, names: set[str]) -> None:
 
 
 def _logged(recipe: Recipe, model: LightningModule, data: LightningDataModule) -> set[str]:
-    """What the sanity check of the validation logs, with which a training begins."""
+    """What the sanity check of the validation logs, with which a training begins; nothing of a
+    recipe that leaves it out."""
+    if recipe.trainer.get("num_sanity_val_steps") == 0:
+        return set()
     settings = _settings(recipe)
     if isinstance(model, AcceleratorChooser) and settings.get("accelerator", "auto") == "auto":
         settings["accelerator"] = model.choose_accelerator(data)

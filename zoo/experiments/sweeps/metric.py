@@ -33,30 +33,19 @@ class Objective:
     direction: str
 
 
-def objective(
-    recipe: Recipe, model: LightningModule, metric: str | None, direction: str | None
-) -> Objective:
-    """What is asked for, or what recipe or model monitor.
-
-    Without ``metric``: that of the recipe's ``ModelCheckpoint``, of its ``EarlyStopping``, or the
-    model's own ``monitor``, in this order. Without ``direction``: theirs, or what the metric's name
-    says.
+def find_metric(recipe: Recipe, model: LightningModule, asked: str | None) -> str:
+    """The metric that is asked for, or that of the recipe's ``ModelCheckpoint``, of its
+    ``EarlyStopping``, or the model's own ``monitor``, in this order.
 
     Args:
         recipe: Resolved.
         model: Its model.
-        metric: What the user asks for.
-        direction: What the user asks for.
+        asked: What the user asks for.
 
     Raises:
-        UsageError: nothing is monitored and none is named, the metric is the test's, or its name
-            does not say which way is better.
+        UsageError: nothing is monitored and none is named, or the metric is the test's.
     """
-    if direction is not None and direction not in DIRECTIONS:
-        raise UsageError(f"--direction has to be minimize or maximize, not {direction!r}")
-    monitored = dict(reversed(list(_monitored(recipe, model))))  # of one name the first decides
-    if metric is None:
-        metric = next(reversed(monitored), None)
+    metric = asked or next((name for name, _ in _monitored(recipe, model)), None)
     if metric is None:
         raise UsageError(
             "neither the recipe nor its model monitors a metric: name one of the validation, such "
@@ -67,13 +56,31 @@ def objective(
             f"--metric {metric} is measured on the test part, which a sweep does not read: name a "
             "metric of the validation, such as --metric val/loss"
         )
-    direction = direction or _MODES.get(monitored.get(metric, "")) or _by_name(metric)
+    return metric
+
+
+def find_direction(recipe: Recipe, model: LightningModule, metric: str, asked: str | None) -> str:
+    """The direction that is asked for, that of whoever monitors the metric, or what its name says.
+
+    Args:
+        recipe: Resolved.
+        model: Its model.
+        metric: As found.
+        asked: What the user asks for.
+
+    Raises:
+        UsageError: there is no such direction, or the name does not say which way is better.
+    """
+    if asked is not None and asked not in DIRECTIONS:
+        raise UsageError(f"--direction has to be minimize or maximize, not {asked!r}")
+    modes = (mode for name, mode in _monitored(recipe, model) if name == metric)
+    direction = asked or _MODES.get(next(modes, "")) or _by_name(metric)
     if not direction:
         raise UsageError(
             f"the name of --metric {metric} does not say which way is better: add --direction "
             "minimize or --direction maximize"
         )
-    return Objective(metric, direction)
+    return direction
 
 
 def _monitored(recipe: Recipe, model: LightningModule) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ from zoo.errors import UsageError
 from zoo.experiments.built import Asked, build
 from zoo.experiments.sweeps import checks, files
 from zoo.experiments.sweeps.locks import alone_in
-from zoo.experiments.sweeps.metric import Objective, objective
+from zoo.experiments.sweeps.metric import Objective, find_direction, find_metric
 from zoo.experiments.sweeps.reporter import TrialReporter
 from zoo.experiments.sweeps.result import Sweep, SweepInterrupted
 from zoo.experiments.sweeps.space import Parameter
@@ -105,7 +105,10 @@ class Sweeping:
         identity = group.settings["folder"]
         trials = Trials(found, opened, address, self._space, group.path, identity, count)
         while claim := trials.claim():
-            self._try(claim, trials, group)
+            try:
+                self._try(claim, trials, group)
+            finally:
+                claim.lock.release()  # also of one that is not told, for the next call
             self._write(group, trials)
         rows, aim = self._write(group, trials), self._aim
         if all(row["state"] != "running" for row in rows):
@@ -214,10 +217,10 @@ def _check(
     recipe = asked.experiment.recipe
     checks.refuse_several_processes(recipe)
     experiment, model, data = build(asked)
-    aim = objective(recipe, model, metric, direction)
-    checks.refuse_unvalidated(aim.metric, recipe, model, data)
+    chosen = find_metric(recipe, model, metric)
+    checks.refuse_unvalidated(chosen, recipe, model, data)
     checks.refuse_refused_ends(experiment, space)
-    return aim
+    return Objective(chosen, find_direction(recipe, model, chosen, direction))
 
 
 def _quiet() -> None:

@@ -152,8 +152,12 @@ class Trials:
             Path(claim.lock.lock_file).unlink(missing_ok=True)  # of no use any more
 
     def _opened(self, number: int, lock: FileLock, cut: bool) -> Claim:
-        trial = Trial(self.study, self._id(number))
-        values = {key: each.suggest(trial) for key, each in self.space.items()}
+        try:
+            trial = Trial(self.study, self._id(number))
+            values = {key: each.suggest(trial) for key, each in self.space.items()}
+        except BaseException:
+            lock.release()
+            raise
         return Claim(trial, values, cut, lock)
 
     def _id(self, number: int) -> int:
