@@ -104,6 +104,24 @@ def test_a_group_is_one_line(runs: Path, zoo: Callable) -> None:
     assert len(json.loads(zoo("runs", "runs/toy/points/group", "--json").out)) == 3
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["--members"], ["--sort", "val/loss"], ["--state", "failed"]]
+)
+def test_a_terminal_of_80_columns_is_enough(
+    runs: Path, zoo: Callable, monkeypatch: Any, words: list[str]
+) -> None:
+    long = "a reason that takes more than a line of a terminal to tell, " * 3
+    fake_run(runs / "toy/points" / ("a-name-of-a-folder-" * 4), finished=False, failed=long)
+    for place in ("output", "runs"):
+        monkeypatch.setattr(f"zoo.cli.{place}.terminal_width", lambda: 80)
+    lines = zoo("runs", *words).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("    a reason that") for line in lines)
+    if not words:
+        assert "toy/points  test/accuracy >= 0.9" in lines
+        assert any(line.startswith("  group") and "2/3 seeds" in line for line in lines)
+
+
 def test_filters_and_order(runs: Path, zoo: Callable) -> None:
     def names(*words: str) -> list[str]:
         return [Path(row["run"]).name for row in json.loads(zoo("runs", "--json", *words).out)]

@@ -26,7 +26,10 @@ COMMANDS = (
     "test",
     "predict",
     "finetune",
+    "tune",
+    "sweep",
     "export",
+    "publish",
     "plugin",
     "doctor",
 )

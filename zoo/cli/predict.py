@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
+
+if TYPE_CHECKING:
+    from zoo.inference.predictions import Predictions
 
 
 def add_parser(commands: Any) -> None:
@@ -36,6 +39,12 @@ def add_parser(commands: Any) -> None:
         "--probabilities",
         action="store_true",
         help="write probability maps too, of models that write label maps",
+    )
+    parser.add_argument(
+        "--pages",
+        metavar="N",
+        help="pictures of the predictions, at most: a number, all or 0 (default: 4 pages of 32 "
+        "files, and every volume or clip)",
     )
     parser.add_argument(
         "--tta",
@@ -78,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             device=options.device,
             probabilities=options.probabilities,
+            pages=options.pages,
             tta=options.tta,
             progress=sys.stdout.isatty(),
         )
@@ -89,16 +99,24 @@ def run(options: argparse.Namespace) -> int:
         if found.rows:
             show([short(row) for row in found.rows], as_json=False)
         if found.folder:
-            pictures = " and their pictures" if found.pictures else ""
-            print(f"{len(found.rows)} predictions{pictures} are in {found.folder}")
+            print(f"{len(found.rows)} predictions{_pictures(found)} are in {found.folder}")
     for file, reason in found.failures.items():
         print(f"zoo: {file} was left out: {reason}", file=sys.stderr)
     return 1 if found.failures else 0
 
 
+def _pictures(found: Predictions) -> str:
+    """What of them is drawn."""
+    if not found.pictures:
+        return ""
+    if 0 < found.shown < len(found.rows):
+        return f" and pictures of the first {found.shown} (--pages all draws every one)"
+    return " and their pictures"
+
+
 def _describe_options(reference: str) -> None:
     from zoo.bundles.load import load
-    from zoo.inference.produce import producing_method
+    from zoo.plugin.declarations import producing_method
     from zoo.recipes.signatures import describe_options
 
     model = load(reference)

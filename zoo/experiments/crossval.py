@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from lightning.pytorch import seed_everything
 
-from zoo.bundles.stages import require_earlier_stage
+from zoo.bundles.stages import require_earlier_stages
 from zoo.errors import UsageError, ZooError, format_problems
 from zoo.experiments.fold_report import FOLDS, SUMMARY, report_folds, write_folds
 from zoo.experiments.fold_splits import divide
@@ -167,7 +167,7 @@ def _begin(asked: Recipe, count: int, options: Mapping[str, Any], out: str | Pat
     if asked.trainer.get("fast_dev_run"):
         raise UsageError("trainer.fast_dev_run keeps no run, and each fold is one: omit it")
     experiment = resolve(with_trainer_defaults(asked))
-    require_earlier_stage(experiment.recipe)
+    require_earlier_stages(experiment.recipe)
     samples = _samples(experiment.recipe)
     divided = divide(
         samples,

@@ -33,6 +33,7 @@ from zoo.io.printable import printable
 from zoo.runs.group import Group
 from zoo.runs.state import is_held
 
+_PROGRAM = (sys.executable, "-m", "zoo")
 _REFUSED = 2
 _SAYS = "zoo: "
 _WARNS = "zoo: warning: "
@@ -252,7 +253,7 @@ class _Crew:
         if self._jobs > 1:
             environment.setdefault("OMP_NUM_THREADS", str(threads_each(self._jobs)))
         process = subprocess.Popen(
-            [sys.executable, "-m", "zoo", *map(str, self._command_of(name))],
+            [*_PROGRAM, *map(str, self._command_of(name))],
             stdin=subprocess.PIPE,  # its end is ours
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.ensemble import Ensemble, members_of
 from zoo.bundles.load import bundled_recipe, rebuild
+from zoo.bundles.references import require_trained_models
 from zoo.bundles.stages import run_of
 from zoo.errors import UsageError
 from zoo.inference.given_probabilities import measure_by, on_device, require_tester
@@ -23,6 +24,7 @@ from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.declarations import fixed_test_batches, trainer_defaults
 from zoo.plugin.folds import OtherDataError
 from zoo.plugin.parts import has_part
+from zoo.plugin.protocols import DataDescriber
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, override
 from zoo.recipes.signatures import instantiate
@@ -105,6 +107,8 @@ def evaluate(
     if tta:
         use_tta([each.model for each in members], ", ".join(str(each.name) for each in members))
     _require_test_part(lead.data, lead.experiment.recipe.data_name)
+    if isinstance(lead.data, DataDescriber):
+        rank_zero_print(", ".join(lead.data.describe_found()))
     settings = instantiate(Trainer, lead.experiment.recipe.trainer)
     alone = len(members) == 1
     metrics = _test(lead, settings) if alone else _test_together(members, settings)
@@ -213,7 +217,8 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
     """The bundle's experiment with other data or Trainer settings.
 
     Raises:
-        UsageError: an override is of the model, or wrong.
+        UsageError: an override is of the model, or wrong, or a trained model is missing that the
+            data are made with.
     """
     for key in overrides:
         if key.startswith("model."):
@@ -227,7 +232,9 @@ def experiment_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Experiment:
     settings = {k: v for k, v in recipe.trainer.items() if k == "precision"}
     defaults = trainer_defaults(registry().load(registry().model(bundle.model_name).entry))
     settings = {**{k: v for k, v in defaults.items() if k in SETTINGS}, **settings}
-    return resolve(override(replace(recipe, trainer=settings), overrides))
+    experiment = resolve(override(replace(recipe, trainer=settings), overrides))
+    require_trained_models(experiment.recipe, "data")  # the model's are in the bundle
+    return experiment
 
 
 def own_root(reference: str | Path, overrides: Mapping[str, Any]) -> dict[str, Any]:

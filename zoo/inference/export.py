@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from zoo.bundles.bundle import Bundle, read_bundle
 from zoo.bundles.ensemble import Ensemble, members_of
 from zoo.bundles.load import rebuild
-from zoo.errors import UsageError, ZooError, install_hint, nearest
+from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.inference.evaluate import experiment_of, own_root
 from zoo.io.atomic import write_atomically
 from zoo.io.failures import one_line, system_failure
@@ -89,7 +89,7 @@ def export(
         ZooError: forward takes none of these inputs, an operation cannot be exported, or the
             outputs differ; nothing is written.
     """
-    convert = _find_format(format)
+    _find_format(format)
     path = Path(out)
     if path.exists():
         raise UsageError(f"{path} exists: choose another --out, or remove it first")
@@ -103,11 +103,7 @@ def export(
     together = Ensemble(names, models) if len(models) > 1 else models[0]
     network = _Forward(together).eval()
     samples, what, count = _taken(network, _real_inputs(models[0], bundles[0], members[0], inputs))
-    with torch.inference_mode():
-        wanted = {n: network(samples[:n]) for n in (1, len(samples))}
-    data, compute = convert(network, samples)
-    differences = [_difference(compute(samples[:n]), outputs) for n, outputs in wanted.items()]
-    difference = math.nan if any(map(math.isnan, differences)) else max(differences)
+    data, difference = converted(format, network, samples)
     if not difference <= tolerance:
         raise ZooError(
             f"the {format} file of {', '.join(names)} differs from the model by "
@@ -118,6 +114,29 @@ def export(
     except OSError as error:
         raise ZooError(system_failure(error, "the file cannot be written")) from error
     return Export(path, difference, tolerance, f"{count} of {what}")
+
+
+def converted(format: str, network: nn.Module, samples: Tensor) -> tuple[bytes, float]:
+    """A network in a format, and how far that is from the network.
+
+    Args:
+        format: Built in, or registered by a plugin.
+        network: In evaluation mode.
+        samples: Inputs of it, two or more.
+
+    Returns:
+        The bytes of the file, and the largest difference of an output, for one input and for all,
+        relative to the largest output; NaN where one is not a number.
+
+    Raises:
+        UsageError: there is no such format, or packages are missing.
+        ZooError: an operation cannot be exported.
+    """
+    with torch.inference_mode():
+        wanted = {n: network(samples[:n]) for n in (1, len(samples))}
+    data, compute = _find_format(format)(network, samples)
+    differences = [_difference(compute(samples[:n]), outputs) for n, outputs in wanted.items()]
+    return data, math.nan if any(map(math.isnan, differences)) else max(differences)
 
 
 def _find_format(name: str) -> _Convert:
@@ -257,7 +276,7 @@ def _onnx(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor]
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise UsageError(
+        raise MissingDependencyError(
             f"ONNX needs {error.name}, which is not installed: {install_hint('zoo[onnx]')}"
         ) from error
     try:

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from zoo import plots
 from zoo.bundles.ensemble import Ensemble
 from zoo.bundles.load import load
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError
 from zoo.inference.device import find_device
 from zoo.inference.ensemble_predict import EnsemblePredictor
+from zoo.inference.failures import reason
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
+from zoo.inference.pages import Pages, draw, most_pages
 from zoo.inference.predictions import Predictions as Predictions
-from zoo.inference.produce import (
-    produce,
-    producing_method,
-    read_producing_options,
-    take_seed,
-)
+from zoo.inference.produce import produce, read_producing_options, take_seed
 from zoo.inference.views import use_tta
 from zoo.io.printable import path_text, printable
+from zoo.plugin.declarations import producing_method
 from zoo.plugin.protocols import (
     FileGrouper,
-    PredictionDrawer,
     PredictionWriter,
     Predictor,
     SamplePredictor,
@@ -37,8 +34,6 @@ from zoo.plugin.protocols import (
 from zoo.runs.run import require_empty
 from zoo.training.seeding import seeded
 
-PAGE = 32
-"""Predictions on one picture."""
 FOLDER = Path("predictions")
 """Where the files of models that write some go, in a folder of the time."""
 
@@ -52,6 +47,7 @@ def predict(
     batch_size: int = 32,
     device: str | None = None,
     probabilities: bool = False,
+    pages: int | str | None = None,
     tta: bool = False,
     progress: bool = False,
 ) -> Predictions:
@@ -80,6 +76,10 @@ def predict(
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
         probabilities: Let the model write probability maps too, of an ensemble also maps of the
             disagreement.
+        pages: Pictures to draw, at most: of 32 files each, or of one where the model predicts on
+            each file by itself; besides, of more than 32 files, one of those that the model is
+            least sure of. ``"all"`` draws every file, 0 nothing. Default: 4 pages, and of models
+            that predict on each file by itself every file.
         tta: Average over changed views of each file too, such as mirror images, where the model
             says which.
         progress: Show a progress bar.
@@ -90,11 +90,12 @@ def predict(
 
     Raises:
         UsageError: the model reads no files, has no probability maps or no views, there are no
-            files, ``out`` is not empty, the batch size is below 1, there is no such device or
-            option, or several models have not the same classes.
+            files, ``out`` is not empty, the batch size is below 1, ``pages`` is not a number of
+            pages, there is no such device or option, or several models have not the same classes.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
+    wanted = most_pages(pages)
     if out is not None:
         require_empty(out, resumable=False)
     place = find_device(device)
@@ -117,9 +118,12 @@ def predict(
         try:
             with seeded(seed):
                 if isinstance(model, SamplePredictor):
-                    _predict_each(model, _shown(files, progress), probabilities, found)
+                    most = inf if wanted is None else wanted
+                    _predict_each(model, _shown(files, progress), probabilities, found, most)
                 else:
-                    _predict_batches(model, _shown(files, progress), batch_size, place, found)
+                    sheets = Pages(model, found, wanted)
+                    shown = _shown(files, progress)
+                    _predict_batches(model, shown, batch_size, place, found, sheets)
         finally:  # also of what was predicted before Ctrl-C
             found.write()
     return found
@@ -195,24 +199,20 @@ def _predict_batches(
     batch_size: int,
     place: torch.device,
     found: Predictions,
+    pages: Pages,
 ) -> None:
     """Samples of one shape together, their pictures on pages."""
-    page: list[tuple[str, Any, Any]] = []
     for batch in _batches(files, model, batch_size, found.failures):
         for (path, sample), output in _outputs(model, batch, place, found.failures):
             try:
                 row = {"file": path_text(path), **model.describe_prediction(output)}
-            except Exception as error:  # noqa: BLE001  # see _reason
-                found.failures[path_text(path)] = _reason(error)
+            except Exception as error:  # noqa: BLE001  # see reason
+                found.failures[path_text(path)] = reason(error)
                 continue
             found.rows.append(row)
-            page.append((_title(path), sample, output))
-        while found.folder and len(page) >= PAGE:
-            _draw(model, page[:PAGE], found, f"page-{len(found.pictures) + 1:03d}")
-            page = page[PAGE:]
+            pages.add(row, (_title(path), sample, output))
         found.write_now_and_then()
-    if found.folder and page:
-        _draw(model, page, found, f"page-{len(found.pictures) + 1:03d}")
+    pages.finish()
 
 
 def _outputs(
@@ -225,12 +225,12 @@ def _outputs(
     try:
         with torch.inference_mode():
             outputs = _predict_stacked(model, [sample for _, sample in batch], place)
-    except Exception as error:  # noqa: BLE001  # see _reason
+    except Exception as error:  # noqa: BLE001  # see reason
         if len(batch) > 1:
             for single in batch:
                 yield from _outputs(model, [single], place, failures)
         else:
-            failures[path_text(batch[0][0])] = _reason(error)
+            failures[path_text(batch[0][0])] = reason(error)
         return
     yield from zip(batch, outputs, strict=True)
 
@@ -248,7 +248,11 @@ def _shape(sample: Any) -> Any:
 
 
 def _predict_each(
-    model: SamplePredictor, files: Iterator[Path], probabilities: bool, found: Predictions
+    model: SamplePredictor,
+    files: Iterator[Path],
+    probabilities: bool,
+    found: Predictions,
+    most: float,
 ) -> None:
     """Each file by itself, from reading to writing, its picture named after it."""
     used: set[str] = set()
@@ -265,24 +269,14 @@ def _predict_each(
                 row["written"] = model.write_prediction(
                     name, sample, output, found.folder, probabilities
                 )
-        except Exception as error:  # noqa: BLE001  # see _reason
-            found.failures[path_text(path)] = _reason(error)
+        except Exception as error:  # noqa: BLE001  # see reason
+            found.failures[path_text(path)] = reason(error)
             continue
         found.rows.append(row)
         if found.folder:
-            _draw(model, [(_title(path), sample, output)], found, name)
+            if found.shown < most and draw(model, [(_title(path), sample, output)], found, name):
+                found.shown += 1
             found.write_now_and_then()
-
-
-def _reason(error: Exception) -> str:
-    """Why a file could not be predicted. Whatever readers and models raise, an allocator's errors
-    included, concerns that file alone; the others go their way."""
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
-        return f"it needs more memory than there is{f' ({text})' if text else ''}"
-    if isinstance(error, (ZooError, OSError, ValueError)):
-        return text
-    return f"{type(error).__name__}: {text}"
 
 
 def _title(path: Path) -> str:
@@ -315,8 +309,8 @@ def _batches(
     for path in files:
         try:
             sample = model.read_file(path)
-        except Exception as error:  # noqa: BLE001  # see _reason
-            failures[path_text(path)] = _reason(error)
+        except Exception as error:  # noqa: BLE001  # see reason
+            failures[path_text(path)] = reason(error)
             continue
         if batch and (len(batch) == size or _shape(sample) != _shape(batch[0][1])):
             yield batch
@@ -332,18 +326,3 @@ def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
     from rich.progress import track
 
     return iter(track(files, description="predicting", transient=True))
-
-
-def _draw(
-    model: Predictor, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str
-) -> None:
-    if found.folder is None or not isinstance(model, PredictionDrawer):
-        return
-    names, samples, outputs = zip(*page, strict=True)
-    path = found.folder / "pictures" / f"{name}.png"
-    try:
-        plots.save(model.draw_predictions(names, samples, outputs), path)
-    except Exception as error:  # noqa: BLE001  # a picture less; the predictions are there
-        found.failures[path_text(path)] = _reason(error)
-    else:
-        found.pictures.append(path)

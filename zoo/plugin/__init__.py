@@ -21,6 +21,7 @@ from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
     ArgumentUpgrader,
+    DataDescriber,
     DisagreementWriter,
     EnsembleMember,
     ExampleFileWriter,
@@ -47,6 +48,7 @@ from zoo.plugin.protocols import (
     NotExportable,
     NotFoldable,
     Player,
+    PlotCaptioner,
     PlotDrawer,
     PredictionDrawer,
     PredictionWriter,
@@ -59,6 +61,7 @@ from zoo.plugin.protocols import (
     ZooDataModule,
     ZooModule,
 )
+from zoo.plugin.references import Reference, trained_model
 from zoo.plugin.renaming import rename_keys
 from zoo.plugin.trust import require_trusted_module
 
@@ -120,6 +123,7 @@ __all__ = [
     "AcceleratorChooser",
     "ArgumentUpgrader",
     "Checkpoint",
+    "DataDescriber",
     "Dataset",
     "Deprecated",
     "DisagreementWriter",
@@ -155,6 +159,7 @@ __all__ = [
     "NotFoldable",
     "OtherDataError",
     "Player",
+    "PlotCaptioner",
     "PlotDrawer",
     "PredictionDrawer",
     "PredictionWriter",
@@ -163,6 +168,7 @@ __all__ = [
     "Producer",
     "RealInputSource",
     "Recipes",
+    "Reference",
     "SamplePredictor",
     "UsageError",
     "ViewAverager",
@@ -179,6 +185,7 @@ __all__ = [
     "rename_keys",
     "require",
     "require_trusted_module",
+    "trained_model",
     "within",
     *_HOMES,
     *_MODULES,

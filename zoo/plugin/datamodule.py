@@ -87,6 +87,16 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         """Read and check everything, unless that has been done."""
         _ = self.facts
 
+    def describe_found(self) -> list[str]:
+        """How many samples there are, of how many classes, in which parts."""
+        counts = {part: len(self.samples(part)) for part in PART_NAMES}
+        total, classes = sum(counts.values()), self.facts.get("num_classes")
+        found = [f"{total} {self.sample_name}{'s' * (total != 1)}"]
+        if isinstance(classes, int):
+            found.append(f"{classes} classes")
+        sizes = "/".join(str(count) for count in counts.values())
+        return [*found, f"{sizes} {'/'.join(counts)}"]
+
     def train_dataloader(self) -> DataLoader[Any]:
         """The training part, shuffled.
 

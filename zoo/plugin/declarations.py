@@ -21,6 +21,10 @@ from zoo.plugin.protocols import (
     HasWeightsLicense,
     NotExportable,
     NotFoldable,
+    Player,
+    Predictor,
+    Producer,
+    offers,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +79,29 @@ def may_have_head(model: type) -> bool:
         return bool(head.fget(object.__new__(model)))
     except Exception:  # noqa: BLE001  # it depends on the constructor's arguments
         return True
+
+
+def producing_method(model: object) -> str:
+    """The method by which a model, or a model's class, produces: ``produce``, or ``play`` of one
+    that acts in an environment; empty if it has none."""
+    for method, protocol in (("produce", Producer), ("play", Player)):
+        if offers(model, protocol) if isinstance(model, type) else isinstance(model, protocol):
+            return method
+    return ""
+
+
+def abilities(model: object) -> list[str]:
+    """What a model, or a model's class, can do once it is trained: ``produce`` or ``predict``,
+    ``finetune``, ``export``."""
+    cls = model if isinstance(model, type) else type(model)
+    found = []
+    if producing_method(model):
+        found.append("produce")
+    elif offers(cls, Predictor):
+        found.append("predict")
+    if may_have_head(cls) if cls is model else head_of(model):
+        found.append("finetune")
+    return found if not_exportable(model) else [*found, "export"]
 
 
 def row_name(model: object, default: str) -> str:

@@ -42,21 +42,7 @@ def offers(cls: type, protocol: type) -> bool:
 
 
 @runtime_checkable
-class PlotDrawer(Protocol):
-    """A model that draws plots of itself at work. Without, a run has its training curves only,
-    and the check ``plots`` of the conformance kit fails."""
-
-    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
-        """Plots of this model at work, by file name without suffix.
-
-        Called once after testing with one batch of the test data, on the model's device, in
-        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
-        """
-        ...
-
-
-@runtime_checkable
-class ZooModule(PlotDrawer, Protocol):
+class ZooModule(Protocol):
     """A LightningModule of the zoo.
 
     Its constructor arguments are primitives (or lists and dicts of them), typed and documented,
@@ -70,6 +56,19 @@ class ZooModule(PlotDrawer, Protocol):
         """A small valid input of ``forward``, with a batch axis of length 2 or more.
 
         Asked for by the conformance kit, and by ``zoo export`` where no real input is available.
+        """
+        ...
+
+
+@runtime_checkable
+class PlotDrawer(Protocol):
+    """A model that draws plots of itself at work. Without, a run has its training curves only."""
+
+    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
+        """Plots of this model at work, by file name without suffix.
+
+        Called once after testing with one batch of the test data, on the model's device, in
+        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
         """
         ...
 
@@ -585,7 +584,11 @@ class ExampleFileWriter(Protocol):
     ``.png``, ``.npy`` or ``.csv`` of ``example_input`` where the model reads such."""
 
     def write_example_files(self, folder: Path, /) -> Sequence[Path]:
-        """Write one or two small valid files into a folder, and return their paths."""
+        """Write one or two small valid files into a folder.
+
+        Returns:
+            Their paths; none where a model of these data reads no file that could be written.
+        """
         ...
 
 
@@ -633,6 +636,33 @@ class HasKeepBest(Protocol):
     def keep_best(self) -> bool:
         """True for data of the user's own: where they have a validation part, the best epoch by
         the model's ``monitor`` is kept."""
+        ...
+
+
+@runtime_checkable
+class DataDescriber(Protocol):
+    """A dataset that says what it found. Without, the line at the start of a training tells the
+    model and the device alone. ``BaseDataModule`` has it."""
+
+    def describe_found(self) -> Sequence[str]:
+        """Short phrases, the most telling first: ``275 images``, ``8 classes``, ``198/36/41
+        train/val/test``; also what is uneven, such as ``3 to 90 training images a class``.
+
+        Asked for once the data are set up for fitting; nothing is read for it that the training
+        does not read.
+        """
+        ...
+
+
+@runtime_checkable
+class PlotCaptioner(Protocol):
+    """A model (the attribute is the class's) that says what its plots show. Without, they stand
+    on the page of a run under their names."""
+
+    @property
+    def plot_captions(self) -> Mapping[str, str]:
+        """A sentence for each plot that ``draw_plots`` may return, by its name, in the order in
+        which a page shows them: the worst mistakes or episodes first."""
         ...
 
 

@@ -43,6 +43,7 @@ class Recipe:
         source: Where values come from that are not to be trusted with running code: ``the bundle
             NAME`` or ``the recipe FILE``; empty for a registered recipe and the user's own.
         typed: Values that the user gave in addition, as text.
+        overridden: The dotted keys of these values.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Recipe:
     path: Path | None = None
     source: str = ""
     typed: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe in the form of its file."""
@@ -208,6 +210,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return replace(
         recipe,
         typed=(*recipe.typed, *map(str, changes.values())),
+        overridden=(*recipe.overridden, *changes),
         seed=seed,
         model_name=names["model"],
         data_name=names["data"],

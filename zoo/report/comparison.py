@@ -1,4 +1,5 @@
-"""What a comparison leaves behind: ``summary.json``, ``summary.csv``, a picture of the curves."""
+"""What a comparison leaves behind: ``summary.json``, ``summary.csv``, a picture of the curves, and
+the page ``report.html``."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from zoo.errors import UsageError
 from zoo.io.atomic import write_atomically
 from zoo.io.failures import system_failure
 from zoo.io.plain_json import to_json
+from zoo.report.comparison_page import comparison_page
+from zoo.report.page import FILE
 from zoo.runs.compare import Comparison
 from zoo.runs.run import require_name
 
@@ -48,6 +51,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         write_atomically(folder / SUMMARY, summary.encode("utf-8", "backslashreplace"))
         write_atomically(folder / "summary.csv", to_csv(comparison).encode())
         _draw(comparison, folder / "plots" / "curves.png")
+        write_atomically(folder / FILE, comparison_page(comparison, folder).encode())
     except OSError as error:
         raise UsageError(system_failure(error, "the comparison cannot be written")) from error
 

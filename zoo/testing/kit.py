@@ -34,6 +34,7 @@ for _module in (  # in the order in which the checks are made
     "model",
     "training",
     "bundle",
+    "formats",
     "finetuning",
     "predicting",
     "producing",

@@ -64,6 +64,12 @@ class AVFusion(WordReading, Reader):
 
     not_exportable = "it takes two streams, and zoo export hands over one tensor"
     task_arguments = ("num_classes", "label_names", "speakers")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "confusion": "The clips of the test by what was said (rows) and what was recognized "
+        "(columns).",
+        "noise": "Accuracy of the two streams and of both together, and what the decision "
+        "rests on, with more and more noise in the sound.",
+    }
 
     def __init__(
         self,
@@ -95,6 +101,7 @@ class AVFusion(WordReading, Reader):
         check_units("audio_feedforward", audio_feedforward)
         values = self.encoder_arguments
         lstm, bidirectional = values.pop("lstm"), values.pop("bidirectional")
+        lstm_dropout = values.pop("lstm_dropout")
         self.network = FusionNet(
             values,
             audio_size,
@@ -106,9 +113,11 @@ class AVFusion(WordReading, Reader):
             bidirectional,
             self.sizes["activation"],
             self.sizes["dropout"],
+            lstm_dropout,
         )
         if self.sizes["init_std"]:
             initialize(self, self.sizes["init_std"])
+            self.network.reset_gate()
         self.audio_size = audio_size
         self.auxiliary = auxiliary if fusion in FUSIONS else 0.0
         self.label_smoothing = label_smoothing

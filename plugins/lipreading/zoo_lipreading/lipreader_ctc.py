@@ -62,6 +62,12 @@ class LipreaderCTC(SentenceReading, Reader):
     """
 
     task_arguments = ("num_classes", "label_names", "grammar", "speakers")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "clips": "Mouths of a batch of the test, three frames each, under what was said -> "
+        "what was read.",
+        "emissions": "The probability of each symbol over a clip: CTC reads from left to right "
+        "what is dark, and leaves out the blank.",
+    }
 
     def __init__(
         self,

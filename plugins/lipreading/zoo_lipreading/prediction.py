@@ -20,6 +20,7 @@ from zoo_lipreading import ctc_times
 from zoo_lipreading.clip_files import SUFFIXES, ClipSample, read_clip
 from zoo_lipreading.data.align import Segment
 from zoo_lipreading.drawing import gif, word_sheet
+from zoo_lipreading.example_files import write_avletters, write_mouths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,6 +90,15 @@ class ClipReading(ABC):
             UsageError: the file cannot be used, or there is no face in it.
         """
         return read_clip(Path(path), self.preprocessing, self.frame_rate, self.audio_features)
+
+    def write_example_files(self, folder: Path) -> list[Path]:
+        """Two clips: mouths without sound, or AVLetters with it; none where the sound of the
+        training's clips is in no file that can be read."""
+        if self.audio_features is None:
+            return write_mouths(folder)
+        if self.preprocessing.get("sound") == "publisher":
+            return write_avletters(folder, self.audio_features)
+        return []
 
     @abstractmethod
     def predict_sample(self, sample: ClipSample) -> ClipPrediction:

@@ -27,13 +27,16 @@ from zoo_segmentation.data.preprocessing import (
     resampled_size,
 )
 from zoo_segmentation.data.stacks import read_channel_stack, write_stack
+from zoo_segmentation.example_files import write_volume
 from zoo_segmentation.memory import format_shape
+from zoo_segmentation.slices import orthogonal_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SLICES_AT_ONCE = 4
 MOST_UINT8 = 255
+MRBRAINS_CHANNELS = 3
 STACK_SPACING = "a stack does not say how large its voxels are; taken for those of the training"
 
 
@@ -117,6 +120,13 @@ class VolumePrediction(ABC):
     def input_suffixes(self) -> tuple[str, ...]:
         """NIfTI volumes, TIFF stacks and slices of DICOM series."""
         return (*nifti.SUFFIXES, *stacks.SUFFIXES, dicom.SUFFIX)
+
+    def write_example_files(self, folder: Path) -> list[Path]:
+        """A small volume with the model's channels, of the voxels of its training."""
+        size = [min(int(each), 12) for each in self.hparams["patch_size"]]
+        channels = MRBRAINS_CHANNELS if self._of_mrbrains() else self.in_channels
+        spacing = self._training_spacing() or (1.0, 1.0, 1.0)
+        return [write_volume(folder, [2] * (3 - len(size)) + size, channels, spacing)]
 
     def group_files(self, files: Sequence[Path]) -> list[Path]:
         """Of files that are the channels of one image, or slices of one series, the first."""
@@ -281,12 +291,13 @@ class VolumePrediction(ABC):
             heading = f"{names[0]}, slice {middle}"
             membrane = output.probabilities[1, middle]
             return plots.membrane_map(sample.preview[middle], membrane, heading=heading)
-        return plots.orthogonal_slices(
+        return orthogonal_slices(
             sample.preview,
             {"prediction": output.label},
             self.label_names,
             sample.spacing,
             heading=names[0],
+            sides=sample.scan is not None and sample.scan.oriented,
         )
 
     def _read_stack(self, path: Path) -> np.ndarray:
@@ -357,7 +368,11 @@ class VolumePrediction(ABC):
             files = channel_files(path) if self.in_channels > 1 else [path]
             return read_channels(files, self.in_channels)
         subject = find_subject(path)
-        scan = read_subject(subject) if subject else read_channels(channel_files(path), 3)
+        scan = (
+            read_subject(subject)
+            if subject
+            else read_channels(channel_files(path), MRBRAINS_CHANNELS)
+        )
         if self._learned()["derived"] == "mrbrains-five":
             scan = replace(scan, array=five_channels(scan.array))
         return scan

@@ -29,10 +29,12 @@ from zoo.plugin import (
     within,
 )
 from zoo_segmentation import losses, optimizers, plots
+from zoo_segmentation.cases import Case, TestedCases
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import first_that_fits, format_shape, is_out_of_memory
 from zoo_segmentation.metrics import NAMES, Scores, describe_left_out, measure
 from zoo_segmentation.prediction import VolumePrediction
+from zoo_segmentation.slices import cut_slices, draw_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,12 +68,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
             flipped volumes too, in all combinations.
         loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
             (the squared error of Stollenga et al. 2015).
-        optimizer: ``adamw`` or ``normalized-momentum`` (of Stollenga et al. 2015).
+        optimizer: ``adamw``, ``normalized-momentum`` (of Stollenga et al. 2015), or a class such as
+            ``torch.optim.RAdam``.
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         weight_decay: Decoupled weight decay of the weights, not of biases.
         schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
-            cosine down), ``cosine``, or ``halving`` (the paper's).
+            cosine down), ``cosine``, ``halving`` (the paper's), or a class such as
+            ``torch.optim.lr_scheduler.PolynomialLR``.
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
@@ -86,6 +90,13 @@ class Segmenter(VolumePrediction, L.LightningModule):
     network: nn.Module
     monitor = "val/dice"
     monitor_mode = "max"
+    plot_captions: ClassVar[dict[str, str]] = {
+        "worst_case": "The volume of the test with the lowest Dice: the image, the truth and the "
+        "prediction, where most is labelled. L and R are the patient's left and right.",
+        "median_case": "The volume in the middle, by Dice.",
+        "membranes": "A slice, its membrane probability, and the truth.",
+        "slices": "A volume of the test: the image, the truth and the prediction.",
+    }
     task_arguments: ClassVar[tuple[str, ...]] = (
         "num_classes",
         "in_channels",
@@ -111,11 +122,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         overlap: float = 0.5,
         flips: list[int] | None = None,
         loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
-        optimizer: Literal["adamw", "normalized-momentum"] = "adamw",
+        optimizer: Literal["adamw", "normalized-momentum"] | str = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
         weight_decay: float = 0.01,
-        schedule: Literal["constant", "onecycle", "cosine", "halving"] = "onecycle",
+        schedule: Literal["constant", "onecycle", "cosine", "halving"] | str = "onecycle",
         warmup: float = 0.1,
         half_life: float = 100.0,
         lr_floor: float = 1e-6,
@@ -138,8 +149,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         at_least("in_channels", in_channels, 1)
         one_of("spatial_dims", spatial_dims, (2, 3))
         one_of("loss", loss, losses.LOSSES)
-        one_of("optimizer", optimizer, optimizers.OPTIMIZERS)
-        one_of("schedule", schedule, optimizers.SCHEDULES)
+        optim.require_optimizer(optimizer, optimizers.OPTIMIZERS)
+        optim.require_schedule(schedule, optimizers.SCHEDULES)
         window = patch_size if window is None else list(window)
         _check_size("patch_size", patch_size, spatial_dims, 1)
         _check_size("window", window, spatial_dims, 0)
@@ -181,7 +192,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
         self.membrane_scores = MembraneScores()
         self._training_shape: torch.Size | None = None
-        self._tested: dict[str, Tensor] | None = None
+        self._cases: TestedCases | None = None
 
     # What a model is
 
@@ -389,7 +400,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
         """Add a batch of the test to its metrics, by its probabilities (N, num_classes, *spatial),
         whoever gave them."""
-        self._measure(batch, probabilities, self.test_scores, self.distances)
+        self._measure(batch, probabilities, self.test_scores, self.distances, self._cases)
         if MEMBRANE in self.label_names:
             self._measure_membranes(probabilities, batch["label"])
 
@@ -441,7 +452,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
                 prob.reshape(stack).numpy(), (target.reshape(stack) == number).numpy()
             )
 
-    def _measure(self, batch: Any, probs: Tensor, scores: Scores, distances: bool) -> None:
+    def _measure(
+        self,
+        batch: Any,
+        probs: Tensor,
+        scores: Scores,
+        distances: bool,
+        cases: TestedCases | None = None,
+    ) -> None:
         label = batch["label"]
         predicted = probs.argmax(dim=1, keepdim=True)
         spacing = batch.get("spacing")
@@ -450,6 +468,23 @@ class Segmenter(VolumePrediction, L.LightningModule):
             edges = None if spacing is None else spacing[index].tolist()[-self.spatial_dims :]
             result = measure(pred, target, self.num_classes, edges, distances)
             scores.update(result, (pred != target).sum(), target.numel())
+            if cases is not None:
+                cases.add(self._case(batch, predicted, index, float(result[0].nanmean())))
+
+    def _case(self, batch: Any, predicted: Tensor, index: int, dice: float) -> Case:
+        """A volume of a batch, as it is drawn."""
+        spacing = batch.get("spacing")
+        edges = [1.0] * self.spatial_dims
+        if spacing is not None:
+            edges = spacing[index].tolist()[-self.spatial_dims :]
+        maps = {"label": batch["label"], "prediction": predicted}
+        cuts = cut_slices(
+            batch["image"][index, 0].float().cpu().numpy(),
+            {title: volumes[index, 0].cpu().numpy() for title, volumes in maps.items()},
+            edges,
+        )
+        names, oriented = batch.get("name") or [""], batch.get("oriented") or [False]
+        return Case(str(names[index]), dice, cuts, bool(oriented[index]))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes, *spatial) of a batch of volumes, labelled or not."""
@@ -465,9 +500,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.log("val/dice", values["dice"].nanmean(), prog_bar=True, sync_dist=True)
         self.log("val/error", values["error"], sync_dist=True)
 
+    def on_test_epoch_start(self) -> None:
+        self._cases = TestedCases()
+
     def on_test_epoch_end(self) -> None:
         values = self.test_scores.read()
-        self._tested = {name: value.cpu() for name, value in values.items()}
         names = NAMES if self.distances else tuple(name for name in NAMES if name != "hd95")
         for name in names:
             self._log_metric(f"test/{name}", values[name].nanmean())
@@ -490,42 +527,24 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """The batch's first volume under labels and prediction, and a table by class.
+        """The worst and the median volume of the test; without one, the batch's first volume.
 
         Args:
             batch: As of the test loader.
         """
+        drawn: dict[str, Figure] = {}
+        if self._cases is not None:
+            drawn |= self._cases.draw(self.label_names)
+        if drawn and MEMBRANE not in self.label_names:
+            return drawn
         image, label = batch["image"][:1], batch["label"][:1]
         probs = self.probabilities(image)
-        predicted = probs.argmax(dim=1)[0].cpu().numpy()
-        spacing = batch.get("spacing")
-        edges = [1.0] * self.spatial_dims
-        if spacing is not None:
-            edges = spacing[0].tolist()[-self.spatial_dims :]
-        name = str((batch.get("name") or [""])[0])
-        drawn = {
-            "slices": plots.orthogonal_slices(
-                image[0, 0].float().cpu().numpy(),
-                {"label": label[0, 0].cpu().numpy(), "prediction": predicted},
-                self.label_names,
-                edges,
-                heading=name,
-            )
-        }
+        if not drawn:
+            case = self._case(batch, probs.argmax(dim=1, keepdim=True), 0, 0.0)
+            drawn["slices"] = draw_slices(case.cuts, self.label_names, case.name, case.sides)
         if MEMBRANE in self.label_names:
+            name = str((batch.get("name") or [""])[0])
             drawn["membranes"] = self._draw_membranes(image, probs, label, name)
-        if self._tested is not None:
-            drawn["classes"] = plots.class_table(
-                {
-                    label_name: {
-                        "hd95 (mm)" if measured == "hd95" else measured: float(
-                            self._tested[measured][index]
-                        )
-                        for measured in NAMES
-                    }
-                    for index, label_name in enumerate(self.label_names[1:])
-                }
-            )
         return drawn
 
     def _draw_membranes(self, image: Tensor, probs: Tensor, label: Tensor, name: str) -> Figure:

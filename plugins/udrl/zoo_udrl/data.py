@@ -182,6 +182,17 @@ class CommandedEpisodes(LightningDataModule):
             self._facts = facts
         return dict(self._facts)
 
+    def describe_found(self) -> list[str]:
+        """The environment: what is observed and done, and how long an episode may be."""
+        facts = self.facts
+        shape = "x".join(map(str, facts["observation_shape"]))
+        discrete = facts["actions"] == "discrete"
+        done = f"{facts['num_actions']} actions" if discrete else "continuous actions"
+        found = [self.environment, f"observations of {shape}", done]
+        if steps := facts.get("max_episode_steps"):
+            found.append(f"{steps} steps an episode at most")
+        return found
+
     @property
     def counters(self) -> dict[str, int]:
         """Steps of all training episodes so far."""

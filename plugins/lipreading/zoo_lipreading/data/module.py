@@ -291,6 +291,15 @@ class LipDataModule(BaseDataModule[list[Clip]]):
         """
         return dict(self._read()[2])
 
+    def describe_found(self) -> list[str]:
+        """As of the base, with the speakers, what may be adapted to, and what was left out."""
+        found = [*super().describe_found(), f"{self.facts['num_speakers']} speakers"]
+        if self.target:
+            found.append(f"{len(self.parts.adapt)} unlabelled clips of the target")
+        if skipped := self.facts["skipped_clips"]:
+            found.append(f"{skipped} clips left out")
+        return found
+
     @property
     def parts(self) -> Parts:
         """All clips by their use."""

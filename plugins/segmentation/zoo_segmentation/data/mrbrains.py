@@ -308,7 +308,9 @@ class MRBrainS(VolumeDataModule):
         scan = read_subject(subject)
         image = five_channels(scan.array) if self.channels == "five" else scan.array
         label = self._labels(subject.labels, scan, subject.images["T1"])
-        return Volume(_name(subject, self.root), image, label, scan.spacing, scan.notes)
+        return Volume(
+            _name(subject, self.root), image, label, scan.spacing, scan.notes, scan.oriented
+        )
 
     def _labels(self, path: Path, image: Scan, image_path: Path) -> np.ndarray:
         if path.name.startswith("LabelsForTesting"):

@@ -112,8 +112,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
 
     A training batch is ``{"image": float32 (N, C, *spatial), "label": int64 (N, 1, *spatial)}``;
     one of validation and test is a whole volume, N = 1, with ``spacing`` (float32 (1, dims), mm)
-    and ``name`` (a list of one). All volumes are read, checked, resampled and normalized before
-    the first step.
+    ``name`` and ``oriented`` (lists of one). All volumes are read, checked, resampled and
+    normalized before the first step.
 
     Args:
         root: Where the files are.
@@ -193,6 +193,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
+        self._found: list[str] = []
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +227,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
                 cases = self._folded(cases, self.fold)
             names = listing.label_names
             read, seen = _read_all(cases, self.memory_mb * 1e6, len(names))
-            rank_zero_print(summary(self.root, seen, names, self.sample_name))
+            self._found = [summary(self.root, seen, names, self.sample_name)]
             for doubt in doubts(seen, names, self.sample_name):
                 rank_zero_print(f"{self.root}: {doubt}")
             measured = [one.spacing for one in seen if one.part == TRAIN]
@@ -288,7 +289,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             edge * old / new
             for edge, old, new in zip(volume.spacing, volume.label.shape, size, strict=True)
         )
-        return Volume(volume.name, image, label, edges)
+        return Volume(volume.name, image, label, edges, oriented=volume.oriented)
 
     def _on_disk(self, volume: Volume, index: int) -> Volume:
         """The volume memory-mapped from files that go with this datamodule."""
@@ -300,7 +301,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             path = Path(self._scratch.name) / f"{index}-{kind}.npy"
             np.save(path, array)
             kept.append(np.load(path, mmap_mode="r"))
-        return Volume(volume.name, kept[0], kept[1], volume.spacing)
+        return replace(volume, image=kept[0], label=kept[1])
 
     @property
     def facts(self) -> Facts:
@@ -312,6 +313,11 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         ``label_values`` (of each class).
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """How many volumes of what size, in which parts, and the voxels of each class."""
+        self._read()
+        return list(self._found)
 
     def samples(self, part: Part) -> list[Volume]:
         """The volumes of a part, ready for a model."""

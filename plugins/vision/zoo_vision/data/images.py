@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -24,13 +24,22 @@ from zoo.plugin import (
     at_least,
     rank_zero_print,
 )
+from zoo_vision.data.class_counts import (
+    balancing_weights,
+    class_shares,
+    count_classes,
+    sentence,
+)
 
 Batch = tuple[Tensor, Tensor]
-"""uint8 images (N, C, H, W) and int64 labels (N,)."""
+"""uint8 images (N, C, H, W) and int64 labels (N,), or uint8 (N, classes) where several may hold."""
 
 TRAIN, VAL, TEST, UNUSED = 0, 1, 2, 3
 CODES: dict[Part, int] = {"train": TRAIN, "val": VAL, "test": TEST}
 """The parts as they are written in arrays of parts."""
+
+_PIXELS = 2**20
+"""Pixels that are measured at a time."""
 
 SPLIT_SEED = 20120613
 """Held-out parts are the same in every run, whatever the recipe's seed."""
@@ -42,7 +51,7 @@ class LabelledImages(Dataset[Batch], ABC):
     """Images of one size with labels, fetched by whole batches.
 
     Args:
-        labels: int64 (N,).
+        labels: int64 (N,), or uint8 (N, classes) where several may hold.
         channels: 1 or 3.
         size: Height and width in pixels.
     """
@@ -77,25 +86,37 @@ class TensorImages(LabelledImages):
     """Images held in memory: a batch costs one indexing of a tensor.
 
     Args:
-        images: uint8 (N, C, H, W).
-        labels: int64 (N,).
+        images: uint8 (M, C, H, W).
+        labels: int64 (N,), or uint8 (N, classes) where several may hold.
+        places: int64 (N,), which of the images these are; all of them in order without. Parts of
+            one tensor share it.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, places: Tensor | None = None) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4:
             raise ValueError(
                 f"images must be uint8 (N, C, H, W), not {images.dtype} {images.ndim}-d"
             )
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise ValueError("labels must be int64 (N,), one for each image")
+        single = labels.dtype == torch.int64 and labels.ndim == 1
+        several = labels.dtype == torch.uint8 and labels.ndim == 2
+        if len(labels) != len(images if places is None else places) or not (single or several):
+            raise ValueError(
+                "labels must be int64 (N,) or uint8 (N, classes), one row for each image"
+            )
         super().__init__(labels, images.shape[1], images.shape[2:])
-        self.images = images
+        self._images, self._places = images, places
+
+    @property
+    def images(self) -> Tensor:
+        """All: uint8 (N, C, H, W)."""
+        return self._images if self._places is None else self._images[self._places]
 
     def pixels(self, indices: Tensor) -> Tensor:
-        return self.images[indices]
+        return self._images[indices if self._places is None else self._places[indices]]
 
     def select(self, indices: Tensor) -> TensorImages:
-        return TensorImages(self.images[indices], self.labels[indices])
+        places = indices if self._places is None else self._places[indices]
+        return TensorImages(self._images, self.labels[indices], places)
 
 
 @dataclass(frozen=True)
@@ -149,10 +170,12 @@ class Pool:
     def of(cls, loaded: LoadedImages) -> Pool:
         """Those of a dataset."""
         indices = np.flatnonzero(np.isin(loaded.parts, (TRAIN, VAL)))
-        labels = loaded.images.labels.numpy()[indices].tolist()
+        labels = loaded.images.labels.numpy()[indices]
+        names = np.array(loaded.label_names)
+        several = labels.ndim == 2
         return cls(
             indices,
-            [loaded.label_names[label] for label in labels],
+            ["; ".join(names[row > 0]) for row in labels] if several else names[labels].tolist(),
             loaded.names,
             loaded.groups,
             loaded.group_name,
@@ -222,7 +245,8 @@ def pixel_statistics(images: LabelledImages, most: int) -> tuple[list[float], li
     """
     indices = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
     counts = np.zeros((images.channels, 256), dtype=np.int64)
-    for chunk in indices.split(256):
+    # bincount makes eight bytes of each pixel.
+    for chunk in indices.split(max(1, _PIXELS // (images.size[0] * images.size[1]))):
         for channel, values in enumerate(images.pixels(chunk).transpose(0, 1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256).numpy()
     levels = np.arange(256) / 255
@@ -258,6 +282,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
 
     sample_name = "image"
     fixed_test_batches = True
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    """``balanced`` draws images so that every class is trained on as often."""
     statistics_sample = 1_000_000
     """Images that ``mean`` and ``std`` are measured on, at most."""
 
@@ -291,14 +317,7 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
             loaded = self._load()
             images = loaded.images
             classes = len(loaded.label_names)
-            wrong = (images.labels < 0) | (images.labels >= classes)
-            if wrong.any():
-                first = int(wrong.nonzero()[0])
-                raise UsageError(
-                    f"{self.root}: {int(wrong.sum())} labels lie outside the {classes} classes, "
-                    f"the first is label {int(images.labels[first])} of image {first}; "
-                    "labels count from 0"
-                )
+            self._check_labels(images.labels, classes)
             parts, pool = loaded.parts, Pool.of(loaded)
             if self.split == "all":
                 parts = np.where(parts == UNUSED, UNUSED, TEST)
@@ -321,20 +340,34 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
                 "std": std,
                 "train_size": len(by_part["train"]),
                 "pixel_ranges": loaded.ranges,
+                "class_shares": class_shares(by_part["train"].labels, classes),
             }
+            if images.labels.ndim == 2:
+                facts["multilabel"] = True
             self._tell(by_part, loaded)
             self._loaded = by_part, facts
         return self._loaded
 
+    def _check_labels(self, labels: Tensor, classes: int) -> None:
+        wrong = (labels < 0) | (labels >= (2 if labels.ndim == 2 else classes))
+        if wrong.any():
+            first = wrong.nonzero()[0]
+            raise UsageError(
+                f"{self.root}: {int(wrong.sum())} labels lie outside the {classes} classes, the "
+                f"first is label {int(labels[tuple(first)])} of image {int(first[0])}; labels "
+                "count from 0"
+            )
+
     def _tell(self, by_part: dict[Part, LabelledImages], loaded: LoadedImages) -> None:
-        """Say what was found, and what about it may not be as the user thinks."""
-        sizes = ", ".join(f"{len(images)} {part}" for part, images in by_part.items())
-        count, names = len(loaded.images), loaded.label_names
-        rank_zero_print(f"{self.root}: {count} images, {len(names)} classes: {sizes}")
+        """Say what about the data may not be as the user thinks."""
+        names = loaded.label_names
         notes = list(loaded.notes)
+        train = by_part["train"]
+        if len(train):
+            notes.append(sentence(count_classes(train.labels, len(names)), names, len(train)))
         for part, images in by_part.items():
-            seen = set(images.labels.unique().tolist())
-            lacking = [name for label, name in enumerate(names) if label not in seen]
+            counts = count_classes(images.labels, len(names))
+            lacking = [name for name, each in zip(names, counts, strict=True) if not each]
             if lacking and len(images):
                 shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
                 notes.append(
@@ -359,11 +392,22 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     def facts(self) -> Facts:
         """``num_classes``, ``in_channels``, ``image_size`` [height, width], ``label_names``,
         ``mean`` and ``std`` (of each channel, of training pixels in [0, 1]), ``train_size``,
-        ``pixel_ranges`` (black and white of files of more than 8 bits).
+        ``pixel_ranges`` (black and white of files of more than 8 bits), ``class_shares`` (of the
+        training images, which have each class), and ``multilabel`` where images may have
+        several classes or none.
 
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """As of the base, and the classes' sizes where the largest is more than twice the least."""
+        images, *rest = super().describe_found()
+        found = [f"{self.root}: {images}", *rest]
+        sizes = np.bincount(self.samples("train").labels.numpy(), minlength=1)
+        if (sizes := sizes[sizes > 0]).size and sizes.max() > 2 * sizes.min():
+            found.append(f"{sizes.min()} to {sizes.max()} training images a class")
+        return found
 
     def fold_samples(self) -> FoldSamples:
         """The images of the training and the validation part; their classes, and the groups of
@@ -382,7 +426,10 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         each = len(EpochSampler(samples))  # images of each process
         # Batch normalization has no variance to take of a batch of one.
         drop_last = each > 1 and each % self.batch_size == 1
-        return self.loader(samples, shuffle=True, drop_last=drop_last, collate_fn=_as_is)
+        weights = balancing_weights(samples.labels) if self.sampler == "balanced" else None
+        return self.loader(
+            samples, shuffle=True, drop_last=drop_last, collate_fn=_as_is, weights=weights
+        )
 
     def eval_loader(self, samples: LabelledImages) -> DataLoader[Batch]:
         """Batches in order."""
