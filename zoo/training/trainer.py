@@ -38,6 +38,7 @@ from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
 from zoo.training.monitors import MonitorNames
 from zoo.training.overfitting import Overfitting
+from zoo.training.pending_gradients import PendingGradients
 from zoo.training.progress import progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.users_checkpoints import UsersCheckpoints, place
@@ -91,6 +92,7 @@ class ResumableTrainer:
             RandomState(),
             LoaderPosition(),
             MetricState(),
+            PendingGradients(),
             Overfitting(),
             GradientFreeSteps(),
             *([Budget(budget)] if budget else []),
