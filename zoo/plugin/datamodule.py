@@ -24,9 +24,9 @@ PART_NAMES: dict[Part, str] = {"train": "training", "val": "validation", "test":
 class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
     """Base of datasets with a training, a validation and a test part.
 
-    A subclass has ``facts`` and ``samples``; where the samples of a part are not a
-    ``torch.utils.data.Dataset``, or need another loader, it overrides ``train_loader`` and
-    ``eval_loader``.
+    A subclass has ``samples``, and ``facts`` where a model needs any; where the samples of a part
+    are not a ``torch.utils.data.Dataset``, or need another loader, it overrides ``train_loader``
+    and ``eval_loader``.
 
     Args:
         root: Where the data are: a path, or what messages are to call them.
@@ -64,13 +64,13 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         self.split = split
 
     @property
-    @abstractmethod
     def facts(self) -> Facts:
-        """What the data know: JSON values by the names of model arguments.
+        """What the data know: JSON values by the names of model arguments; nothing, unless written.
 
         Raises:
             UsageError: something is missing, unreadable or inconsistent.
         """
+        return {}
 
     @abstractmethod
     def samples(self, part: Part) -> Samples:
