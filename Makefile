@@ -7,7 +7,7 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/.installed
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test coverage test-fast test-settings lint docs format hooks wheels release changelog clean
+.PHONY: demo reproduce test coverage test-fast test-settings lint docs format hooks wheels release changelog clean
 
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
@@ -26,6 +26,10 @@ test-fast: $(INSTALLED)  ## without the slow ones
 test-settings: $(INSTALLED)  ## training and resuming with every setting, where `make test` takes some
 	ZOO_TEST_SETTINGS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
 		tests/test_settings_matrix.py tests/test_resume_settings.py
+
+# make reproduce RECIPE=vision/mpcnn-digits SEEDS=1-3
+reproduce: $(INSTALLED)  ## train a recipe and add what it reached to its records and the tables
+	$(BIN)/python benchmarks/reproduce.py $(RECIPE) --seeds $(or $(SEEDS),1-3)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
@@ -62,7 +66,7 @@ clean:
 # The core and every plugin, editable, at the versions of constraints.txt.
 $(INSTALLED): Makefile pyproject.toml constraints.txt zoo/__init__.py $(PLUGINS) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
-		--editable ".[author,onnx,postgresql]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
+		--editable ".[author,crossval,onnx,postgresql]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
 	touch $@
 
 $(RELEASE): pyproject.toml constraints.txt | $(BIN)/uv

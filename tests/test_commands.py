@@ -35,6 +35,9 @@ READING = [
     ["tune", "no/such-recipe"],
     ["train", "toy/points", "--model", "no-such-model"],
     ["train", "toy/points", "--data", "no-such-data"],
+    ["runs"],
+    ["runs", "--json"],
+    ["compare", "no-such-folder"],
 ]
 WIDE = f"""
 from zoo.plugin import Model, hookimpl

@@ -65,6 +65,7 @@ def test_an_exemption_is_shown_with_its_reason(write: Callable) -> None:
         "overfits-one-batch": "learns from episodes",
         "recipe-trains": "takes an hour",
         "exports": "asks its environment",
+        "export-formats": "asks its environment",
     }
     assert "learns from episodes" in str(results["overfits-one-batch"])
     assert results["fits"].outcome == "passed"

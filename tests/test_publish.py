@@ -375,6 +375,7 @@ def test_a_card_of_ones_own(runs: None) -> None:
     texts = prepare("run", "hf://alice/points", **TERMS).texts
     assert b"\nTrained at home.\n" in texts["README.md"]
     assert b"license: apache-2.0" in texts["README.md"]
+    assert b"zoo.load('hf://alice/points')" in texts["README.md"]
     card.write_text(card.read_text() + "See /home/carol/notes.txt.\n")
     with pytest.raises(UsageError, match=r"README\.md names the path '/home/carol/notes\.txt"):
         prepare("run", "hf://alice/points", **TERMS)

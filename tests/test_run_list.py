@@ -19,6 +19,7 @@ from zoo.runs.record import read_record
 from zoo.runs.run import Run, locked
 from zoo.runs.state import is_held
 from zoo.runs.target import mode_of, read_target
+from zoo.training.refusals import refusals
 
 LATER = "2026-02-02T10:00:00+00:00"
 SEEDS = {f"seed-{seed}": {"seed": seed} for seed in (1, 2, 3)}
@@ -104,6 +105,24 @@ def test_a_group_is_one_line(runs: Path, zoo: Callable) -> None:
     assert len(json.loads(zoo("runs", "runs/toy/points/group", "--json").out)) == 3
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["--members"], ["--sort", "val/loss"], ["--state", "failed"]]
+)
+def test_a_terminal_of_80_columns_is_enough(
+    runs: Path, zoo: Callable, monkeypatch: Any, words: list[str]
+) -> None:
+    long = "a reason that takes more than a line of a terminal to tell, " * 3
+    fake_run(runs / "toy/points" / ("a-name-of-a-folder-" * 4), finished=False, failed=long)
+    for place in ("output", "runs"):
+        monkeypatch.setattr(f"zoo.cli.{place}.terminal_width", lambda: 80)
+    lines = zoo("runs", *words).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("    a reason that") for line in lines)
+    if not words:
+        assert "toy/points  test/accuracy >= 0.9" in lines
+        assert any(line.startswith("  group") and "2/3 seeds" in line for line in lines)
+
+
 def test_filters_and_order(runs: Path, zoo: Callable) -> None:
     def names(*words: str) -> list[str]:
         return [Path(row["run"]).name for row in json.loads(zoo("runs", "--json", *words).out)]
@@ -176,6 +195,22 @@ def test_a_damaged_run_is_listed_with_the_reason(
     assert says in done.out
 
 
+def test_info_of_a_group(runs: Path, zoo: Callable) -> None:
+    done = zoo("info", "runs/toy/points/group", "--json")
+    assert done.status == 0
+    assert json.loads(done.out) == [
+        {
+            "kind": "group",
+            "name": "runs/toy/points/group",
+            "of": "seeds",
+            "recipe": "toy/points",
+            "runs": {"finished": 2, "waiting": 1},
+            "summary": [],
+            "more": "zoo runs runs/toy/points/group",
+        }
+    ]
+
+
 def test_a_damaged_group_and_links_that_lead_back(runs: Path) -> None:
     (runs / "toy/points/group/group.json").write_text("{")
     os.symlink("..", runs / "toy/back")
@@ -236,3 +271,5 @@ def test_a_failed_training_notes_why(toy: Any, zoo: Callable) -> None:
     assert run.state == "failed"
     assert "not finite" in run.problem or "NaN" in run.problem, run.problem
     assert run.problem in failed.err.replace("\n", " ")
+    with refusals(Run(Path("cut")), Any, Any, resumed=True, planned=False):
+        assert "failed" not in Run(Path("cut")).environment

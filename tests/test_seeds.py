@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_runs import fake_run
 from filelock import FileLock
 
 import zoo as package
-from zoo.cli.main import main
 from zoo.errors import UsageError
 from zoo.experiments import seeds
 from zoo.experiments.processes import ExperimentInterrupted, Outcome
 from zoo.experiments.seeds import train_seeds
+from zoo.recipes.recipe import Recipe
 from zoo.runs.group import Group, create_group, open_group
-from zoo.runs.run import Run
 from zoo.runs.seed_list import check_seeds, read_seeds, seeds_text
 
 QUICK = {"trainer.logger": "false", "trainer.max_epochs": "1"}
@@ -26,8 +26,8 @@ WORDS = [f"--{key}={value}" for key, value in QUICK.items()]
 
 @pytest.fixture
 def here(toy: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Lets the processes of the seeds be calls within this one. ``fail`` names members that fail;
-    ``calls`` are the words that the others were called with."""
+    """Lets seeds be trained in no time. ``fail`` names members that fail; ``calls`` are the words
+    that the others were called with; ``stop`` is a Ctrl-C after the first."""
     state: dict[str, Any] = {"fail": [], "calls": [], "stop": False}
 
     def run(
@@ -39,7 +39,7 @@ def here(toy: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 found.append(Outcome(name, 1, "the disk is full"))
                 continue
             state["calls"].append(list(command_of(name)))
-            assert main(state["calls"][-1]) == 0
+            fake_run(group.path / name, seed=group.members[name]["seed"])
             found.append(Outcome(name, 0, ""))
             if state["stop"]:
                 raise ExperimentInterrupted(130, continued_by)
@@ -49,6 +49,7 @@ def here(toy: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return state
 
 
+@pytest.mark.slow
 def test_each_seed_is_the_run_of_its_own(toy: Any, zoo: Callable, monkeypatch: Any) -> None:
     """In processes of their own, to the last bit."""
     monkeypatch.setenv("PYTHONPATH", toy.python_path)
@@ -63,7 +64,7 @@ def test_each_seed_is_the_run_of_its_own(toy: Any, zoo: Callable, monkeypatch: A
     summary = json.loads(Path("all/summary.json").read_text())
     assert summary["rows"][0]["seeds"] == [2, 4]
     assert {path.name for path in Path("all").iterdir()} - {".lock"} == {
-        *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots"),
+        *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots", "report.html"),
     }
 
 
@@ -80,7 +81,7 @@ def test_a_failed_seed_is_reported_and_trained_again(here: dict, zoo: Callable) 
     assert again.status == 0, again.err
     assert [words[words.index("--seed") + 1] for words in here["calls"]] == ["2"]
     assert [word for word in WORDS if word in here["calls"][0]] == WORDS
-    summary = json.loads(again.out[again.out.index('{\n  "group"') :])
+    summary = json.loads(again.out)
     assert (summary["group"], summary["failed"]) == ("all", {})
     assert summary["rows"][0]["seeds"] == [1, 2, 3]
     more = train_seeds("toy/points", [9], resume="all")
@@ -191,14 +192,20 @@ def test_one_process_at_a_time_works_on_a_group(here: dict) -> None:
 
 def test_values_from_python_are_typed_as_they_are(here: dict) -> None:
     changes = {**QUICK, "model.learning_rate": 1e-5, "trainer.callbacks": []}
-    done = train_seeds("toy/points", [3], changes, out="all")
-    recipe = Run(done.group.path / "seed-3").recipe
-    assert (recipe.seed, recipe.model["learning_rate"]) == (3, 1e-5)
-    assert "--trainer.callbacks=[]" in here["calls"][0]
+    train_seeds("toy/points", [3], changes, out="all", trust=True)
+    place = ["--seed", "3", "--out", "all/seed-3", "--resume", "auto", "--json"]
+    changed = ["--model.learning_rate=1e-05", "--trainer.callbacks=[]"]
+    assert here["calls"] == [["train", "toy/points", "--trust", *WORDS, *changed, *place]]
     with pytest.raises(UsageError, match="'seed' is given twice"):
         train_seeds("toy/points", [3], {"seed": 1})
     with pytest.raises(UsageError, match="no seeds are given"):
         train_seeds("toy/points")
+
+
+def test_not_by_several_processes(here: dict, monkeypatch: Any) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="call it without torchrun"):
+        train_seeds("toy/points", "1-2")
 
 
 def test_seeds_as_text() -> None:
@@ -208,3 +215,25 @@ def test_seeds_as_text() -> None:
     for wrong in ([], [True], [1.5], [-1]):
         with pytest.raises(UsageError):
             check_seeds(wrong)  # type: ignore[arg-type]
+
+
+def test_fine_tuning_a_seed_at_a_time(here: dict, zoo: Callable, monkeypatch: Any) -> None:
+    def recipe(reference: str, data: str | None, freeze: str, *_: Any) -> Recipe:
+        start = {"reference": reference, "freeze": freeze}
+        return Recipe("finetune/x-toy-points", "toy-net", data or "toy-points", init_from=start)
+
+    monkeypatch.setattr("zoo.training.finetune.finetuning_recipe", recipe)
+    words = ["--data", "toy-points", "--freeze", "backbone", "--unfreeze-at-epoch", "1", *WORDS]
+    here["fail"] = ["seed-2"]
+    done = zoo("finetune", "toy-trained", *words, "--seeds", "1-2", "--out", "all")
+    assert done.status == 1, done.err
+    start = ["finetune", "toy-trained", "--freeze", "backbone", "--data", "toy-points"]
+    start += ["--unfreeze-at-epoch", "1"]
+    place = ["--seed", "1", "--out", "all/seed-1", "--resume", "auto", "--json"]
+    assert here["calls"] == [[*start, *WORDS, *place]]
+    assert f"  zoo {' '.join(start)} --resume all\n" in done.out
+    here["fail"] = []
+    assert zoo(*start, "--resume", "all").status == 0
+    other = zoo("finetune", "toy-trained", "--resume", "all")
+    assert other.status == 2
+    assert "'init_from.freeze' was 'backbone', not 'none'" in other.err

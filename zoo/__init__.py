@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.bundles.cost import model_cost as model_cost
+    from zoo.bundles.ensemble import Ensemble as Ensemble
     from zoo.bundles.load import load as load
     from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.experiments.crossval import crossval as crossval
+    from zoo.experiments.processes import ExperimentInterrupted as ExperimentInterrupted
+    from zoo.experiments.seeds import finetune_seeds as finetune_seeds
     from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.experiments.sweeps.sweep import sweep as sweep
     from zoo.experiments.tune import tune as tune
@@ -43,6 +46,8 @@ __version__ = "0.1.0"
 
 
 _HOMES = {
+    "Ensemble": "zoo.bundles.ensemble",
+    "ExperimentInterrupted": "zoo.experiments.processes",
     "Run": "zoo.runs.run",
     "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",
@@ -54,6 +59,7 @@ _HOMES = {
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",
+    "finetune_seeds": "zoo.experiments.seeds",
     "list_checkpoints": "zoo.registry.listing",
     "list_datasets": "zoo.registry.listing",
     "list_models": "zoo.registry.listing",

@@ -199,6 +199,8 @@ def _card(bundle: Bundle, content: Mapping[str, Any], repository: str) -> tuple[
         return fresh, []
     command = bundle.content["metrics"]["command"]
     card = written.replace(command, public_command(command))
+    for here, there in (("'this folder'", "'{}'"), ("with this folder.", "with `{}`.")):
+        card = card.replace(here, there.format(f"hf://{repository}"))
     matter, body = split_card(card)
     try:
         metadata = yaml.safe_load(matter)

@@ -15,6 +15,7 @@ from zoo.errors import UsageError, nearest
 from zoo.io.data_folder import data_folder
 from zoo.plugin.entries import Checkpoint, Dataset, Model
 from zoo.recipes.recipe import read_recipe
+from zoo.recipes.records import records_of
 from zoo.registry.registry import entry_name, registry
 
 
@@ -70,7 +71,8 @@ def describe(name: str) -> list[dict[str, Any]]:
     if name in known.recipes:
         path = known.recipes[name]
         content = {"name": name, "file": str(path), **read_recipe(path).as_dict()}
-        found.append({"kind": "recipe", **content, "run": f"zoo train {name}"})
+        reached = {"measured": _measured(name, path)}
+        found.append({"kind": "recipe", **content, **reached, "run": f"zoo train {name}"})
     for plugin in known.plugins:
         if plugin.name == name:
             row = dataclasses.asdict(plugin) | {"state": plugin.state}
@@ -99,6 +101,14 @@ def _more(entry: Model | Dataset | Checkpoint) -> dict[str, Any]:
         folder = data_folder(entry.name)
         more["folder"] = f"{folder}{'' if folder.is_dir() else ' (not there)'}"
     return more
+
+
+def _measured(recipe: str, path: Path) -> list[str]:
+    """What it was measured to reach, by the records beside it."""
+    return [
+        f"{record.metric} {record.described}, {record.date}, {record.hardware}: {record.command}"
+        for record in records_of(recipe, path)
+    ]
 
 
 def _recipes_with(section: str, name: str) -> list[str]:

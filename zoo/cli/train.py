@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
-from zoo.cli.train_seeds import is_of_seeds, train_and_report
+from zoo.cli.train_seeds import add_options, is_of_seeds, options_of, report_seeds
 from zoo.io.data_folder import data_folder
 from zoo.io.stages import measured
 from zoo.recipes.recipe import Recipe, override, read_recipe
@@ -30,17 +30,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")
     parser.add_argument("--seed", help="seed of everything random")
-    parser.add_argument(
-        "--seeds",
-        metavar="1-5|1,3,7",
-        help="a run a seed, each in a process of its own, in one folder with one summary",
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="how many of the --seeds at once (default: 1); they share the processor's cores",
-    )
+    add_options(parser)
     parser.add_argument(
         "--budget",
         action="append",
@@ -92,7 +82,10 @@ def run(options: argparse.Namespace) -> int:
     registry().dataset(asked.data_name)
 
     if not options.help and is_of_seeds(options):
-        return train_and_report(options, overrides)
+        from zoo.experiments.seeds import train_seeds
+
+        done = train_seeds(options.recipe, options.seeds, overrides, **options_of(options))
+        return report_seeds(done, options.json)
 
     from zoo.recipes.experiment import resolve
     from zoo.recipes.trust import refuse_untrusted

@@ -1,10 +1,9 @@
-"""``zoo train RECIPE --seeds 1-5``: what it prints at its end."""
+"""``zoo train`` and ``zoo finetune`` with ``--seeds 1-5``: their options, and what they print."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import heading, wrap
 from zoo.errors import UsageError
@@ -14,6 +13,21 @@ from zoo.runs.group import is_group
 
 if TYPE_CHECKING:
     from zoo.experiments.seeds import TrainedSeeds
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--seeds`` and ``--jobs``."""
+    parser.add_argument(
+        "--seeds",
+        metavar="1-5|1,3,7",
+        help="a run a seed, each in a process of its own, in one folder with one summary",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="how many of the --seeds at once (default: 1); they share the processor's cores",
+    )
 
 
 def is_of_seeds(options: argparse.Namespace) -> bool:
@@ -28,29 +42,25 @@ def is_of_seeds(options: argparse.Namespace) -> bool:
         raise UsageError("--jobs says how many seeds are trained at once: it needs --seeds")
     if several and options.seed is not None:
         raise UsageError("--seed is of one run and --seeds of several: omit one of them")
-    if several and options.print_config:
+    if several and getattr(options, "print_config", False):
         raise UsageError("--print-config shows the recipe of one run: omit --seeds")
     return several
 
 
-def train_and_report(options: argparse.Namespace, overrides: Mapping[str, str]) -> int:
-    """Train the seeds and print their summary.
+def options_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What ``train_seeds`` and ``finetune_seeds`` take alike."""
+    jobs = 1 if options.jobs is None else options.jobs
+    names = ("out", "resume", "trust")
+    return {"jobs": jobs, **{name: getattr(options, name) for name in names}}
+
+
+def report_seeds(done: TrainedSeeds, as_json: bool) -> int:
+    """Print the summary of seeds.
 
     Returns:
         0, or 1 where a seed failed.
     """
-    from zoo.experiments.seeds import train_seeds
-
-    done = train_seeds(
-        options.recipe,
-        options.seeds,
-        overrides,
-        jobs=1 if options.jobs is None else options.jobs,
-        out=options.out,
-        resume=options.resume,
-        trust=options.trust,
-    )
-    if options.json:
+    if as_json:
         summary = done.comparison.as_dict() if done.comparison else {}
         print(to_json({"group": str(done.group.path), "failed": dict(done.failed), **summary}))
     else:
@@ -71,6 +81,6 @@ def _print(done: TrainedSeeds) -> None:
             print(wrap(printable(f"- {name} failed: {reason}"), 0, 2))
     print("Next:")
     if done.failed:
-        print(f"  zoo train {done.group.recipe} --resume {path}")
+        print(f"  {done.continued_by}")
     print(f"  zoo runs {path}")
     print(f"  zoo compare {path} OTHER-RUNS")

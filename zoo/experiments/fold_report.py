@@ -26,6 +26,7 @@ from zoo.plugin.folds import Fold, FoldSamples
 from zoo.plugin.protocols import Foldable, ProbabilityTester, offers
 from zoo.recipes.signatures import instantiate
 from zoo.registry.registry import registry
+from zoo.report.group_report import write_group_report
 from zoo.runs.group import Group
 from zoo.runs.run import Run
 
@@ -79,7 +80,20 @@ def report_folds(group: Group, failed: Mapping[str, str]) -> dict[str, Any]:
     }
     write_atomically(group.path / SUMMARY, (to_json(summary, sort_keys=False) + "\n").encode())
     write_atomically(group.path / "summary.csv", _table(rows).encode())
+    write_group_report(group, tuple(_notes(summary, failed)))
     return summary
+
+
+def _notes(summary: Mapping[str, Any], failed: Mapping[str, str]) -> Iterable[str]:
+    """Sentences for the page: what failed, and the metrics of all folds together."""
+    yield from (f"{name} failed: {reason}" for name, reason in failed.items())
+    pooled = {k: v for k, v in summary["out_of_fold"].items() if isinstance(v, int | float)}
+    if pooled:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in pooled.items())
+        yield f"Out of fold, every sample predicted by the fold that holds it out: {shown}."
+    for name, values in summary["over_folds"].items():
+        if name.startswith(_TEST):
+            yield f"{name}: {values['mean']:.4g} on average of {values['n']} folds."
 
 
 def _row(group: Group, name: str, failure: str) -> dict[str, Any]:

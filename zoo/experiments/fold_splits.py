@@ -115,17 +115,16 @@ def _require_classes(classes: Sequence[str], units: Sequence[int] | None, count:
     """Every fold is to hold some of every class."""
     if units is None:
         counts = Counter(classes)
-        what = "samples"
     else:
         counts = Counter(label for label, _ in set(zip(classes, units, strict=True)))
-        what = "sets of samples that belong together"
-    few = min(counts, key=lambda label: counts[label])
+    few = min(sorted(counts), key=lambda label: counts[label])
     if counts[few] < count:
         others = sum(number < count for number in counts.values()) - 1
         more = f" (and {others} other classes have too few)" if others else ""
+        where = "has {} samples" if units is None else "is in {} of the groups"
         raise UsageError(
-            f"the class {few!r} has {counts[few]} {what}, fewer than the {count} folds{more}: take "
-            "less folds, or --no-stratify to divide without regard to classes"
+            f"the class {few!r} {where.format(counts[few])}, fewer than the {count} "
+            f"folds{more}: take fewer folds, or --no-stratify to divide without regard to classes"
         )
 
 
@@ -162,13 +161,15 @@ def _split(
     kinds: dict[tuple[bool, bool], Any] = {
         (False, False): model_selection.KFold,
         (True, False): model_selection.StratifiedKFold,
-        (False, True): model_selection.GroupKFold,
+        # Of one class for all: it balances the sizes of folds, which GroupKFold does not shuffled.
+        (False, True): model_selection.StratifiedGroupKFold,
         (True, True): model_selection.StratifiedGroupKFold,
     }
     kind = kinds[classes is not None, units is not None]
     splitter = kind(count, shuffle=True, random_state=seed)
-    chosen = [0] * samples
-    for fold, (_, held_out) in enumerate(splitter.split([0] * samples, classes, units)):
+    zeros = [0] * samples
+    chosen = list(zeros)
+    for fold, (_, held_out) in enumerate(splitter.split(zeros, classes or zeros, units)):
         for index in held_out:
             chosen[index] = fold
     return chosen

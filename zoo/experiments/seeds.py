@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from zoo.experiments.processes import Outcome, run_members
 from zoo.recipes.recipe import Recipe, override, read_recipe
 from zoo.registry.registry import registry
 from zoo.report.comparison import write_comparison
+from zoo.report.group_report import write_group_report
 from zoo.runs.compare import Comparison, compare
 from zoo.runs.group import FILE, Group, create_group, is_group, open_group
 from zoo.runs.pooling import differing, flatten
@@ -43,11 +45,13 @@ class TrainedSeeds:
         group: The folder of the runs.
         failed: Folder name to reason, of the seeds that did not come to their end.
         comparison: The finished seeds as a row; None if there are none.
+        continued_by: The command that trains those again that failed.
     """
 
     group: Group
     failed: Mapping[str, str]
     comparison: Comparison | None
+    continued_by: str
 
 
 def train_seeds(
@@ -81,37 +85,108 @@ def train_seeds(
         UsageError: the call is wrong, or the group was made by another; nothing was written.
         ExperimentInterrupted: Ctrl-C or SIGTERM came.
     """
+    call = ["train", str(recipe), *(["--trust"] if trust else [])]
+    plan = _Plan(read_recipe(recipe), call, _words(overrides), out, resume, jobs)
+    return _train(plan, seeds)
+
+
+def finetune_seeds(
+    reference: str | Path,
+    seeds: str | Sequence[int] | None = None,
+    data: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    freeze: str = "none",
+    unfreeze_at_epoch: int | None = None,
+    lr_backbone: float | None = None,
+    jobs: int = 1,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    trust: bool = False,
+) -> TrainedSeeds:
+    """Fine-tune a trained model once a seed, each in a process of its own, and summarize.
+
+    Args:
+        reference: The model to start from, as for ``zoo.finetune``, as are the others.
+        seeds: As for ``train_seeds``.
+        data: The registered dataset to train on.
+        overrides: Dotted keys to values.
+        freeze: ``backbone`` or ``none``.
+        unfreeze_at_epoch: The epoch from which a frozen backbone is trained too.
+        lr_backbone: Learning rate of everything but the head.
+        jobs: How many at once.
+        out: The folder of the group; ``runs/finetune/<from>-<data>/<time>`` by default.
+        resume: A group's folder, or ``"auto"``.
+        trust: As for ``zoo.finetune``.
+
+    Returns:
+        As ``train_seeds``.
+
+    Raises:
+        UsageError: the call is wrong; nothing was written.
+        ExperimentInterrupted: Ctrl-C or SIGTERM came.
+    """
+    from zoo.training.finetune import finetuning_recipe  # loads torch, to read the bundle
+
+    base = finetuning_recipe(reference, data, freeze, unfreeze_at_epoch, lr_backbone)
+    call = ["finetune", str(reference), "--freeze", freeze]
+    options = {"data": data, "unfreeze-at-epoch": unfreeze_at_epoch, "lr-backbone": lr_backbone}
+    for name, value in options.items():
+        call += [] if value is None else [f"--{name}", str(value)]
+    call += ["--trust"] if trust else []
+    return _train(_Plan(base, call, _words(overrides), out, resume, jobs), seeds)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What each seed is trained by.
+
+    Attributes:
+        base: The recipe, without overrides.
+        call: The words after ``zoo`` that train it.
+        words: Overrides as they are typed.
+        out: As asked for.
+        resume: As asked for.
+        jobs: How many at once.
+    """
+
+    base: Recipe
+    call: Sequence[str]
+    words: Mapping[str, str]
+    out: str | Path | None
+    resume: str | Path | None
+    jobs: int
+
+
+def _train(plan: _Plan, seeds: str | Sequence[int] | None) -> TrainedSeeds:
     if isinstance(seeds, str):
         seeds = read_seeds(seeds)
     chosen = None if seeds is None else check_seeds(seeds)
-    if jobs < 1:
-        raise UsageError(f"the number of jobs has to be 1 or more, not {jobs}")
-    words = {key: _word(value) for key, value in (overrides or {}).items()}
-    base = read_recipe(recipe)
-    _check(base, words)
-    found = _resumed(base.name, out, resume)
+    if plan.jobs < 1:
+        raise UsageError(f"the number of jobs has to be 1 or more, not {plan.jobs}")
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise UsageError(
+            "several seeds are trained by one process, which starts the others: call it without "
+            "torchrun, or train a seed at a time (--seed)"
+        )
+    _check(plan.base, plan.words)
+    found = _resumed(plan.base.name, plan.out, plan.resume)
     if found is None:
-        group = _planned(base, chosen, words, out)
+        group = _planned(plan.base, chosen, plan.words, plan.out)
     else:
-        _refuse_other(found, base, words)
+        _refuse_other(found, plan.base, plan.words)
         more = {f"seed-{seed}": {"seed": seed} for seed in chosen or ()}
         group = replace(found, members={**found.members, **more})
-    call = ["train", str(recipe), *(["--trust"] if trust else [])]
-    again = [
-        "zoo",
-        *call,
-        "--resume",
-        str(group.path),
-        *(["--jobs", str(jobs)] if jobs > 1 else []),
-    ]
     changes = [f"--{key}={word}" for key, word in group.settings["overrides"].items()]
 
     def command_of(name: str) -> list[str]:
         place = ["--out", str(group.path / name), "--resume", "auto", "--json"]
-        return [*call, *changes, "--seed", str(group.members[name]["seed"]), *place]
+        return [*plan.call, *changes, "--seed", str(group.members[name]["seed"]), *place]
 
-    with _alone(group, new=found is None, named=out is not None):
-        return _summarize(group, run_members(group, jobs, command_of, shlex.join(again)))
+    at_once = ["--jobs", str(plan.jobs)] if plan.jobs > 1 else []
+    again = shlex.join(["zoo", *plan.call, "--resume", str(group.path), *at_once])
+    with _alone(group, new=found is None, named=plan.out is not None):
+        return _summarize(group, run_members(group, plan.jobs, command_of, again), again)
 
 
 def _check(base: Recipe, words: Mapping[str, str]) -> None:
@@ -126,9 +201,10 @@ def _check(base: Recipe, words: Mapping[str, str]) -> None:
         raise UsageError("'trainer.fast_dev_run' keeps nothing of a run: omit it, or the seeds")
 
 
-def _word(value: Any) -> str:
-    """A value as it is typed."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _words(overrides: Mapping[str, Any] | None) -> dict[str, str]:
+    """Overrides as they are typed."""
+    given = (overrides or {}).items()
+    return {key: each if isinstance(each, str) else json.dumps(each) for key, each in given}
 
 
 def _planned(
@@ -231,7 +307,7 @@ def _discard(path: Path, named: bool) -> None:
         discard_folder(path)
 
 
-def _summarize(group: Group, outcomes: Sequence[Outcome]) -> TrainedSeeds:
+def _summarize(group: Group, outcomes: Sequence[Outcome], again: str) -> TrainedSeeds:
     reasons = {each.name: each.reason for each in outcomes if each.failed}
     records = {name: read_record(run.path) for name, run in group.runs.items()}
     failed = {
@@ -241,9 +317,11 @@ def _summarize(group: Group, outcomes: Sequence[Outcome]) -> TrainedSeeds:
     }
     done = [record.path for record in records.values() if record.measured and record.metrics]
     if not done:
-        return TrainedSeeds(group, failed, None)
+        sentences = tuple(f"{name} failed: {reason}" for name, reason in failed.items())
+        write_group_report(group, sentences)
+        return TrainedSeeds(group, failed, None, again)
     found = compare(done)
     notes = [f"{name} failed and is not in the mean: {reason}" for name, reason in failed.items()]
     found = replace(found, notes=(*notes, *found.notes))
     write_comparison(found, group.path)
-    return TrainedSeeds(group, failed, found)
+    return TrainedSeeds(group, failed, found, again)

@@ -99,8 +99,7 @@ def predict(
     if out is not None:
         require_empty(out, resumable=False)
     place = find_device(device)
-    model: Any = reference if isinstance(reference, nn.Module) else load(reference)
-    name = type(model).__name__ if isinstance(reference, nn.Module) else _named(reference)
+    model, name = _loaded(reference)
     if isinstance(model, nn.Module):
         model.to(place)
     if tta:
@@ -130,10 +129,13 @@ def predict(
     return found
 
 
-def _named(reference: str | Path | Sequence[str | Path]) -> str | Path:
+def _loaded(reference: Any) -> tuple[Any, str]:
+    """The model, and what messages call it."""
     if isinstance(reference, (str, Path)):
-        return reference
-    return ", ".join(map(str, reference))
+        return load(reference), str(reference)
+    if isinstance(reference, Sequence):
+        return load(reference), ", ".join(map(str, reference))
+    return reference, type(reference).__name__
 
 
 def _produce(

@@ -23,6 +23,7 @@ from zoo.io.weights import in_head
 from zoo.plugin._lightning_internals import attached_trainer, training_batches
 from zoo.plugin.counters import count
 from zoo.plugin.named import find_named, require_named
+from zoo.plugin.schedulers import is_scheduler, require_scheduler, scheduler_factor
 from zoo.plugin.stopping import budgets
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -32,26 +33,32 @@ Factor = Callable[[int], float]
 """From the number of an optimizer step to the factor on the learning rate."""
 
 
-def require_optimizer(name: str) -> None:
+def require_optimizer(name: str, known: Sequence[str] = OPTIMIZERS) -> None:
     """Require an optimizer's name, or the path of its class; for constructors.
-
-    Raises:
-        UsageError: there is no such optimizer.
-    """
-    require_named("optimizer", name, OPTIMIZERS)
-
-
-def require_schedule(name: str, known: Sequence[str] = SCHEDULES) -> None:
-    """Require a schedule's name, or the path of a function; for constructors.
 
     Args:
         name: What was given.
         known: The names.
 
     Raises:
-        UsageError: there is no such schedule.
+        UsageError: there is no such optimizer.
     """
-    require_named("schedule", name, known)
+    require_named("optimizer", name, known)
+
+
+def require_schedule(name: str, known: Sequence[str] = SCHEDULES) -> None:
+    """Require a schedule's name, or the path of a scheduler or a function; for constructors.
+
+    Args:
+        name: What was given.
+        known: The names.
+
+    Raises:
+        UsageError: there is no such schedule, or it is a scheduler that needs more than the length
+            of the training.
+    """
+    if is_scheduler(found := require_named("schedule", name, known)):
+        require_scheduler(name, found)
 
 
 def parameter_groups(
@@ -173,7 +180,9 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
     Args:
         name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
             steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0. Or the
-            path of a function that takes ``total_steps`` and ``warmup`` and returns the factor.
+            path of a scheduler that needs no more than the length of the training, such as
+            ``torch.optim.lr_scheduler.PolynomialLR``, or of a function that takes ``total_steps``
+            and ``warmup`` and returns the factor.
         total_steps: Optimizer steps of the whole training, as ``total_steps`` gives them.
         warmup: Part of the steps in which ``onecycle`` goes up.
 
@@ -181,6 +190,8 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
     if make := find_named("schedule", name, SCHEDULES):
+        if is_scheduler(make):
+            return scheduler_factor(name, make, total_steps, warmup)
         made: Factor = make(total_steps, warmup)
         return made
     if name == "constant":

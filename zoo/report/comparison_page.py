@@ -68,9 +68,9 @@ def metrics_of_rows(rows: Sequence[Row], names: Sequence[str]) -> Markup:
     lines = []
     for row in rows[:_MOST_ROWS]:
         cells: list[Content] = [f"{row.label}  {row.title}", str(len(row.runs))]
-        cells += [_interval(row.metrics.get(name)) for name in used]
-        lines.append([*cells, _target(row, used)] if aimed else cells)
-    head = ["row", "n", *used, *(["target"] if aimed else [])]
+        cells += [_target(row, used)] if aimed else []
+        lines.append([*cells, *(_interval(row.metrics.get(name)) for name in used)])
+    head = ["row", "n", *(["target"] if aimed else []), *used]
     return table(head, lines, class_="numbers")
 
 
@@ -98,8 +98,10 @@ def _with(before: Markup, content: Markup) -> Markup:
 
 
 def _charts(comparison: Comparison) -> Markup:
-    metrics = list(dict.fromkeys(c.metric for row in comparison.curves.values() for c in row))
-    chosen = metrics[:_MOST_CHARTS]
+    metrics = dict.fromkeys(c.metric for row in comparison.curves.values() for c in row)
+    twins = {name for name in metrics if name.endswith("error")}
+    twins = {name for name in twins if f"{name.removesuffix('error')}accuracy" in metrics}
+    chosen = [name for name in metrics if name not in twins][:_MOST_CHARTS]
     most = most_points(2 * len(chosen) * len(comparison.rows))
     titles = {row.label: f"{row.label}  {row.title}" for row in comparison.rows}
     drawn = []

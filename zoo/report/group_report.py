@@ -55,13 +55,13 @@ def write_group_report(group: Group, notes: tuple[str, ...] = ()) -> Path:
         section("Curves", _charts(records)),
         section("Summary", _summary(group.path / "summary.csv")),
     ]
-    settings = {key: _text(value) for key, value in group.settings.items()}
+    settings = {key: _text(value) for key, value in group.settings.items() if _short(value)}
     after = [
         section("Settings", table(("key", "value"), settings.items()) if settings else ""),
         section("Continue", element("pre", f"zoo runs {group.path}\nzoo compare {group.path}")),
     ]
     taken = len(page(title, [*content, *after]).encode())
-    files = sorted((group.path / "plots").glob("*.png"))
+    files = [each for each in sorted((group.path / "plots").glob("*.png")) if each.stem != "curves"]
     pictures = [Picture(path, path.stem.replace("_", " ")) for path in files]
     content.append(section("Plots", show_pictures(pictures, LIMIT - taken - 2_000)))
     path = group.path / FILE
@@ -73,7 +73,8 @@ def _members(group: Group, records: Mapping[str, RunRecord]) -> Markup:
     keys = list(dict.fromkeys(key for values in group.members.values() for key in values))
     keys = [key for key in keys if all(_short(v.get(key)) for v in group.members.values())][:6]
     target = next((record.target for record in records.values() if record.target), None)
-    metrics = [target.metric] if target else []
+    aimed = [target.metric, f"val/{target.metric.partition('/')[2]}"] if target else []
+    metrics = [m for m in aimed if any(m in record.metrics for record in records.values())]
     lines = []
     for name, record in list(records.items())[:_MOST_ROWS]:
         cells: list[Content] = [link(record.path, group.path) if record.measured else name]
@@ -86,7 +87,7 @@ def _members(group: Group, records: Mapping[str, RunRecord]) -> Markup:
 
 
 def _short(value: Any) -> bool:
-    return len(_text(value)) <= 60
+    return len(_text(value)) <= 80
 
 
 def _charts(records: Mapping[str, RunRecord]) -> Markup:

@@ -103,7 +103,7 @@ def _heading(run: Run, recipe: Recipe, environment: Mapping[str, Any]) -> Markup
         "Data": _listed(environment.get("found")),
         "Model": _model(recipe, environment),
         "Trained": f"{duration(environment.get('fit_seconds'))} on {environment.get('device')}, "
-        f"{environment.get('epochs')} epochs",
+        f"epochs: {environment.get('epochs')}",
         "Ended": _listed(environment.get("stop_reasons")),
         "Weights kept": best,
         "Started from": _origin(environment.get("origin")),
@@ -181,7 +181,7 @@ def _environment(recipe: Recipe, environment: Mapping[str, Any]) -> Markup:
         "Seed": str(recipe.seed),
         "Device": f"{environment.get('device', '')}, precision {environment.get('precision', '')}",
         "Processor": f"{hardware.get('cpu', '')}, {hardware.get('cores', '')} cores, "
-        f"{environment.get('torch_threads', '')} threads",
+        f"threads of torch: {environment.get('torch_threads', '')}",
         "GPUs": ", ".join(map(str, gpus)) if isinstance(gpus, list) else "",
         "Platform": str(hardware.get("platform", "")),
         "Revision": str(environment.get("git") or ""),

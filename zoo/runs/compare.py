@@ -94,11 +94,12 @@ def compare(
     pools, left_out = make_pools(records)
     if not pools:
         raise UsageError(_nothing_finished(records))
-    names, more = _metrics([each.row for each in pools], metrics)
+    counted = counts_of(records)
+    names, more = _metrics([each.row for each in pools], metrics, counted)
     pools, order = _in_order(pools, sort)
     labels = _labels(len(pools))
     rows = [replace(each.row, label=label) for each, label in zip(pools, labels, strict=True)]
-    counts = counts_of(records) & set(names)
+    counts = counted & set(names)
     validation = [name for name in names if is_validation(name) or is_training(name)]
     rest = [name for name in names if name not in validation and name not in counts]
     curves, faults = _curves(pools, validation)
@@ -134,7 +135,9 @@ def _environments(pools: Sequence[Pool], labels: Sequence[str]) -> dict[str, dic
     return {**apart, **_by_label(labels, known)}
 
 
-def _metrics(rows: Sequence[Row], asked: Sequence[str]) -> tuple[list[str], list[str]]:
+def _metrics(
+    rows: Sequence[Row], asked: Sequence[str], counted: set[str]
+) -> tuple[list[str], list[str]]:
     """The names to compare, and sentences about those that are not."""
     everywhere = set(rows[0].metrics).intersection(*(row.metrics for row in rows))
     anywhere = {name for row in rows for name in row.metrics}
@@ -145,8 +148,8 @@ def _metrics(rows: Sequence[Row], asked: Sequence[str]) -> tuple[list[str], list
                 hint = f"did you mean {near}?" if near else f"they have {_listed(anywhere)}"
                 raise UsageError(f"no run here has the metric {name!r}: {hint}")
         return list(dict.fromkeys(asked)), []
-    if not {name for name in everywhere if not is_training(name)} and len(rows) > 1:
-        _refuse(rows)
+    if not {name for name in everywhere - counted if not is_training(name)} and len(rows) > 1:
+        _refuse(rows, counted)
     chosen = {name for name in everywhere if not is_training(name)} or everywhere
     lacking = sorted(name for name in anywhere - everywhere if not is_training(name))
     notes = [
@@ -159,14 +162,14 @@ def _metrics(rows: Sequence[Row], asked: Sequence[str]) -> tuple[list[str], list
     return sorted(chosen), notes
 
 
-def _refuse(rows: Sequence[Row]) -> None:
+def _refuse(rows: Sequence[Row], counted: set[str]) -> None:
     first, *others = rows
     for other in others:
-        if not {name for name in set(first.metrics) & set(other.metrics) if not is_training(name)}:
+        if not first.measured & other.measured - counted:
+            one, another = (_listed(row.measured - counted) for row in (first, other))
             raise UsageError(
-                f"{first.title} and {other.title} measured nothing in common: the one has "
-                f"{_listed(first.measured)}, the other {_listed(other.measured)}; compare them "
-                "with runs of their own kind"
+                f"{first.title} and {other.title} measured nothing in common: the one has {one}, "
+                f"the other {another}; compare them with runs of their own kind"
             )
     raise UsageError(
         f"no metric was measured by all of {_and(row.title for row in rows)}: compare fewer of "

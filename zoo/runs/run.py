@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from zoo.errors import UsageError
 from zoo.io.atomic import leftovers, write_atomically
 from zoo.io.bounds import read_json
@@ -106,6 +104,8 @@ def locked(run: Run) -> Iterator[None]:
     Raises:
         UsageError: another process is training there.
     """
+    from filelock import FileLock, Timeout  # it brings asyncio, which reading commands do without
+
     lock = FileLock(run.path / ".lock")
     try:
         lock.acquire(timeout=_GLANCE, poll_interval=_GLANCE / 5)

@@ -169,8 +169,9 @@ def _train(
     experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
     model = experiment.build_model()
     callbacks, origin = initialize(model, experiment.recipe, run)
+    undecided = run is None or "trainer.callbacks" in (overrides or {})
     # What a fold holds out measures the model; it does not choose the epoch too.
-    if run is None and not experiment.recipe.fold:
+    if undecided and not experiment.recipe.fold:
         experiment = keep_best_by_default(experiment, model, data)
     return fit(experiment, model, data, run, out, [*callbacks, *additional], origin, untested)
 

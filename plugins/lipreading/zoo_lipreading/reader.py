@@ -57,7 +57,8 @@ class Reader(L.LightningModule):
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         momentum: Of ``sgd`` and ``nesterov``.
         weight_decay: Weight decay of the weights, not of biases.
-        schedule: Learning rate over training: ``constant``, ``onecycle`` or ``cosine``.
+        schedule: Learning rate over training: ``constant``, ``onecycle``, ``cosine``, or a class
+            such as ``torch.optim.lr_scheduler.PolynomialLR``.
         warmup: Part of the training in which ``onecycle`` goes up.
 
     Raises:
@@ -95,7 +96,7 @@ class Reader(L.LightningModule):
         lr_backbone: float | None = None,
         momentum: float = 0.9,
         weight_decay: float = 0.01,
-        schedule: Literal["constant", "onecycle", "cosine"] = "onecycle",
+        schedule: Literal["constant", "onecycle", "cosine"] | str = "onecycle",
         warmup: float = 0.2,
     ) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class Reader(L.LightningModule):
         )
         one_of("preset", preset, PRESETS)
         optim.require_optimizer(optimizer)
-        one_of("schedule", schedule, optim.SCHEDULES)
+        optim.require_schedule(schedule)
         one_of("deltas", deltas, (0, 1, 2))
         self.sizes = with_defaults(
             preset,

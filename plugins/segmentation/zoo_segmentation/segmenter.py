@@ -68,12 +68,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
             flipped volumes too, in all combinations.
         loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
             (the squared error of Stollenga et al. 2015).
-        optimizer: ``adamw`` or ``normalized-momentum`` (of Stollenga et al. 2015).
+        optimizer: ``adamw``, ``normalized-momentum`` (of Stollenga et al. 2015), or a class such as
+            ``torch.optim.RAdam``.
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         weight_decay: Decoupled weight decay of the weights, not of biases.
         schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
-            cosine down), ``cosine``, or ``halving`` (the paper's).
+            cosine down), ``cosine``, ``halving`` (the paper's), or a class such as
+            ``torch.optim.lr_scheduler.PolynomialLR``.
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
@@ -120,11 +122,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         overlap: float = 0.5,
         flips: list[int] | None = None,
         loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
-        optimizer: Literal["adamw", "normalized-momentum"] = "adamw",
+        optimizer: Literal["adamw", "normalized-momentum"] | str = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
         weight_decay: float = 0.01,
-        schedule: Literal["constant", "onecycle", "cosine", "halving"] = "onecycle",
+        schedule: Literal["constant", "onecycle", "cosine", "halving"] | str = "onecycle",
         warmup: float = 0.1,
         half_life: float = 100.0,
         lr_floor: float = 1e-6,
@@ -147,8 +149,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         at_least("in_channels", in_channels, 1)
         one_of("spatial_dims", spatial_dims, (2, 3))
         one_of("loss", loss, losses.LOSSES)
-        one_of("optimizer", optimizer, optimizers.OPTIMIZERS)
-        one_of("schedule", schedule, optimizers.SCHEDULES)
+        optim.require_optimizer(optimizer, optimizers.OPTIMIZERS)
+        optim.require_schedule(schedule, optimizers.SCHEDULES)
         window = patch_size if window is None else list(window)
         _check_size("patch_size", patch_size, spatial_dims, 1)
         _check_size("window", window, spatial_dims, 0)

@@ -71,7 +71,8 @@ class Classifier(L.LightningModule):
         momentum: Momentum of ``sgd`` and ``nesterov``.
         weight_decay: Weight decay of the weights, not of biases.
         schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
-            cosine down), ``cosine``, or ``exponential`` (the papers': lr_decay^epoch).
+            cosine down), ``cosine``, ``exponential`` (the papers': lr_decay^epoch), or a class
+            such as ``torch.optim.lr_scheduler.PolynomialLR``.
         warmup: Part of the training in which ``onecycle`` goes up.
         lr_decay: Factor an epoch of ``exponential``.
         lr_floor: Smallest learning rate of ``exponential``.
@@ -133,7 +134,7 @@ class Classifier(L.LightningModule):
         lr_backbone: float | None = None,
         momentum: float = 0.9,
         weight_decay: float = 0.01,
-        schedule: Literal["constant", "onecycle", "cosine", "exponential"] = "onecycle",
+        schedule: Literal["constant", "onecycle", "cosine", "exponential"] | str = "onecycle",
         warmup: float = 0.2,
         lr_decay: float = 0.993,
         lr_floor: float = 3e-5,
@@ -170,7 +171,7 @@ class Classifier(L.LightningModule):
         one_of("in_channels", in_channels, (1, 3))
         one_of("fit", fit, ("resize", "pad"))
         optim.require_optimizer(optimizer)
-        one_of("schedule", schedule, schedules.SCHEDULES)
+        optim.require_schedule(schedule, schedules.SCHEDULES)
         above("lr", lr, 0)
         self.num_classes = num_classes
         self.in_channels = in_channels
@@ -280,7 +281,13 @@ class Classifier(L.LightningModule):
             "mean": self.mean.flatten().tolist(),
             "std": self.std.flatten().tolist(),
             "pixel_ranges": self.pixel_ranges,
+            "several_labels": self.labels.several,
         }
+
+    @property
+    def onnx_script(self) -> str:
+        """A script that applies the ONNX file, with onnxruntime, numpy and Pillow alone."""
+        return Path(__file__).with_name("onnx_script.py").read_text(encoding="utf-8")
 
     # A user's own files
 

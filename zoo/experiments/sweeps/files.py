@@ -22,7 +22,8 @@ from zoo.io.plain_json import to_json
 from zoo.io.rank_zero import rank_zero_print
 from zoo.recipes.experiment import Experiment, resolve
 from zoo.recipes.recipe import Recipe, override
-from zoo.runs.group import Group
+from zoo.report.group_report import write_group_report
+from zoo.runs.group import Group, open_group
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -91,6 +92,23 @@ def write_files(
     if best:
         text = best_recipe(recipe, best, objective, len(rows)).to_yaml()
         write_atomically(group.path / "best.yaml", text.encode())
+
+
+def write_page(group: Group, rows: Sequence[Mapping[str, Any]], objective: Objective) -> None:
+    """Write ``report.html``, once the other files are there.
+
+    Args:
+        group: The sweep's folder.
+        rows: As of ``rows_of``.
+        objective: What it is judged by.
+    """
+    notes = [f"Judged by {objective.metric}, {objective.direction}d; the test part is not read."]
+    if best := best_of(rows, objective):
+        notes.append(
+            f"The best of {len(rows)} trials is trial {best['trial']} with {best['value']:.6g}; "
+            "best.yaml is its recipe."
+        )
+    write_group_report(open_group(group.path), tuple(notes))
 
 
 def best_recipe(

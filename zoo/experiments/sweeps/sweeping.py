@@ -33,7 +33,6 @@ from zoo.experiments.sweeps.study import describe_sweep, open_study, refuse_othe
 from zoo.experiments.sweeps.trials import Claim, Trials
 from zoo.io.failures import one_line, system_failure
 from zoo.io.rank_zero import rank_zero_print
-from zoo.report.group_report import write_group_report
 from zoo.runs.environment import without_password
 from zoo.runs.group import Group, create_group, is_group, open_group
 from zoo.runs.run import RUNS, Run, require_empty, timed_folder
@@ -112,11 +111,11 @@ class Sweeping:
                 claim.lock.release()  # also of one that is not told, for the next call
             self._write(group, trials)
         rows, aim = self._write(group, trials), self._aim
-        best = files.best_of(rows, aim)
         if all(row["state"] != "running" for row in rows):
             files.draw_plots(found, aim.metric, group.path / "plots")
             with alone_in(group.path):
-                write_group_report(open_group(group.path), _notes(group, aim, best))
+                files.write_page(group, rows, aim)
+        best = files.best_of(rows, aim)
         return Sweep(group.path, group.recipe, aim.metric, aim.direction, rows, best)
 
     def _refuse_folder(self, folder: Path, storage: str | None, study: str) -> None:
@@ -229,16 +228,6 @@ def _quiet() -> None:
     """What Optuna says of each trial is said by the sweep; and its warnings of what may change."""
     optuna.logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def _notes(group: Group, aim: Objective, best: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """What the page of a sweep says above its tables."""
-    chosen = f"Chosen by {aim.metric} ({aim.direction}); the test part of the data was not read."
-    if best is None:
-        return (chosen, "No trial came to its end.")
-    words = " ".join(f"--{key} {value}" for key, value in best["values"].items())
-    found = f"The best is trial {best['trial']}, {aim.metric} {best['value']:.6g}: {words}"
-    return (chosen, found, f"Train and test it: zoo train {group.path / 'best.yaml'}")
 
 
 def _shown(storage: str | None) -> str:
