@@ -8,8 +8,8 @@ torch.save. `zoo train` also checks and counts the files, looks for copies, meas
 logs, writes checkpoints to continue from, plots and a bundle.
 
 Processor time is user and system, with workers; memory the largest resident set of the main
-process;
-the first step is counted from the start of the process, imports included.
+process; the first step is counted from its start, imports included.
+
 
     OMP_NUM_THREADS=1 ZOO_DATA=DIR python benchmarks/own_images.py [--epochs 6] [--seeds 1 2 3]
 """
@@ -37,7 +37,7 @@ import json, sys, time
 import zoo
 from zoo_vision.classifier import Classifier
 
-options = json.loads(sys.argv[1])
+options = json.load(open(sys.argv[1]))
 first = []
 def on_train_batch_end(self, *args):
     first or first.append(time.process_time())
@@ -52,7 +52,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets.folder import pil_loader
 from torchvision.transforms import v2
 
-options = json.loads(sys.argv[1])
+options = json.load(open(sys.argv[1]))
 torch.manual_seed(options["seed"])
 size, epochs, batch, lr = (options[key] for key in ("size", "epochs", "batch", "lr"))
 steps = v2.Compose([v2.PILToTensor(), v2.Resize(size), v2.CenterCrop(size)])
@@ -119,11 +119,13 @@ def split(root: Path) -> tuple[dict[str, list[tuple[str, int]]], dict[str, Any]]
 
 def measured(script: str, options: dict[str, Any]) -> dict[str, float]:
     """What a process prints, its processor time with its children, and its memory in MB."""
+    file = Path(f"{options['out']}.json")
+    file.write_text(json.dumps(options))
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         os.dup2(writer, 1)
-        os.execv(sys.executable, [sys.executable, "-c", script, json.dumps(options)])
+        os.execv(sys.executable, [sys.executable, "-c", script, str(file)])
     os.close(writer)
     with os.fdopen(reader) as stream:
         text = stream.read()

@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> None:
             "difference": done.difference,
             "tolerance": done.tolerance,
             "inputs": done.inputs,
+            "script": str(done.script) if done.script else None,
         }
         show([row], as_json=True)
         return
@@ -57,3 +58,5 @@ def run(options: argparse.Namespace) -> None:
         f"{done.path}: largest difference from the model {done.difference:.1e} of its largest "
         f"output (allowed {done.tolerance:.0e}), on {done.inputs}"
     )
+    if done.script:
+        print(f"{done.script}: applies it without the zoo")

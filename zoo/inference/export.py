@@ -21,11 +21,12 @@ from zoo.bundles.ensemble import Ensemble, members_of
 from zoo.bundles.load import rebuild
 from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.inference.evaluate import experiment_of, own_root
+from zoo.inference.onnx_metadata import with_metadata
 from zoo.io.atomic import write_atomically
 from zoo.io.failures import one_line, system_failure
 from zoo.plugin.declarations import not_exportable
 from zoo.plugin.parts import has_part
-from zoo.plugin.protocols import Predictor, RealInputSource
+from zoo.plugin.protocols import OnnxScripted, Predictor, RealInputSource
 from zoo.registry.registry import registry
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class Export:
         difference: Largest difference from the model's outputs, relative to the largest output.
         tolerance: What was allowed.
         inputs: How many inputs were compared, and what they were.
+        script: A script beside the file that applies it, where the model has one.
     """
 
     path: Path
     difference: float
     tolerance: float
     inputs: str
+    script: Path | None = None
 
 
 def export(
@@ -72,7 +75,9 @@ def export(
     samples, and is kept only if it gives the model's outputs on real inputs, for batches of
     one and of several.
 
-    Of an ensemble the file gives the members' mean probabilities.
+    Of an ensemble the file gives the members' mean probabilities. An ONNX file says in its
+    metadata, as JSON, which model it is, the classes' names and the preprocessing; where the model
+    has a script for it (``OnnxScripted``), that is written beside.
 
     Args:
         reference: The model, as for ``zoo.load``.
@@ -93,6 +98,9 @@ def export(
     path = Path(out)
     if path.exists():
         raise UsageError(f"{path} exists: choose another --out, or remove it first")
+    script = path.with_suffix(".py")
+    if format == "onnx" and script.exists():
+        raise UsageError(f"{script} exists, where a script would go: choose another --out")
     members = members_of(reference)
     bundles = [read_bundle(each) for each in members]
     models = [rebuild(bundle) for bundle in bundles]
@@ -109,11 +117,17 @@ def export(
             f"the {format} file of {', '.join(names)} differs from the model by "
             f"{difference:.2e} (allowed {tolerance:.0e}) on {what}, so it was not kept"
         )
+    source = ""
+    if format == "onnx":
+        data = with_metadata(data, bundles[0], models[0])
+        source = together.onnx_script if isinstance(together, OnnxScripted) else ""
     try:
         write_atomically(path, data)
+        if source:
+            write_atomically(script, source.encode())
     except OSError as error:
         raise ZooError(system_failure(error, "the file cannot be written")) from error
-    return Export(path, difference, tolerance, f"{count} of {what}")
+    return Export(path, difference, tolerance, f"{count} of {what}", script if source else None)
 
 
 def converted(format: str, network: nn.Module, samples: Tensor) -> tuple[bytes, float]:

@@ -390,6 +390,17 @@ class HasPreprocessing(Protocol):
 
 
 @runtime_checkable
+class OnnxScripted(Protocol):
+    """A model with a script that applies its ONNX file. Without, the file is written alone."""
+
+    @property
+    def onnx_script(self) -> str:
+        """Python source that needs onnxruntime and no zoo. The ONNX file has its name, and in its
+        metadata, as JSON, ``label_names`` and ``preprocessing``."""
+        ...
+
+
+@runtime_checkable
 class HasTrainerDefaults(Protocol):
     """A model class (the attribute is the class's) that needs other settings of the Trainer than
     Lightning's defaults. Without, it gets those."""

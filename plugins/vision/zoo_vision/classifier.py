@@ -281,7 +281,13 @@ class Classifier(L.LightningModule):
             "mean": self.mean.flatten().tolist(),
             "std": self.std.flatten().tolist(),
             "pixel_ranges": self.pixel_ranges,
+            "several_labels": self.labels.several,
         }
+
+    @property
+    def onnx_script(self) -> str:
+        """A script that applies the ONNX file, with onnxruntime, numpy and Pillow alone."""
+        return Path(__file__).with_name("onnx_script.py").read_text(encoding="utf-8")
 
     # A user's own files
 

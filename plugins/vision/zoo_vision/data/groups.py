@@ -16,6 +16,7 @@ from zoo_vision.data.folder_layout import PART_NAMES, Listing
 from zoo_vision.data.images import SPLIT_SEED, UNUSED
 
 _SHOWN = 3
+_PASSES = 5
 
 
 def by_pattern(paths: list[str], root: Path, pattern: str) -> list[str]:
@@ -114,8 +115,8 @@ def hold_out_spread(held: np.ndarray, fraction: float, units: np.ndarray) -> np.
     """Choose whole units so that each class is held out about as often as asked for.
 
     For units of several classes, such as patients with several findings. In an order drawn from a
-    constant seed, largest units first, a unit is chosen where that brings the chosen number of the
-    classes' images nearer to ``fraction`` of all, each class weighted alike.
+    constant seed a unit is chosen, or given back, where that brings the chosen number of the
+    classes' images nearer to ``fraction`` of all, each class weighted alike; several times over.
 
     Args:
         held: Boolean (N, classes): the classes of each image.
@@ -135,13 +136,13 @@ def hold_out_spread(held: np.ndarray, fraction: float, units: np.ndarray) -> np.
     totals = np.maximum(counts.sum(axis=0), 1)
     shares = counts / totals
     order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
-    order = order[np.argsort(-shares[order].sum(axis=1), kind="stable")]
-    missing = np.full(columns.shape[1], fraction)
     chosen = np.zeros(len(names), dtype=bool)
-    for index in order:
-        after = missing - shares[index]
-        if (after**2).sum() < (missing**2).sum():
-            chosen[index], missing = True, after
+    missing = np.full(columns.shape[1], fraction)
+    for _ in range(_PASSES):
+        for index in order:
+            after = missing + shares[index] if chosen[index] else missing - shares[index]
+            if (after**2).sum() < (missing**2).sum():
+                chosen[index], missing = not chosen[index], after
     if not chosen.any():
-        chosen[order[-1]] = True
+        chosen[order[0]] = True
     return chosen[inverse]

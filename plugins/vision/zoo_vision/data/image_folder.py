@@ -170,6 +170,7 @@ class ImageFolder(ImageDataModule):
     """
 
     keep_best = True
+    counts_classes = True
     statistics_sample = 2000
 
     def __init__(

@@ -282,6 +282,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
 
     sample_name = "image"
     fixed_test_batches = True
+    counts_classes = False
+    """Whether the number of images of each class is told: of a user's own images it is."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     """``balanced`` draws images so that every class is trained on as often."""
     statistics_sample = 1_000_000
@@ -363,8 +365,9 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         names = loaded.label_names
         notes = list(loaded.notes)
         train = by_part["train"]
-        if len(train):
-            notes.append(sentence(count_classes(train.labels, len(names)), names, len(train)))
+        if len(train) and self.counts_classes:
+            counts = count_classes(train.labels, len(names))
+            notes.append(sentence(counts, names, len(train), self.sampler == "balanced"))
         for part, images in by_part.items():
             counts = count_classes(images.labels, len(names))
             lacking = [name for name, each in zip(names, counts, strict=True) if not each]
