@@ -19,7 +19,11 @@ from zoo.runs.run import Run
 
 
 def tell_beginning(
-    run: Run, trainer: Trainer, model: LightningModule, data: LightningDataModule
+    run: Run,
+    trainer: Trainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    all_parts: bool = True,
 ) -> None:
     """Say it in a line, and note it.
 
@@ -28,8 +32,9 @@ def tell_beginning(
         trainer: Before it fits.
         model: What it trains.
         data: On what, set up.
+        all_parts: Whether the test part may be looked at, without which nothing is counted.
     """
-    found = list(data.describe_found()) if isinstance(data, DataDescriber) else []
+    found = list(data.describe_found()) if all_parts and isinstance(data, DataDescriber) else []
     count = count_parameters(model)
     run.note(parameters=count, **({"found": found} if found else {}))
     size = f"{shown_count(count)} parameters" if count else ""
