@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 import zoo as package
-from zoo.cli.train import next_commands
+from zoo import plots
 from zoo.errors import UsageError
+from zoo.runs.next_commands import next_commands
 from zoo.runs.run import Run
 from zoo.training.train import train
 
@@ -129,11 +130,29 @@ def test_the_same_from_python_and_as_a_batch_of_tensors(
         assert list(row["probabilities"].values()) == pytest.approx(shares.tolist(), abs=2e-6)
 
 
-def test_many_pictures_on_pages(model: Path, pictures: list[Path]) -> None:
-    found = package.predict(model, [pictures[0]] * 70, out="out", batch_size=16)
-    assert [path.name for path in found.pictures] == [f"page-00{n}.png" for n in (1, 2, 3)]
-    assert all(path.is_file() for path in found.pictures)
-    assert len(found.rows) == 70
+def test_a_bounded_number_of_pages(model: Path, pictures: list[Path], zoo: Callable) -> None:
+    """Four pages and the least sure by default; as many as are asked for."""
+    files = [pictures[index % 3] for index in range(150)]
+    done = zoo("predict", model, *files, "--out", "out")
+    assert "150 predictions and pictures of the first 128 (--pages all draws" in done.out
+    names = sorted(path.name for path in Path("out/pictures").iterdir())
+    assert names == ["least-sure.png", *(f"page-00{n}.png" for n in (1, 2, 3, 4))]
+
+    net = package.load(model)
+    drawn: list[list[str]] = []
+    net.draw_predictions = lambda names, *_: (
+        drawn.append(list(names)) or plots.contact_sheet([], [])
+    )
+    found = package.predict(net, files[:70], out="all", pages="all", batch_size=16)
+    assert [path.name for path in found.pictures] == [
+        *(f"page-00{n}.png" for n in (1, 2, 3)),
+        "least-sure.png",
+    ]
+    least = min(found.rows[:3], key=lambda row: row["confidence"])
+    assert set(drawn[-1][:20]) == {Path(least["file"]).name}
+    assert [len(names) for names in drawn] == [32, 32, 6, 32]
+    assert package.predict(net, files, out="none", pages=0).pictures == []
+    assert not Path("none/pictures").exists()
 
 
 def test_calls_that_are_wrong(model: Path, pictures: list[Path], zoo: Callable) -> None:
@@ -145,6 +164,7 @@ def test_calls_that_are_wrong(model: Path, pictures: list[Path], zoo: Callable) 
         ("without",): "no file in without ends in one of .npy",
         (pictures[0], "--out", "full"): "full exists and is not empty",
         (pictures[0], "--batch-size", "0"): "has to be 1 or more, not 0",
+        (pictures[0], "--pages", "-1"): "a whole number, 0 or more, or 'all'",
     }.items():
         done = zoo("predict", model, *words)
         assert done.status == 2, words
@@ -317,15 +337,11 @@ def test_an_option_or_no_file_for_a_model_that_reads_files(
     assert "name the files or folders" in done.err
 
 
-def test_what_to_try_next_fits_the_model(
-    player: Path, monkeypatch: pytest.MonkeyPatch, model: Path
-) -> None:
-    from zoo_toy.model import ToyPlayer
-
+def test_what_to_try_next_fits_the_model(player: Path, model: Path) -> None:
     use, finetune, export = next_commands(Run(player))
     assert use == f"zoo predict {player} --out predictions"
     assert "YOUR-DATA" not in finetune
     assert export.startswith("zoo export")
-    monkeypatch.setattr(ToyPlayer, "not_exportable", "it only plays", raising=False)
-    assert next_commands(Run(player)) == [use, finetune]
+    assert next_commands(Run(player), {"abilities": ["produce", "finetune"]}) == [use, finetune]
+    assert next_commands(Run(player), {})[0] == f"zoo test {player}"
     assert f"zoo predict {model} YOUR-FILES" in next_commands(Run(model))[0]

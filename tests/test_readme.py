@@ -79,8 +79,9 @@ def test_every_link_into_the_repository_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_table_names_every_recipe() -> None:
+def test_the_page_of_reproductions_names_every_recipe() -> None:
     paths = (ROOT / "plugins").glob("*/zoo_*/recipes/*.yaml")
     recipes = {f"{path.parents[2].name}/{path.stem}" for path in paths}
     assert recipes
-    assert recipes <= set(re.findall(r"^\| `([\w/-]+)`", README, re.MULTILINE))
+    page = (ROOT / "docs/reproduction.md").read_text()
+    assert recipes == set(re.findall(r"^### ([\w/-]+)$", page, re.MULTILINE))

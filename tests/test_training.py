@@ -6,7 +6,6 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,7 +162,7 @@ def test_the_command_reports_the_run(toy: Any, zoo: Callable) -> None:
     following = done.out.partition("Next:\n")[2].splitlines()
     assert len(following) == 3
     assert all(line.startswith("  zoo ") for line in following)
-    assert "epoch 1/1  train/accuracy" in done.err
+    assert "epoch 1/1  accuracy" in done.err
     listed = zoo(*words, "--out", "other", "--json")
     (row,) = json.loads(listed.out)
     assert row["name"] == "toy/points"
@@ -236,21 +235,6 @@ def test_a_dataset_without_test_data(toy: Any, monkeypatch: pytest.MonkeyPatch) 
     assert run.finished
     assert {name.partition("/")[0] for name in run.metrics} == {"train", "val"}
     assert {path.name for path in run.plots.iterdir()} == {"curves.png"}
-
-
-def test_a_bar_in_a_terminal(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo.training import progress
-
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    bar = progress.progress_callback()
-    assert isinstance(bar, progress.Bar)
-    monkeypatch.setattr(
-        progress.RichProgressBar, "get_metrics", lambda *_: {"loss": 1.0, "v_num": 3}
-    )
-    counting = SimpleNamespace(counters={"evaluations": 300})
-    trainer: Any = SimpleNamespace(lightning_module=counting, datamodule=None, callbacks=[])
-    shown = {"loss": 1.0, "evaluations": "300"}
-    assert bar.get_metrics(trainer, trainer.lightning_module) == shown
 
 
 def test_loaded_model_is_the_trained_one(toy: Any) -> None:

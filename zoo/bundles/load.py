@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from torch import Tensor
 
 from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
+from zoo.bundles.ensemble import Ensemble, is_ensemble, members_of
 from zoo.bundles.outline import require_fitting
 from zoo.errors import UsageError, ZooError, install_hint
 from zoo.io.failures import one_line
@@ -31,19 +32,28 @@ if TYPE_CHECKING:
     from zoo.plugin.protocols import ZooLightningModule
 
 
-def load(reference: str | Path) -> LightningModule:
+def load(reference: str | Path | Sequence[str | Path]) -> LightningModule:
     """The trained module that a reference names, in evaluation mode, on the CPU.
 
     Args:
         reference: A run folder, a bundle folder, ``recipe:NAME`` for the newest finished run of a
             recipe, a registered checkpoint's name,
             ``hf://owner/repo[@revision]``, ``https://.../bundle.json#sha256=...``, or a Lightning
-            checkpoint (``.ckpt``) inside a run folder.
+            checkpoint (``.ckpt``) inside a run folder. A group of runs, such as the folds of a
+            cross-validation, or several references, are an ``Ensemble``.
 
     Raises:
-        UsageError: there is no such bundle, it was changed, or its plugin is not installed.
+        UsageError: there is no such bundle, it was changed, or its plugin is not installed; or
+            several models have not the same classes.
         ZooError: it cannot be downloaded.
     """
+    if is_ensemble(reference):
+        members = members_of(reference)
+        return Ensemble([str(each) for each in members], [_load_one(each) for each in members])
+    return _load_one(reference if isinstance(reference, (str, Path)) else reference[0])
+
+
+def _load_one(reference: str | Path) -> ZooLightningModule:
     if str(reference).endswith(".ckpt"):
         return _load_checkpoint(Path(reference))
     return rebuild(read_bundle(reference))
@@ -180,7 +190,7 @@ def find_model(bundle: Bundle) -> ResolvedModel:
     return registry().model(bundle.model_name)
 
 
-def _load_checkpoint(path: Path) -> LightningModule:
+def _load_checkpoint(path: Path) -> ZooLightningModule:
     if not path.is_file():
         raise UsageError(f"there is no checkpoint {str(path)!r}")
     content = read_pickle(path)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from zoo import plots
+from zoo.bundles.ensemble import Ensemble
 from zoo.bundles.load import load
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError
 from zoo.inference.device import find_device
+from zoo.inference.ensemble_predict import EnsemblePredictor
+from zoo.inference.failures import reason
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
+from zoo.inference.pages import Pages, draw, most_pages
 from zoo.inference.predictions import Predictions as Predictions
-from zoo.inference.produce import (
-    produce,
-    producing_method,
-    read_producing_options,
-    take_seed,
-)
+from zoo.inference.produce import produce, read_producing_options, take_seed
+from zoo.inference.views import use_tta
 from zoo.io.printable import path_text, printable
+from zoo.plugin.declarations import producing_method
 from zoo.plugin.protocols import (
     FileGrouper,
-    PredictionDrawer,
     PredictionWriter,
     Predictor,
     SamplePredictor,
@@ -34,14 +34,12 @@ from zoo.plugin.protocols import (
 from zoo.runs.run import require_empty
 from zoo.training.seeding import seeded
 
-PAGE = 32
-"""Predictions on one picture."""
 FOLDER = Path("predictions")
 """Where the files of models that write some go, in a folder of the time."""
 
 
 def predict(
-    reference: str | Path | nn.Module,
+    reference: str | Path | nn.Module | Sequence[str | Path],
     paths: Sequence[str | Path] = (),
     *,
     options: Mapping[str, Any] | None = None,
@@ -49,6 +47,8 @@ def predict(
     batch_size: int = 32,
     device: str | None = None,
     probabilities: bool = False,
+    pages: int | str | None = None,
+    tta: bool = False,
     progress: bool = False,
 ) -> Predictions:
     """Apply a trained model, with its own preprocessing, to files.
@@ -59,8 +59,13 @@ def predict(
     samples, forecasts or the like (``produce``), or that acts in an environment (``play``), needs
     no files.
 
+    Of several models of the same classes, such as the folds of a cross-validation, the
+    probabilities are averaged, and ``disagreement`` says how far they are apart: from 0, where all
+    say the same, to 1, where each is sure of another class; of maps it is the mean of all places.
+
     Args:
-        reference: The model, as for ``zoo.load``, or one that is loaded.
+        reference: The model, as for ``zoo.load``, or one that is loaded; several references, or a
+            group of runs, for an ensemble.
         paths: Files, or folders whose files of the kinds the model reads are taken.
         options: Keyword arguments of ``produce`` or ``play``, such as ``{"count": 16}``; and
             ``seed``, 0 by default: the same seed gives the same output, of files too.
@@ -69,7 +74,14 @@ def predict(
             in ``predictions/<time>``, as has one that plays.
         batch_size: Files at a time.
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
-        probabilities: Let the model write probability maps too.
+        probabilities: Let the model write probability maps too, of an ensemble also maps of the
+            disagreement.
+        pages: Pictures to draw, at most: of 32 files each, or of one where the model predicts on
+            each file by itself; besides, of more than 32 files, one of those that the model is
+            least sure of. ``"all"`` draws every file, 0 nothing. Default: 4 pages, and of models
+            that predict on each file by itself every file.
+        tta: Average over changed views of each file too, such as mirror images, where the model
+            says which.
         progress: Show a progress bar.
 
     Returns:
@@ -77,18 +89,23 @@ def predict(
         keep the others from being predicted.
 
     Raises:
-        UsageError: the model reads no files or has no probability maps, there are no files,
-            ``out`` is not empty, the batch size is below 1, or there is no such device or option.
+        UsageError: the model reads no files, has no probability maps or no views, there are no
+            files, ``out`` is not empty, the batch size is below 1, ``pages`` is not a number of
+            pages, there is no such device or option, or several models have not the same classes.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
+    wanted = most_pages(pages)
     if out is not None:
         require_empty(out, resumable=False)
     place = find_device(device)
-    model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
-    name = reference if isinstance(reference, (str, Path)) else type(model).__name__
+    model, name = _loaded(reference)
     if isinstance(model, nn.Module):
         model.to(place)
+    if tta:
+        use_tta(model.models if isinstance(model, Ensemble) else [model], name)
+    if isinstance(model, Ensemble):
+        model = EnsemblePredictor(model)
     if producing_method(model) and not (paths and isinstance(model, Predictor)):
         return _produce(model, name, paths, options or {}, out)
     seed, rest = take_seed(options or {})
@@ -101,12 +118,24 @@ def predict(
         try:
             with seeded(seed):
                 if isinstance(model, SamplePredictor):
-                    _predict_each(model, _shown(files, progress), probabilities, found)
+                    most = inf if wanted is None else wanted
+                    _predict_each(model, _shown(files, progress), probabilities, found, most)
                 else:
-                    _predict_batches(model, _shown(files, progress), batch_size, place, found)
+                    sheets = Pages(model, found, wanted)
+                    shown = _shown(files, progress)
+                    _predict_batches(model, shown, batch_size, place, found, sheets)
         finally:  # also of what was predicted before Ctrl-C
             found.write()
     return found
+
+
+def _loaded(reference: Any) -> tuple[Any, str]:
+    """The model, and what messages call it."""
+    if isinstance(reference, (str, Path)):
+        return load(reference), str(reference)
+    if isinstance(reference, Sequence):
+        return load(reference), ", ".join(map(str, reference))
+    return reference, type(reference).__name__
 
 
 def _produce(
@@ -170,49 +199,60 @@ def _predict_batches(
     batch_size: int,
     place: torch.device,
     found: Predictions,
+    pages: Pages,
 ) -> None:
     """Samples of one shape together, their pictures on pages."""
-    page: list[tuple[str, Any, Any]] = []
     for batch in _batches(files, model, batch_size, found.failures):
         for (path, sample), output in _outputs(model, batch, place, found.failures):
             try:
                 row = {"file": path_text(path), **model.describe_prediction(output)}
-            except Exception as error:  # noqa: BLE001  # see _reason
-                found.failures[path_text(path)] = _reason(error)
+            except Exception as error:  # noqa: BLE001  # see reason
+                found.failures[path_text(path)] = reason(error)
                 continue
             found.rows.append(row)
-            page.append((_title(path), sample, output))
-        while found.folder and len(page) >= PAGE:
-            _draw(model, page[:PAGE], found, f"page-{len(found.pictures) + 1:03d}")
-            page = page[PAGE:]
+            pages.add(row, (_title(path), sample, output))
         found.write_now_and_then()
-    if found.folder and page:
-        _draw(model, page, found, f"page-{len(found.pictures) + 1:03d}")
+    pages.finish()
 
 
 def _outputs(
     model: Predictor,
-    batch: Sequence[tuple[Path, torch.Tensor]],
+    batch: Sequence[tuple[Path, Any]],
     place: torch.device,
     failures: dict[str, str],
-) -> Iterator[tuple[tuple[Path, torch.Tensor], Any]]:
+) -> Iterator[tuple[tuple[Path, Any], Any]]:
     """Each sample with its output; where a batch fails, its samples are tried one by one."""
     try:
         with torch.inference_mode():
-            samples = torch.stack([sample for _, sample in batch])
-            outputs = model.predict_step(samples.to(place), 0).cpu()
-    except Exception as error:  # noqa: BLE001  # see _reason
+            outputs = _predict_stacked(model, [sample for _, sample in batch], place)
+    except Exception as error:  # noqa: BLE001  # see reason
         if len(batch) > 1:
             for single in batch:
                 yield from _outputs(model, [single], place, failures)
         else:
-            failures[path_text(batch[0][0])] = _reason(error)
+            failures[path_text(batch[0][0])] = reason(error)
         return
     yield from zip(batch, outputs, strict=True)
 
 
+def _predict_stacked(model: Predictor, samples: Sequence[Any], place: torch.device) -> Any:
+    if isinstance(model, EnsemblePredictor):
+        of_members = zip(*samples, strict=True)
+        stacked = [torch.stack(list(each)).to(place) for each in of_members]
+        return model.predict_step(stacked, 0)
+    return model.predict_step(torch.stack(list(samples)).to(place), 0).cpu()
+
+
+def _shape(sample: Any) -> Any:
+    return [each.shape for each in sample] if isinstance(sample, list) else sample.shape
+
+
 def _predict_each(
-    model: SamplePredictor, files: Iterator[Path], probabilities: bool, found: Predictions
+    model: SamplePredictor,
+    files: Iterator[Path],
+    probabilities: bool,
+    found: Predictions,
+    most: float,
 ) -> None:
     """Each file by itself, from reading to writing, its picture named after it."""
     used: set[str] = set()
@@ -229,24 +269,14 @@ def _predict_each(
                 row["written"] = model.write_prediction(
                     name, sample, output, found.folder, probabilities
                 )
-        except Exception as error:  # noqa: BLE001  # see _reason
-            found.failures[path_text(path)] = _reason(error)
+        except Exception as error:  # noqa: BLE001  # see reason
+            found.failures[path_text(path)] = reason(error)
             continue
         found.rows.append(row)
         if found.folder:
-            _draw(model, [(_title(path), sample, output)], found, name)
+            if found.shown < most and draw(model, [(_title(path), sample, output)], found, name):
+                found.shown += 1
             found.write_now_and_then()
-
-
-def _reason(error: Exception) -> str:
-    """Why a file could not be predicted. Whatever readers and models raise, an allocator's errors
-    included, concerns that file alone; the others go their way."""
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
-        return f"it needs more memory than there is{f' ({text})' if text else ''}"
-    if isinstance(error, (ZooError, OSError, ValueError)):
-        return text
-    return f"{type(error).__name__}: {text}"
 
 
 def _title(path: Path) -> str:
@@ -273,16 +303,16 @@ def _unused(name: str, used: set[str]) -> str:
 
 def _batches(
     files: Iterator[Path], model: Predictor, size: int, failures: dict[str, str]
-) -> Iterator[list[tuple[Path, torch.Tensor]]]:
+) -> Iterator[list[tuple[Path, Any]]]:
     """Readable files of one shape together, in order."""
-    batch: list[tuple[Path, torch.Tensor]] = []
+    batch: list[tuple[Path, Any]] = []
     for path in files:
         try:
             sample = model.read_file(path)
-        except Exception as error:  # noqa: BLE001  # see _reason
-            failures[path_text(path)] = _reason(error)
+        except Exception as error:  # noqa: BLE001  # see reason
+            failures[path_text(path)] = reason(error)
             continue
-        if batch and (len(batch) == size or sample.shape != batch[0][1].shape):
+        if batch and (len(batch) == size or _shape(sample) != _shape(batch[0][1])):
             yield batch
             batch = []
         batch.append((path, sample))
@@ -296,18 +326,3 @@ def _shown(files: Sequence[Path], progress: bool) -> Iterator[Path]:
     from rich.progress import track
 
     return iter(track(files, description="predicting", transient=True))
-
-
-def _draw(
-    model: Predictor, page: Sequence[tuple[str, Any, Any]], found: Predictions, name: str
-) -> None:
-    if found.folder is None or not isinstance(model, PredictionDrawer):
-        return
-    names, samples, outputs = zip(*page, strict=True)
-    path = found.folder / "pictures" / f"{name}.png"
-    try:
-        plots.save(model.draw_predictions(names, samples, outputs), path)
-    except Exception as error:  # noqa: BLE001  # a picture less; the predictions are there
-        found.failures[path_text(path)] = _reason(error)
-    else:
-        found.pictures.append(path)

@@ -24,6 +24,7 @@ class Predictions:
             one for everything that it produced by itself.
         failures: File to the reason why it could not be predicted.
         pictures: The pictures written.
+        shown: Files on them, but for those that are there again since the model is least sure.
         folder: Where everything was written, if anything was.
         row_name: The first column: ``file``, or what the model calls one of its products.
         written: When that was last done, on the clock of ``time.monotonic``.
@@ -32,6 +33,7 @@ class Predictions:
     rows: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
+    shown: int = 0
     folder: Path | None = None
     row_name: str = "file"
     written: float = field(default_factory=time.monotonic, repr=False)

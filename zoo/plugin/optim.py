@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -67,6 +67,7 @@ def parameter_groups(
     weight_decay: float,
     head: Sequence[str] = (),
     lr_backbone: float | None = None,
+    lr_scale: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Groups for an optimizer: weight decay for weights alone, not for biases and norms.
 
@@ -76,6 +77,8 @@ def parameter_groups(
         weight_decay: Of the weights.
         head: Submodules that take ``lr`` where the rest takes another.
         lr_backbone: Learning rate of everything outside ``head``; ``lr`` if None.
+        lr_scale: Factors on the learning rates of some, by name, such as smaller ones for the
+            first layers.
 
     Returns:
         Dicts of ``params``, ``lr`` and ``weight_decay``. Frozen parameters are among them: they
@@ -85,6 +88,7 @@ def parameter_groups(
     for path, parameter in parameters:
         inside = lr_backbone is None or in_head(path, head)
         rate = lr if inside or lr_backbone is None else lr_backbone
+        rate *= (lr_scale or {}).get(path, 1)
         decay = weight_decay if _decays(path, parameter) else 0.0
         kinds.setdefault((rate, decay), []).append(parameter)
     return [
@@ -122,6 +126,7 @@ def optimizer(
     head: Sequence[str] = (),
     lr_backbone: float | None = None,
     fused: bool = True,
+    lr_scale: Mapping[str, float] | None = None,
 ) -> torch.optim.Optimizer:
     """Build an optimizer over ``parameter_groups``.
 
@@ -136,12 +141,13 @@ def optimizer(
         lr_backbone: See ``parameter_groups``.
         fused: One kernel for all parameters where torch has it: small nets are bound by such
             overhead. See ``may_fuse``.
+        lr_scale: See ``parameter_groups``.
 
     Raises:
         UsageError: there is no such optimizer, or it does not take these arguments.
     """
     cls = find_named("optimizer", name, OPTIMIZERS)
-    groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
+    groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone, lr_scale)
     if cls:
         return _of_class(name, cls, groups, {"lr": lr, "momentum": momentum})
     fused = fused and all(

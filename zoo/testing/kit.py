@@ -40,6 +40,7 @@ for _module in (  # in the order in which the checks are made
     "producing",
     "device",
     "dataset",
+    "folds",
     "recipe",
 ):
     importlib.import_module(f"zoo.testing.checks.{_module}")

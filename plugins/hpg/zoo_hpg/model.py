@@ -94,6 +94,12 @@ class HindsightPolicyGradient(LightningModule):
             argument is out of its range.
     """
 
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "episodes": "The worst episodes of the test above, the best below: the way to the goal, "
+        "step by step.",
+        "learning": "Mean return of the greedy policy over training, and the best that is "
+        "possible.",
+    }
     conformance_exempt = {  # noqa: RUF012
         "overfits-one-batch": "its loss has the policy gradient; the value itself says nothing",
     }

@@ -5,56 +5,66 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zoo_segmentation.cases import Case, TestedCases
 from zoo_segmentation.data.phantom import LABELS, make_phantom
-from zoo_segmentation.plots import class_colors, class_table, membrane_map, orthogonal_slices
+from zoo_segmentation.plots import membrane_map
+from zoo_segmentation.slices import class_color, cut_slices, orthogonal_slices
 
 
 def test_three_slices_show_the_image_and_each_map_where_most_is_labelled():
     image, label = make_phantom(0, (16, 24, 20))
     other = np.roll(label, 1, axis=0)
-    figure = orthogonal_slices(
-        image[0], {"label": label, "prediction": other}, LABELS, (4, 2, 2), "phantom 0"
+    sheet = orthogonal_slices(
+        image[0], {"label": label, "prediction": other}, LABELS, (4, 2, 2), r"a \$1", sides=True
     )
-    assert [axes.get_title() for axes in figure.axes[:3]] == ["image", "label", "prediction"]
-    assert len(figure.axes) == 9
     foreground = label > 0
-    for axis, first in enumerate(figure.axes[::3]):
-        others = tuple(o for o in range(3) if o != axis)
-        place = int(foreground.sum(axis=others).argmax())
-        assert first.get_ylabel() == f"{('axial', 'coronal', 'sagittal')[axis]}, slice {place}"
-        assert np.array_equal(first.images[0].get_array(), image[0].take(place, axis))
-    predicted = figure.axes[2].images
-    assert np.array_equal(
-        predicted[1].get_array(), other.take(int(figure.axes[0].get_ylabel()[-1]), 0)
-    )
-    # Axial pixels are square, the other planes' are twice as tall as wide.
-    assert [figure.axes[row].get_aspect() for row in (0, 3, 6)] == pytest.approx([1, 2, 2])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == LABELS[1:]
+    places = [
+        int(foreground.sum(axis=tuple(o for o in range(3) if o != axis)).argmax())
+        for axis in range(3)
+    ]
+    planes = zip(("axial", "coronal", "sagittal"), places, strict=True)
+    rows = [f"{plane}, slice {place}" for plane, place in planes]
+    assert sheet.titles == ["image", "label", "prediction", "a $1", *rows, *LABELS[1:]]
+    pixels = np.asarray(sheet.picture)
+    # Three panels of 240 pixels beside a margin; axial pixels are square, the other planes' are
+    # twice as tall as wide.
+    assert pixels.shape[1] == 24 + 3 * 250
+    heights = [288, 384, 320]  # 240 * 24/20, 240 * 64/40 and 240 * 64/48
+    assert pixels.shape[0] == 2 * 18 + 5 + sum(heights) + 3 * 10 + 18
+    top = 2 * 18 + 5
+    panels = [pixels[top : top + 288, 24 + c * 250 : 24 + c * 250 + 240] for c in range(3)]
+    colored = [(panel.max(axis=-1) != panel.min(axis=-1)).mean() for panel in panels]
+    assert colored[0] == 0
+    for cut, share in zip((label, other), colored[1:], strict=True):
+        assert share == pytest.approx((cut[places[0]] > 0).mean(), abs=0.02)
+    # The anterior side is up: the last line of H is the first of the picture.
+    gray = panels[0][..., 0].astype(float)
+    cut = image[0, places[0]]
+    assert np.corrcoef(gray[6::12, 6::12].ravel(), cut[::-1].ravel())[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("shape", [(12, 10), (1, 12, 10)])
 def test_a_single_slice_is_one_row(shape):
     label = np.zeros(shape, dtype=np.uint8)
-    figure = orthogonal_slices(np.random.rand(*shape), {"prediction": label}, ["no", "yes"])
-    assert len(figure.axes) == 2
+    sheet = orthogonal_slices(np.random.rand(*shape), {"prediction": label}, ["no", "yes"])
+    assert sheet.titles == ["image", "prediction", "yes"]
+    assert sheet.picture.height == 18 + 5 + 288 + 10 + 18
 
 
-def test_the_background_is_clear_and_classes_have_colors():
-    colors = class_colors(9)
-    assert colors.N == 9
-    assert colors(0)[3] == 0
-    assert len({colors(index) for index in range(1, 7)}) == 6
+def test_neighboring_classes_have_different_colors():
+    assert len({class_color(index) for index in range(1, 7)}) == 6
+    assert class_color(7) == class_color(1)
 
 
-def test_the_table_has_a_row_a_class_and_a_dash_for_what_is_not_known():
-    figure = class_table(
-        {"gray": {"dice": 0.84821, "hd95 (mm)": float("nan")}, "white": {"dice": 1.0, "avd": 0.5}}
-    )
-    (table,) = figure.axes[0].tables
-    cells = {place: cell.get_text().get_text() for place, cell in table.get_celld().items()}
-    assert [cells[0, column] for column in range(3)] == ["dice", "hd95 (mm)", "avd"]
-    assert [cells[1, column] for column in range(-1, 3)] == ["gray", "0.8482", "-", "-"]
-    assert [cells[2, column] for column in range(-1, 3)] == ["white", "1", "-", "0.5"]
+def test_the_worst_and_the_median_case_are_drawn():
+    cases = TestedCases()
+    assert cases.draw(["no", "yes"]) == {}
+    label = np.zeros((4, 6, 5), dtype=np.uint8)
+    for name, dice in (("a", 0.9), ("b", 0.2), ("c", 0.5), ("none", float("nan"))):
+        cases.add(Case(name, dice, cut_slices(label * 1.0, {"label": label}), sides=True))
+    drawn = cases.draw(["no", "yes"])
+    headings = {key: sheet.titles[2] for key, sheet in drawn.items()}
+    assert headings == {"worst_case": "b: Dice 0.200", "median_case": "c: Dice 0.500"}
 
 
 def test_membranes_are_dark_beside_their_slice():

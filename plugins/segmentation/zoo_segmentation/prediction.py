@@ -29,6 +29,7 @@ from zoo_segmentation.data.preprocessing import (
 from zoo_segmentation.data.stacks import read_channel_stack, write_stack
 from zoo_segmentation.example_files import write_volume
 from zoo_segmentation.memory import format_shape
+from zoo_segmentation.slices import orthogonal_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -201,6 +202,29 @@ class VolumePrediction(ABC):
         millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
         return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
 
+    def probabilities_of(self, output: FilePrediction) -> Tensor:
+        """The probabilities (classes, D, H, W) on the file's own grid."""
+        return torch.from_numpy(output.probabilities)
+
+    def with_probabilities(self, output: FilePrediction, probabilities: Tensor) -> FilePrediction:
+        """The label map of other probabilities."""
+        values = probabilities.numpy()
+        label = values.argmax(axis=0).astype(np.uint8)
+        return replace(output, label=label, probabilities=values)
+
+    def write_disagreement(
+        self, name: str, sample: FileSample, disagreement: Tensor, folder: Path
+    ) -> dict[str, str]:
+        """Write ``disagreement/NAME``, float32 in the file's own format, axes and space."""
+        suffix = ".nii.gz" if sample.scan is not None else ".tif"
+        path = folder / "disagreement" / f"{name}{suffix}"
+        values = disagreement.numpy().astype(np.float32)
+        if sample.scan is not None:
+            write_nifti(path, values, sample.scan)
+        else:
+            write_stack(path, values)
+        return {"disagreement": path.relative_to(folder).as_posix()}
+
     def describe_prediction(self, output: FilePrediction) -> dict[str, Any]:
         """For every class but background its share of the voxels, and its volume in ml."""
         counts = np.bincount(output.label.ravel(), minlength=self.num_classes)
@@ -267,12 +291,13 @@ class VolumePrediction(ABC):
             heading = f"{names[0]}, slice {middle}"
             membrane = output.probabilities[1, middle]
             return plots.membrane_map(sample.preview[middle], membrane, heading=heading)
-        return plots.orthogonal_slices(
+        return orthogonal_slices(
             sample.preview,
             {"prediction": output.label},
             self.label_names,
             sample.spacing,
             heading=names[0],
+            sides=sample.scan is not None and sample.scan.oriented,
         )
 
     def _read_stack(self, path: Path) -> np.ndarray:

@@ -38,6 +38,9 @@ class GoalEpisodes(LightningDataModule):
         UsageError: an argument is out of its range, or a package is missing.
     """
 
+    not_foldable = (
+        "its episodes are played by the agent in training; train it by several seeds instead"
+    )
     eval_batch_size = 256
     """Episodes of an evaluation that are played at once."""
 
@@ -82,6 +85,19 @@ class GoalEpisodes(LightningDataModule):
             "tolerance": environment.tolerance,
             "optimal_return": optimal_return(environment),
         }
+
+    def describe_found(self) -> list[str]:
+        """The environment: what is observed, done and aimed at, and how long an episode is."""
+        facts = self.facts
+        found = [
+            str(self.description.get("name", "episodes")),
+            f"observations of {'x'.join(map(str, facts['observation_shape']))}",
+            f"{len(facts['action_names'])} actions",
+            f"{facts['horizon']} steps an episode",
+        ]
+        if (best := facts["optimal_return"]) is not None:
+            found.append(f"best possible return {best:.4g}")
+        return found
 
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader("train", [self.batch_size] * self.batches_per_epoch)

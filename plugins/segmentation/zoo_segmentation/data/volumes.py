@@ -6,7 +6,7 @@ import logging
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader
 from zoo.plugin import (
     BaseDataModule,
     Facts,
+    Fold,
+    FoldSamples,
     Part,
     UsageError,
     at_least,
@@ -110,8 +112,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
 
     A training batch is ``{"image": float32 (N, C, *spatial), "label": int64 (N, 1, *spatial)}``;
     one of validation and test is a whole volume, N = 1, with ``spacing`` (float32 (1, dims), mm)
-    and ``name`` (a list of one). All volumes are read, checked, resampled and normalized before
-    the first step.
+    ``name`` and ``oriented`` (lists of one). All volumes are read, checked, resampled and
+    normalized before the first step.
 
     Args:
         root: Where the files are.
@@ -191,6 +193,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         self.memory_mb = memory_mb
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
+        self._found: list[str] = []
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -211,7 +214,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
 
     def _describe_preprocessing(self) -> dict[str, Any]:
         """What prediction on a user's file has to repeat."""
-        return {"normalize_by": self.normalize_by}
+        mirrored = {"mirrored": self.flips} if self.flips else {}
+        return {"normalize_by": self.normalize_by, **mirrored}
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
         if self._loaded is None:
@@ -219,9 +223,11 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             cases = listing.cases
             if self.split == "all":
                 cases = [Case(case.name, TEST, case.read) for case in cases]
+            elif self.fold is not None:
+                cases = self._folded(cases, self.fold)
             names = listing.label_names
             read, seen = _read_all(cases, self.memory_mb * 1e6, len(names))
-            rank_zero_print(summary(self.root, seen, names, self.sample_name))
+            self._found = [summary(self.root, seen, names, self.sample_name)]
             for doubt in doubts(seen, names, self.sample_name):
                 rank_zero_print(f"{self.root}: {doubt}")
             measured = [one.spacing for one in seen if one.part == TRAIN]
@@ -256,6 +262,22 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             self._loaded = volumes, facts
         return self._loaded
 
+    def fold_samples(self) -> FoldSamples:
+        """The volumes of the training and the validation part."""
+        return FoldSamples([] if self.split == "all" else _pool_names(self._list().cases))
+
+    def _folded(self, cases: list[Case], fold: Fold) -> list[Case]:
+        """The cases with training and validation divided as a fold says.
+
+        Raises:
+            OtherDataError: the cases are not those of the fold.
+        """
+        chosen = iter(fold.is_val(FoldSamples(_pool_names(cases)), self.root))
+        return [
+            case if case.part == TEST else replace(case, part=VAL if next(chosen) else TRAIN)
+            for case in cases
+        ]
+
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
         """The volume at the training spacing, normalized."""
         size = resampled_size(volume.label.shape, volume.spacing, spacing)
@@ -267,7 +289,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             edge * old / new
             for edge, old, new in zip(volume.spacing, volume.label.shape, size, strict=True)
         )
-        return Volume(volume.name, image, label, edges)
+        return Volume(volume.name, image, label, edges, oriented=volume.oriented)
 
     def _on_disk(self, volume: Volume, index: int) -> Volume:
         """The volume memory-mapped from files that go with this datamodule."""
@@ -279,7 +301,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             path = Path(self._scratch.name) / f"{index}-{kind}.npy"
             np.save(path, array)
             kept.append(np.load(path, mmap_mode="r"))
-        return Volume(volume.name, kept[0], kept[1], volume.spacing)
+        return replace(volume, image=kept[0], label=kept[1])
 
     @property
     def facts(self) -> Facts:
@@ -291,6 +313,11 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         ``label_values`` (of each class).
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """How many volumes of what size, in which parts, and the voxels of each class."""
+        self._read()
+        return list(self._found)
 
     def samples(self, part: Part) -> list[Volume]:
         """The volumes of a part, ready for a model."""
@@ -327,6 +354,10 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
     def eval_loader(self, samples: list[Volume]) -> DataLoader[Sample]:
         """Whole volumes, one at a time."""
         return self.loader(WholeVolumeDataset(samples), 1, num_workers=0, collate_fn=collate)
+
+
+def _pool_names(cases: Sequence[Case]) -> list[str]:
+    return [case.name for case in cases if case.part != TEST]
 
 
 def _check_sizes(
