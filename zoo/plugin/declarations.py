@@ -13,6 +13,7 @@ from zoo.plugin.protocols import (
     HasConstructorArguments,
     HasHead,
     HasKeepBest,
+    HasPlan,
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
@@ -83,6 +84,11 @@ def row_name(model: object, default: str) -> str:
 def keeps_best(data: object) -> bool:
     """Whether the best epoch of a training on these data is kept."""
     return data.keep_best if isinstance(data, HasKeepBest) else False
+
+
+def planned_arguments(data: object) -> dict[str, Any]:
+    """The arguments that a datamodule has chosen by its data; none of most."""
+    return dict(data.planned_arguments) if isinstance(data, HasPlan) else {}
 
 
 def conformance_arguments(cls: type) -> Mapping[str, Any] | None:

@@ -116,7 +116,8 @@ def train(
         require_earlier_stage(experiment.recipe)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
-    experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
+    planned = experiment.with_plan(data).with_facts(facts)
+    experiment = with_channels_of_data(planned, overrides or {})
     model = experiment.build_model()
     callbacks, origin = _initialize(model, experiment.recipe, run)
     if run is None:

@@ -21,8 +21,14 @@ PLANES = ("axial", "coronal", "sagittal")
 SIDES = (("I", "S"), ("P", "A"), ("L", "R"))
 """Where the axes D, H and W begin and end."""
 # Of Okabe and Ito, told apart with any color vision; repeated beyond six classes.
-COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0))
-COLORS += ((240, 228, 66),)
+COLORS: tuple[tuple[int, int, int], ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (204, 121, 167),
+    (213, 94, 0),
+    (240, 228, 66),
+)
 ALPHA = 0.55
 WIDTH, LOWEST, HIGHEST = 240, 80, 400
 """Pixels of a panel: all are as wide, and as high as the proportions say, within bounds."""
