@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
+from zoo.plugin.entries import (
+    BundleFormat,
+    Checkpoint,
+    Dataset,
+    Entry,
+    ExportFormat,
+    Model,
+    Recipes,
+)
+from zoo.plugin.foreign import ForeignBundle
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
@@ -112,6 +121,7 @@ __all__ = [
     "PLUGIN_API",
     "AcceleratorChooser",
     "ArgumentUpgrader",
+    "BundleFormat",
     "Checkpoint",
     "Dataset",
     "Deprecated",
@@ -119,6 +129,7 @@ __all__ = [
     "ExampleFileWriter",
     "ExportFormat",
     "Facts",
+    "ForeignBundle",
     "FileGrouper",
     "Growing",
     "HasConformanceArguments",

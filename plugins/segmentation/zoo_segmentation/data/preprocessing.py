@@ -12,7 +12,7 @@ from monai.transforms import NormalizeIntensity, Resize
 
 from zoo_segmentation.memory import format_shape, require_memory
 
-Normalize = Literal["volume", "slice"]
+Normalize = Literal["volume", "slice", "nonzero"]
 SAME_SPACING = 0.01
 """Spacings that differ by less than this fraction are one."""
 
@@ -27,7 +27,8 @@ def normalize(
     Args:
         image: float32 (C, *spatial).
         by: ``volume`` measures each channel over the whole image; ``slice`` over each slice of
-            the first of three spatial axes.
+            the first of three spatial axes; ``nonzero`` over the voxels that are not 0, which
+            alone are changed.
         intensities: Of each channel [low, high, mean, standard deviation]: it is clipped to the
             first two and normalized by the others, and not by its own; or None.
     """
@@ -40,7 +41,8 @@ def normalize(
     if by == "slice" and image.ndim == 4:
         slices = [normalize(image[:, index]) for index in range(image.shape[1])]
         return np.stack(slices, axis=1)
-    return np.asarray(NormalizeIntensity(channel_wise=True)(image.astype(np.float32)))
+    change = NormalizeIntensity(channel_wise=True, nonzero=by == "nonzero")
+    return np.asarray(change(image.astype(np.float32)))
 
 
 def _fixed(channel: np.ndarray, low: float, high: float, mean: float, std: float) -> np.ndarray:

@@ -83,7 +83,8 @@ class VolumeFolder(VolumeDataModule):
         noise: Largest standard deviation of random noise, in half of the sub-volumes.
         spacing: Voxel edges (D, H, W) in mm that all volumes are resampled to; without, the
             median of the training volumes.
-        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
+        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``, or of
+            the voxels of a volume that are not 0 (``nonzero``).
         memory_mb: What is larger than this, once read, lies in temporary files.
         plan: ``auto`` chooses by the training volumes, as nnU-Net does, what is not given of
             batch_size, patch_size, spacing, intensities, crop_centers, flips and augment, and

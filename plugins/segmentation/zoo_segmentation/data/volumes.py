@@ -136,7 +136,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         noise: Largest standard deviation of random noise.
         spacing: Voxel edges that all volumes are resampled to, in mm; without, the median of
             the training volumes.
-        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
+        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``, or of
+            the voxels of a volume that are not 0 (``nonzero``).
         memory_mb: What is larger than this, once read, lies in temporary files.
         plan: ``auto``: what is None of ``batch_size``, ``patch_size``, ``spacing``,
             ``intensities``, ``crop_centers``, ``flips`` and ``augment`` is chosen by the training
