@@ -277,3 +277,18 @@ def test_wrong_arguments_are_refused(arguments):
 def test_a_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\).*\(N, 3, H, W\)"):
         PyramidLSTM(3, 2, 3, 2)(torch.zeros(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize("dims", [3, 2])
+def test_a_graph_holds_a_scan_as_one_operation(dims):
+    torch.manual_seed(0)
+    layer = PyramidLSTM(2, 3, 3, dims).eval()
+    for bias in (layer.bias_x, layer.bias_h):
+        torch.nn.init.uniform_(bias, -1, 1)
+    x = torch.randn(2, 2, 4, 5, 6)[..., 0] if dims == 2 else torch.randn(2, 2, 4, 5, 6)
+    with torch.no_grad():
+        program = torch.export.export(layer, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        scans = [n for n in program.graph.nodes if "scan" in str(n.target)]
+        assert len(scans) == 2 * dims
+        for some in (x, x[:1]):
+            torch.testing.assert_close(program.module()(some), layer(some))

@@ -170,7 +170,6 @@ class PyramidLSTMSegmenter(Segmenter):
         UsageError: an argument is out of its range.
     """
 
-    not_exportable = "its scan is a loop over the slices, with a backward pass of its own"
     conformance_arguments: ClassVar[dict[str, Any]] = {
         "hidden": [4, 4],
         "fully_connected": [4],
