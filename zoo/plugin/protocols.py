@@ -543,6 +543,16 @@ class HasKeepBest(Protocol):
 
 
 @runtime_checkable
+class HeadStarter(Protocol):
+    """A model that starts a new head otherwise than a model that is trained from scratch."""
+
+    def start_head(self) -> None:
+        """Initialize the head. Called in fine-tuning where the head is new, once the other
+        weights are loaded."""
+        ...
+
+
+@runtime_checkable
 class HasPlan(Protocol):
     """A datamodule that chooses some of its arguments by what it finds in the data."""
 

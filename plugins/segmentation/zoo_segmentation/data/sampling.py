@@ -11,12 +11,8 @@ import torch
 import torch.nn.functional as F
 from monai.transforms import (
     Compose,
-    RandFlipd,
     RandGaussianNoised,
     RandRotate90d,
-    RandRotated,
-    RandScaleIntensityd,
-    RandShiftIntensityd,
 )
 from monai.transforms.utils import generate_label_classes_crop_centers, map_classes_to_indices
 from torch import Tensor
@@ -24,6 +20,7 @@ from torch.utils.data import Dataset
 
 from zoo.plugin import EpochSampler, ResumableLoader
 from zoo_segmentation.data.nnunet_augmentation import nnunet_changes
+from zoo_segmentation.data.quick_changes import Flip, Scale, Shift, Turn, plain
 
 Sample = dict[str, Any]
 IGNORED = 255
@@ -89,13 +86,13 @@ def augmentation(
         return Compose([*nnunet_changes(nnunet, flips), *(others.transforms if others else ())])
     both, image = ["image", "label"], ["image"]
     plane = (spatial_dims - 2, spatial_dims - 1)
-    steps: list[Any] = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in flips]
+    steps: list[Any] = [Flip(both, prob=0.5, spatial_axis=axis) for axis in flips]
     if rotate90:
         steps.append(RandRotate90d(both, prob=0.75, max_k=3, spatial_axes=plane))
     if rotation:
         # MONAI's first angle turns around the first of three axes, or within the two.
         steps.append(
-            RandRotated(
+            Turn(
                 both,
                 range_x=np.deg2rad(rotation),
                 prob=0.5,
@@ -104,8 +101,8 @@ def augmentation(
             )
         )
     if intensity:
-        steps.append(RandScaleIntensityd(image, factors=intensity, prob=0.5))
-        steps.append(RandShiftIntensityd(image, offsets=intensity, prob=0.5))
+        steps.append(Scale(image, factors=intensity, prob=0.5))
+        steps.append(Shift(image, offsets=intensity, prob=0.5))
     if noise:
         steps.append(RandGaussianNoised(image, prob=0.5, std=noise))
     return Compose(steps) if steps else None
@@ -179,7 +176,7 @@ class Patches(Dataset[Sample]):
         sample: Sample = {"image": pad_to(image, size), "label": pad_to(label, size)}
         if self.augment is not None:
             sample = self.augment.set_random_state(state=random)(sample)
-        return {"image": _plain(sample["image"]), "label": _plain(sample["label"]).long()}
+        return {"image": plain(sample["image"]), "label": plain(sample["label"]).long()}
 
     def _place(
         self, shape: Sequence[int], crop_centers: list[np.ndarray], random: np.random.RandomState
@@ -246,12 +243,6 @@ def _centers(label: np.ndarray, foreground: bool = False) -> list[np.ndarray]:
         max_samples_per_class=CENTERS_KEPT,
     )[int(foreground) :]
     return [np.asarray(indices, dtype=np.int64) for indices in by_class if len(indices)]
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Without MONAI's metadata."""
-    as_tensor = getattr(tensor, "as_tensor", None)
-    return as_tensor() if as_tensor else tensor
 
 
 def collate(samples: Sequence[Mapping[str, Any]]) -> Sample:
