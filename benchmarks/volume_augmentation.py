@@ -60,7 +60,7 @@ def main() -> None:
     volumes = []
     for seed in range(10):
         image, label = make_phantom(seed, (36, 50, 35))
-        volumes.append(Volume(str(seed), image, (label > 0).astype(np.uint8), (1.0, 1.0, 1.0)))
+        volumes.append(Volume(str(seed), image[:1], (label > 0).astype(np.uint8), (1.0, 1.0, 1.0)))
     ways = {
         "as cut": None,
         "by MONAI's transforms": monais(),
