@@ -7,23 +7,29 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/.installed
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast test-settings lint docs format hooks wheels release changelog clean
+.PHONY: demo reproduce test coverage test-fast test-settings lint docs format hooks wheels release changelog clean
 
 demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
 
 # A worker that has nothing left takes half of what the other has: both are busy to the end.
-# The coverage of the core is that of its own tests: measuring slows every line of Python down.
-test: $(INSTALLED)  ## every test, with the coverage of the core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests --cov
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal plugins
+test: $(INSTALLED)  ## every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-fast: $(INSTALLED)  ## without the slow ones, and without coverage
+# Measuring slows every line of Python down by half, so it is a round of its own, without the slow tests.
+coverage: $(INSTALLED)  ## the coverage of the core by its own tests, and its floor
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests --cov
+
+test-fast: $(INSTALLED)  ## without the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-settings: $(INSTALLED)  ## training and resuming with every setting, where `make test` takes some
 	ZOO_TEST_SETTINGS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
 		tests/test_settings_matrix.py tests/test_resume_settings.py
+
+# make reproduce RECIPE=vision/mpcnn-digits SEEDS=1-3
+reproduce: $(INSTALLED)  ## train a recipe and add what it reached to its records and the tables
+	$(BIN)/python benchmarks/reproduce.py $(RECIPE) --seeds $(or $(SEEDS),1-3)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
@@ -60,7 +66,7 @@ clean:
 # The core and every plugin, editable, at the versions of constraints.txt.
 $(INSTALLED): Makefile pyproject.toml constraints.txt zoo/__init__.py $(PLUGINS) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
-		--editable ".[author,onnx]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
+		--editable ".[author,crossval,onnx,postgresql]" $(foreach p,$(PLUGINS),--editable ./$(dir $(p))) --group dev --group docs
 	touch $@
 
 $(RELEASE): pyproject.toml constraints.txt | $(BIN)/uv

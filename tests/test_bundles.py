@@ -22,6 +22,7 @@ import zoo as package
 from zoo.bundles.bundle import read_bundle
 from zoo.bundles.card_metadata import hub_license
 from zoo.bundles.manifest import FORMAT, content_hash
+from zoo.bundles.private import public_command
 from zoo.errors import UsageError, ZooError
 from zoo.io import atomic as files
 from zoo.registry.registry import Registry
@@ -71,7 +72,7 @@ def test_what_a_bundle_says(bundle: Path) -> None:
     recipe = {key: value for key, value in content["recipe"].items() if key != "name"}
     assert recipe == run.recipe.as_dict()
     assert content["metrics"]["values"] == run.metrics
-    assert content["metrics"]["command"] == run.environment["command"]
+    assert content["metrics"]["command"] == public_command(run.environment["command"])
     assert content["metrics"]["seed"] == 3
     assert content["license"] == {"weights": "as the data's", "data": "yours"}
     assert content["versions"]["torch"] == run.environment["versions"]["torch"]

@@ -31,8 +31,13 @@ READING = [
     ["info", "no-such-thing"],
     ["train", "--help"],
     ["train", "no/such-recipe"],
+    ["sweep", "no/such-recipe"],
+    ["tune", "no/such-recipe"],
     ["train", "toy/points", "--model", "no-such-model"],
     ["train", "toy/points", "--data", "no-such-data"],
+    ["runs"],
+    ["runs", "--json"],
+    ["compare", "no-such-folder"],
 ]
 WIDE = f"""
 from zoo.plugin import Model, hookimpl

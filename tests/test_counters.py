@@ -288,6 +288,43 @@ def test_intervals_are_the_same_after_a_resume() -> None:
         Path("cut").rename(f"cut-{number}")
 
 
+def following(*names: str, monitor: str = "train/score") -> Any:
+    arguments: dict[str, Any] = {"monitor": monitor, "mode": "max"}
+    more = {
+        "EarlyStopping": {"stopping_threshold": 0.0},
+        "ModelCheckpoint": {"filename": "{evaluations}", "save_top_k": -1},
+    }
+    return [{"class_path": n, "init_args": {**arguments, **more[n]}} for n in names]
+
+
+def test_intervals_of_counts_without_a_validation() -> None:
+    work = partial(
+        climb,
+        budget={"evaluations": 700},
+        val_check_interval={"evaluations": 250},
+        callbacks=following("ModelCheckpoint"),
+        changes={"data.val_steps": 0},
+    )
+    whole = work("whole")
+    names = sorted(path.name for path in whole.checkpoint.parent.glob("evaluations*"))
+    assert names == [f"evaluations={n}.ckpt" for n in (260, 500, 700)]
+    cut = partial(with_signal, "on_train_batch_end", 14, signal.SIGKILL, work)
+    assert in_a_process(cut) == -signal.SIGKILL
+    assert_same(work("cut", resume="auto"), whole)
+    assert sorted(path.name for path in Path("cut/checkpoints").glob("evaluations*")) == names
+
+
+def test_what_no_step_logs_is_not_followed() -> None:
+    settings = {"val_check_interval": {"evaluations": 50}, "limit_val_batches": 0}
+    with pytest.raises(UsageError, match="EarlyStopping monitors 'train/fitness', which no train"):
+        climb(
+            "run",
+            {"evaluations": 700},
+            callbacks=following("EarlyStopping", monitor="train/fitness"),
+            **settings,
+        )
+
+
 def test_an_interval_of_what_is_not_counted_is_refused() -> None:
     with pytest.raises(UsageError, match=r"'trainer.val_check_interval': neither .* 'frames'"):
         climb("run", {"evaluations": 9}, val_check_interval={"frames": 5})

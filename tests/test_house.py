@@ -16,7 +16,8 @@ from zoo.registry.registry import registry
 CORE = Path(zoo.__file__).parent
 REPOSITORY = CORE.parent
 LAYERS = (
-    ("errors", "io", "plots"),
+    ("errors", "io"),
+    ("plots",),
     ("plugin",),
     ("registry",),
     ("recipes",),

@@ -97,7 +97,8 @@ def test_an_extra_installs_and_trains(extra: str, fresh: Any) -> None:
     for distribution in wanted:
         (row,) = (row for row in rows if row["distribution"] == distribution)
         assert_entries_are_those_of_the_tree(PROJECTS[distribution], row, entries)
-    for name in embedded_recipes(entries, rows):
+    # What `all` installs trains with its own extra, in the rounds beside this one.
+    for name in embedded_recipes(entries, rows) if extra != "all" else ():
         one_step = ["--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1]
         done = fresh.run("zoo", "train", name, *one_step, "--out", f"run-{name.replace('/', '-')}")
         assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from zoo.errors import UsageError
 from zoo.runs.run import Run
+from zoo.training.interruption import TrainingInterrupted
 from zoo.training.train import train
 
 QUIET = {"trainer.logger": False, "trainer.enable_progress_bar": False, "trainer.max_epochs": 4}
@@ -137,6 +138,19 @@ def test_other_callbacks_stay(own: None) -> None:
     run = train("toy/points", callbacks(stopper), out="run")
     kinds = [each["class_path"].rpartition(".")[2] for each in run.recipe.trainer["callbacks"]]
     assert kinds == ["EarlyStopping", "ModelCheckpoint"]
+
+
+def test_a_resumed_call_that_names_callbacks_again_keeps_the_best(own: None) -> None:
+    """As a scheduler repeats it, with the callbacks and without the keeper that was added."""
+    stopping = {"class_path": "EarlyStopping", "init_args": {"monitor": "val/loss"}}
+    changes = {**callbacks(stopping), "model.ctrl_c_at_step": 12}
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train("toy/points", changes, out="run")
+    before = stopped.value.run.recipe
+    run = train("toy/points", changes, out="run", resume="auto")
+    assert len(before.trainer["callbacks"]) == 2
+    assert run.recipe.trainer == before.trainer
+    assert run.environment["monitor"] == "val/loss"
 
 
 def test_without_a_validation_the_last_is_kept(own: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,14 @@ from zoo.plugin.entries import Model
 from zoo.registry.registry import registry
 from zoo.testing import CHECKS, cases, check_plugin, conformance_tests
 
-DOES_NOT = ("predicts", "produces", "new-channels")
-"""Checks of what the small model does not offer."""
+DOES_NOT = ("predicts", "produces", "new-channels", "references", "export-formats")
+"""Checks of what the small model does not offer, and of ONNX, which is left out."""
+
+
+@pytest.fixture(autouse=True)
+def _without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds, and has tests of its own."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
 
 
 def test_a_good_plugin_passes(write: Callable) -> None:
@@ -58,6 +65,7 @@ def test_an_exemption_is_shown_with_its_reason(write: Callable) -> None:
         "overfits-one-batch": "learns from episodes",
         "recipe-trains": "takes an hour",
         "exports": "asks its environment",
+        "export-formats": "asks its environment",
     }
     assert "learns from episodes" in str(results["overfits-one-batch"])
     assert results["fits"].outcome == "passed"

@@ -10,6 +10,7 @@ from small_plugin import (
     ARGUMENTS,
     FAMILY,
     INIT,
+    RECIPE,
     Faults,
     Faulty,
     assert_fails,
@@ -114,6 +115,24 @@ FAULTY: Faulty = [
             "    return super().forward(points) * (2 if points.sum() > 1 else 1)"
         ),
         "cannot be exported",
+    ),
+    (
+        "references",
+        "model",
+        {
+            **model(
+                "from zoo import load\n"
+                "from zoo.plugin import Reference\n"
+                f"def __init__({ARGUMENTS}, world: Reference, **rest) -> None:\n"
+                "    super().__init__(features, num_classes, **rest)\n"
+                "    self.world = [Net.load(world)]\n"
+                "def forward(self, points):\n"
+                "    return super().forward(points) + self.world[0](points)"
+            ),
+            "recipes/first.yaml": RECIPE.replace("name: small-net", "name: toy-net"),
+            "recipes/second.yaml": RECIPE.replace("dropout: 0.1", "world: recipe:small/first"),
+        },
+        "there is no folder",
     ),
     ("bundle-loads", "checkpoint", hook("zoo_checkpoints", CHECKPOINT), "is not in its package"),
     (

@@ -48,6 +48,12 @@ FAULTY: Faulty = [
     ),
     ("recipe-keys", "recipe", recipe("dropout", "dropuot"), "did you mean 'model.dropout'?"),
     ("recipe-keys", "recipe", recipe("trainer:", "trianer:"), "not part of a recipe"),
+    (
+        "recipe-keys",
+        "recipe",
+        recipe("dropout: 0.1", "activation: recipe:small/first"),
+        "model.activation",
+    ),
     ("recipe-keys", "recipe", recipe("  max_epochs: 2", "  devices: 1"), "end by chance"),
     ("recipe-sourced", "recipe", recipe("  source: set for these tests\n", ""), "lacks source"),
     (

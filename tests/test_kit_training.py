@@ -92,6 +92,15 @@ FAULTY: Faulty = [
         "ends with another",
     ),
     (
+        "validation-apart",
+        "model",
+        model(
+            "def validation_step(self, *a):\n    torch.rand(1)\n"
+            "    return super().validation_step(*a)"
+        ),
+        "without validation the training ends with another",
+    ),
+    (
         "resumes",
         "model",
         model(

@@ -108,3 +108,35 @@ def test_what_the_user_typed_is_trusted(mine: str) -> None:
     with values_from("the recipe X", (f"{mine}.Plain",)):
         require_optimizer(f"{mine}.Plain")
     assert optimizer(f"{mine}.Plain", parameters(), lr=0.1)
+
+
+def test_a_scheduler_of_torch_by_the_length_of_the_training() -> None:
+    path = "torch.optim.lr_scheduler."
+    require_schedule(f"{path}PolynomialLR")
+    linear = schedule(f"{path}PolynomialLR", 10)
+    assert [linear(step) for step in (0, 5, 10, 12)] == pytest.approx([1, 0.5, 0, 0])
+    half = schedule(f"{path}CosineAnnealingLR", 8)
+    assert half(4) == pytest.approx(0.5)
+    cycle = schedule(f"{path}OneCycleLR", 10, 0.3)
+    assert max(range(10), key=cycle) == 2
+    assert cycle(11) == cycle(9)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "told"),
+    [
+        ("StepLR", "needs step_size, which follows from no length"),
+        ("ReduceLROnPlateau", "goes by a metric"),
+        ("Gone", "has no Gone"),
+    ],
+)
+def test_a_scheduler_that_needs_more_is_refused_by_the_constructor(
+    scheduler: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        require_schedule(f"torch.optim.lr_scheduler.{scheduler}")
+
+
+def test_a_scheduler_has_to_know_the_end() -> None:
+    with pytest.raises(UsageError, match="has to know when training ends"):
+        schedule("torch.optim.lr_scheduler.PolynomialLR", float("inf"))

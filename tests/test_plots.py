@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +19,73 @@ def titles(figure: plots.Figure) -> list[str]:
 def test_curves_of_a_quantity_share_a_panel() -> None:
     figure = plots.curves(
         {
-            "train/loss": [(0, 3.0), (1, 2.0), (2, 1.0)],
-            "val/loss": [(0, 3.5)],
-            "train/accuracy": [(0, 0.1)],
-            "lr": [(0, 0.1)],
+            "test/loss": [(4, 1.5)],
+            "val/loss": [(1, 3.5), (2, 2.5)],
+            "train/loss": [(1, 3.0), (2, 2.0), (3, 1.0)],
+            "train/accuracy": [(1, 0.1), (2, math.nan), (3, 0.9)],
+            "lr": [(1, 0.1), (2, 0.05)],
         }
     )
     assert titles(figure) == ["accuracy", "loss", "lr"]
-    train, val = figure.axes[1].get_lines()
-    assert train.get_label() == "train"
+    train, val, test = figure.axes[1].get_lines()
+    assert [line.get_label() for line in (train, val, test)] == ["train", "val", "test 1.5"]
     assert list(train.get_ydata()) == [3.0, 2.0, 1.0]
-    assert train.get_marker() == "None"
-    assert val.get_marker() == "o"  # a line of one point could not be seen
+    assert list(test.get_xdata()) == [0, 1]  # across the panel, at no epoch of its own
     assert figure.axes[0].get_lines()[0].get_color() == train.get_color()
+    assert [tick for tick in figure.axes[1].get_xticks() if tick != int(tick)] == []
+
+
+def test_what_was_measured_once_stands_in_a_table() -> None:
+    once = {f"test/dice/class {number}": [(3, 0.5)] for number in range(30)}
+    figure = plots.curves({"train/loss": [(1, 2.0)], "val/loss": [(1, 3.0)], **once})
+    assert titles(figure) == ["measured once (7 more in metrics.json)"]
+    (table,) = figure.axes[0].tables
+    texts = [[table[0, column].get_text().get_text() for column in range(4)]]
+    texts += [[table[24, column].get_text().get_text() for column in range(4)]]
+    assert texts[0] == ["", "train", "val", "test"]
+    assert texts[1] == ["dice/class 29", "", "", "0.5"]
+
+
+def test_error_is_not_drawn_beside_accuracy_nor_the_count_of_the_x_axis() -> None:
+    two = [(10.0, 0.1), (20.0, 0.2)]
+    metrics = {"val/accuracy": two, "val/error": two, "train/env_steps": two}
+    assert titles(plots.curves(metrics, "env steps")) == ["accuracy"]
+    assert titles(plots.curves({"val/error": two})) == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("curve", "scale"),
+    [
+        ([10.0, 1.0, 0.01], "log"),  # a loss that falls over three powers of ten
+        ([0.01, 0.5, 0.99], "linear"),  # an accuracy that rises over two
+        ([1.0, 1e2, 1e5], "log"),
+        ([10.0, 0.0, 0.01], "linear"),
+    ],
+)
+def test_a_wide_range_asks_for_a_logarithmic_axis(curve: list[float], scale: str) -> None:
+    figure = plots.curves({"train/loss": list(enumerate(curve))})
+    assert figure.axes[0].get_yscale() == scale
 
 
 def test_no_curves(tmp_path: Path) -> None:
     plots.save(plots.curves({}), tmp_path / "in" / "curves.png")
     assert (tmp_path / "in" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def widths_of_labels(figure: plots.Figure) -> list[tuple[float, float]]:
+    """Left and right ends of the labels below the axes, in pixels."""
+    figure.canvas.draw()
+    boxes = [each.get_window_extent() for each in figure.axes[0].get_xticklabels()]
+    return [(box.x0, box.x1) for box in boxes]
+
+
+@pytest.mark.parametrize("classes", [8, 40])
+@pytest.mark.parametrize("length", [1, 40])
+def test_names_below_a_confusion_matrix_do_not_overlap(classes: int, length: int) -> None:
+    names = [f"{number:x}".rjust(length, "w") for number in range(classes)]
+    ends = widths_of_labels(plots.confusion_matrix(np.eye(classes, dtype=int), names))
+    assert len(ends) >= classes // 2
+    assert all(one[1] <= other[0] for one, other in pairwise(ends))
 
 
 def test_a_confusion_matrix_writes_the_counts() -> None:

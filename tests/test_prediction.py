@@ -16,8 +16,8 @@ from PIL import Image
 
 import zoo as package
 from zoo import plots
-from zoo.cli.train import next_commands
 from zoo.errors import UsageError
+from zoo.runs.next_commands import next_commands
 from zoo.runs.run import Run
 from zoo.training.train import train
 
@@ -140,7 +140,9 @@ def test_a_bounded_number_of_pages(model: Path, pictures: list[Path], zoo: Calla
 
     net = package.load(model)
     drawn: list[list[str]] = []
-    net.draw_predictions = lambda names, *_: drawn.append(list(names)) or plots.contact_sheet([], [])
+    net.draw_predictions = lambda names, *_: (
+        drawn.append(list(names)) or plots.contact_sheet([], [])
+    )
     found = package.predict(net, files[:70], out="all", pages="all", batch_size=16)
     assert [path.name for path in found.pictures] == [
         *(f"page-00{n}.png" for n in (1, 2, 3)),
@@ -335,15 +337,11 @@ def test_an_option_or_no_file_for_a_model_that_reads_files(
     assert "name the files or folders" in done.err
 
 
-def test_what_to_try_next_fits_the_model(
-    player: Path, monkeypatch: pytest.MonkeyPatch, model: Path
-) -> None:
-    from zoo_toy.model import ToyPlayer
-
+def test_what_to_try_next_fits_the_model(player: Path, model: Path) -> None:
     use, finetune, export = next_commands(Run(player))
     assert use == f"zoo predict {player} --out predictions"
     assert "YOUR-DATA" not in finetune
     assert export.startswith("zoo export")
-    monkeypatch.setattr(ToyPlayer, "not_exportable", "it only plays", raising=False)
-    assert next_commands(Run(player)) == [use, finetune]
+    assert next_commands(Run(player), {"abilities": ["produce", "finetune"]}) == [use, finetune]
+    assert next_commands(Run(player), {})[0] == f"zoo test {player}"
     assert f"zoo predict {model} YOUR-FILES" in next_commands(Run(model))[0]

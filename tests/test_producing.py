@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import zoo as package
-from zoo.cli.train import next_commands
 from zoo.errors import UsageError, ZooError
+from zoo.runs.next_commands import next_commands
 from zoo.runs.run import Run
 from zoo.training.seeding import seeded
 from zoo.training.train import train

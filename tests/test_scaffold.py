@@ -29,7 +29,7 @@ def _copier() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [task for task in TASKS if task != "classification"])
 def test_a_new_plugin_works_unedited(task: str, fresh: Any) -> None:
     fresh.install("zoo[author]")
     made = fresh.run("zoo", "plugin", "new", "mine", "--task", task, "--json")
@@ -45,14 +45,17 @@ def test_a_new_plugin_works_unedited(task: str, fresh: Any) -> None:
     trained = fresh.run("zoo", "train", "mine/first", "--out", "run", "--json")
     assert trained.returncode == 0, trained.stderr
     (row,) = json.loads(trained.stdout)
-    target = yaml.safe_load(Path("mine/zoo_mine/recipes/first.yaml").read_text(encoding="utf-8"))[
-        "about"
-    ]["target"]
-    reached, wanted = row[target["metric"]], target["value"]
-    lower_is_better = target["metric"] in ("test/cer", "test/energy_distance")
-    assert reached <= wanted if lower_is_better else reached >= wanted
+    assert_reached(Path("mine/zoo_mine/recipes/first.yaml"), row)
     assert list(Path("run/plots").glob("[!c]*.png"))
     assert {path.name for path in Path().iterdir()} == {"mine", "run"}
+
+
+def assert_reached(recipe: Path, metrics: dict[str, Any]) -> None:
+    """The target that the recipe states."""
+    target = yaml.safe_load(recipe.read_text(encoding="utf-8"))["about"]["target"]
+    reached, wanted = metrics[target["metric"]], target["value"]
+    lower_is_better = target["metric"] in ("test/cer", "test/energy_distance")
+    assert reached <= wanted if lower_is_better else reached >= wanted
 
 
 @needs_copier
@@ -75,15 +78,16 @@ def test_its_code_is_tidy(task: str, zoo: Any) -> None:
 
 @needs_copier
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_its_types_are_strict(task: str, zoo: Any) -> None:
+def test_their_types_are_strict(zoo: Any) -> None:
     """As an author sees it: beside an installed zoo, whose own types count."""
     pytest.importorskip("mypy", reason="mypy is not installed, the group `dev`")
-    assert zoo("plugin", "new", "mine", "--task", task).status == 0
+    packages: list[str] = []
+    for task in TASKS:
+        assert zoo("plugin", "new", f"my-{task}", "--task", task, "--dir", task).status == 0
+        packages += ("-p", f"zoo_my_{task}")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "zoo_mine"],
-        cwd="mine",
-        env={**os.environ, "MYPYPATH": str(GUIDE.parents[1])},
+        [sys.executable, "-m", "mypy", "--strict", *packages],
+        env={**os.environ, "MYPYPATH": os.pathsep.join([str(GUIDE.parents[1]), *TASKS])},
         capture_output=True,
         text=True,
     )
@@ -160,7 +164,8 @@ def test_an_empty_folder_is_filled(zoo: Any) -> None:
 
 @pytest.mark.slow
 def test_the_guide_from_an_empty_folder_to_a_wheel(fresh: Any, uv: Any) -> None:
-    """Every command of the guide works, in its order, and its files are put where it says."""
+    """Every command of the guide works, in its order, and its files are put where it says; what it
+    begins with, the task classification, is the fifth of the plugins that work unedited."""
     blocks = BLOCK.findall(GUIDE.read_text())
     assert len(blocks) == GUIDE.read_text().count("\n```") / 2
     fresh.install("zoo[author]")
@@ -186,4 +191,6 @@ def test_the_guide_from_an_empty_folder_to_a_wheel(fresh: Any, uv: Any) -> None:
                 done = fresh.run(program, *words, cwd=folder)
                 assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert commands >= 10
+    metrics = json.loads((folder / "runs/first/metrics.json").read_text())
+    assert_reached(folder / "zoo_shapes/recipes/first.yaml", metrics)
     assert list(folder.glob("dist/*.whl"))

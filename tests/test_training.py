@@ -6,7 +6,6 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -236,21 +235,6 @@ def test_a_dataset_without_test_data(toy: Any, monkeypatch: pytest.MonkeyPatch) 
     assert run.finished
     assert {name.partition("/")[0] for name in run.metrics} == {"train", "val"}
     assert {path.name for path in run.plots.iterdir()} == {"curves.png"}
-
-
-def test_a_bar_in_a_terminal(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo.training import progress
-
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    bar = progress.progress_callback()
-    assert isinstance(bar, progress.Bar)
-    monkeypatch.setattr(
-        progress.RichProgressBar, "get_metrics", lambda *_: {"loss": 1.0, "v_num": 3}
-    )
-    counting = SimpleNamespace(counters={"evaluations": 300})
-    trainer: Any = SimpleNamespace(lightning_module=counting, datamodule=None, callbacks=[])
-    shown = {"loss": 1.0, "evaluations": "300"}
-    assert bar.get_metrics(trainer, trainer.lightning_module) == shown
 
 
 def test_loaded_model_is_the_trained_one(toy: Any) -> None:

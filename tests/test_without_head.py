@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import zoo as package
-from zoo.cli.train import next_commands
 from zoo.errors import UsageError, ZooError
 from zoo.plugin.declarations import head_of, may_have_head
+from zoo.runs.next_commands import next_commands
 from zoo.runs.run import Run
 from zoo.training.train import train
 

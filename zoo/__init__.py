@@ -14,9 +14,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.bundles.cost import model_cost as model_cost
+    from zoo.bundles.ensemble import Ensemble as Ensemble
     from zoo.bundles.load import load as load
+    from zoo.bundles.publish import publish as publish
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
+    from zoo.experiments.crossval import crossval as crossval
+    from zoo.experiments.seeds import finetune_seeds as finetune_seeds
+    from zoo.experiments.seeds import train_seeds as train_seeds
+    from zoo.experiments.sweeps.sweep import sweep as sweep
+    from zoo.experiments.tune import tune as tune
     from zoo.inference.evaluate import evaluate as evaluate
     from zoo.inference.export import export as export
     from zoo.inference.predict import predict as predict
@@ -26,6 +34,8 @@ if TYPE_CHECKING:
     from zoo.registry.listing import list_datasets as list_datasets
     from zoo.registry.listing import list_models as list_models
     from zoo.registry.listing import list_recipes as list_recipes
+    from zoo.runs.compare import compare as compare
+    from zoo.runs.listing import list_runs as list_runs
     from zoo.runs.run import Run as Run
     from zoo.training.finetune import finetune as finetune
     from zoo.training.interruption import TrainingInterrupted as TrainingInterrupted
@@ -35,22 +45,32 @@ __version__ = "0.1.0"
 
 
 _HOMES = {
+    "Ensemble": "zoo.bundles.ensemble",
     "Run": "zoo.runs.run",
     "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",
     "ZooError": "zoo.errors",
+    "compare": "zoo.runs.compare",
     "create_data": "zoo.recipes.create",
     "create_model": "zoo.recipes.create",
+    "crossval": "zoo.experiments.crossval",
     "evaluate": "zoo.inference.evaluate",
     "export": "zoo.inference.export",
     "finetune": "zoo.training.finetune",
+    "finetune_seeds": "zoo.experiments.seeds",
     "list_checkpoints": "zoo.registry.listing",
     "list_datasets": "zoo.registry.listing",
     "list_models": "zoo.registry.listing",
     "list_recipes": "zoo.registry.listing",
+    "list_runs": "zoo.runs.listing",
     "load": "zoo.bundles.load",
+    "model_cost": "zoo.bundles.cost",
     "predict": "zoo.inference.predict",
+    "publish": "zoo.bundles.publish",
+    "sweep": "zoo.experiments.sweeps.sweep",
     "train": "zoo.training.train",
+    "train_seeds": "zoo.experiments.seeds",
+    "tune": "zoo.experiments.tune",
 }
 __all__ = ["__version__", *_HOMES]
 

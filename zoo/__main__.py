@@ -9,6 +9,8 @@ if sys.path and os.path.abspath(sys.path[0] or os.curdir) == os.getcwd():
     del sys.path[0]
 
 from zoo.cli.main import main
+from zoo.io.lifeline import end_with_starter
 
 if __name__ == "__main__":
+    end_with_starter()
     raise SystemExit(main())

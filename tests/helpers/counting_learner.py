@@ -124,22 +124,24 @@ class CountedNet(LightningModule):
 
     Args:
         schedule: Of the learning rate, by sequences.
+        rank_ahead: The process that counts one more in every batch, as none should.
     """
 
     head = ("net",)
     conformance_arguments: ClassVar[dict[str, Any]] = {}
     sequences: Tensor
 
-    def __init__(self, schedule: str = "constant") -> None:
+    def __init__(self, schedule: str = "constant", rank_ahead: int | None = None) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.schedule = schedule
+        self.schedule, self.rank_ahead = schedule, rank_ahead
         self.net = nn.Linear(3, 1)
         self.register_buffer("sequences", torch.zeros((), dtype=torch.int64))
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"sequences": int(self.sequences)}
+        ahead = self.rank_ahead is not None and self.global_rank == self.rank_ahead
+        return {"sequences": int(self.sequences) + ahead}
 
     @property
     def example_input(self) -> Tensor:
@@ -152,7 +154,7 @@ class CountedNet(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         numbers, sums = batch
         error = self(numbers) - sums
-        self.sequences += len(numbers)
+        self.sequences += len(numbers) * self.trainer.world_size
         self.log("train/right", (error.abs() < 0.2).float().mean(), on_step=True)
         self.log("train/loss", error.square().mean(), on_step=False, on_epoch=True)
         return error.square().mean()

@@ -15,6 +15,7 @@ from zoo.bundles.hub import locate
 from zoo.bundles.manifest import CARD, FORMAT, MANIFEST, content_hash, read_manifest
 from zoo.bundles.manifest import WEIGHTS as WEIGHTS
 from zoo.bundles.model_card import model_card
+from zoo.bundles.private import public_command
 from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import replace_folder
 from zoo.io.failures import system_failure
@@ -94,6 +95,8 @@ def write_bundle(
     """
     from safetensors.torch import save
 
+    from zoo.bundles.cost import trained_cost  # it brings torch
+
     found = experiment.model
     plugin = registry().owner(found.entry)
     saved = constructor_arguments(model)
@@ -115,7 +118,7 @@ def write_bundle(
         "recipe": recipe,
         "metrics": {
             "values": without_nan(metrics),
-            "command": environment["command"],
+            "command": public_command(environment["command"]),
             "seed": environment["seed"],
         },
         "license": {
@@ -125,6 +128,8 @@ def write_bundle(
         "versions": environment["versions"],
         "origin": dict(origin),
     }
+    if references := environment.get("references"):
+        content["references"] = references  # the models that it holds are built by them
     try:
         json.dumps(content, allow_nan=True)
     except TypeError as error:
@@ -134,6 +139,7 @@ def write_bundle(
         ) from error
     tensors = {n: t.detach().cpu().clone().contiguous() for n, t in model.state_dict().items()}
     weights = save(tensors, metadata={"format": "pt"})
+    content["cost"] = trained_cost(model, found, arguments)
     content["files"] = {
         WEIGHTS: {"sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
     }

@@ -81,7 +81,7 @@ def card_metadata(content: Mapping[str, Any], model: Model, dataset: Dataset) ->
     ]
     known = sorted({HUB_METRICS[key] for key in tests if key in HUB_METRICS})
     return ModelCardData(
-        **_license(content["license"], dataset.homepage),
+        **license_metadata(content["license"], dataset.homepage),
         library_name="zoo",
         pipeline_tag=model.task or None,
         tags=["pytorch", "lightning", content["model"]["name"], content["plugin"]["name"]],
@@ -105,7 +105,13 @@ def hub_license(text: str) -> str:
     return _LICENSES.get(plain, "other")
 
 
-def _license(stated: Mapping[str, str], homepage: str) -> dict[str, Any]:
+def license_metadata(stated: Mapping[str, str], homepage: str) -> dict[str, Any]:
+    """The fields that tell the Hub the terms of the weights.
+
+    Args:
+        stated: Terms of ``weights`` and ``data``, as a bundle keeps them.
+        homepage: Where the data's terms are told; empty if nowhere.
+    """
     terms = stated["data"] if stated["weights"] == "as the data's" else stated["weights"]
     found = hub_license(terms)
     if found != "other":

@@ -45,12 +45,20 @@ def locate(reference: str | Path) -> Path:
     if run.recipe_file.is_file():
         if (run.bundle / MANIFEST).is_file():
             return run.bundle
+        if reason := run.environment.get("untested"):
+            raise UsageError(
+                f"the run {path} has no bundle, as it is {reason}: train what it found with "
+                f"`zoo train {run.recipe_file}`"
+            )
         raise UsageError(
             f"the run {path} has no bundle yet: finish it with "
             f"`zoo train {run.recipe.name} --resume {path}`"
         )
-    if folder := converted(path):
-        return folder
+    return converted(path) or _registered(text, path)
+
+
+def _registered(text: str, path: Path) -> Path:
+    """The folder of the checkpoint of that name, if it is not rather a folder that is no bundle."""
     if path.exists():
         raise UsageError(f"{text} holds neither {MANIFEST} (a bundle) nor recipe.yaml (a run)")
     if os.sep in text and text.startswith((".", os.sep, "~")):
@@ -83,11 +91,20 @@ def _download(address: str) -> Path:
     return folder
 
 
-def _from_hugging_face(address: str) -> Path:
+def hub_address(address: str) -> tuple[str, str | None]:
+    """Repository and revision of ``hf://owner/repo[@revision]``.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
     found = _HF.fullmatch(address)
     if not found:
         raise UsageError(f"{address} is not of the form hf://owner/repo[@revision]")
-    owner_and_name, revision = found[1], found[2]
+    return found[1], found[2]
+
+
+def _from_hugging_face(address: str) -> Path:
+    owner_and_name, revision = hub_address(address)
     folder = _snapshot(address, owner_and_name, revision, [MANIFEST])
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"{address} is not a zoo bundle: it has no {MANIFEST}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from torch import Tensor
 
 from zoo.bundles.bundle import WEIGHTS, Bundle, read_bundle
+from zoo.bundles.ensemble import Ensemble, is_ensemble, members_of
 from zoo.bundles.outline import require_fitting
 from zoo.errors import UsageError, ZooError, install_hint
 from zoo.io.failures import one_line
 from zoo.io.weights import is_state_dict, load_weights, read_pickle, read_tensors
 from zoo.io.weights_header import stated_tensors
 from zoo.plugin.declarations import current_arguments
+from zoo.plugin.references import trained_models_from
 from zoo.plugin.trust import values_from
 from zoo.recipes.experiment import build_model
 from zoo.recipes.recipe import Recipe, make_recipe
@@ -30,19 +32,28 @@ if TYPE_CHECKING:
     from zoo.plugin.protocols import ZooLightningModule
 
 
-def load(reference: str | Path) -> LightningModule:
+def load(reference: str | Path | Sequence[str | Path]) -> LightningModule:
     """The trained module that a reference names, in evaluation mode, on the CPU.
 
     Args:
         reference: A run folder, a bundle folder, ``recipe:NAME`` for the newest finished run of a
             recipe, a registered checkpoint's name,
             ``hf://owner/repo[@revision]``, ``https://.../bundle.json#sha256=...``, or a Lightning
-            checkpoint (``.ckpt``) inside a run folder.
+            checkpoint (``.ckpt``) inside a run folder. A group of runs, such as the folds of a
+            cross-validation, or several references, are an ``Ensemble``.
 
     Raises:
-        UsageError: there is no such bundle, it was changed, or its plugin is not installed.
+        UsageError: there is no such bundle, it was changed, or its plugin is not installed; or
+            several models have not the same classes.
         ZooError: it cannot be downloaded.
     """
+    if is_ensemble(reference):
+        members = members_of(reference)
+        return Ensemble([str(each) for each in members], [_load_one(each) for each in members])
+    return _load_one(reference if isinstance(reference, (str, Path)) else reference[0])
+
+
+def _load_one(reference: str | Path) -> ZooLightningModule:
     if str(reference).endswith(".ckpt"):
         return _load_checkpoint(Path(reference))
     return rebuild(read_bundle(reference))
@@ -55,7 +66,8 @@ def rebuild(bundle: Bundle) -> ZooLightningModule:
         UsageError: its plugin is not installed, or the weights do not fit.
     """
     found, arguments = checked_arguments(bundle)
-    model = _build(found, arguments, "the bundle", bundle.path)
+    with trained_models_from(_described_in(bundle)):
+        model = _build(found, arguments, "the bundle", bundle.path)
     load_weights(model, read_tensors(bundle.path / WEIGHTS), source=str(bundle.path))
     return model.eval()
 
@@ -73,7 +85,33 @@ def checked_arguments(bundle: Bundle) -> tuple[ResolvedModel, dict[str, Any]]:
     found = find_model(bundle)
     weights = stated_tensors(bundle.path / WEIGHTS)
     arguments = bundle.content["model"]["arguments"]
-    return found, _checked(found, arguments, weights, "the bundle", bundle.path)
+    with trained_models_from(_described_in(bundle)):
+        return found, _checked(found, arguments, weights, "the bundle", bundle.path)
+
+
+def _described_in(bundle: Bundle) -> Callable[[str], LightningModule]:
+    return _described(bundle.content.get("references", {}), f"the bundle {bundle.path}")
+
+
+def _described(notes: Mapping[str, Any], source: str) -> Callable[[str], LightningModule]:
+    """What builds trained models as a bundle or a run describes them: they have no weights yet,
+    which come with those of the model that holds them."""
+
+    def build(reference: str) -> LightningModule:
+        if reference not in notes:
+            raise UsageError(
+                f"{source} does not describe the trained model {reference!r}: a model asks for "
+                "those alone that its arguments of the type zoo.plugin.Reference name"
+            )
+        note = notes[reference]
+        found = registry().model(note["model"]["name"])
+        cls = registry().load(found.entry)
+        arguments = current_arguments(cls, note["model"]["arguments"])
+        refuse_classes_of_bundle(cls, arguments, source)
+        with trained_models_from(_described(note["references"], source)):
+            return build_model(found, arguments, {}).eval()
+
+    return build
 
 
 def _checked(
@@ -152,7 +190,7 @@ def find_model(bundle: Bundle) -> ResolvedModel:
     return registry().model(bundle.model_name)
 
 
-def _load_checkpoint(path: Path) -> LightningModule:
+def _load_checkpoint(path: Path) -> ZooLightningModule:
     if not path.is_file():
         raise UsageError(f"there is no checkpoint {str(path)!r}")
     content = read_pickle(path)
@@ -173,8 +211,10 @@ def _load_checkpoint(path: Path) -> LightningModule:
         if key not in found.arguments
     }
     weights = content["state_dict"]
-    arguments = _checked(found, arguments, weights, "the checkpoint", path)
-    model = _build(found, arguments, "the checkpoint", path)
+    notes = run.environment.get("references", {})
+    with trained_models_from(_described(notes, f"the run {run.path}")):
+        arguments = _checked(found, arguments, weights, "the checkpoint", path)
+        model = _build(found, arguments, "the checkpoint", path)
     load_weights(model, weights, source=str(path))
     return model.eval()
 

@@ -10,13 +10,16 @@ from zoo.io.stages import measured
 from zoo.plugin.entries import Dataset, Model
 
 
-def model_card(content: Mapping[str, Any], entry: Model, dataset: Dataset) -> str:
+def model_card(
+    content: Mapping[str, Any], entry: Model, dataset: Dataset, address: str = ""
+) -> str:
     """The text of ``README.md`` for a bundle.
 
     Args:
         content: The content of ``bundle.json``.
         entry: The registered model.
         dataset: The registered dataset that it was trained on.
+        address: Where it is published, such as ``hf://owner/repo``; empty for a folder.
     """
     about = content["recipe"]["about"]
     name = content["recipe"]["name"]
@@ -44,6 +47,8 @@ def model_card(content: Mapping[str, Any], entry: Model, dataset: Dataset) -> st
         f"{content['license']['data'] or 'not stated'}",
         f"- **Terms of the weights:** {content['license']['weights']}",
     ]
+    if cost := content.get("cost"):
+        lines.append(f"- **Parameters:** {cost['trainable'] + cost['frozen']:,}")
     if content["origin"]:
         lines.append(f"- **Fine-tuned from:** {content['origin'].get('reference')}")
     lines += ["", "## Metrics", "", "| metric | value |", "|---|---|"]
@@ -63,9 +68,10 @@ def model_card(content: Mapping[str, Any], entry: Model, dataset: Dataset) -> st
         "## Use",
         "",
         "    import zoo",
-        "    model = zoo.load('this folder')",
+        f"    model = zoo.load('{address or 'this folder'}')",
         "",
-        "or `zoo test`, `zoo predict`, `zoo finetune` and `zoo export` with this folder.",
+        "or `zoo test`, `zoo predict`, `zoo finetune` and `zoo export` with "
+        f"{f'`{address}`' if address else 'this folder'}.",
         "",
     ]
     return "\n".join(lines)

@@ -14,9 +14,15 @@ def add_parser(commands: Any) -> None:
         "export",
         help="write a trained model as a file that needs no zoo",
         description="Write a trained model as a torch.export or ONNX file, kept only if it gives "
-        "the model's outputs on real inputs.",
+        "the model's outputs on real inputs. Of several models, or of the folder of a "
+        "cross-validation, it gives the mean probabilities.",
     )
-    parser.add_argument("reference", help="a run, a bundle, a checkpoint's name, hf:// or https://")
+    parser.add_argument(
+        "references",
+        nargs="+",
+        metavar="REF",
+        help="a run, a bundle, a checkpoint's name, hf:// or https://",
+    )
     parser.add_argument(
         "--format", required=True, help="torch-export, onnx, or one that a plugin registers"
     )
@@ -37,13 +43,14 @@ def run(options: argparse.Namespace) -> None:
     from zoo.inference.export import export
 
     with work(options.json):
-        done = export(options.reference, options.format, options.out, inputs=options.input)
+        done = export(options.references, options.format, options.out, inputs=options.input)
     if options.json:
         row = {
             "name": str(done.path),
             "difference": done.difference,
             "tolerance": done.tolerance,
             "inputs": done.inputs,
+            "script": str(done.script) if done.script else None,
         }
         show([row], as_json=True)
         return
@@ -51,3 +58,5 @@ def run(options: argparse.Namespace) -> None:
         f"{done.path}: largest difference from the model {done.difference:.1e} of its largest "
         f"output (allowed {done.tolerance:.0e}), on {done.inputs}"
     )
+    if done.script:
+        print(f"{done.script}: applies it without the zoo")

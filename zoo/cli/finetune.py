@@ -8,6 +8,7 @@ from typing import Any
 from zoo.cli.output import work
 from zoo.cli.overrides import read_overrides
 from zoo.cli.train import report
+from zoo.cli.train_seeds import add_options, is_of_seeds, options_of, report_seeds
 
 
 def add_parser(commands: Any) -> None:
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
         "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"
     )
     parser.add_argument("--seed", help="seed of everything random")
+    add_options(parser)
     parser.add_argument(
         "--budget",
         action="append",
@@ -53,13 +55,26 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run, takes_overrides=True)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Fine-tune, then print the metrics and what to do next."""
     overrides: dict[str, Any] = dict(read_overrides(options.rest))
     if options.seed is not None:
         overrides["seed"] = options.seed
     if options.budget:
         overrides["budget"] = ",".join(options.budget)
+    how = {name: getattr(options, name) for name in ("freeze", "unfreeze_at_epoch", "lr_backbone")}
+    if is_of_seeds(options):
+        from zoo.experiments.seeds import finetune_seeds
+
+        done = finetune_seeds(
+            options.reference,
+            options.seeds,
+            options.data,
+            overrides,
+            **how,
+            **options_of(options),
+        )
+        return report_seeds(done, options.json)
     from zoo.io.rank_zero import is_rank_zero
     from zoo.training.finetune import finetune
 
@@ -68,12 +83,11 @@ def run(options: argparse.Namespace) -> None:
             options.reference,
             options.data,
             overrides,
-            freeze=options.freeze,
-            unfreeze_at_epoch=options.unfreeze_at_epoch,
-            lr_backbone=options.lr_backbone,
+            **how,
             out=options.out,
             resume=options.resume,
             trust=options.trust,
         )
     if is_rank_zero():
         report(finished, options.json)
+    return 0

@@ -19,11 +19,17 @@ from zoo.io.printable import printable
 COMMANDS = (
     "list",
     "info",
+    "runs",
+    "compare",
     "train",
+    "crossval",
     "test",
     "predict",
     "finetune",
+    "tune",
+    "sweep",
     "export",
+    "publish",
     "plugin",
     "doctor",
 )

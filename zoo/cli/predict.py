@@ -18,16 +18,20 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="apply a trained model to your own files, or let it produce or play",
-        usage="zoo predict REF PATH... [options]\n       zoo predict REF [--KEY VALUE] ...",
+        usage="zoo predict REF... PATH... [options]\n       zoo predict REF [--KEY VALUE] ...",
         description="Apply a trained model to your own files. One that makes samples, forecasts "
         "or the like, or acts in an environment, needs none; `zoo predict REF --help` lists its "
-        "options. --seed N: the same seed gives the same output (default: 0).",
+        "options. --seed N: the same seed gives the same output (default: 0). Several models, or "
+        "the folder of a cross-validation, are averaged: each word behind the first is a model as "
+        "long as it names a run, a bundle, a checkpoint, hf:// or https://; the rest are files.",
         add_help=False,
     )
     parser.add_argument(
         "reference", nargs="?", help="a run, a bundle, a checkpoint's name, hf:// or https://"
     )
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="files or folders; before them, more REFs"
+    )
     parser.add_argument("--out", help="a new folder for predictions.csv, .json, pictures, maps")
     parser.add_argument("--batch-size", type=int, default=32, help="files at a time (default: 32)")
     parser.add_argument("--device", help="such as cuda:0; a GPU if there is one by default")
@@ -41,6 +45,11 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="pictures of the predictions, at most: a number, all or 0 (default: 4 pages of 32 "
         "files, and every volume or clip)",
+    )
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="average over changed views too, such as mirror images, where the model says which",
     )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.add_argument(
@@ -64,18 +73,22 @@ def run(options: argparse.Namespace) -> int:
     of_model = read_overrides(options.rest)
 
     from zoo.inference.predict import predict
+    from zoo.inference.references import split_references
     from zoo.inference.rows import short
+
+    references, paths = split_references([options.reference, *options.paths])
 
     with work(options.json):
         found = predict(
-            options.reference,
-            options.paths,
+            references,
+            paths,
             options=of_model,
             out=options.out,
             batch_size=options.batch_size,
             device=options.device,
             probabilities=options.probabilities,
             pages=options.pages,
+            tta=options.tta,
             progress=sys.stdout.isatty(),
         )
     if options.json:
@@ -103,7 +116,7 @@ def _pictures(found: Predictions) -> str:
 
 def _describe_options(reference: str) -> None:
     from zoo.bundles.load import load
-    from zoo.inference.produce import producing_method
+    from zoo.plugin.declarations import producing_method
     from zoo.recipes.signatures import describe_options
 
     model = load(reference)

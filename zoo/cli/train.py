@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
 from zoo.cli.overrides import read_overrides
+from zoo.cli.train_seeds import add_options, is_of_seeds, options_of, report_seeds
 from zoo.io.data_folder import data_folder
 from zoo.io.stages import measured
-from zoo.recipes.recipe import override, read_recipe
+from zoo.recipes.recipe import Recipe, override, read_recipe
 from zoo.registry.registry import registry
+from zoo.runs.next_commands import next_commands
 
 if TYPE_CHECKING:
     from zoo.recipes.experiment import Experiment
     from zoo.runs.run import Run
-
-
-_OTHER_DATA = "--data NAME --data.root YOUR-DATA   (zoo list datasets)"
 
 
 def add_parser(commands: Any) -> None:
@@ -32,6 +31,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")
     parser.add_argument("--seed", help="seed of everything random")
+    add_options(parser)
     parser.add_argument(
         "--budget",
         action="append",
@@ -42,7 +42,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--resume",
         metavar="auto|RUN",
-        help="continue the newest unfinished run of the recipe, or the run in a folder",
+        help="continue the newest unfinished run of the recipe, or the run in a folder; with "
+        "--seeds, or where the folder is a group of seeds, those of them that are unfinished",
     )
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
@@ -81,19 +82,17 @@ def run(options: argparse.Namespace) -> int:
     registry().model(asked.model_name)
     registry().dataset(asked.data_name)
 
-    from zoo.recipes.experiment import describe_arguments, resolve
+    if not options.help and is_of_seeds(options):
+        from zoo.experiments.seeds import train_seeds
+
+        done = train_seeds(options.recipe, options.seeds, overrides, **options_of(options))
+        return report_seeds(done, options.json)
+
+    from zoo.recipes.experiment import resolve
     from zoo.recipes.trust import refuse_untrusted
 
     if options.help:
-        print(describe_arguments(asked))
-        if not registry().dataset(asked.data_name).embedded:
-            print(f"\nWithout --data.root the data are read from {data_folder(asked.data_name)}.")
-        print(
-            "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
-            "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
-            "or --trainer.logger WandbLogger.\n--seed, --budget, --out, --resume, --print-config: "
-            "see `zoo train --help`."
-        )
+        _describe(asked)
         return 0
     if options.print_config:
         if not options.trust:
@@ -125,6 +124,21 @@ def _print_config(experiment: Experiment) -> None:
     print(experiment.recipe.to_yaml(), end="")
 
 
+def _describe(asked: Recipe) -> None:
+    """Print the arguments of the recipe's model and dataset."""
+    from zoo.recipes.experiment import describe_arguments
+
+    print(describe_arguments(asked))
+    if not registry().dataset(asked.data_name).embedded:
+        print(f"\nWithout --data.root the data are read from {data_folder(asked.data_name)}.")
+    print(
+        "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
+        "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
+        "or --trainer.logger WandbLogger.\n--seed, --seeds, --budget, --out, --resume, "
+        "--print-config: see `zoo train --help`."
+    )
+
+
 def report(run: Run, as_json: bool) -> None:
     """Print the final metrics, the time, the run's folder, and what to do next."""
     if not run.path.exists():  # fast_dev_run, which says so
@@ -144,24 +158,3 @@ def report(run: Run, as_json: bool) -> None:
     print("Next:")
     for line in next_commands(run):
         print(f"  {line}")
-
-
-def next_commands(run: Run) -> list[str]:
-    """Commands that make sense for the trained model."""
-    from zoo.inference.produce import producing_method
-    from zoo.plugin.declarations import may_have_head, not_exportable
-    from zoo.plugin.protocols import Predictor, offers
-
-    model = registry().load(registry().model(run.recipe.model_name).entry)
-    if producing_method(model):
-        use, data = f"zoo predict {run.path} --out predictions", "--data.KEY VALUE"
-    elif offers(model, Predictor):
-        use, data = f"zoo predict {run.path} YOUR-FILES --out predictions", _OTHER_DATA
-    else:
-        use, data = f"zoo test {run.path}", _OTHER_DATA
-    found = [use]
-    if may_have_head(model):
-        found.append(f"zoo finetune {run.path} {data}")
-    if not not_exportable(model):
-        found.append(f"zoo export {run.path} --format onnx --out model.onnx")
-    return found

@@ -17,14 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from zoo.bundles.bundle import Bundle, read_bundle
+from zoo.bundles.ensemble import Ensemble, members_of
 from zoo.bundles.load import rebuild
-from zoo.errors import UsageError, ZooError, install_hint, nearest
+from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.inference.evaluate import experiment_of, own_root
+from zoo.inference.onnx_metadata import with_metadata
 from zoo.io.atomic import write_atomically
 from zoo.io.failures import one_line, system_failure
 from zoo.plugin.declarations import not_exportable
 from zoo.plugin.parts import has_part
-from zoo.plugin.protocols import Predictor, RealInputSource
+from zoo.plugin.protocols import OnnxScripted, Predictor, RealInputSource
 from zoo.registry.registry import registry
 
 if TYPE_CHECKING:
@@ -49,16 +51,18 @@ class Export:
         difference: Largest difference from the model's outputs, relative to the largest output.
         tolerance: What was allowed.
         inputs: How many inputs were compared, and what they were.
+        script: A script beside the file that applies it, where the model has one.
     """
 
     path: Path
     difference: float
     tolerance: float
     inputs: str
+    script: Path | None = None
 
 
 def export(
-    reference: str | Path,
+    reference: str | Path | Sequence[str | Path],
     format: str,
     out: str | Path,
     *,
@@ -70,6 +74,10 @@ def export(
     The file takes what ``forward`` takes (its own preprocessing is inside) with any number of
     samples, and is kept only if it gives the model's outputs on real inputs, for batches of
     one and of several.
+
+    Of an ensemble the file gives the members' mean probabilities. An ONNX file says in its
+    metadata, as JSON, which model it is, the classes' names and the preprocessing; where the model
+    has a script for it (``OnnxScripted``), that is written beside.
 
     Args:
         reference: The model, as for ``zoo.load``.
@@ -86,31 +94,63 @@ def export(
         ZooError: forward takes none of these inputs, an operation cannot be exported, or the
             outputs differ; nothing is written.
     """
-    convert = _find_format(format)
+    _find_format(format)
     path = Path(out)
     if path.exists():
         raise UsageError(f"{path} exists: choose another --out, or remove it first")
-    bundle = read_bundle(reference)
-    model = rebuild(bundle)
-    if reason := not_exportable(model):
-        raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
-    network = _Forward(model).eval()
-    samples, what, count = _taken(network, _real_inputs(model, bundle, reference, inputs))
-    with torch.inference_mode():
-        wanted = {n: network(samples[:n]) for n in (1, len(samples))}
-    data, compute = convert(network, samples)
-    differences = [_difference(compute(samples[:n]), outputs) for n, outputs in wanted.items()]
-    difference = math.nan if any(map(math.isnan, differences)) else max(differences)
+    script = path.with_suffix(".py")
+    if format == "onnx" and script.exists():
+        raise UsageError(f"{script} exists, where a script would go: choose another --out")
+    members = members_of(reference)
+    bundles = [read_bundle(each) for each in members]
+    models = [rebuild(bundle) for bundle in bundles]
+    for bundle, model in zip(bundles, models, strict=True):
+        if reason := not_exportable(model):
+            raise ZooError(f"a {bundle.model_name!r} cannot be exported: {reason}")
+    names = [str(each) for each in members]
+    together = Ensemble(names, models) if len(models) > 1 else models[0]
+    network = _Forward(together).eval()
+    samples, what, count = _taken(network, _real_inputs(models[0], bundles[0], members[0], inputs))
+    data, difference = converted(format, network, samples)
     if not difference <= tolerance:
         raise ZooError(
-            f"the {format} file of {reference} differs from the model by {difference:.2e} (allowed "
-            f"{tolerance:.0e}) on {what}, so it was not kept"
+            f"the {format} file of {', '.join(names)} differs from the model by "
+            f"{difference:.2e} (allowed {tolerance:.0e}) on {what}, so it was not kept"
         )
+    source = ""
+    if format == "onnx":
+        data = with_metadata(data, bundles[0], models[0])
+        source = together.onnx_script if isinstance(together, OnnxScripted) else ""
     try:
         write_atomically(path, data)
+        if source:
+            write_atomically(script, source.encode())
     except OSError as error:
         raise ZooError(system_failure(error, "the file cannot be written")) from error
-    return Export(path, difference, tolerance, f"{count} of {what}")
+    return Export(path, difference, tolerance, f"{count} of {what}", script if source else None)
+
+
+def converted(format: str, network: nn.Module, samples: Tensor) -> tuple[bytes, float]:
+    """A network in a format, and how far that is from the network.
+
+    Args:
+        format: Built in, or registered by a plugin.
+        network: In evaluation mode.
+        samples: Inputs of it, two or more.
+
+    Returns:
+        The bytes of the file, and the largest difference of an output, for one input and for all,
+        relative to the largest output; NaN where one is not a number.
+
+    Raises:
+        UsageError: there is no such format, or packages are missing.
+        ZooError: an operation cannot be exported.
+    """
+    with torch.inference_mode():
+        wanted = {n: network(samples[:n]) for n in (1, len(samples))}
+    data, compute = _find_format(format)(network, samples)
+    differences = [_difference(compute(samples[:n]), outputs) for n, outputs in wanted.items()]
+    return data, math.nan if any(map(math.isnan, differences)) else max(differences)
 
 
 def _find_format(name: str) -> _Convert:
@@ -250,7 +290,7 @@ def _onnx(network: nn.Module, samples: Tensor) -> tuple[bytes, Callable[[Tensor]
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise UsageError(
+        raise MissingDependencyError(
             f"ONNX needs {error.name}, which is not installed: {install_hint('zoo[onnx]')}"
         ) from error
     try:

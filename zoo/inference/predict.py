@@ -11,21 +11,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from zoo.bundles.ensemble import Ensemble
 from zoo.bundles.load import load
 from zoo.errors import UsageError
 from zoo.inference.device import find_device
+from zoo.inference.ensemble_predict import EnsemblePredictor
 from zoo.inference.failures import reason
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
 from zoo.inference.pages import Pages, draw, most_pages
 from zoo.inference.predictions import Predictions as Predictions
-from zoo.inference.produce import (
-    produce,
-    producing_method,
-    read_producing_options,
-    take_seed,
-)
+from zoo.inference.produce import produce, read_producing_options, take_seed
+from zoo.inference.views import use_tta
 from zoo.io.printable import path_text, printable
+from zoo.plugin.declarations import producing_method
 from zoo.plugin.protocols import (
     FileGrouper,
     PredictionWriter,
@@ -40,7 +39,7 @@ FOLDER = Path("predictions")
 
 
 def predict(
-    reference: str | Path | nn.Module,
+    reference: str | Path | nn.Module | Sequence[str | Path],
     paths: Sequence[str | Path] = (),
     *,
     options: Mapping[str, Any] | None = None,
@@ -49,6 +48,7 @@ def predict(
     device: str | None = None,
     probabilities: bool = False,
     pages: int | str | None = None,
+    tta: bool = False,
     progress: bool = False,
 ) -> Predictions:
     """Apply a trained model, with its own preprocessing, to files.
@@ -59,8 +59,13 @@ def predict(
     samples, forecasts or the like (``produce``), or that acts in an environment (``play``), needs
     no files.
 
+    Of several models of the same classes, such as the folds of a cross-validation, the
+    probabilities are averaged, and ``disagreement`` says how far they are apart: from 0, where all
+    say the same, to 1, where each is sure of another class; of maps it is the mean of all places.
+
     Args:
-        reference: The model, as for ``zoo.load``, or one that is loaded.
+        reference: The model, as for ``zoo.load``, or one that is loaded; several references, or a
+            group of runs, for an ensemble.
         paths: Files, or folders whose files of the kinds the model reads are taken.
         options: Keyword arguments of ``produce`` or ``play``, such as ``{"count": 16}``; and
             ``seed``, 0 by default: the same seed gives the same output, of files too.
@@ -69,11 +74,14 @@ def predict(
             in ``predictions/<time>``, as has one that plays.
         batch_size: Files at a time.
         device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
-        probabilities: Let the model write probability maps too.
+        probabilities: Let the model write probability maps too, of an ensemble also maps of the
+            disagreement.
         pages: Pictures to draw, at most: of 32 files each, or of one where the model predicts on
             each file by itself; besides, of more than 32 files, one of those that the model is
             least sure of. ``"all"`` draws every file, 0 nothing. Default: 4 pages, and of models
             that predict on each file by itself every file.
+        tta: Average over changed views of each file too, such as mirror images, where the model
+            says which.
         progress: Show a progress bar.
 
     Returns:
@@ -81,9 +89,9 @@ def predict(
         keep the others from being predicted.
 
     Raises:
-        UsageError: the model reads no files or has no probability maps, there are no files,
-            ``out`` is not empty, the batch size is below 1, ``pages`` is not a number
-            of pages, or there is no such device or option.
+        UsageError: the model reads no files, has no probability maps or no views, there are no
+            files, ``out`` is not empty, the batch size is below 1, ``pages`` is not a number of
+            pages, there is no such device or option, or several models have not the same classes.
     """
     if batch_size < 1:
         raise UsageError(f"the batch size has to be 1 or more, not {batch_size}")
@@ -91,10 +99,13 @@ def predict(
     if out is not None:
         require_empty(out, resumable=False)
     place = find_device(device)
-    model: Any = load(reference) if isinstance(reference, (str, Path)) else reference
-    name = reference if isinstance(reference, (str, Path)) else type(model).__name__
+    model, name = _loaded(reference)
     if isinstance(model, nn.Module):
         model.to(place)
+    if tta:
+        use_tta(model.models if isinstance(model, Ensemble) else [model], name)
+    if isinstance(model, Ensemble):
+        model = EnsemblePredictor(model)
     if producing_method(model) and not (paths and isinstance(model, Predictor)):
         return _produce(model, name, paths, options or {}, out)
     seed, rest = take_seed(options or {})
@@ -116,6 +127,15 @@ def predict(
         finally:  # also of what was predicted before Ctrl-C
             found.write()
     return found
+
+
+def _loaded(reference: Any) -> tuple[Any, str]:
+    """The model, and what messages call it."""
+    if isinstance(reference, (str, Path)):
+        return load(reference), str(reference)
+    if isinstance(reference, Sequence):
+        return load(reference), ", ".join(map(str, reference))
+    return reference, type(reference).__name__
 
 
 def _produce(
@@ -197,15 +217,14 @@ def _predict_batches(
 
 def _outputs(
     model: Predictor,
-    batch: Sequence[tuple[Path, torch.Tensor]],
+    batch: Sequence[tuple[Path, Any]],
     place: torch.device,
     failures: dict[str, str],
-) -> Iterator[tuple[tuple[Path, torch.Tensor], Any]]:
+) -> Iterator[tuple[tuple[Path, Any], Any]]:
     """Each sample with its output; where a batch fails, its samples are tried one by one."""
     try:
         with torch.inference_mode():
-            samples = torch.stack([sample for _, sample in batch])
-            outputs = model.predict_step(samples.to(place), 0).cpu()
+            outputs = _predict_stacked(model, [sample for _, sample in batch], place)
     except Exception as error:  # noqa: BLE001  # see reason
         if len(batch) > 1:
             for single in batch:
@@ -214,6 +233,18 @@ def _outputs(
             failures[path_text(batch[0][0])] = reason(error)
         return
     yield from zip(batch, outputs, strict=True)
+
+
+def _predict_stacked(model: Predictor, samples: Sequence[Any], place: torch.device) -> Any:
+    if isinstance(model, EnsemblePredictor):
+        of_members = zip(*samples, strict=True)
+        stacked = [torch.stack(list(each)).to(place) for each in of_members]
+        return model.predict_step(stacked, 0)
+    return model.predict_step(torch.stack(list(samples)).to(place), 0).cpu()
+
+
+def _shape(sample: Any) -> Any:
+    return [each.shape for each in sample] if isinstance(sample, list) else sample.shape
 
 
 def _predict_each(
@@ -272,16 +303,16 @@ def _unused(name: str, used: set[str]) -> str:
 
 def _batches(
     files: Iterator[Path], model: Predictor, size: int, failures: dict[str, str]
-) -> Iterator[list[tuple[Path, torch.Tensor]]]:
+) -> Iterator[list[tuple[Path, Any]]]:
     """Readable files of one shape together, in order."""
-    batch: list[tuple[Path, torch.Tensor]] = []
+    batch: list[tuple[Path, Any]] = []
     for path in files:
         try:
             sample = model.read_file(path)
         except Exception as error:  # noqa: BLE001  # see reason
             failures[path_text(path)] = reason(error)
             continue
-        if batch and (len(batch) == size or sample.shape != batch[0][1].shape):
+        if batch and (len(batch) == size or _shape(sample) != _shape(batch[0][1])):
             yield batch
             batch = []
         batch.append((path, sample))

@@ -11,19 +11,9 @@ import torch
 
 from zoo.errors import UsageError, ZooError
 from zoo.inference.predictions import Predictions
-from zoo.plugin.declarations import row_name
-from zoo.plugin.protocols import Player, Producer, offers
+from zoo.plugin.declarations import producing_method, row_name
 from zoo.recipes.signatures import option_names, read_options
 from zoo.training.seeding import seeded
-
-
-def producing_method(model: object) -> str:
-    """The method by which a model, or a model's class, produces: ``produce``, or ``play`` of one
-    that acts in an environment; empty if it has none."""
-    for method, protocol in (("produce", Producer), ("play", Player)):
-        if offers(model, protocol) if isinstance(model, type) else isinstance(model, protocol):
-            return method
-    return ""
 
 
 def read_producing_options(model: object, options: Mapping[str, Any]) -> tuple[dict[str, Any], int]:

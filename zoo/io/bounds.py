@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ def read_bytes(path: Path, most: int) -> bytes | None:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        data = file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size  # 0 of what is not a plain file
+        data = file.read(min(size, most) + 1)
+        if len(data) > size:
+            data += file.read(most + 1 - len(data))
     return data if len(data) <= most else None
 
 

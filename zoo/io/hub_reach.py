@@ -19,14 +19,14 @@ def hub_or_cache() -> Iterator[None]:
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _is_reachable(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = before or not is_reachable(constants.ENDPOINT)
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
 
 
-def _is_reachable(endpoint: str) -> bool:
+def is_reachable(endpoint: str) -> bool:
     """Whether something answers there; where a proxy stands between, that is not asked."""
     parts = urllib.parse.urlsplit(endpoint)
     proxies = urllib.request.getproxies()

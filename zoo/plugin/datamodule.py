@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from zoo.plugin.arguments import at_least, one_of
+from zoo.plugin.folds import Fold
 from zoo.plugin.loaders import ResumableLoader
 from zoo.plugin.parts import EmptyPartError, Part
 from zoo.plugin.protocols import Facts
@@ -26,7 +27,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
 
     A subclass has ``facts`` and ``samples``; where the samples of a part are not a
     ``torch.utils.data.Dataset``, or need another loader, it overrides ``train_loader`` and
-    ``eval_loader``.
+    ``eval_loader``. One that writes ``fold_samples`` and heeds ``self.fold`` is ``Foldable``.
 
     Args:
         root: Where the data are: a path, or what messages are to call them.
@@ -62,6 +63,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         self.num_workers = num_workers
         self.seed = seed
         self.split = split
+        self.fold: Fold | None = None
+        """How training and validation part are divided; as the dataset itself does, without."""
 
     @property
     @abstractmethod
@@ -76,9 +79,23 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
     def samples(self, part: Part) -> Samples:
         """The samples of a part, none where it is empty."""
 
+    def use_fold(self, fold: Fold, /) -> None:
+        """Divide the training and the validation part as a fold says, once they are read."""
+        self.fold = fold
+
     def setup(self, stage: str | None = None) -> None:
         """Read and check everything, unless that has been done."""
         _ = self.facts
+
+    def describe_found(self) -> list[str]:
+        """How many samples there are, of how many classes, in which parts."""
+        counts = {part: len(self.samples(part)) for part in PART_NAMES}
+        total, classes = sum(counts.values()), self.facts.get("num_classes")
+        found = [f"{total} {self.sample_name}{'s' * (total != 1)}"]
+        if isinstance(classes, int):
+            found.append(f"{classes} classes")
+        sizes = "/".join(str(count) for count in counts.values())
+        return [*found, f"{sizes} {'/'.join(counts)}"]
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The training part, shuffled.

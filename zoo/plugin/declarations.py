@@ -11,6 +11,7 @@ from zoo.plugin.protocols import (
     HasConformanceArguments,
     HasConformanceExempt,
     HasConstructorArguments,
+    HasFixedTestBatches,
     HasHead,
     HasKeepBest,
     HasPlan,
@@ -20,6 +21,11 @@ from zoo.plugin.protocols import (
     HasTrainerDefaults,
     HasWeightsLicense,
     NotExportable,
+    NotFoldable,
+    Player,
+    Predictor,
+    Producer,
+    offers,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +82,29 @@ def may_have_head(model: type) -> bool:
         return True
 
 
+def producing_method(model: object) -> str:
+    """The method by which a model, or a model's class, produces: ``produce``, or ``play`` of one
+    that acts in an environment; empty if it has none."""
+    for method, protocol in (("produce", Producer), ("play", Player)):
+        if offers(model, protocol) if isinstance(model, type) else isinstance(model, protocol):
+            return method
+    return ""
+
+
+def abilities(model: object) -> list[str]:
+    """What a model, or a model's class, can do once it is trained: ``produce`` or ``predict``,
+    ``finetune``, ``export``."""
+    cls = model if isinstance(model, type) else type(model)
+    found = []
+    if producing_method(model):
+        found.append("produce")
+    elif offers(cls, Predictor):
+        found.append("predict")
+    if may_have_head(cls) if cls is model else head_of(model):
+        found.append("finetune")
+    return found if not_exportable(model) else [*found, "export"]
+
+
 def row_name(model: object, default: str) -> str:
     """What one thing that a model produces is called."""
     return model.row_name if isinstance(model, HasRowName) else default
@@ -89,6 +118,17 @@ def keeps_best(data: object) -> bool:
 def planned_arguments(data: object) -> dict[str, Any]:
     """The arguments that a datamodule has chosen by its data; none of most."""
     return dict(data.planned_arguments) if isinstance(data, HasPlan) else {}
+
+
+def not_foldable(data: object) -> str:
+    """The reason why a dataset, or its class, cannot be divided into folds; empty if it says
+    none."""
+    return data.not_foldable if isinstance(data, NotFoldable) else ""
+
+
+def fixed_test_batches(data: object) -> bool:
+    """Whether the test batches of a dataset are the same whatever the fold."""
+    return data.fixed_test_batches if isinstance(data, HasFixedTestBatches) else False
 
 
 def conformance_arguments(cls: type) -> Mapping[str, Any] | None:

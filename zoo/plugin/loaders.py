@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
 from zoo.plugin.endless import EndlessDataset
@@ -32,9 +33,17 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
         seed: Seed of the order.
         shuffle: False keeps the order of the data, and then no sample is repeated to make the
             processes' shares equal, so that metrics of a test count every sample once.
+        weights: How often each sample comes, relative to the others: an epoch is as long as
+            without, and a sample is in it as many times as its share says, rounded up or down.
     """
 
-    def __init__(self, data: Sized, seed: int = 0, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        data: Sized,
+        seed: int = 0,
+        shuffle: bool = True,
+        weights: Tensor | None = None,
+    ) -> None:
         distributed = dist.is_available() and dist.is_initialized()
         super().__init__(
             data,  # type: ignore[arg-type]
@@ -46,6 +55,7 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
         if not shuffle:
             self.num_samples = len(range(self.rank, len(data), self.num_replicas))
             self.total_size = len(data)
+        self._weights = weights
         self._endless, self._length = isinstance(data, EndlessDataset), len(data)
         self.start = 0
         """Indices of this process to leave out in the next pass, and only in that."""
@@ -62,11 +72,27 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
             first = self.epoch * self._length
             numbers = range(first + self.rank, first + self.total_size, self.num_replicas)
             return iter(numbers[start:])
-        if self.shuffle:
+        if self._weights is not None:
+            indices = self._weighted(self._weights)[self.rank :: self.num_replicas]
+        elif self.shuffle:
             indices = list(super().__iter__())
         else:
             indices = list(range(self.rank, self.total_size, self.num_replicas))
         return iter(indices[start:])
+
+    def _weighted(self, weights: Tensor) -> list[int]:
+        """The order of an epoch: even steps through the summed weights of the samples in random
+        order, so that no sample comes twice more than another of its weight; then shuffled."""
+        generator = torch.Generator()
+        generator.manual_seed(self.seed + self.epoch)
+        order = torch.randperm(len(weights), generator=generator)
+        ends = weights.double()[order].cumsum(0)
+        steps = torch.arange(self.total_size, dtype=torch.float64)
+        steps += torch.rand((), generator=generator, dtype=torch.float64)
+        places = torch.searchsorted(ends, steps * (ends[-1] / self.total_size), right=True)
+        chosen = order[places.clamp(max=len(order) - 1)]
+        shuffled: list[int] = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
+        return shuffled
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -80,6 +106,7 @@ class ResumableLoader(DataLoader[Any]):
         batch_size: Samples a batch, in each process; None where a sample is a batch.
         seed: Seed of order and workers.
         shuffle: False keeps the order of the data, as for validation and test.
+        weights: How often each sample comes; see ``EpochSampler``.
         options: Further arguments of ``torch.utils.data.DataLoader``, without those that the
             sampler decides.
     """
@@ -90,12 +117,13 @@ class ResumableLoader(DataLoader[Any]):
         batch_size: int | None,
         seed: int = 0,
         shuffle: bool = True,
+        weights: Tensor | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
             dataset,
             batch_size=batch_size,
-            sampler=EpochSampler(dataset, seed, shuffle),  # type: ignore[arg-type]
+            sampler=EpochSampler(dataset, seed, shuffle, weights),  # type: ignore[arg-type]
             generator=torch.Generator(),
             **options,
         )

@@ -23,7 +23,7 @@ _allowed: set[str] = set()
 """The modules that a constructor was allowed to name, in this process."""
 
 
-def require_named(argument: str, value: str, known: Iterable[str]) -> None:
+def require_named(argument: str, value: str, known: Iterable[str]) -> Callable[..., Any] | None:
     """Require one of a few names, or the path of something that can be called.
 
     What a bundle or somebody's recipe names outside torch is not imported here, and refused when
@@ -34,21 +34,24 @@ def require_named(argument: str, value: str, known: Iterable[str]) -> None:
         value: A name, or a path such as ``torch.optim.RAdam``.
         known: The names.
 
+    Returns:
+        What the path names; None for a name, and for what is not imported here.
+
     Raises:
         UsageError: it is neither, or there is nothing of that path.
     """
     path = _PATH.fullmatch(value) if isinstance(value, str) else None
     if path is None:
         one_of(argument, value, known)
-        return
+        return None
     module = path[1]
     if not _is_of_torch(module):
         try:
             require_trusted_module(module, f"the {argument} {value!r}")
         except UsageError:
-            return
+            return None
         _allowed.add(module)
-    find_named(argument, value, known)
+    return find_named(argument, value, known)
 
 
 def find_named(argument: str, value: str, known: Iterable[str]) -> Callable[..., Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from zoo.io.weights import in_head
 from zoo.plugin._lightning_internals import attached_trainer, training_batches
 from zoo.plugin.counters import count
 from zoo.plugin.named import find_named, require_named
+from zoo.plugin.schedulers import is_scheduler, require_scheduler, scheduler_factor
 from zoo.plugin.stopping import budgets
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -32,26 +33,32 @@ Factor = Callable[[int], float]
 """From the number of an optimizer step to the factor on the learning rate."""
 
 
-def require_optimizer(name: str) -> None:
+def require_optimizer(name: str, known: Sequence[str] = OPTIMIZERS) -> None:
     """Require an optimizer's name, or the path of its class; for constructors.
-
-    Raises:
-        UsageError: there is no such optimizer.
-    """
-    require_named("optimizer", name, OPTIMIZERS)
-
-
-def require_schedule(name: str, known: Sequence[str] = SCHEDULES) -> None:
-    """Require a schedule's name, or the path of a function; for constructors.
 
     Args:
         name: What was given.
         known: The names.
 
     Raises:
-        UsageError: there is no such schedule.
+        UsageError: there is no such optimizer.
     """
-    require_named("schedule", name, known)
+    require_named("optimizer", name, known)
+
+
+def require_schedule(name: str, known: Sequence[str] = SCHEDULES) -> None:
+    """Require a schedule's name, or the path of a scheduler or a function; for constructors.
+
+    Args:
+        name: What was given.
+        known: The names.
+
+    Raises:
+        UsageError: there is no such schedule, or it is a scheduler that needs more than the length
+            of the training.
+    """
+    if is_scheduler(found := require_named("schedule", name, known)):
+        require_scheduler(name, found)
 
 
 def parameter_groups(
@@ -60,6 +67,7 @@ def parameter_groups(
     weight_decay: float,
     head: Sequence[str] = (),
     lr_backbone: float | None = None,
+    lr_scale: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Groups for an optimizer: weight decay for weights alone, not for biases and norms.
 
@@ -69,6 +77,8 @@ def parameter_groups(
         weight_decay: Of the weights.
         head: Submodules that take ``lr`` where the rest takes another.
         lr_backbone: Learning rate of everything outside ``head``; ``lr`` if None.
+        lr_scale: Factors on the learning rates of some, by name, such as smaller ones for the
+            first layers.
 
     Returns:
         Dicts of ``params``, ``lr`` and ``weight_decay``. Frozen parameters are among them: they
@@ -78,6 +88,7 @@ def parameter_groups(
     for path, parameter in parameters:
         inside = lr_backbone is None or in_head(path, head)
         rate = lr if inside or lr_backbone is None else lr_backbone
+        rate *= (lr_scale or {}).get(path, 1)
         decay = weight_decay if _decays(path, parameter) else 0.0
         kinds.setdefault((rate, decay), []).append(parameter)
     return [
@@ -115,6 +126,7 @@ def optimizer(
     head: Sequence[str] = (),
     lr_backbone: float | None = None,
     fused: bool = True,
+    lr_scale: Mapping[str, float] | None = None,
 ) -> torch.optim.Optimizer:
     """Build an optimizer over ``parameter_groups``.
 
@@ -129,12 +141,13 @@ def optimizer(
         lr_backbone: See ``parameter_groups``.
         fused: One kernel for all parameters where torch has it: small nets are bound by such
             overhead. See ``may_fuse``.
+        lr_scale: See ``parameter_groups``.
 
     Raises:
         UsageError: there is no such optimizer, or it does not take these arguments.
     """
     cls = find_named("optimizer", name, OPTIMIZERS)
-    groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
+    groups = parameter_groups(parameters, lr, weight_decay, head, lr_backbone, lr_scale)
     if cls:
         return _of_class(name, cls, groups, {"lr": lr, "momentum": momentum})
     fused = fused and all(
@@ -167,7 +180,9 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
     Args:
         name: ``constant``. ``onecycle``: linear up from 1/25 over the first ``warmup`` of the
             steps, then half a cosine down to 1e-4. ``cosine``: half a cosine down to 0. Or the
-            path of a function that takes ``total_steps`` and ``warmup`` and returns the factor.
+            path of a scheduler that needs no more than the length of the training, such as
+            ``torch.optim.lr_scheduler.PolynomialLR``, or of a function that takes ``total_steps``
+            and ``warmup`` and returns the factor.
         total_steps: Optimizer steps of the whole training, as ``total_steps`` gives them.
         warmup: Part of the steps in which ``onecycle`` goes up.
 
@@ -175,6 +190,8 @@ def schedule(name: str, total_steps: float, warmup: float = 0.2) -> Factor:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
     if make := find_named("schedule", name, SCHEDULES):
+        if is_scheduler(make):
+            return scheduler_factor(name, make, total_steps, warmup)
         made: Factor = make(total_steps, warmup)
         return made
     if name == "constant":

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
+    from zoo.plugin.folds import Fold, FoldSamples
+
 Facts = dict[str, Any]
 """The facts of a dataset: JSON values under names that models use as constructor arguments."""
 
@@ -40,21 +42,7 @@ def offers(cls: type, protocol: type) -> bool:
 
 
 @runtime_checkable
-class PlotDrawer(Protocol):
-    """A model that draws plots of itself at work. Without, a run has its training curves only,
-    and the check ``plots`` of the conformance kit fails."""
-
-    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
-        """Plots of this model at work, by file name without suffix.
-
-        Called once after testing with one batch of the test data, on the model's device, in
-        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
-        """
-        ...
-
-
-@runtime_checkable
-class ZooModule(PlotDrawer, Protocol):
+class ZooModule(Protocol):
     """A LightningModule of the zoo.
 
     Its constructor arguments are primitives (or lists and dicts of them), typed and documented,
@@ -68,6 +56,19 @@ class ZooModule(PlotDrawer, Protocol):
         """A small valid input of ``forward``, with a batch axis of length 2 or more.
 
         Asked for by the conformance kit, and by ``zoo export`` where no real input is available.
+        """
+        ...
+
+
+@runtime_checkable
+class PlotDrawer(Protocol):
+    """A model that draws plots of itself at work. Without, a run has its training curves only."""
+
+    def draw_plots(self, batch: Any, /) -> Mapping[str, Figure]:
+        """Plots of this model at work, by file name without suffix.
+
+        Called once after testing with one batch of the test data, on the model's device, in
+        evaluation mode and without gradients; it may also draw from what ``test_step`` gathered.
         """
         ...
 
@@ -188,6 +189,98 @@ class FileGrouper(Predictor, Protocol):
         ...
 
 
+# A model: averaged with others (ensembles), measured by given probabilities, seen in several views.
+
+
+@runtime_checkable
+class EnsembleMember(Protocol):
+    """A model of classes whose probabilities can be averaged with those of others: a member of an
+    ensemble. Without, several references of it are refused."""
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The classes' names, in order; those of all members have to be the same."""
+        ...
+
+    def to_probabilities(self, outputs: Tensor, /) -> Tensor:
+        """What ``forward`` returns as probabilities, of the same shape."""
+        ...
+
+    def probabilities_of(self, output: Any, /) -> Tensor:
+        """The probabilities (classes, ...) behind one prediction on a file: one row of
+        ``predict_step``, or what ``predict_sample`` returned. Those of one file agree in shape,
+        whichever member makes them.
+
+        Raises:
+            UsageError: it has none that can be averaged; the sentence says why.
+        """
+        ...
+
+    def with_probabilities(self, output: Any, probabilities: Tensor, /) -> Any:
+        """The same prediction with other probabilities (classes, ...)."""
+        ...
+
+
+@runtime_checkable
+class ProbabilityTester(Protocol):
+    """A model that can be tested by given probabilities: those of an ensemble, or those that the
+    models of several folds gave. Without, an ensemble of it is not tested, and the folds of a
+    cross-validation have their own metrics alone."""
+
+    def predict_step(self, batch: Any, batch_idx: int, /) -> Tensor:
+        """Probabilities of a labelled batch of validation or test, one for each sample along the
+        first axis."""
+        ...
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor, /) -> None:
+        """What ``test_step`` measures of a batch, of these probabilities instead of its own."""
+        ...
+
+    def describe_batch(self, batch: Any, probabilities: Tensor, /) -> Sequence[Mapping[str, Any]]:
+        """One row of JSON values for each sample of a labelled batch: the truth, what was
+        predicted, or how well."""
+        ...
+
+
+@runtime_checkable
+class ViewAverager(Protocol):
+    """A model that can average its probabilities over changed views of each input, such as mirror
+    images (``--tta``). Without, the option is refused."""
+
+    def use_tta(self) -> Sequence[str]:
+        """From now on average in predictions and tests.
+
+        Returns:
+            The views that are averaged, in words, the input as it is first.
+
+        Raises:
+            UsageError: there is no view that the training says is as good; the sentence says why.
+        """
+        ...
+
+
+@runtime_checkable
+class DisagreementWriter(PredictionWriter, Protocol):
+    """A PredictionWriter that writes a map of how much the members of an ensemble disagree.
+    Without, there is the column ``disagreement`` alone."""
+
+    def write_disagreement(
+        self, name: str, sample: Any, disagreement: Tensor, folder: Path, /
+    ) -> Mapping[str, str]:
+        """Write one map.
+
+        Args:
+            name: As of ``write_prediction``.
+            sample: As ``read_file`` returned it.
+            disagreement: From 0 to 1, of the shape of the probabilities without classes.
+            folder: Where to.
+
+        Returns:
+            The files written, by what they are.
+        """
+        ...
+
+
 # A model: what it makes without files (``zoo predict REF``).
 
 
@@ -293,6 +386,17 @@ class HasPreprocessing(Protocol):
     def preprocessing(self) -> Mapping[str, Any]:
         """JSON values: what ``forward`` takes and what happens to it first. Written into
         ``bundle.json``; nothing is computed from it."""
+        ...
+
+
+@runtime_checkable
+class OnnxScripted(Protocol):
+    """A model with a script that applies its ONNX file. Without, the file is written alone."""
+
+    @property
+    def onnx_script(self) -> str:
+        """Python source that needs onnxruntime and no zoo. The ONNX file has its name, and in its
+        metadata, as JSON, ``label_names`` and ``preprocessing``."""
         ...
 
 
@@ -491,7 +595,11 @@ class ExampleFileWriter(Protocol):
     ``.png``, ``.npy`` or ``.csv`` of ``example_input`` where the model reads such."""
 
     def write_example_files(self, folder: Path, /) -> Sequence[Path]:
-        """Write one or two small valid files into a folder, and return their paths."""
+        """Write one or two small valid files into a folder.
+
+        Returns:
+            Their paths; none where a model of these data reads no file that could be written.
+        """
         ...
 
 
@@ -539,6 +647,79 @@ class HasKeepBest(Protocol):
     def keep_best(self) -> bool:
         """True for data of the user's own: where they have a validation part, the best epoch by
         the model's ``monitor`` is kept."""
+        ...
+
+
+@runtime_checkable
+class DataDescriber(Protocol):
+    """A dataset that says what it found. Without, the line at the start of a training tells the
+    model and the device alone. ``BaseDataModule`` has it."""
+
+    def describe_found(self) -> Sequence[str]:
+        """Short phrases, the most telling first: ``275 images``, ``8 classes``, ``198/36/41
+        train/val/test``; also what is uneven, such as ``3 to 90 training images a class``.
+
+        Asked for once the data are set up for fitting; nothing is read for it that the training
+        does not read.
+        """
+        ...
+
+
+@runtime_checkable
+class PlotCaptioner(Protocol):
+    """A model (the attribute is the class's) that says what its plots show. Without, they stand
+    on the page of a run under their names."""
+
+    @property
+    def plot_captions(self) -> Mapping[str, str]:
+        """A sentence for each plot that ``draw_plots`` may return, by its name, in the order in
+        which a page shows them: the worst mistakes or episodes first."""
+        ...
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A dataset whose training and validation parts can be divided in other ways. Without, ``zoo
+    crossval`` refuses it.
+
+    The test part stays what it is. ``val_dataloader`` gives the samples of the fold in the order
+    of ``fold_samples``.
+    """
+
+    def fold_samples(self) -> FoldSamples:
+        """The samples of the training and the validation part, in an order that depends on the
+        files alone; the same whatever the fold.
+
+        Asked for after ``prepare_data``.
+        """
+        ...
+
+    def use_fold(self, fold: Fold, /) -> None:
+        """Divide them as a fold says. Called before ``facts`` and ``setup``, which raise
+        ``OtherDataError`` (``Fold.is_val`` does) where the samples are not those of the fold."""
+        ...
+
+
+@runtime_checkable
+class NotFoldable(Protocol):
+    """A dataset class (the attribute is the class's) that cannot be divided into folds, with the
+    reason. Without, ``zoo crossval`` says which members it lacks."""
+
+    @property
+    def not_foldable(self) -> str:
+        """The reason, which ``zoo crossval`` shows."""
+        ...
+
+
+@runtime_checkable
+class HasFixedTestBatches(Protocol):
+    """A dataset class (the attribute is the class's) that says whether its test batches are the
+    same whatever the fold. Without, they may depend on it, as by a normalization, and each member
+    of an ensemble of folds is given its own."""
+
+    @property
+    def fixed_test_batches(self) -> bool:
+        """True: they are read once for all members."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch import distributed
 
 from zoo.errors import UsageError, ZooError
 from zoo.io.rank_zero import rank_zero_print
@@ -94,13 +95,14 @@ class Budget(Callback):
 
     def _end_if_reached(self, trainer: Trainer) -> None:
         limits = self.limits(trainer)
+        if not limits:
+            return
         counts = self.counts(trainer)
         reached = [unit for unit in limits if counts[unit] >= limits[unit]]
-        if limits and _agreed(trainer, bool(reached)):
+        reasons = " and ".join(self.reason(unit, counts[unit], limits[unit]) for unit in reached)
+        if reason := _first_reason(trainer, reasons):
             trainer.should_stop = True
-            self.stop_reason = " and ".join(
-                self.reason(unit, counts[unit], limits[unit]) for unit in reached
-            )
+            self.stop_reason = reason
 
 
 class StopWhenSolved(Callback):
@@ -179,15 +181,9 @@ class StopWhenSolved(Callback):
             self._add(float(latest), self._count(trainer))
         elif self._batches >= _PATIENCE:
             self._require_logged(trainer)
-        if _agreed(trainer, self._solved()):
+        if reason := _first_reason(trainer, self._reason() if self._solved() else ""):
             trainer.should_stop = True
-            kept = "was" if self._reduction == "mean" else "was always"
-            bound = "at least" if self._mode == "max" else "at most"
-            self.stop_reason = (
-                f"solved, {self._name} {kept} {bound} {self._threshold:g} over the last "
-                f"{self._covered} {self.unit or 'training batches'}"
-                + (f" (its mean {self._mean():.6g})" if self._reduction == "mean" else "")
-            )
+            self.stop_reason = reason
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See that the metric is logged at all.
@@ -236,6 +232,15 @@ class StopWhenSolved(Callback):
             return all(value >= self._threshold for value in values)
         return all(value <= self._threshold for value in values)
 
+    def _reason(self) -> str:
+        kept = "was" if self._reduction == "mean" else "was always"
+        bound = "at least" if self._mode == "max" else "at most"
+        return (
+            f"solved, {self._name} {kept} {bound} {self._threshold:g} over the last "
+            f"{self._covered} {self.unit or 'training batches'}"
+            + (f" (its mean {self._mean():.6g})" if self._reduction == "mean" else "")
+        )
+
     def _mean(self) -> float:
         return sum(value * weight for value, weight in self._window) / self._covered
 
@@ -260,11 +265,16 @@ def budgets(trainer: Trainer) -> dict[str, int]:
     return found
 
 
-def _agreed(trainer: Trainer, decision: bool) -> bool:
-    """Several processes end together, as soon as one of them would."""
+def _first_reason(trainer: Trainer, reason: str) -> str:
+    """Several processes end together, as soon as one of them has a reason to: the first of them
+    that has one."""
     if trainer.world_size == 1:
-        return decision
-    return trainer.strategy.reduce_boolean_decision(decision, all=False)
+        return reason
+    if not trainer.strategy.reduce_boolean_decision(bool(reason), all=False):
+        return ""
+    reasons: list[str | None] = [None] * trainer.world_size
+    distributed.all_gather_object(reasons, reason)
+    return next(each for each in reasons if each)
 
 
 def _endless(trainer: Trainer) -> bool:

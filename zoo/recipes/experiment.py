@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import UsageError, ZooError, format_problems
 from zoo.io.data_folder import data_folder
 from zoo.io.failures import asks_too_much
-from zoo.plugin.declarations import current_arguments, planned_arguments, trainer_defaults
+from zoo.plugin.declarations import (
+    current_arguments,
+    not_foldable,
+    planned_arguments,
+    trainer_defaults,
+)
 from zoo.plugin.entries import Dataset
+from zoo.plugin.folds import Fold
+from zoo.plugin.protocols import Foldable
 from zoo.plugin.trust import values_from
 from zoo.recipes.object_arguments import object_fault
 from zoo.recipes.recipe import Recipe
@@ -58,9 +65,15 @@ class Experiment:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def build_data(self) -> ZooLightningDataModule:
-        """The LightningDataModule."""
+        """The LightningDataModule, told the recipe's fold if it has one.
+
+        Raises:
+            UsageError: the recipe has a fold, and the dataset cannot be divided.
+        """
         with values_from(self.recipe.source, self.recipe.typed):
             data: ZooLightningDataModule = registry().load(self.dataset)(**self.recipe.data)
+        if self.recipe.fold:
+            require_foldable(data, self.recipe.data_name).use_fold(Fold.read(self.recipe.fold))
         return data
 
     def build_model(self) -> ZooLightningModule:
@@ -132,6 +145,18 @@ def resolve(recipe: Recipe) -> Experiment:
         raise UsageError(f"the model {found.name!r}: {fault}")
     model = {key: value for key, value in model.items() if value is not None}
     return Experiment(replace(recipe, model=model, data=data, trainer=trainer), found, dataset)
+
+
+def require_foldable(data: object, name: str) -> Foldable:
+    """The datamodule, if it can be divided into folds.
+
+    Raises:
+        UsageError: it cannot; the sentence says why.
+    """
+    if isinstance(data, Foldable):
+        return data
+    why = not_foldable(data) or "its class does not list the samples (fold_samples, use_fold)"
+    raise UsageError(f"the data {name!r} cannot be divided into folds: {why}")
 
 
 def with_trainer_defaults(recipe: Recipe) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Iterable
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -13,6 +13,8 @@ _PLAIN = (bool, int, float, str, type(None))
 def is_plain(kind: Any) -> bool:
     """Whether a type is of values that YAML and JSON hold: primitives, lists and dicts of them."""
     origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return is_plain(inner[0])
     if kind in (*_PLAIN, list, dict, Any) or origin is Literal:
         return True
     if origin in (Union, types.UnionType, list):
@@ -27,11 +29,11 @@ def object_fault(cls: type, missing: Iterable[str]) -> str:
         cls: The class of a model or dataset.
         missing: Its arguments that have no value.
     """
-    names = [name for name in missing if not is_plain(_type(cls, name))]
+    names = [name for name in missing if not is_plain(annotation(cls, name))]
     if not names:
         return ""
     listed = " and ".join(
-        f"{name} ({inspect.formatannotation(_type(cls, name))})" for name in names
+        f"{name} ({inspect.formatannotation(annotation(cls, name))})" for name in names
     )
     return (
         f"{cls.__name__} needs {listed}, which a recipe cannot hold: register a subclass whose "
@@ -40,14 +42,15 @@ def object_fault(cls: type, missing: Iterable[str]) -> str:
     )
 
 
-def _type(cls: type, name: str) -> Any:
-    """The annotation of an argument, wherever it is handed on to; Any where nothing says it."""
+def annotation(cls: type, name: str) -> Any:
+    """The annotation of an argument, wherever it is handed on to, with its marks (``Annotated``);
+    Any where nothing says it."""
     for owner in cls.__mro__:
         init = vars(owner).get("__init__")
         if init is None or name not in inspect.signature(init).parameters:
             continue
         try:
-            return get_type_hints(init).get(name, Any)
+            return get_type_hints(init, include_extras=True).get(name, Any)
         except Exception:  # noqa: BLE001  # a type that cannot be read at run time
             return Any
     return Any

@@ -19,7 +19,7 @@ from zoo.io.yaml_events import YAMLFault
 from zoo.recipes.budget import read_budget
 from zoo.registry.registry import registry
 
-SECTIONS = ("about", "seed", "model", "data", "trainer", "budget", "init_from")
+SECTIONS = ("about", "seed", "model", "data", "trainer", "budget", "init_from", "fold")
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,12 @@ class Recipe:
         budget: Limits by unit that model or data count, of which the first reached ends the
             training; empty for none.
         init_from: The weights to start from (``zoo.training.warm_start.InitFrom``); empty for none.
+        fold: The fold of a cross-validation that this is (``zoo.plugin.Fold``); empty for none.
         path: The file; None for a recipe made in memory.
         source: Where values come from that are not to be trusted with running code: ``the bundle
             NAME`` or ``the recipe FILE``; empty for a registered recipe and the user's own.
         typed: Values that the user gave in addition, as text.
+        overridden: The dotted keys of these values.
     """
 
     name: str
@@ -54,9 +56,11 @@ class Recipe:
     trainer: Mapping[str, Any] = field(default_factory=dict)
     budget: Mapping[str, int] = field(default_factory=dict)
     init_from: Mapping[str, Any] = field(default_factory=dict)
+    fold: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     source: str = ""
     typed: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe in the form of its file."""
@@ -68,6 +72,7 @@ class Recipe:
             "trainer": dict(self.trainer),
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"init_from": dict(self.init_from)} if self.init_from else {}),
+            **({"fold": dict(self.fold)} if self.fold else {}),
         }
 
     def to_yaml(self) -> str:
@@ -127,7 +132,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
             hint = f"; did you mean {near}?" if near else f" ({', '.join(SECTIONS)})"
             problems.append(f"{shown(key)} is not part of a recipe{hint}")
     sections: dict[str, dict[str, Any]] = {}
-    for key in ("about", "model", "data", "trainer", "init_from"):
+    for key in ("about", "model", "data", "trainer", "init_from", "fold"):
         value = {} if content.get(key) is None else content[key]
         if key == "init_from" and isinstance(value, str):  # `init_from: mpcnn-digits`
             value = {"reference": value}
@@ -159,6 +164,7 @@ def make_recipe(content: Mapping[str, Any], name: str, path: Path | None = None)
         trainer=sections["trainer"],
         budget=budget,
         init_from=sections["init_from"],
+        fold=sections["fold"],
         path=path,
     )
 
@@ -204,6 +210,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return replace(
         recipe,
         typed=(*recipe.typed, *map(str, changes.values())),
+        overridden=(*recipe.overridden, *changes),
         seed=seed,
         model_name=names["model"],
         data_name=names["data"],
@@ -212,6 +219,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         trainer=sections["trainer"],
         budget=budget,
         init_from=sections["init_from"],
+        fold=recipe.fold if names["data"] == recipe.data_name else {},  # it is of other data
     )
 
 

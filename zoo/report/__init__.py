@@ -1,1 +1,2 @@
-"""A page to look at, made of the files of a run or of a comparison; below training."""
+"""Pages to look at, ``report.html``: one file a run, a group or a comparison, from their files
+alone. It needs no network, no server and no torch; everything that is shown is escaped."""

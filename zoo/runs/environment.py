@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -38,12 +39,21 @@ def environment(seed: int) -> dict[str, Any]:
     }
 
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]+@")
+
+
 def command() -> str:
-    """The command line of this process, to be typed again."""
+    """The command line of this process, to be typed again; passwords in addresses are left out."""
     program = Path(sys.argv[0])
+    words = [without_password(word) for word in sys.argv[1:]]
     if program.name == "__main__.py":
-        return shlex.join(["python", "-m", program.parent.name, *sys.argv[1:]])
-    return shlex.join([program.name, *sys.argv[1:]])
+        return shlex.join(["python", "-m", program.parent.name, *words])
+    return shlex.join([program.name, *words])
+
+
+def without_password(text: str) -> str:
+    """An address, or a text that has one, without the password in it."""
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def hardware() -> dict[str, Any]:

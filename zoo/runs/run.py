@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from zoo.errors import UsageError
 from zoo.io.atomic import leftovers, write_atomically
 from zoo.io.bounds import read_json
@@ -24,6 +22,8 @@ from zoo.runs.environment import environment
 RUNS = Path("runs")
 _MAX_BYTES = 4 << 20
 """Of what a run notes of itself, some thousands."""
+_GLANCE = 0.2
+"""Seconds, of which `zoo runs` needs a fraction to look whether a run is locked."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,11 @@ def locked(run: Run) -> Iterator[None]:
     Raises:
         UsageError: another process is training there.
     """
+    from filelock import FileLock, Timeout  # it brings asyncio, which reading commands do without
+
     lock = FileLock(run.path / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GLANCE, poll_interval=_GLANCE / 5)
     except Timeout as error:
         raise UsageError(
             f"another process is training in {run.path}; wait for it, stop it, or start a run of "

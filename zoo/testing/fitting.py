@@ -69,6 +69,7 @@ def fit(
     data: LightningDataModule,
     folder: Path,
     seen: Gradients | None = None,
+    **settings: Any,
 ) -> Fitted:
     """Train two short epochs, then test on what is left of the data's test part.
 
@@ -77,11 +78,13 @@ def fit(
         data: Fresh.
         folder: For its checkpoints.
         seen: Notes what the training reaches, also of one that fails.
+        settings: Of the Trainer, in place of those of a short training.
     """
     count = CountBatches()
-    trainer = run_trainer(model, data, folder, [count, *([seen] if seen else [])])
+    trainer = run_trainer(model, data, folder, [count, *([seen] if seen else [])], **settings)
     metrics, counted = _logged(trainer), counters_of(trainer)
-    parts = ["train", *(["val"] if has_part(data, "val") else [])]
+    validated = settings.get("limit_val_batches") != 0 and has_part(data, "val")
+    parts = ["train", *(["val"] if validated else [])]
     if has_part(data, "test"):
         trainer.test(model, datamodule=data, verbose=False)
         metrics |= _logged(trainer)

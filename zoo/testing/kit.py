@@ -34,11 +34,13 @@ for _module in (  # in the order in which the checks are made
     "model",
     "training",
     "bundle",
+    "formats",
     "finetuning",
     "predicting",
     "producing",
     "device",
     "dataset",
+    "folds",
     "recipe",
 ):
     importlib.import_module(f"zoo.testing.checks.{_module}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from zoo.testing.kit import Case, cases
 from zoo.testing.results import FAILED, PASSED
 
 
-def conformance_tests(plugin: str) -> Callable[[Case], None]:
+def conformance_tests(plugin: str, slow: Sequence[str] = ()) -> Callable[[Case], None]:
     """A parametrized test: one test a check and entry of an installed plugin.
 
     A plugin's ``tests/test_conformance.py`` is::
@@ -22,13 +22,19 @@ def conformance_tests(plugin: str) -> Callable[[Case], None]:
 
     Args:
         plugin: The name of the plugin's entry point.
+        slow: Names of checks to be marked ``slow``.
 
     Raises:
         UsageError: there is no such plugin.
     """
     import pytest
 
-    @pytest.mark.parametrize("case", cases(plugin), ids=str)
+    marked = [
+        pytest.param(case, marks=pytest.mark.slow if case.check.name in slow else ())
+        for case in cases(plugin)
+    ]
+
+    @pytest.mark.parametrize("case", marked, ids=str)
     def test_conformance(case: Case) -> None:
         result = case.run()
         if result.outcome == FAILED:

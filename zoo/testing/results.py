@@ -30,7 +30,8 @@ class Result:
 
     Attributes:
         check: Name of the check.
-        kind: ``plugin``, ``model``, ``dataset``, ``recipes``, ``recipe`` or ``checkpoint``.
+        kind: ``plugin``, ``model``, ``dataset``, ``recipes``, ``recipe``, ``export format`` or
+            ``checkpoint``.
         name: Name of the entry.
         outcome: ``passed``, ``failed``, ``skipped`` or ``exempt``.
         note: What is wrong, or why the check was not made.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import UsageError, ZooError
 from zoo.io.data_folder import data_folder
 from zoo.plugin.declarations import conformance_arguments, conformance_exempt
-from zoo.plugin.entries import Checkpoint, Dataset, Model, Recipes
+from zoo.plugin.entries import Checkpoint, Dataset, ExportFormat, Model, Recipes
 from zoo.plugin.protocols import Growing, HasDynamicTensors
 from zoo.recipes.experiment import Experiment, build_model
 from zoo.recipes.recipe import Recipe, read_recipe
-from zoo.recipes.signatures import argument_names, build
+from zoo.recipes.signatures import argument_names, build, missing_arguments
 from zoo.registry.plugins import Plugin
 from zoo.registry.registry import ResolvedModel, package_folder, registry
 from zoo.testing.fitting import Fitted, fit, seed_all
 from zoo.testing.gradients import Gradients
 from zoo.testing.results import CheckFailed, Skip, describe
+from zoo.testing.stages import BATCH_SIZE, with_quick_runs
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
     from zoo.plugin.protocols import ZooLightningDataModule, ZooLightningModule
 
-BATCH_SIZE = 16
 EXAMPLE_FACTS: dict[str, Any] = {
     "num_classes": 3,
     "label_names": ["a", "b", "c"],
@@ -84,7 +85,10 @@ class PluginSubject(Subject):
             for folder in self.folders
             for path in folder.files
         ]
+        for each in self.datasets:
+            each.recipes = self.recipes
         self.models = [ModelSubject(self, e) for e in entries if isinstance(e, Model)]
+        self.formats = [FormatSubject(e) for e in entries if isinstance(e, ExportFormat)]
         self.checkpoints = [CheckpointSubject(e) for e in entries if isinstance(e, Checkpoint)]
 
     def subjects(self) -> Iterator[Subject]:
@@ -94,6 +98,7 @@ class PluginSubject(Subject):
         yield from self.datasets
         yield from self.folders
         yield from self.recipes
+        yield from self.formats
         yield from self.checkpoints
 
     def dataset(self, name: str) -> DatasetSubject:
@@ -141,6 +146,8 @@ class DatasetSubject(ClassSubject):
 
     kind = "dataset"
     entry: Dataset
+    recipes: Sequence[RecipeSubject] = ()
+    """Those of its plugin, which have the arguments that it needs."""
 
     @property
     def root(self) -> Path:
@@ -169,12 +176,23 @@ class DatasetSubject(ClassSubject):
 
     def arguments(self, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Constructor arguments for a small run, without a seed."""
-        given = dict(arguments or self.declared_arguments or {})
+        given = dict(arguments or self.declared_arguments or self._needed())
         given.setdefault("root", str(self.root))
         # Small, but a batch size that was declared for the kit is left as it is.
         if "batch_size" not in (self.declared_arguments or {}):
             given["batch_size"] = BATCH_SIZE
-        return {key: value for key, value in given.items() if key in argument_names(self.cls)}
+        known = {key: value for key, value in given.items() if key in argument_names(self.cls)}
+        return with_quick_runs(self.cls, known)
+
+    def _needed(self) -> dict[str, Any]:
+        """The arguments without a default, out of a recipe that names it."""
+        needed = missing_arguments(self.cls, ["root"])
+        for subject in self.recipes if needed else ():
+            with contextlib.suppress(ZooError):  # the recipe's own checks tell
+                recipe = read_recipe(subject.path)
+                if recipe.data_name == self.name and set(needed) <= recipe.data.keys():
+                    return {name: recipe.data[name] for name in needed}
+        return {}
 
     def construct(self, arguments: Mapping[str, Any]) -> ZooLightningDataModule:
         """The datamodule of these arguments, those that it does not take left out."""
@@ -234,6 +252,11 @@ class ModelSubject(ClassSubject):
         self._plugin = plugin
         self.gradients = Gradients()
         """What the first training reached."""
+
+    @property
+    def formats(self) -> list[str]:
+        """The formats of ``zoo export`` that its plugin registers."""
+        return [each.name for each in self._plugin.formats]
 
     def find_setting(self) -> Setting:
         """How to build it.
@@ -298,10 +321,20 @@ class ModelSubject(ClassSubject):
             )
         return setting.data.build(setting.data_arguments, seed)
 
-    def train(self, seen: Gradients | None = None) -> Fitted:
+    def train(self, seen: Gradients | None = None, **settings: Any) -> Fitted:
         """Two short epochs and a test, from scratch."""
         data = self.build_data()
-        return fit(self.build(), data, self.folder("fit"), seen)
+        return fit(self.build(), data, self.folder("fit"), seen, **settings)
+
+    @cached_property
+    def unvalidated(self) -> Fitted | None:
+        """The same without validation, once for all checks; None where it needs one."""
+        try:
+            return self.train(limit_val_batches=0)
+        except Skip:
+            raise
+        except (Exception, SystemExit):  # noqa: BLE001  # third-party code
+            return None
 
     @cached_property
     def first_training(self) -> Fitted | Exception | SystemExit:
@@ -349,6 +382,7 @@ class ModelSubject(ClassSubject):
                 f"{{{self.entry.wildcard!r}: ...}} on the class, or add a recipe"
             )
         name = self.name.replace("*", str(next(iter(fixed.values()), "")))
+        arguments = with_quick_runs(self.cls, arguments)
         return Setting(
             ResolvedModel(self.entry, name, fixed), arguments, facts, data, data_arguments
         )
@@ -448,6 +482,16 @@ class RecipeSubject(Subject):
             return {**self.data.exempt, **conformance_exempt(model)}
         except (Skip, ZooError):
             return {}
+
+
+class FormatSubject(Subject):
+    """A format of ``zoo export``."""
+
+    kind = "export format"
+
+    def __init__(self, entry: ExportFormat) -> None:
+        super().__init__(entry.name)
+        self.entry = entry
 
 
 class CheckpointSubject(Subject):

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from zoo.errors import UsageError, ZooError
 from zoo.plugin._lightning_internals import (
     batches_that_stepped,
+    metrics_of_steps,
     restore_metrics,
     validate_when,
 )
 from zoo.plugin.counters import counters, counters_of, require_counted
 from zoo.plugin.parts import has_part
 from zoo.plugin.stopping import StopWhenSolved
+from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.csv_logger import MetricsLogger
 
 _TIMES = {"weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds"}
@@ -34,6 +36,9 @@ def put_back(checkpoint: Mapping[str, Any], model: object, data: object) -> None
 class Counting(Callback):
     """Logs the counts, keeps them whole over a resume, and validates at intervals of them.
 
+    Where nothing is validated, the callbacks that follow validations are asked at these intervals,
+    and go by what the training steps log.
+
     Args:
         log: Gets them as columns.
         interval: A unit to the count from one validation to the next; empty for epochs or batches.
@@ -44,12 +49,15 @@ class Counting(Callback):
         self._interval = interval
         self._validated: dict[str, int] = {}
         self._before: dict[str, int] = {}
+        self._unvalidated = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """While fitting, every row has the counts."""
         if stage == "fit":
             self._log.counters = lambda: counters_of(trainer)
             if self._interval:
+                data = trainer.datamodule  # type: ignore[attr-defined]
+                self._unvalidated = not (trainer.enable_validation and has_part(data, "val"))
                 validate_when(trainer, lambda: self._is_due(trainer))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -59,6 +67,23 @@ class Counting(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See that a resumed run continues to count."""
         self._require_growth(trainer, "the checkpoint")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Where nothing is validated, ask those that would follow.
+
+        Raises:
+            UsageError: one of them monitors what no training step logs.
+        """
+        if not self._unvalidated or not (trainer.should_stop or self._is_due(trainer)):
+            return
+        self._show(trainer)
+        self._validated = counters_of(trainer)
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for each in _followers(callbacks):
+            _require_monitored(each, trainer)
+            each.on_validation_end(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Checkpoints may have them in their names."""
@@ -163,11 +188,33 @@ def refuse_uncounted(
             require_counted([each.unit], counted, "'trainer.callbacks': StopWhenSolved")
     if any(every < 1 for every in interval.values()):
         raise UsageError(f"'trainer.val_check_interval' has to be counts of 1 or more: {interval}")
-    if interval and not has_part(data, "val"):
+    if interval and not (has_part(data, "val") or list(_followers(callbacks))):
         raise UsageError(
             f"'trainer.val_check_interval' is {dict(interval)}, and the data have no validation "
-            "part: omit it, or give them one"
+            "part: omit it, give them one, or name an EarlyStopping or a ModelCheckpoint among "
+            "trainer.callbacks, which then goes by what training steps log"
         )
+
+
+def _followers(callbacks: Iterable[Callback]) -> Iterator[EarlyStopping | ModelCheckpoint]:
+    """The callbacks of the user that follow validations."""
+    for each in callbacks:
+        if isinstance(each, EarlyStopping | ModelCheckpoint) and not isinstance(
+            each, LastCheckpoint
+        ):
+            yield each
+
+
+def _require_monitored(callback: EarlyStopping | ModelCheckpoint, trainer: Trainer) -> None:
+    name = callback.monitor
+    if name is None or name in trainer.callback_metrics:
+        return
+    known = ", ".join(metrics_of_steps(trainer))
+    raise UsageError(
+        f"'trainer.callbacks': {type(callback).__name__} monitors {name!r}, which no training step "
+        "has logged: log it in training_step with on_step=True"
+        + (f", or name one of those that are: {known}" if known else "")
+    )
 
 
 def _carried(model: object, data: object) -> dict[str, Any]:

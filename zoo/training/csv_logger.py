@@ -16,9 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically
 from zoo.io.rank_zero import rank_zero_print
+from zoo.runs.history import read_history, series
 
 _QUICK = 0.02
-_COLUMNS: dict[str, Callable[[str], float]] = {"epoch": int, "step": int}
 
 
 class MetricsLogger(Logger):
@@ -44,7 +44,9 @@ class MetricsLogger(Logger):
 
     def read(self) -> None:
         """Take the rows of the file, such as those that another process wrote."""
-        self.rows = _read(self._path) if self._path.is_file() else []
+        self.rows, fault = read_history(self._path)
+        if fault:
+            rank_zero_print(f"{self._path} is damaged ({fault}): rows from there on are lost")
         self._changed = False
 
     @property
@@ -131,14 +133,7 @@ class MetricsLogger(Logger):
             counters: Columns that are counts. The first of them is x; without, x is the epoch,
                 counted from 1.
         """
-        found: dict[str, list[tuple[float, float]]] = {}
-        last = 0.0
-        for row in self.rows:
-            last = row.get(counters[0], last) if counters else row["epoch"] + 1
-            for name, value in row.items():
-                if name not in ("epoch", "step", *counters):
-                    found.setdefault(name, []).append((last, value))
-        return found
+        return series(self.rows, counters)
 
 
 def metrics_of(trainer: Trainer) -> dict[str, float]:
@@ -161,23 +156,3 @@ def with_tested(metrics: Mapping[str, float], tested: Mapping[str, float]) -> di
 def _tested(row: dict[str, float]) -> bool:
     """Whether it is the row of a test, which comes last."""
     return any(name.startswith("test/") for name in row)
-
-
-def _number(column: str, text: str) -> float:
-    """Counts are written without a point, metrics with one."""
-    return int(text) if text.isdigit() else _COLUMNS.get(column, float)(text)
-
-
-def _read(path: Path) -> list[dict[str, float]]:
-    """The rows up to the first that is damaged."""
-    found: list[dict[str, float]] = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                found.append({name: _number(name, value) for name, value in row.items() if value})
-                if not _COLUMNS.keys() <= found[-1].keys():
-                    raise ValueError("a row has no epoch or step")
-    except (csv.Error, TypeError, ValueError) as error:
-        found = [row for row in found if _COLUMNS.keys() <= row.keys()]
-        rank_zero_print(f"{path} is damaged ({error}): rows from there on are lost")
-    return found

@@ -8,14 +8,20 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from zoo import plots
 from zoo.plugin.counters import counters
 from zoo.plugin.parts import has_part
-from zoo.plugin.protocols import PlotDrawer
+from zoo.plugin.protocols import PlotCaptioner, PlotDrawer
+from zoo.report.run_report import CAPTIONS
 from zoo.runs.run import Run
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.seeding import seeded
 
 
 def draw(
-    run: Run, log: MetricsLogger, model: LightningModule, data: LightningDataModule, seed: int
+    run: Run,
+    log: MetricsLogger,
+    model: LightningModule,
+    data: LightningDataModule,
+    seed: int,
+    samples: bool = True,
 ) -> None:
     """Write training curves, and what the model draws from one batch of test data.
 
@@ -25,17 +31,22 @@ def draw(
         model: The trained module.
         data: Its data.
         seed: Of what is random in drawing.
+        samples: Whether the test data may be read; the curves alone are drawn otherwise.
     """
     units = list(counters(model, data))
     x = units[0].replace("_", " ") if units else "epoch"
     plots.save(plots.curves(log.series(units), x), run.plots / "curves.png")
-    if not isinstance(model, PlotDrawer) or not has_part(data, "test"):
+    if not samples or not isinstance(model, PlotDrawer) or not has_part(data, "test"):
         return
     was_training = model.training
     model.eval()
     with torch.no_grad(), seeded(seed):
         batch = next(iter(data.test_dataloader()))
         batch = model.transfer_batch_to_device(batch, model.device, 0)
-        for name, figure in model.draw_plots(batch).items():
-            plots.save(figure, run.plots / f"{name}.png")
+        drawn = model.draw_plots(batch)
+    for name, figure in drawn.items():
+        plots.save(figure, run.plots / f"{name}.png")
+    if isinstance(model, PlotCaptioner):
+        captions = {k: v for k, v in model.plot_captions.items() if k in drawn}
+        run.write_json(f"plots/{CAPTIONS}", captions)
     model.train(was_training)

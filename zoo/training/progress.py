@@ -1,29 +1,48 @@
-"""How far a training has come: a bar in a terminal, a line an epoch in a file."""
+"""How far a training has come: in a terminal a bar for the whole of it, and a line an epoch that
+stays; in a file the lines alone."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.counters import counters_of
+from zoo.plugin.protocols import HasMonitor
 from zoo.plugin.stopping import budgets
+from zoo.training.time_left import TimeLeft, fraction_done
+
+FILE_WIDTH = 100
+"""Letters of a line that is not written to a terminal."""
+_REFRESH = 0.1
+"""Seconds between two looks of the bar."""
+_GAP = "  "
+_WANTED = 2
+"""Quantities of a line for which numbers are cut to three digits."""
 
 
-class EpochPrinter(Callback):
-    """Writes one line an epoch: where it is, the metrics, the seconds it took.
+class EpochLines(Callback):
+    """Writes one line an epoch, no wider than the terminal: where it is, the metrics that matter,
+    the seconds it took, the time left in all.
 
     Args:
+        matter: Metrics to show before others, the first first.
         write: Receives each line; standard error by default, so that ``--json`` stays JSON.
     """
 
-    def __init__(self, write: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self, matter: Sequence[str] = (), write: Callable[[str], object] | None = None
+    ) -> None:
+        super().__init__()
+        self._matter = list(matter)
         self._write = write or rank_zero_print
         self._start = 0.0
         self._seconds = 0.0
@@ -32,7 +51,7 @@ class EpochPrinter(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A run that continues within an epoch has no start of it."""
-        self._left.begin(trainer)
+        self._left.begin(fraction_done(trainer))
         self._start = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -42,8 +61,7 @@ class EpochPrinter(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch's time ends here."""
-        last = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
-        self._epoch = f"epoch {trainer.current_epoch + 1}{last}"
+        self._epoch = shown_epoch(trainer)
         self._seconds = time.monotonic() - self._start
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -54,63 +72,158 @@ class EpochPrinter(Callback):
         if not self._epoch or not trainer.is_global_zero:
             return
         counts = shown_counts(trainer)
-        metrics = "  ".join(
-            f"{name} {shown_number(float(value))}"
-            for name, value in sorted(trainer.callback_metrics.items())
-            if not name.startswith("test/") and name not in counts
-        )
-        left = [f"{text} left"] if (text := self._left.text(trainer)) else []
-        counted = [f"{name} {text}" for name, text in counts.items()]
-        parts = [self._epoch, *counted, metrics, f"{self._seconds:.1f} s", *left]
-        self._write("  ".join(parts))
+        begin = [self._epoch, *(f"{name} {text}" for name, text in counts.items())]
+        left = [f"{text} left"] if (text := self._left.text(fraction_done(trainer))) else []
+        end = [f"{self._seconds:.1f} s", *left]
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k not in counts}
+        order = by_importance(list(metrics), self._matter_of(trainer), _on_bar(trainer))
+        chosen = {name: metrics[name] for name in order}
+        self._write(fitted(begin, chosen, end, line_width()))
         self._epoch = ""
 
+    def _matter_of(self, trainer: Trainer) -> list[str]:
+        module = trainer.lightning_module
+        monitors = [module.monitor] if isinstance(module, HasMonitor) else []
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        monitors += [each.monitor for each in callbacks if getattr(each, "monitor", None)]
+        return [*monitors, *self._matter]
 
-class Bar(RichProgressBar):
-    """Lightning's bar, with what is counted, and without a version number where there is none."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._left = TimeLeft()
+class Bar(EpochLines, ProgressBar):
+    """One bar for the whole training, in what the learner counts, with the time left in all; the
+    lines of the epochs stay above it.
+
+    Args:
+        matter: As of ``EpochLines``.
+    """
+
+    def __init__(self, matter: Sequence[str] = ()) -> None:
+        EpochLines.__init__(self, matter)
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._enabled = True
+        self._looked = 0.0
+
+    def enable(self) -> None:
+        """Show it again."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Show nothing, as while Lightning's finders try values."""
+        self._enabled = False
+        self._close()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The time counts from here."""
+        """The bar begins where the run does, or where it was cut."""
         super().on_train_start(trainer, pl_module)
-        self._left.begin(trainer)
+        self._open(shown_epoch(trainer))
+        self._look(trainer, 0)
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """The metrics shown behind the bar."""
-        metrics: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
-        metrics.pop("v_num", None)
-        metrics |= shown_counts(trainer)
-        if text := self._left.text(trainer):
-            metrics["left"] = text
-        return metrics
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar, some times a second."""
+        if time.monotonic() - self._looked >= _REFRESH:
+            self._look(trainer, batch_idx + 1)
 
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        """The bar stands while the run validates: say so."""
+        if self._progress and not trainer.sanity_checking:
+            self._progress.update(self._task, description=f"{shown_epoch(trainer)}, validation")
 
-class TimeLeft:
-    """How long a training with a budget still takes, at the speed so far."""
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The lines stay, the bar goes."""
+        super().on_train_end(trainer, pl_module)
+        self._close()
 
-    def __init__(self) -> None:
-        self._start = 0.0
-        self._counts: dict[str, int] = {}
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A bar of its own, by batches."""
+        self._open("test")
 
-    def begin(self, trainer: Trainer) -> None:
-        """The time counts from here, as do the counts."""
-        self._start, self._counts = time.monotonic(), counters_of(trainer)
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move it."""
+        total = trainer.num_test_batches[dataloader_idx]
+        if self._progress:
+            known = 0 < total < float("inf")
+            done = (batch_idx + 1) / total if known else 0.0
+            self._show("test", done if known else None, f"{batch_idx + 1}/{total} batches")
 
-    def text(self, trainer: Trainer) -> str:
-        """As ``1:02:03``; empty without a budget, or before anything is counted."""
-        limits = budgets(trainer)
-        counts = counters_of(trainer) if limits else {}
-        rates = {unit: counts[unit] - self._counts.get(unit, 0) for unit in limits}
-        passed = time.monotonic() - self._start
-        seconds = [
-            passed * max(limit - counts[unit], 0) / rates[unit]
-            for unit, limit in limits.items()
-            if rates[unit] > 0
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """It goes as well."""
+        self._close()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the terminal as it was."""
+        self._close()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """The same."""
+        self._close()
+
+    def print(self, *args: Any, sep: str = " ", **_: Any) -> None:
+        """What a module says with ``self.print`` stands above the bar."""
+        rank_zero_print(sep.join(map(str, args)))
+
+    def _open(self, description: str) -> None:
+        if self._progress or not self._enabled or not self.trainer.is_global_zero:
+            return
+        # Standard error, as standard output is for what a command answers.
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+        )
+        self._task = self._progress.add_task(description, total=1.0, note="")
+        self._progress.start()
+
+    def _close(self) -> None:
+        if self._progress:
+            self._progress.stop()
+        self._progress = None
+
+    def _look(self, trainer: Trainer, batches: int) -> None:
+        self._looked = time.monotonic()
+        if self._progress is None:
+            return
+        done = fraction_done(trainer, batches)
+        counts = [f"{name} {text}" for name, text in shown_counts(trainer).items()]
+        left = self._left.text(done)
+        loss = trainer.progress_bar_metrics.get("loss")
+        notes = [
+            "" if done is None else f"{done:4.0%}",
+            f"{left} left" if left else "",
+            f"loss {shown_number(float(loss))}" if loss is not None else "",
         ]
-        return str(timedelta(seconds=round(min(seconds)))) if seconds else ""
+        note = _GAP.join(filter(None, notes))
+        self._show(_GAP.join([shown_epoch(trainer), *counts]), done, note)
+
+    def _show(self, description: str, done: float | None, note: str) -> None:
+        assert self._progress is not None
+        total = None if done is None else 1.0
+        self._progress.update(
+            self._task, description=description, completed=done or 0.0, total=total, note=note
+        )
+
+
+def shown_epoch(trainer: Trainer) -> str:
+    """As ``epoch 3/40``, counted from 1."""
+    last = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+    return f"epoch {trainer.current_epoch + 1}{last}"
 
 
 def shown_counts(trainer: Trainer) -> dict[str, str]:
@@ -122,11 +235,99 @@ def shown_counts(trainer: Trainer) -> dict[str, str]:
     }
 
 
-def shown_number(value: float) -> str:
-    """Four digits, and of a whole number all."""
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+def shown_number(value: float, digits: int = 4) -> str:
+    """Some digits, and of a whole number all."""
+    whole = value.is_integer() and abs(value) < 1e15
+    return f"{value:.0f}" if whole else f"{value:.{digits}g}"
 
 
-def progress_callback() -> Callback:
-    """Lightning's rich bar in a terminal, otherwise a line an epoch."""
-    return Bar() if sys.stdout.isatty() else EpochPrinter()
+def by_importance(names: Sequence[str], matter: Sequence[str], on_bar: Sequence[str]) -> list[str]:
+    """Names of metrics, those that matter most first; what repeats another is left out.
+
+    Args:
+        names: All there are.
+        matter: The first of them, such as what is monitored.
+        on_bar: Those that a model logs for the progress bar.
+    """
+    losses = ["train/loss", "val/loss"]
+    twins = [f"train/{name[4:]}" for name in matter if name.startswith("val/")]
+    rest = sorted(names, key=lambda name: (name.count("/") > 1, name))
+    order = dict.fromkeys([*matter, *losses, *twins, *on_bar, *rest])
+    known = set(names)
+    return [
+        name
+        for name in order
+        if name in known
+        and not name.startswith("test/")
+        and not (name.endswith("error") and f"{name[:-5]}accuracy" in known)
+        and not name.endswith(("_step", "_epoch"))
+        | (name.removesuffix("_step").removesuffix("_epoch") not in known)
+    ]
+
+
+def fitted(
+    begin: Sequence[str], metrics: Mapping[str, float], end: Sequence[str], width: int
+) -> str:
+    """A line of at most a width: of numbers a digit goes, then the least important metrics, then
+    the counts.
+
+    Args:
+        begin: Where the training is.
+        metrics: The most important first.
+        end: Times.
+        width: Letters.
+    """
+    begin, shown = list(begin), paired(metrics, 4)
+    if _length(begin, shown[:_WANTED], end) > width:
+        shown = paired(metrics, 3)
+    while _length(begin, shown, end) > width and len(shown) > 1:
+        shown.pop()
+    while _length(begin, shown, end) > width and len(begin) > 1:
+        begin.pop()
+    line = _GAP.join([*begin, *shown, *end])
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def paired(metrics: Mapping[str, float], digits: int) -> list[str]:
+    """Metrics with their numbers, those of training and validation together: ``loss 0.31 val
+    0.35``.
+
+    Args:
+        metrics: In order.
+        digits: Of each number.
+    """
+    shown, seen = [], set()
+    for name, value in metrics.items():
+        quantity = name.removeprefix("train/").removeprefix("val/")
+        train, val = f"train/{quantity}", f"val/{quantity}"
+        if name in seen:
+            continue
+        if name in (train, val) and {train, val} <= metrics.keys():
+            seen |= {train, val}
+            of_train, of_val = (shown_number(metrics[each], digits) for each in (train, val))
+            shown.append(f"{quantity} {of_train} val {of_val}")
+        else:
+            shown.append(f"{name} {shown_number(value, digits)}")
+    return shown
+
+
+def _length(*parts: Sequence[str]) -> int:
+    return len(_GAP.join(text for part in parts for text in part))
+
+
+def line_width() -> int:
+    """Letters that a line may have."""
+    return shutil.get_terminal_size().columns - 1 if sys.stderr.isatty() else FILE_WIDTH
+
+
+def progress_callback(matter: Sequence[str] = ()) -> EpochLines:
+    """A bar in a terminal, otherwise a line an epoch.
+
+    Args:
+        matter: Metrics to show before others.
+    """
+    return Bar(matter) if sys.stderr.isatty() else EpochLines(matter)
+
+
+def _on_bar(trainer: Trainer) -> list[str]:
+    return [name for name in trainer.progress_bar_metrics if name in trainer.callback_metrics]

@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from zoo.errors import UsageError, ZooError
+from zoo.io.failures import one_line
 from zoo.io.rank_zero import is_rank_zero
 from zoo.recipes.experiment import Experiment
 from zoo.runs.run import Run, discard_folder
+from zoo.training.interruption import TrainingInterrupted
 from zoo.training.trainer import ResumableTrainer
+
+_MOST = 2000
+"""Letters of a reason."""
 
 
 @contextlib.contextmanager
@@ -21,7 +26,8 @@ def refusals(
     run: Run, resumable: ResumableTrainer, experiment: Experiment, resumed: bool, planned: bool
 ) -> Iterator[None]:
     """Around a run that is locked: what fails before its first epoch removes the new folder, so
-    that the corrected call finds it free.
+    that the corrected call finds it free. What fails later is noted in ``environment.json`` as
+    ``failed``, until the run continues.
 
     Args:
         run: Where.
@@ -33,11 +39,15 @@ def refusals(
     Raises:
         UsageError: Lightning refused the settings, or a trained model the data.
     """
+    if resumed and is_rank_zero():
+        _note_failure(run, "")
     try:
         yield
     except Exception as error:
         other = isinstance(error, ZooError) and not isinstance(error, UsageError)  # Ctrl-C
         if resumed or resumable.began or other:
+            if is_rank_zero() and not isinstance(error, TrainingInterrupted):
+                _note_failure(run, one_line(error) or type(error).__name__)
             raise
         if is_rank_zero():
             # A lock that Windows keeps counts as what a start that was killed left.
@@ -48,6 +58,18 @@ def refusals(
         if not reason or isinstance(error, UsageError):
             raise
         raise UsageError(f"{reason}: {' '.join(str(error).split())}") from error
+
+
+def _note_failure(run: Run, reason: str) -> None:
+    """Write down in the run why it failed, for those who look at it later; an empty reason
+    removes what an earlier try left."""
+    environment = {key: value for key, value in run.environment.items() if key != "failed"}
+    if reason:
+        environment["failed"] = reason[:_MOST]
+    if environment == run.environment:
+        return
+    with contextlib.suppress(OSError):  # such as the full disk that it failed for
+        run.write_json("environment.json", environment)
 
 
 def _reason(error: Exception, experiment: Experiment) -> str:

@@ -17,13 +17,18 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 
 from zoo.bundles.bundle import write_bundle
-from zoo.bundles.stages import require_earlier_stage
+from zoo.bundles.references import (
+    describe_references,
+    require_same_references,
+    require_trained_models,
+)
+from zoo.bundles.stages import require_earlier_stages, with_runs
 from zoo.bundles.verify import require_same
 from zoo.errors import UsageError, format_problems
 from zoo.io.atomic import remove_leftovers
 from zoo.io.rank_zero import is_distributed, is_rank_zero, rank_zero_print
 from zoo.plugin.counters import counters
-from zoo.plugin.declarations import head_of
+from zoo.plugin.declarations import abilities, head_of
 from zoo.plugin.parts import why_untested
 from zoo.plugin.protocols import Facts
 from zoo.recipes.experiment import (
@@ -34,6 +39,7 @@ from zoo.recipes.experiment import (
 )
 from zoo.recipes.recipe import Recipe, make_recipe, override, read_recipe
 from zoo.recipes.trust import refuse_untrusted
+from zoo.report.run_report import write_run_report
 from zoo.runs.environment import now
 from zoo.runs.run import (
     RUNS,
@@ -49,6 +55,7 @@ from zoo.runs.run import (
     require_name,
 )
 from zoo.training import loggers
+from zoo.training.beginning import tell_beginning
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
 from zoo.training.counting import refuse_uncounted, split_interval
@@ -94,9 +101,53 @@ def train(
         UsageError: recipe, overrides or data are wrong; nothing was written.
         TrainingInterrupted: Ctrl-C or SIGTERM ended the run, which can be continued.
     """
+    return _train(recipe, overrides, out, resume, trust)
+
+
+def train_untested(
+    recipe: str | Path | Recipe | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None,
+    why: str,
+    *,
+    out: str | Path,
+    resume: str | Path | None = None,
+    trust: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """As ``train``, and the run ends with its training: the test part of the data is not read,
+    nothing is drawn from it, and there is no bundle.
+
+    Args:
+        recipe: As there.
+        overrides: As there.
+        why: Why it is not tested, for its ``environment.json``: ``a trial of a sweep``.
+        out: As there.
+        resume: As there.
+        trust: As there.
+        callbacks: In addition to those of the recipe, and no part of it.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError: as there.
+        TrainingInterrupted: as there.
+    """
+    return _train(recipe, overrides, out, resume, trust, callbacks, why)
+
+
+def _train(
+    recipe: str | Path | Recipe | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None,
+    out: str | Path | None,
+    resume: str | Path | None,
+    trust: bool,
+    additional: Sequence[Callback] = (),
+    untested: str = "",
+) -> Run:
     if out is not None:
         require_name(out)
-    asked = _asked(recipe)
+    asked = as_recipe(recipe)
     run = find_resumed(asked.name, out, resume)
     if run is None and out is not None and is_rank_zero():
         require_empty(out)
@@ -109,24 +160,41 @@ def train(
     refuse_untrusted(base)
     experiment = resolve(base if run else with_trainer_defaults(base))
     if run:
-        _refuse_other_experiment(run, experiment.recipe)
+        _refuse_other_experiment(run, with_runs(experiment.recipe))
         if run.finished:
             return run
-    if not (run and exists(run.checkpoint)):
-        require_earlier_stage(experiment.recipe)
+    experiment = _with_earlier_stages(experiment, run)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
     planned = experiment.with_plan(data).with_facts(facts)
     experiment = with_channels_of_data(planned, overrides or {})
     model = experiment.build_model()
-    callbacks, origin = _initialize(model, experiment.recipe, run)
-    if run is None:
+    callbacks, origin = initialize(model, experiment.recipe, run)
+    undecided = run is None or "trainer.callbacks" in (overrides or {})
+    # What a fold holds out measures the model; it does not choose the epoch too.
+    if undecided and not experiment.recipe.fold:
         experiment = keep_best_by_default(experiment, model, data)
-    return fit(experiment, model, data, run, out, callbacks, origin)
+    return fit(experiment, model, data, run, out, [*callbacks, *additional], origin, untested)
 
 
 _LIMITS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "callbacks")
 """Trainer settings that decide when a training ends."""
+
+
+def _with_earlier_stages(experiment: Experiment, run: Run | None) -> Experiment:
+    """The experiment with the trained models that it begins from, each named by its folder.
+
+    Raises:
+        UsageError: one is not there, or is not that of the run to be continued.
+    """
+    recipe = experiment.recipe
+    begun = run is not None and exists(run.checkpoint)  # it has the weights of `init_from`
+    require_earlier_stages(recipe, init_from=not begun)
+    recipe = with_runs(recipe)
+    require_trained_models(recipe)
+    if run:
+        require_same_references(run.environment.get("references", {}), recipe, str(run.path))
+    return replace(experiment, recipe=recipe)
 
 
 def _recipe_of(run: Run, asked: Recipe) -> Recipe:
@@ -136,7 +204,12 @@ def _recipe_of(run: Run, asked: Recipe) -> Recipe:
     return replace(recipe, name=asked.name)  # environment.json is lost
 
 
-def _asked(recipe: str | Path | Recipe | Mapping[str, Any]) -> Recipe:
+def as_recipe(recipe: str | Path | Recipe | Mapping[str, Any]) -> Recipe:
+    """A recipe out of what ``train`` takes for one.
+
+    Raises:
+        UsageError: it is not of a recipe's form.
+    """
     if isinstance(recipe, Recipe):
         return recipe
     if isinstance(recipe, Mapping):
@@ -183,6 +256,7 @@ def fit(
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     origin: Mapping[str, Any] | None = None,
+    untested: str = "",
 ) -> Run:
     """Train a built model on built data, then test it, draw its plots and bundle it.
 
@@ -194,6 +268,7 @@ def fit(
         out: Where to make a new one.
         callbacks: Callbacks in addition to those of the recipe.
         origin: For a fine-tuned model, where its weights came from; kept in the bundle.
+        untested: Why it is neither tested nor bundled; empty if it is.
 
     Raises:
         UsageError: the Trainer's settings do not fit model or data; no folder is left.
@@ -219,11 +294,14 @@ def fit(
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
             loggers.begin(resumable.others, run, recipe, resumed)
-        metrics, seconds, best = _train_and_test(resumable, model, data, run, resumed, longer)
+            tell_beginning(run, resumable.trainer, model, data)
+        metrics, seconds, best = _train_and_test(
+            resumable, model, data, run, resumed, longer, untested
+        )
         if is_distributed() and not callers_group:
             destroy_process_group()
         if resumable.trainer.is_global_zero:
-            _finish(run, resumable, model, data, experiment, metrics, seconds, best)
+            _finish(run, resumable, model, data, experiment, metrics, seconds, best, untested)
         return run
 
 
@@ -248,7 +326,7 @@ def _alone(run: Run) -> contextlib.AbstractContextManager[None]:
     return locked(run) if is_rank_zero() else contextlib.nullcontext()
 
 
-def _initialize(
+def initialize(
     model: ZooLightningModule, recipe: Recipe, run: Run | None
 ) -> tuple[list[Callback], dict[str, Any]]:
     """Load the weights that the recipe starts from.
@@ -287,6 +365,10 @@ def _note_beginning(
     )
     if origin:
         run.note(origin=dict(origin))
+    if "references" not in run.environment and (references := describe_references(recipe)):
+        run.note(references=references)
+    if recipe.overridden and "overridden" not in run.environment:
+        run.note(overridden=list(dict.fromkeys(recipe.overridden)))
 
 
 def _train_and_test(
@@ -296,6 +378,7 @@ def _train_and_test(
     run: Run,
     resumed: bool,
     longer: bool,
+    untested: str,
 ) -> tuple[dict[str, float], float, BestWeights | None]:
     """Returns the final metrics, the seconds that training took, and which weights are kept."""
     trainer = resumable.trainer
@@ -313,7 +396,7 @@ def _train_and_test(
     if best:
         metrics |= best.metrics(resumable.log.rows)
     metrics |= counted  # of the whole training, not of the best epoch
-    if untested := why_untested(model, data):
+    if untested := untested or why_untested(model, data):
         rank_zero_print(f"{untested}: nothing was tested")
     else:
         with interruptible(trainer, run):
@@ -331,18 +414,33 @@ def _finish(
     metrics: Mapping[str, float],
     seconds: float,
     best: BestWeights | None,
+    untested: str,
 ) -> None:
-    """Write metrics, plots and bundle; the run is finished once that is noted."""
+    """Write metrics, plots, bundle and page; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
-    draw(run, resumable.log, model, data, experiment.recipe.seed)
-    write_bundle(run.bundle, model, experiment, metrics, run, run.environment.get("origin", {}))
-    require_same(run.bundle, model)
+    draw(run, resumable.log, model, data, experiment.recipe.seed, samples=not untested)
+    if untested:
+        run.note(untested=untested)
+    else:
+        origin = run.environment.get("origin", {})
+        write_bundle(run.bundle, model, experiment, metrics, run, origin)
+        require_same(run.bundle, model)
     seconds += run.environment.get("fit_seconds", 0.0)
     kept = {"best_epoch": best.epoch + 1, "monitor": best.monitor} if best else {}
     loggers.end(resumable.others, run, resumable.trainer.global_step)
     resumable.files.finish()
-    run.note(finished=now(), fit_seconds=round(seconds, 2), epochs=resumable.epochs, **kept)
+    reasons = {"stop_reasons": found} if (found := resumable.stop_reasons) else {}
+    noted = {
+        "finished": now(),
+        "fit_seconds": round(seconds, 2),
+        "epochs": resumable.epochs,
+        "abilities": abilities(model),
+        **kept,
+        **reasons,
+    }
+    write_run_report(run, {**run.environment, **noted})
+    run.note(**noted)
 
 
 def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
@@ -355,6 +453,8 @@ def _refuse_other_experiment(run: Run, recipe: Recipe) -> None:
         for key, value in now_[section].items()
         if key not in machine and before[section].get(key) != value
     ]
+    if before.get("fold") != now_.get("fold"):
+        problems.append("'fold' was another")
     if before["seed"] != now_["seed"]:
         problems.append(f"'seed' was {before['seed']}, not {now_['seed']}")
     if problems:

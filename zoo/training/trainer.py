@@ -25,6 +25,7 @@ from zoo.plugin.stopping import Budget
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
 from zoo.runs.run import Run
+from zoo.runs.target import read_target
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.constant_buffers import ConstantBuffers
@@ -38,8 +39,9 @@ from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
 from zoo.training.monitors import MonitorNames
 from zoo.training.overfitting import Overfitting
-from zoo.training.progress import progress_callback
+from zoo.training.progress import Bar, progress_callback
 from zoo.training.random_state import RandomState
+from zoo.training.time_left import Estimate
 from zoo.training.users_checkpoints import UsersCheckpoints, place
 from zoo.training.users_plugins import direct_profile, with_checkpoint_files
 from zoo.training.why_stopped import WhyStopped
@@ -84,6 +86,7 @@ class ResumableTrainer:
         finite = chosen[0] if chosen else FiniteLoss()
         names = MonitorNames(users)
         self._last = LastCheckpoint(checkpoint, self.log, finite, names)
+        self._why = WhyStopped()
         own = [
             names,
             *([] if chosen else [finite]),
@@ -93,9 +96,9 @@ class ResumableTrainer:
             MetricState(),
             Overfitting(),
             GradientFreeSteps(),
-            Counting(self.log, interval),
             *([Budget(budget)] if budget else []),
-            WhyStopped(),
+            Counting(self.log, interval),
+            self._why,
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,
@@ -156,6 +159,11 @@ class ResumableTrainer:
         return self._last.began
 
     @property
+    def stop_reasons(self) -> list[str]:
+        """Why the training ended before its limits; none if it did not."""
+        return self._why.reasons
+
+    @property
     def others(self) -> list[Logger]:
         """The loggers but that of ``metrics.csv``."""
         return [each for each in self.trainer.loggers if each is not self.log]
@@ -212,14 +220,21 @@ def run_settings(
     if any(isinstance(each, ProgressBar) for each in callbacks):
         settings.setdefault("enable_progress_bar", True)
     elif settings.get("enable_progress_bar", True):
-        bar = progress_callback()
-        settings["callbacks"] = [*callbacks, bar]
-        settings["enable_progress_bar"] = isinstance(bar, ProgressBar)
+        bar = progress_callback(_targets(recipe))
+        settings["callbacks"] = [*callbacks, bar, Estimate()]
+        settings["enable_progress_bar"] = isinstance(bar, Bar)
     if settings.get("logger", True) in (True, None):
         settings["logger"] = TensorBoardLogger(run.path, name="", version="tensorboard")
     if recipe.budget and not any(settings.get(each) for each in _ENDS):
         settings["max_epochs"] = -1  # not Lightning's 1000
     return {"enable_model_summary": False, **settings}
+
+
+def _targets(recipe: Recipe) -> list[str]:
+    """The metric that the recipe is to reach, as it is measured while it trains."""
+    target = read_target(recipe.about)
+    quantity = target.metric.partition("/")[2] if target else ""
+    return [f"val/{quantity}", f"train/{quantity}"] if quantity else []
 
 
 def dev_trainer(
@@ -325,6 +340,7 @@ def quiet_lightning() -> None:
         ".*using `DistributedSampler` with the dataloaders.*",
         ".*isinstance.treespec, LeafSpec.*",
         ".*configure_optimizers.* returned .None., this fit will run with no optimizer.*",
+        ".*module.s. in eval mode at the start of training.*",  # its constructor chose that
         "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -2,4 +2,4 @@
 
 from zoo.testing import conformance_tests
 
-test_conformance = conformance_tests("hpg")
+test_conformance = conformance_tests("hpg", slow=["export-formats"])

@@ -40,6 +40,14 @@ def test_rooms_say_what_their_signs_are() -> None:
     assert len(figure.axes) == 10
 
 
+def test_the_worst_episodes_stand_above_the_best() -> None:
+    environment, episodes = played("bit-flipping", 40)
+    figure = draw_episodes(environment, episodes)  # type: ignore[arg-type]
+    reached = [not axes.get_title().startswith("not") for axes in figure.axes]
+    assert reached == sorted(reached)
+    assert sum(reached[5:]) == min(5, int((episodes.returns > 0).sum()))  # type: ignore[attr-defined]
+
+
 def test_learning_is_drawn_over_training_episodes() -> None:
     (axes,) = draw_learning_curve([0.0, 1.0, 2.0], 4.99, [0, 100, 200]).axes
     assert axes.get_xlabel() == "training episodes"

@@ -1,10 +1,10 @@
 """A goal-conditional policy trained by policy gradients with and without hindsight.
 
 The whole learning loop, each line with the file of this package where it happens. Lightning's
-Trainer runs epochs and optimizer steps, on batches that EpisodeLoader plays.
+Trainer runs epochs and optimizer steps, on batches that EpisodeBatches plays.
 
     pi(a | s, g), the softmax of a net                   networks/goal_net.py
-    for each epoch, for each of batches_per_epoch:       data/loader.py  EpisodeLoader
+    for each epoch, for each of batches_per_epoch:       data/batches.py EpisodeBatches
       # 1. play N = batch_size episodes i with the policy as it is
       for each i:                                        episodes.py  rollout
         s_1, g_i ~ environment                           environments/  reset
@@ -94,6 +94,12 @@ class HindsightPolicyGradient(LightningModule):
             argument is out of its range.
     """
 
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "episodes": "The worst episodes of the test above, the best below: the way to the goal, "
+        "step by step.",
+        "learning": "Mean return of the greedy policy over training, and the best that is "
+        "possible.",
+    }
     conformance_exempt = {  # noqa: RUF012
         "overfits-one-batch": "its loss has the policy gradient; the value itself says nothing",
     }

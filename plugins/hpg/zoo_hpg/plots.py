@@ -21,7 +21,8 @@ MAX_EPISODES = 10
 
 
 def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
-    """The way of each episode to its goal, up to ten of them, and what the signs mean.
+    """The way of each episode to its goal, and what the signs mean. Of more than ten the five of
+    lowest return are above the five of highest.
 
     Args:
         environment: Where they were played.
@@ -31,8 +32,13 @@ def draw_episodes(environment: Any, episodes: Episodes) -> Figure:
     columns = min(5, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(max(2.4 * columns, 4.8), 2.7 * rows + 0.5), layout="constrained")
-    for index in range(count):
-        axes = figure.add_subplot(rows, columns, index + 1)
+    chosen = list(range(count))
+    if len(episodes.mask) > count:
+        order = episodes.returns.argsort(stable=True).tolist()
+        chosen = order[: count // 2] + order[-(count // 2) :][::-1]
+        figure.suptitle("the worst episodes above, the best below", fontsize=10)
+    for place, index in enumerate(chosen):
+        axes = figure.add_subplot(rows, columns, place + 1)
         steps = int(episodes.mask[index].sum())
         achieved = episodes.achieved[index, : steps + 1].numpy()
         goal = episodes.goals[index].numpy()

@@ -158,6 +158,58 @@ def test_the_adversary_changes_the_weights() -> None:
     assert not same(*models)
 
 
+@pytest.mark.parametrize("unit", ["epoch", "step"])
+def test_the_adversary_gets_the_weight_of_its_schedule(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole training is the schedule's length where no other is given."""
+    seen: list[float] = []
+    forward = Adversary.forward
+
+    def recorded(self: Any, *arguments: Any) -> Any:
+        seen.append(arguments[-1])
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(Adversary, "forward", recorded)
+    data = TalkingMouths(**DATA, target=True)
+    steps, epochs = len(data.train_dataloader()), 4
+    metrics = fit(build(data.facts, adversary_weight=0.5, adversary_unit=unit), data, epochs)
+
+    def ganin(time: float) -> float:
+        return 0.5 * (2 / (1 + math.exp(-10 * time)) - 1)
+
+    count = steps * epochs
+    of_epochs = [ganin(step // steps / epochs) for step in range(count)]
+    of_steps = [ganin(step / count) for step in range(count)]
+    assert seen == pytest.approx(of_epochs if unit == "epoch" else of_steps)
+    assert seen[0] == 0
+    assert max(seen) > 0.45
+    logged = ganin((epochs - 1) / epochs) if unit == "epoch" else ganin(1)
+    assert metrics["train/adversary_weight"] == pytest.approx(logged)
+
+
+def test_the_adversary_reaches_the_layers_below_as_much_as_its_weight_says() -> None:
+    """With the same clips and the same draws, only the weight is another."""
+    data = TalkingMouths(**DATA, target=True)
+    batch = next(iter(data.train_dataloader()))
+    gradients: dict[float, tuple[torch.Tensor, torch.Tensor]] = {}
+    for weight in (0.0, 0.25, 0.5):
+        model = build(data.facts, adversary_weight=0.5)
+        model.schedule = Schedule(weight, 0.0, "epoch", 1.0)
+        torch.manual_seed(1)
+        model.training_step(batch, 0).backward()
+        assert model.adversary is not None
+        below = next(model.network.encoder.parameters()).grad
+        own = next(model.adversary.parameters()).grad
+        assert below is not None
+        assert own is not None
+        gradients[weight] = (below, own)
+    (none, own), (half, _), (whole, _) = gradients.values()
+    assert float((whole - none).abs().max()) > 1e-5
+    torch.testing.assert_close(whole - none, 2 * (half - none), rtol=1e-3, atol=1e-7)
+    assert all(torch.equal(own, each) for _, each in gradients.values())  # it learns at full speed
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from zoo_lipreading.layers.frames import Deltas
 from zoo_lipreading.layers.masking import masked_mean, own_frames, pad_frames
 from zoo_lipreading.layers.recurrent import Recurrent
+from zoo_lipreading.lipreader import Lipreader
 from zoo_lipreading.networks import Encoder, LipreaderNet, initialize
 
 LENGTHS = torch.tensor([7, 3, 5, 1])
@@ -94,11 +98,55 @@ def test_frames_come_back_where_they_were() -> None:
     assert torch.equal(pad_frames(own_frames(sequence, None)[0], None, (4, 7)), sequence)
 
 
-def test_initialization_is_a_cut_normal_distribution() -> None:
-    network = net(feedforward=[200])
+def test_initialization_is_the_labs() -> None:
+    network = net(feedforward=[200], channels=[4], lstm=[30])
+    norm = copy.deepcopy(network.encoder.frames.front.layers[1])  # type: ignore[union-attr]
     torch.manual_seed(3)
     initialize(network, 0.1)
-    weights = network.encoder.frames.feedforward.layers[0][0].weight  # type: ignore[index]
-    assert float(weights.detach().abs().max()) <= 0.2
-    assert float(weights.detach().std()) == pytest.approx(0.088, abs=0.003)  # of the cut one
-    assert not network.head.bias.any()
+    linear = network.encoder.frames.feedforward.layers[0][0]  # type: ignore[index]
+    for parameter in (linear.weight, linear.bias, network.head.bias):
+        assert 0 < float(parameter.detach().abs().max()) <= 0.2
+    assert float(linear.weight.detach().std()) == pytest.approx(0.088, abs=0.003)  # of the cut one
+    (lstm,) = network.encoder.lstm.layers
+    bound = (6 / (200 + 30 + 4 * 30)) ** 0.5  # Glorot's, of inputs and state side by side
+    for weight in (lstm.weight_ih_l0, lstm.weight_hh_l0):
+        assert 0.95 * bound < float(weight.detach().abs().max()) <= bound
+        assert float(weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.03)
+    biases = (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().unflatten(0, (4, 30))
+    assert torch.equal(biases[1], torch.ones(30, dtype=torch.double))  # the forget gates are open
+    assert not biases[[0, 2, 3]].any()
+    kept = network.encoder.frames.front.layers[1]  # type: ignore[union-attr]
+    assert torch.equal(kept.weight, norm.weight)  # a normalization is no layer of theirs
+
+
+def test_the_labs_net_layer_by_layer() -> None:
+    """As OtherScripts/adv_fc.py builds it: FC128 tanh, dropout, FC128 tanh, dropout, LSTM128, last
+    frame; then FC128 tanh and the words, and beside it dropout, FC128 tanh and the speakers."""
+    model = Lipreader(
+        num_classes=51, num_speakers=9, image_size=[40, 40], preset="lab", adversary_weight=1.0,
+        adversary_classes="speaker", adversary_dropout=0.5,
+    )  # fmt: skip
+
+    def described(module: nn.Module) -> list[str]:
+        found = []
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                found.append(f"{layer.in_features}-{layer.out_features}")
+            elif isinstance(layer, nn.LSTM):
+                found.append(f"LSTM {layer.input_size}-{layer.hidden_size}")
+            elif isinstance(layer, nn.Dropout) and layer.p:
+                found.append(f"dropout {layer.p}")
+            elif isinstance(layer, nn.Tanh):
+                found.append("tanh")
+        return found
+
+    frames, recurrent = model.network.encoder.frames, model.network.encoder.lstm
+    assert described(frames) == [
+        "1600-128", "tanh", "dropout 0.5", "128-128", "tanh", "dropout 0.5",
+    ]  # fmt: skip
+    assert recurrent.output_dropout.p == 0  # that between layers has no place in one layer
+    assert described(recurrent)[:1] == ["LSTM 128-128"]
+    assert described(model.network.classifier) == ["128-128", "tanh"]
+    assert described(model.network.head) == ["128-51"]
+    assert model.adversary is not None
+    assert described(model.adversary) == ["dropout 0.5", "128-128", "tanh", "128-9"]

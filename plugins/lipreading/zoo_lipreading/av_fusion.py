@@ -64,6 +64,12 @@ class AVFusion(WordReading, Reader):
 
     not_exportable = "it takes two streams, and zoo export hands over one tensor"
     task_arguments = ("num_classes", "label_names", "speakers")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "confusion": "The clips of the test by what was said (rows) and what was recognized "
+        "(columns).",
+        "noise": "Accuracy of the two streams and of both together, and what the decision "
+        "rests on, with more and more noise in the sound.",
+    }
 
     def __init__(
         self,
@@ -95,6 +101,7 @@ class AVFusion(WordReading, Reader):
         check_units("audio_feedforward", audio_feedforward)
         values = self.encoder_arguments
         lstm, bidirectional = values.pop("lstm"), values.pop("bidirectional")
+        lstm_dropout = values.pop("lstm_dropout")
         self.network = FusionNet(
             values,
             audio_size,
@@ -106,9 +113,11 @@ class AVFusion(WordReading, Reader):
             bidirectional,
             self.sizes["activation"],
             self.sizes["dropout"],
+            lstm_dropout,
         )
         if self.sizes["init_std"]:
             initialize(self, self.sizes["init_std"])
+            self.network.reset_gate()
         self.audio_size = audio_size
         self.auxiliary = auxiliary if fusion in FUSIONS else 0.0
         self.label_smoothing = label_smoothing
@@ -217,9 +226,12 @@ class AVFusion(WordReading, Reader):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of clips, labelled or not."""
         if isinstance(batch, Tensor):
-            probs: Tensor = self(batch).softmax(dim=1)
-            return probs
+            return self.over_views(batch, lambda clips: self(clips).softmax(dim=1))
         return self._at(CLEAN, batch, batch_idx)["fused"].softmax(dim=1)
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits as probabilities."""
+        return outputs.softmax(dim=1)
 
     def _noisy(self, snr: float, batch: Any, batch_idx: int) -> Tensor:
         """The batch's sound with the noise of one ratio, the same whenever it is asked for."""
@@ -234,8 +246,16 @@ class AVFusion(WordReading, Reader):
         return add_noise(audio, batch["audio_lengths"], ratios, generator)
 
     def _at(self, snr: float, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        audio = self._noisy(snr, batch, batch_idx)
-        return self.stream_logits(batch["video"], batch["lengths"], audio, batch["audio_lengths"])
+        """Logits of every stream at a ratio, over mirror images too where ``use_tta`` says so."""
+        rest = batch["lengths"], self._noisy(snr, batch, batch_idx), batch["audio_lengths"]
+        logits = self.stream_logits(batch["video"], *rest)
+        if not self._mirrors:
+            return logits
+        mirrored = self.stream_logits(batch["video"].flip(-1), *rest)
+        return {
+            name: torch.logaddexp(own.log_softmax(dim=1), mirrored[name].log_softmax(dim=1))
+            for name, own in logits.items()
+        }
 
     def on_train_epoch_end(self) -> None:
         self.log_means("train", loss=self.train_loss, accuracy=self.train_accuracy)

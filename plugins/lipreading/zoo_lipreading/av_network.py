@@ -71,6 +71,7 @@ class FusionNet(nn.Module):
         bidirectional: bool,
         activation: str,
         dropout: float,
+        lstm_dropout: float | None = None,
     ) -> None:
         super().__init__()
         self.fusion = fusion
@@ -83,7 +84,8 @@ class FusionNet(nn.Module):
         if fusion == "early":
             widths = {"fused": sum(widths.values()), **(widths if single else {})}
         layers = {
-            name: Recurrent(width, lstm, bidirectional, dropout) for name, width in widths.items()
+            name: Recurrent(width, lstm, bidirectional, dropout, lstm_dropout)
+            for name, width in widths.items()
         }
         self.lstm = nn.ModuleDict(layers)
         self.head = nn.ModuleDict(
@@ -92,7 +94,12 @@ class FusionNet(nn.Module):
         self.gate: nn.Linear | None = None
         if fusion == "gated":
             self.gate = nn.Linear(sum(layer.features for layer in layers.values()) + 1, 2)
-            nn.init.zeros_(self.gate.weight)  # begins as late fusion
+        self.reset_gate()
+
+    def reset_gate(self) -> None:
+        """Begin as late fusion, both streams weighing the same."""
+        if self.gate is not None:
+            nn.init.zeros_(self.gate.weight)
             nn.init.zeros_(self.gate.bias)
 
     def forward(

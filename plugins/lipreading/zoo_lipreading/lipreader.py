@@ -67,6 +67,11 @@ class Lipreader(WordReading, Reader):
     """
 
     task_arguments = ("num_classes", "label_names", "num_speakers", "speakers")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "clips": "Mouths of a batch of the test, three frames each, under what was said -> "
+        "what was read; the mistakes that were most certain come first.",
+        "confusion": "The clips of the test by what was said (rows) and what was read (columns).",
+    }
 
     def __init__(
         self,
@@ -198,17 +203,46 @@ class Lipreader(WordReading, Reader):
         self.val_accuracy.update(_correct(logits, label))
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        logits = self(batch["video"], batch["lengths"])
-        label = batch["label"]
+        if self._mirrors:
+            self.measure_probabilities(batch, self.predict_step(batch, batch_idx))
+            return
+        self._measure(self(batch["video"], batch["lengths"]), batch["label"])
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
+        """Add a batch of the test to its metrics, by probabilities (N, num_classes) of others."""
+        self._measure(probabilities.float().clamp_min(1e-12).log(), batch["label"])
+
+    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
+        """The true word of each clip beside the one read."""
+        return [
+            {
+                "truth": self.label_names[label],
+                "label": self.label_names[int(row.argmax())],
+                "confidence": round(float(row.max()), 6),
+            }
+            for label, row in zip(batch["label"].tolist(), probabilities, strict=True)
+        ]
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits as probabilities."""
+        return outputs.softmax(dim=1)
+
+    def _measure(self, logits: Tensor, label: Tensor) -> None:
         self.test_loss.update(F.cross_entropy(logits, label), len(label))
         self.test_accuracy.update(_correct(logits, label))
         self.confusion.update(logits, label)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes) of clips, labelled or not."""
-        clips = (batch,) if isinstance(batch, Tensor) else (batch["video"], batch["lengths"])
-        probs: Tensor = self(*clips).softmax(dim=1)
-        return probs
+        video, lengths = (
+            (batch, None)
+            if isinstance(batch, Tensor)
+            else (
+                batch["video"],
+                batch["lengths"],
+            )
+        )
+        return self.over_views(video, lambda clips: self(clips, lengths).softmax(dim=1))
 
     def on_train_epoch_end(self) -> None:
         self.log_means("train", loss=self.train_loss, accuracy=self.train_accuracy)
@@ -245,13 +279,22 @@ class Lipreader(WordReading, Reader):
             confusion = MulticlassConfusionMatrix(self.num_classes).to(probs.device)
             counts = confusion(probs, batch["label"]).cpu()
         names = self.label_names
+        confidence, read = probs.max(dim=1)
+        right = read == batch["label"]
+        # The mistakes that were most certain come first.
+        order = (right.float() * 2 - confidence).argsort(stable=True)
         titles = [
-            f"{names[true]} -> {names[int(prob.argmax())]}\n{float(prob.max()):.0%}"
-            for true, prob in zip(batch["label"].tolist(), probs, strict=True)
+            f"{names[true]} -> {names[said]}\n{sure:.0%}"
+            for true, said, sure in zip(
+                batch["label"][order].tolist(),
+                read[order].tolist(),
+                confidence[order].tolist(),
+                strict=True,
+            )
         ]
         return {
             "confusion": plots.confusion_matrix(counts.numpy(), names),
-            "clips": clip_sheet(batch["video"], batch["lengths"], titles),
+            "clips": clip_sheet(batch["video"][order], batch["lengths"][order], titles),
         }
 
 

@@ -62,6 +62,12 @@ class LipreaderCTC(SentenceReading, Reader):
     """
 
     task_arguments = ("num_classes", "label_names", "grammar", "speakers")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "clips": "Mouths of a batch of the test, three frames each, under what was said -> "
+        "what was read.",
+        "emissions": "The probability of each symbol over a clip: CTC reads from left to right "
+        "what is dark, and leaves out the blank.",
+    }
 
     def __init__(
         self,
@@ -151,15 +157,34 @@ class LipreaderCTC(SentenceReading, Reader):
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self._measure(batch, self.val_loss, self.val_cer, self.val_wer)
+        logits = self(batch["video"], batch["lengths"])
+        self._measure(logits, batch, self.val_loss, self.val_cer, self.val_wer)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        self._measure(batch, self.test_loss, self.test_cer, self.test_wer)
+        if self._mirrors:
+            self.measure_probabilities(batch, self.predict_step(batch, batch_idx))
+            return
+        logits = self(batch["video"], batch["lengths"])
+        self._measure(logits, batch, self.test_loss, self.test_cer, self.test_wer)
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
+        """Add a batch of the test to its metrics, by others' probabilities (N, T, num_classes)."""
+        logits = _log(probabilities)
+        self._measure(logits, batch, self.test_loss, self.test_cer, self.test_wer)
+
+    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
+        """What each clip says beside what was read."""
+        read = self.read(_log(probabilities), batch["lengths"])
+        pairs = zip(self.targets(batch), read, strict=True)
+        return [{"truth": truth, "text": text} for truth, text in pairs]
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits (N, T, num_classes) as probabilities."""
+        return outputs.softmax(dim=2)
 
     def _measure(
-        self, batch: Any, loss: MeanMetric, cer: CharErrorRate, wer: WordErrorRate
+        self, logits: Tensor, batch: Any, loss: MeanMetric, cer: CharErrorRate, wer: WordErrorRate
     ) -> None:
-        logits = self(batch["video"], batch["lengths"])
         loss.update(self.loss(logits, batch["lengths"], batch), len(logits))
         read, targets = self.read(logits, batch["lengths"]), self.targets(batch)
         cer.update(read, targets)
@@ -167,9 +192,15 @@ class LipreaderCTC(SentenceReading, Reader):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, T, num_classes) of clips, labelled or not."""
-        clips = (batch,) if isinstance(batch, Tensor) else (batch["video"], batch["lengths"])
-        probs: Tensor = self(*clips).softmax(dim=2)
-        return probs
+        video, lengths = (
+            (batch, None)
+            if isinstance(batch, Tensor)
+            else (
+                batch["video"],
+                batch["lengths"],
+            )
+        )
+        return self.over_views(video, lambda clips: self(clips, lengths).softmax(dim=2))
 
     def on_train_epoch_end(self) -> None:
         self.log_means("train", loss=self.train_loss)
@@ -207,3 +238,7 @@ class LipreaderCTC(SentenceReading, Reader):
             "emissions": emission_map(probs, self.label_names, self.frame_rate, titles[0]),
             "clips": clip_sheet(batch["video"], lengths, titles, "true -> read"),
         }
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    return probabilities.float().clamp_min(1e-12).log()

@@ -85,6 +85,7 @@ class Encoder(nn.Module):
         pooling: What stands for a clip: ``last`` is the LSTM's state after its last valid frame,
             ``mean`` the mean over its frames.
         dropout: Rate after each layer.
+        lstm_dropout: Rate after the last LSTM layer where it is another one.
         frames: The other arguments of ``FrameEncoder``.
     """
 
@@ -95,11 +96,12 @@ class Encoder(nn.Module):
         bidirectional: bool = False,
         pooling: str = "last",
         dropout: float = 0.5,
+        lstm_dropout: float | None = None,
         **frames: Any,
     ) -> None:
         super().__init__()
         self.frames = FrameEncoder(image_size, dropout=dropout, **frames)
-        self.lstm = Recurrent(self.frames.features, lstm, bidirectional, dropout)
+        self.lstm = Recurrent(self.frames.features, lstm, bidirectional, dropout, lstm_dropout)
         self.pooling = pooling
         self.features = self.lstm.features
 
@@ -162,13 +164,30 @@ class LipreaderNet(nn.Module):
 
 
 def initialize(module: nn.Module, std: float) -> None:
-    """Draw every weight from a normal distribution cut at two deviations; biases become 0.
+    """Draw a net's parameters as the lab's later program does.
 
-    Source: the lab's later code (ascarrambad/lipreading), with std 0.1.
+    Weights and biases of feed-forward and convolutional layers come from a normal distribution cut
+    at two deviations. An LSTM keeps TensorFlow's own: its two matrices, side by side, uniform
+    within sqrt(6 / (inputs + units + 4 units)), biases 0, and 1 for the forget gate.
+
+    Source: ascarrambad/lipreading, Model/Helpers/layers.py, with std 0.1.
     """
     with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.ndim > 1:
-                nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std)
-            else:
-                parameter.zero_()
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                for parameter in layer.parameters():
+                    nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std)
+            elif isinstance(layer, nn.LSTM):
+                _initialize_lstm(layer)
+
+
+def _initialize_lstm(layer: nn.LSTM) -> None:
+    units = layer.hidden_size
+    bound = (6 / (layer.input_size + 5 * units)) ** 0.5
+    for name, parameter in layer.named_parameters():
+        if name.startswith("weight"):
+            nn.init.uniform_(parameter, -bound, bound)
+        else:
+            parameter.zero_()
+            if name.startswith("bias_ih"):  # gates: input, forget, cell, output
+                parameter[units : 2 * units] = 1

@@ -11,6 +11,8 @@ from torch import Tensor
 from zoo.plugin import plots
 
 _SHOWN = 16
+_LEVEL = 5
+"""Noise levels whose names have room side by side."""
 _LIKELY = 0.2
 """Symbols that are nowhere more probable get no row."""
 
@@ -99,7 +101,7 @@ def noise_curves(
     right.set_ylabel("fraction of the input gradient's norm")
     right.set_ylim(0, 1)
     for axes in (left, right):
-        axes.set_xticks(places, names)
+        axes.set_xticks(places, names, rotation=45 if len(names) > _LEVEL else 0)
         axes.set_xlabel("noise in the sound (signal-to-noise ratio)")
         axes.grid(alpha=0.3)
         axes.legend()

@@ -6,7 +6,7 @@ import csv
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from zoo_lipreading import ctc_times
 from zoo_lipreading.clip_files import SUFFIXES, ClipSample, read_clip
 from zoo_lipreading.data.align import Segment
 from zoo_lipreading.drawing import gif, word_sheet
+from zoo_lipreading.example_files import write_avletters, write_mouths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,11 +51,13 @@ class ClipPrediction:
         words: In their order.
         rows: What the probabilities are of: the words' places, or frames.
         probabilities: float32 (rows, classes).
+        frame_rate: Frames a second.
     """
 
     words: list[Word]
     rows: str
     probabilities: np.ndarray
+    frame_rate: float = 25.0
 
 
 class ClipReading(ABC):
@@ -88,9 +91,26 @@ class ClipReading(ABC):
         """
         return read_clip(Path(path), self.preprocessing, self.frame_rate, self.audio_features)
 
+    def write_example_files(self, folder: Path) -> list[Path]:
+        """Two clips: mouths without sound, or AVLetters with it; none where the sound of the
+        training's clips is in no file that can be read."""
+        if self.audio_features is None:
+            return write_mouths(folder)
+        if self.preprocessing.get("sound") == "publisher":
+            return write_avletters(folder, self.audio_features)
+        return []
+
     @abstractmethod
     def predict_sample(self, sample: ClipSample) -> ClipPrediction:
         """Read one clip."""
+
+    def probabilities_of(self, output: ClipPrediction) -> Tensor:
+        """The probabilities (classes, places or frames)."""
+        return torch.from_numpy(output.probabilities).T
+
+    @abstractmethod
+    def with_probabilities(self, output: ClipPrediction, probabilities: Tensor) -> ClipPrediction:
+        """What other probabilities (classes, places or frames) say of the clip."""
 
     def describe_prediction(self, output: ClipPrediction) -> dict[str, Any]:
         """The text, the least confidence of its words, and the words with times in seconds."""
@@ -146,11 +166,6 @@ class ClipReading(ABC):
         sample, words = samples[0], outputs[0].words
         return word_sheet(sample.mouth, sample.frame_rate, words, heading=names[0])
 
-    def _seconds(self, first: int, last: int, sample: ClipSample) -> dict[str, float]:
-        """The time from a frame's beginning to the end of another."""
-        rate = sample.frame_rate
-        return {"start": round(first / rate, 3), "end": round((last + 1) / rate, 3)}
-
 
 class WordReading(ClipReading):
     """Mixin of models that tell words apart: ``predict_step`` gives probabilities (N, classes).
@@ -166,12 +181,23 @@ class WordReading(ClipReading):
         words = [
             Word(
                 self.label_names[int(prob.argmax())],
-                **self._seconds(place.first, place.last, sample),
+                **_seconds(place.first, place.last, sample.frame_rate),
                 confidence=round(float(prob.max()), 4),
             )
             for place, prob in zip(places, probs, strict=True)
         ]
-        return ClipPrediction(words, "word", probs.numpy())
+        return ClipPrediction(words, "word", probs.numpy(), sample.frame_rate)
+
+    def with_probabilities(self, output: ClipPrediction, probabilities: Tensor) -> ClipPrediction:
+        words = [
+            replace(
+                word,
+                word=self.label_names[int(prob.argmax())],
+                confidence=round(float(prob.max()), 4),
+            )
+            for word, prob in zip(output.words, probabilities.T, strict=True)
+        ]
+        return replace(output, words=words, probabilities=probabilities.T.numpy())
 
 
 class SentenceReading(ClipReading):
@@ -186,18 +212,25 @@ class SentenceReading(ClipReading):
         video = sample.video[None].to(self.device)
         batch = {"video": video, "lengths": torch.tensor([video.shape[1]], device=video.device)}
         probs = self.predict_step(batch, 0)[0].float().cpu()  # type: ignore[attr-defined]
+        return self._read(probs, sample.frame_rate)
+
+    def with_probabilities(self, output: ClipPrediction, probabilities: Tensor) -> ClipPrediction:
+        return self._read(probabilities.T.contiguous(), output.frame_rate)
+
+    def _read(self, probs: Tensor, rate: float) -> ClipPrediction:
+        """What probabilities (frames, symbols) spell."""
         log_probs = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
         symbols = self.decode_symbols(log_probs)
         frames = ctc_times.align(log_probs.double().numpy(), symbols)
         words = [
             Word(
                 "".join(self.label_names[symbols[index]] for index in group),
-                **self._seconds(frames[group[0]][0], frames[group[-1]][1], sample),
+                **_seconds(frames[group[0]][0], frames[group[-1]][1], rate),
                 confidence=round(_confidence(probs, symbols, frames, group), 4),
             )
             for group in self._groups(symbols)
         ]
-        return ClipPrediction(words, "frame", probs.numpy())
+        return ClipPrediction(words, "frame", probs.numpy(), rate)
 
     def _groups(self, symbols: Sequence[int]) -> list[list[int]]:
         """Places of the symbols that make up each word."""
@@ -210,6 +243,11 @@ class SentenceReading(ClipReading):
             else:
                 groups[-1].append(index)
         return [group for group in groups if group]
+
+
+def _seconds(first: int, last: int, rate: float) -> dict[str, float]:
+    """The time from a frame's beginning to the end of another."""
+    return {"start": round(first / rate, 3), "end": round((last + 1) / rate, 3)}
 
 
 def _confidence(

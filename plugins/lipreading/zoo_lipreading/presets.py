@@ -1,7 +1,9 @@
 """Sizes of published networks, by name.
 
 Of the papers of 2016 and 2017 only the abstracts were available: their sizes are remembered and
-unverified. Those of the lab's later program (ascarrambad/lipreading) were read in its files.
+unverified. Those of the lab's later program (ascarrambad/lipreading) were read in its files,
+OtherScripts/adv_fc.py and baseline.py: dropout follows the feed-forward layers and not the LSTM,
+and ``init_std`` draws as ``zoo_lipreading.networks.initialize`` says.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "classifier": [],
         "activation": "tanh",
         "dropout": 0.5,
+        "lstm_dropout": None,
         "init_std": 0.0,
         "adversary_hidden": [64],
     },
@@ -26,6 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "classifier": [],
         "activation": "tanh",
         "dropout": 0.0,
+        "lstm_dropout": None,
         "init_std": 0.0,
         "adversary_hidden": [100, 100],
     },
@@ -36,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "classifier": [],
         "activation": "tanh",
         "dropout": 0.5,
+        "lstm_dropout": None,
         "init_std": 0.0,
         "adversary_hidden": [100, 100],
     },
@@ -46,6 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "classifier": [128],
         "activation": "tanh",
         "dropout": 0.5,
+        "lstm_dropout": 0.0,
         "init_std": 0.1,
         "adversary_hidden": [128],
     },
@@ -56,6 +62,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "classifier": [],
         "activation": "tanh",
         "dropout": 0.5,
+        "lstm_dropout": 0.0,
         "init_std": 0.1,
         "adversary_hidden": [128],
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import lightning as L
@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import at_least, one_of, optim, rename_keys, require, within
+from zoo.plugin import UsageError, at_least, one_of, optim, rename_keys, require, within
 from zoo_lipreading.augmentation import Augmentation
 from zoo_lipreading.layers.frames import ACTIVATIONS
 from zoo_lipreading.presets import PRESETS
@@ -41,8 +41,9 @@ class Reader(L.LightningModule):
         bidirectional: Read clips backwards too.
         activation: Of the feed-forward layers: ``tanh`` or ``relu``.
         dropout: Rate after each layer.
-        init_std: Draw weights from a cut normal distribution of this deviation; 0 keeps torch's
-            own initialization.
+        lstm_dropout: Rate after the last LSTM layer; the preset's, or ``dropout``, without.
+        init_std: Draw weights and biases from a cut normal distribution of this deviation, those
+            of LSTMs as TensorFlow does; 0 keeps torch's own initialization.
         shift: Augmentation: largest move, as a fraction of height and of width.
         scaling: Augmentation: largest change of size, as a fraction.
         rotation: Augmentation: largest rotation, degrees.
@@ -56,7 +57,8 @@ class Reader(L.LightningModule):
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         momentum: Of ``sgd`` and ``nesterov``.
         weight_decay: Weight decay of the weights, not of biases.
-        schedule: Learning rate over training: ``constant``, ``onecycle`` or ``cosine``.
+        schedule: Learning rate over training: ``constant``, ``onecycle``, ``cosine``, or a class
+            such as ``torch.optim.lr_scheduler.PolynomialLR``.
         warmup: Part of the training in which ``onecycle`` goes up.
 
     Raises:
@@ -80,6 +82,7 @@ class Reader(L.LightningModule):
         bidirectional: bool = False,
         activation: Literal["tanh", "relu"] | None = None,
         dropout: float | None = None,
+        lstm_dropout: float | None = None,
         init_std: float | None = None,
         shift: float = 0.0,
         scaling: float = 0.0,
@@ -93,7 +96,7 @@ class Reader(L.LightningModule):
         lr_backbone: float | None = None,
         momentum: float = 0.9,
         weight_decay: float = 0.01,
-        schedule: Literal["constant", "onecycle", "cosine"] = "onecycle",
+        schedule: Literal["constant", "onecycle", "cosine"] | str = "onecycle",
         warmup: float = 0.2,
     ) -> None:
         super().__init__()
@@ -108,7 +111,7 @@ class Reader(L.LightningModule):
         )
         one_of("preset", preset, PRESETS)
         optim.require_optimizer(optimizer)
-        one_of("schedule", schedule, optim.SCHEDULES)
+        optim.require_schedule(schedule)
         one_of("deltas", deltas, (0, 1, 2))
         self.sizes = with_defaults(
             preset,
@@ -116,10 +119,12 @@ class Reader(L.LightningModule):
             lstm=lstm,
             activation=activation,
             dropout=dropout,
+            lstm_dropout=lstm_dropout,
             init_std=init_std,
         )
         one_of("activation", self.sizes["activation"], ACTIVATIONS)
-        within("dropout", self.sizes["dropout"], 0, 1, below=True)
+        for name in ("dropout", "lstm_dropout"):
+            within(name, self.sizes[name] or 0, 0, 1, below=True)
         within("tempo", tempo, 0, 1, below=True)
         check_units("channels", channels or [])
         check_units("feedforward", self.sizes["feedforward"])
@@ -137,6 +142,7 @@ class Reader(L.LightningModule):
         self.preprocessing = preprocessing or {}
         if finder := (self.preprocessing.get("crop") or {}).get("finder"):
             require_trusted(str(finder))
+        self._mirrors = False
         self.augmentation = Augmentation(
             shift, scaling, rotation, flip, intensity, tempo, frame_mask
         )
@@ -155,7 +161,10 @@ class Reader(L.LightningModule):
             "deltas": values["deltas"],
             "channels": values["channels"] or (),
             "bidirectional": values["bidirectional"],
-            **{key: self.sizes[key] for key in ("feedforward", "lstm", "activation", "dropout")},
+            **{
+                key: self.sizes[key]
+                for key in ("feedforward", "lstm", "activation", "dropout", "lstm_dropout")
+            },
         }
 
     @property
@@ -169,6 +178,26 @@ class Reader(L.LightningModule):
         height, width = self.image_size
         count = 2 * 12 * height * width
         return (torch.arange(count) * 7 % 41 / 20 - 1).view(2, 12, height, width)
+
+    def use_tta(self) -> list[str]:
+        """Average over mirror images too, if the training showed such.
+
+        Raises:
+            UsageError: it did not.
+        """
+        if not self.augmentation.flip:
+            raise UsageError(
+                "the model was trained without mirror images (model.flip), so nothing says that "
+                "they are as good: omit --tta"
+            )
+        self._mirrors = True
+        return ["as it is", "mirrored"]
+
+    def over_views(self, clips: Tensor, probabilities: Callable[[Tensor], Tensor]) -> Tensor:
+        """Probabilities of clips (N, T, H, W), averaged with those of their mirror images where
+        ``use_tta`` says so."""
+        own = probabilities(clips)
+        return (own + probabilities(clips.flip(-1))) / 2 if self._mirrors else own
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams

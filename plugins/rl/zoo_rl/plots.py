@@ -14,6 +14,8 @@ from zoo_rl.statistics import bootstrap_interval
 
 Curve = Sequence[tuple[float, float]]
 """Points (steps, return), by rising steps."""
+_INSIDE = 3
+"""Entries of a legend that has room among the curves."""
 
 
 def learning_curve(
@@ -61,7 +63,12 @@ def learning_curve(
         axes.axhline(value, color="black", linestyle=style, linewidth=1, label=label)
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
-    axes.legend(loc="best", fontsize=8)
+    entries = len(runs) + len(references or {})
+    if entries > _INSIDE:  # a legend of many lines would lie on the curves
+        figure.set_figheight(4 + 0.2 * -(-entries // 2))
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    else:
+        axes.legend(loc="best", fontsize=8)
     return figure
 
 

@@ -62,14 +62,14 @@ def test_values_that_never_occur_are_no_classes(tmp_path, nifti, values, message
         load(tmp_path)
 
 
-def test_a_mapping_says_what_values_are(tmp_path, nifti, capsys):
+def test_a_mapping_says_what_values_are(tmp_path, nifti):
     folder_of(tmp_path, nifti, -1, 0, 255)
     data = load(tmp_path, labels={0: 0, 255: 1, -1: 0})
     assert data.facts["label_names"] == ["background", "1"]
     assert data.facts["label_values"] == [0, 255]
     (batch,) = data.test_dataloader()
     assert batch["label"].unique().tolist() == [0, 1]
-    said = capsys.readouterr().err
+    (said,) = data.describe_found()
     assert f"{tmp_path}: 5 volumes (3 training, 1 validation, 1 test) of 7x8x9 voxels" in said
     assert "voxels by class: background: 1,680 (66.67%), 1: 840 (33.33%)" in said
     with pytest.raises(UsageError, match=r"no class \(-1\); --data\.labels says what 0, 255 are"):

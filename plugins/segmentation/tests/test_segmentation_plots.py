@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zoo_segmentation.cases import Case, TestedCases
 from zoo_segmentation.data.phantom import LABELS, make_phantom
-from zoo_segmentation.plots import class_table, membrane_map
-from zoo_segmentation.slices import class_color, orthogonal_slices
+from zoo_segmentation.plots import membrane_map
+from zoo_segmentation.slices import class_color, cut_slices, orthogonal_slices
 
 
 def test_three_slices_show_the_image_and_each_map_where_most_is_labelled():
@@ -55,15 +56,15 @@ def test_neighboring_classes_have_different_colors():
     assert class_color(7) == class_color(1)
 
 
-def test_the_table_has_a_row_a_class_and_a_dash_for_what_is_not_known():
-    figure = class_table(
-        {"gray": {"dice": 0.84821, "hd95 (mm)": float("nan")}, "white": {"dice": 1.0, "avd": 0.5}}
-    )
-    (table,) = figure.axes[0].tables
-    cells = {place: cell.get_text().get_text() for place, cell in table.get_celld().items()}
-    assert [cells[0, column] for column in range(3)] == ["dice", "hd95 (mm)", "avd"]
-    assert [cells[1, column] for column in range(-1, 3)] == ["gray", "0.8482", "-", "-"]
-    assert [cells[2, column] for column in range(-1, 3)] == ["white", "1", "-", "0.5"]
+def test_the_worst_and_the_median_case_are_drawn():
+    cases = TestedCases()
+    assert cases.draw(["no", "yes"]) == {}
+    label = np.zeros((4, 6, 5), dtype=np.uint8)
+    for name, dice in (("a", 0.9), ("b", 0.2), ("c", 0.5), ("none", float("nan"))):
+        cases.add(Case(name, dice, cut_slices(label * 1.0, {"label": label}), sides=True))
+    drawn = cases.draw(["no", "yes"])
+    headings = {key: sheet.titles[2] for key, sheet in drawn.items()}
+    assert headings == {"worst_case": "b: Dice 0.200", "median_case": "c: Dice 0.500"}
 
 
 def test_membranes_are_dark_beside_their_slice():

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from zoo.plugin import UsageError
 from zoo_segmentation.layers.blocks import block_sides, from_blocks, to_blocks
+from zoo_segmentation.layers.pyramid_lstm import PyramidLSTM
 from zoo_segmentation.losses import loss, softmax_squared
 from zoo_segmentation.md_lstm import MDLSTMNet, MDLSTMSegmenter
 from zoo_segmentation.metrics import Scores, measure
@@ -219,7 +220,7 @@ def test_a_ball_is_learned_measured_and_drawn(make):
     for wanted in ("train/loss", "val/dice", "val/loss", "val/error", "test/hd95", "test/avd"):
         assert math.isfinite(logged[wanted])
     drawn = model.draw_plots(data)
-    assert set(drawn) == {"slices", "classes"}
+    assert set(drawn) == {"worst_case", "median_case"}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "normalized-momentum"])
@@ -348,3 +349,23 @@ def test_fine_tuning_takes_what_the_data_decide_from_the_new_data():
     assert {"in_channels", "spacing", "preprocessing", "label_values"} <= set(
         SmallPyramidLSTMSegmenter.task_arguments
     )
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_scaled_initialization_opens_the_forget_gates(dims: int) -> None:
+    """Gates in the order of torch's LSTM: input, forget, cell, output."""
+    torch.manual_seed(0)
+    net = PyramidLSTMNet(
+        1, 2, hidden=[5], fully_connected=[], kernel_size=3, spatial_dims=dims, init="scaled"
+    )
+    (layer,) = (each for each in net.modules() if isinstance(each, PyramidLSTM))
+    gates = layer.bias_x.detach().unflatten(1, (4, 5))
+    assert (gates[:, 1] == 1).all()
+    assert not gates[:, [0, 2, 3]].any()
+    inputs = layer.weight_x[0, 0].numel() + layer.weight_h[0, 0].numel()
+    for weight in (layer.weight_x, layer.weight_h):
+        assert 0.9 * inputs**-0.5 < float(weight.detach().abs().max()) <= inputs**-0.5
+    torch.manual_seed(0)
+    paper = PyramidLSTMNet(1, 2, hidden=[5], fully_connected=[], kernel_size=3, spatial_dims=dims)
+    assert not any(each.detach().any() for name, each in paper.named_parameters() if "bias" in name)
+    assert all(float(each.detach().abs().max()) <= 0.1 for each in paper.parameters())

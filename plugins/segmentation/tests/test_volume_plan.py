@@ -15,6 +15,7 @@ from zoo_segmentation.data.sampling import IGNORED, Patches, Volume, augmentatio
 from zoo_segmentation.data.volume_folder import VolumeFolder
 from zoo_segmentation.losses import loss, supervised
 from zoo_segmentation.memory import kept_for_backward, require_trainable
+from zoo_segmentation.metrics import measure
 from zoo_segmentation.monai_nets import MonaiSegmenter
 
 
@@ -173,3 +174,11 @@ def test_what_cannot_fit_is_refused_before_it_is_tried(monkeypatch):
     )
     with pytest.raises(UsageError, match=message):
         require_trainable(net.network, 1, 2, [64, 64, 64])
+
+
+def test_ignored_voxels_are_in_no_metric():
+    label = torch.randint(0, 3, (1, 1, 6, 6, 6), generator=torch.Generator().manual_seed(0))
+    predicted = label.clone()
+    label[:, :, 3:] = IGNORED
+    predicted[:, :, 3:] = 2 - predicted[:, :, 3:]
+    assert measure(predicted, label, 3, distances=False)[0].tolist() == [1, 1]

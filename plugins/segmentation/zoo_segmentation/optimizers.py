@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.plugin import one_of, optim
+from zoo.plugin import optim
 
 OPTIMIZERS = ("adamw", "normalized-momentum")
 SCHEDULES = (*optim.SCHEDULES, "halving")
@@ -120,7 +120,7 @@ def optimizer(
     """Build an optimizer; weight decay is for weights alone, not for biases and norms.
 
     Args:
-        name: ``adamw``, or ``normalized-momentum`` (the paper's).
+        name: One of ``zoo.plugin.optim.optimizer``, or ``normalized-momentum`` (the paper's).
         parameters: What to train, with names, as ``module.named_parameters()`` gives it.
         lr: Learning rate.
         weight_decay: Decoupled weight decay.
@@ -130,7 +130,6 @@ def optimizer(
     Raises:
         UsageError: there is no such optimizer.
     """
-    one_of("optimizer", name, OPTIMIZERS)
     if name == "normalized-momentum":
         groups = optim.parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
         return NormalizedMomentum(groups, lr=lr)
@@ -166,7 +165,6 @@ def schedule(
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
-    one_of("schedule", name, SCHEDULES)
     if name == "halving":
         return lambda step: floor + 0.5 ** (step / half_life)
     return optim.schedule(name, total_steps, warmup)

@@ -1,38 +1,9 @@
-"""Plots of segmentations: tables of classes and membrane maps."""
+"""Plots of segmentations: membrane maps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from matplotlib.figure import Figure
-
-
-def class_table(values: Mapping[str, Mapping[str, float]], heading: str = "") -> Figure:
-    """A table of metrics by class.
-
-    Args:
-        values: Class to measure to value; a value that is missing or not finite shows as a dash.
-        heading: A line above.
-    """
-    measures = list(dict.fromkeys(key for row in values.values() for key in row))
-    cells = [[_number(row.get(measure)) for measure in measures] for row in values.values()]
-    figure = Figure(
-        figsize=(2.4 + 1.3 * len(measures), 0.5 + 0.3 * (len(cells) + 1)), layout="constrained"
-    )
-    axes = figure.add_subplot()
-    axes.set_axis_off()
-    table = axes.table(
-        cells, rowLabels=list(values), colLabels=measures, loc="center", cellLoc="right"
-    )
-    table.auto_set_font_size(False)
-    table.set_fontsize(9)
-    table.scale(1, 1.4)
-    for cell in table.get_celld().values():
-        cell.set_linewidth(0.4)
-    if heading:
-        figure.suptitle(heading, fontsize=10)
-    return figure
 
 
 def membrane_map(
@@ -62,7 +33,3 @@ def membrane_map(
     if heading:
         figure.suptitle(heading, fontsize=10)
     return figure
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or not np.isfinite(value) else f"{value:.4g}"

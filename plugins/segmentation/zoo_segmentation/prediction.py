@@ -27,6 +27,7 @@ from zoo_segmentation.data.preprocessing import (
     resampled_size,
 )
 from zoo_segmentation.data.stacks import read_channel_stack, write_stack
+from zoo_segmentation.example_files import write_volume
 from zoo_segmentation.memory import format_shape
 from zoo_segmentation.slices import orthogonal_slices
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SLICES_AT_ONCE = 4
 MOST_UINT8 = 255
+MRBRAINS_CHANNELS = 3
 STACK_SPACING = "a stack does not say how large its voxels are; taken for those of the training"
 
 
@@ -119,6 +121,13 @@ class VolumePrediction(ABC):
         """NIfTI volumes, TIFF stacks and slices of DICOM series."""
         return (*nifti.SUFFIXES, *stacks.SUFFIXES, dicom.SUFFIX)
 
+    def write_example_files(self, folder: Path) -> list[Path]:
+        """A small volume with the model's channels, of the voxels of its training."""
+        size = [min(int(each), 12) for each in self.hparams["patch_size"]]
+        channels = MRBRAINS_CHANNELS if self._of_mrbrains() else self.in_channels
+        spacing = self._training_spacing() or (1.0, 1.0, 1.0)
+        return [write_volume(folder, [2] * (3 - len(size)) + size, channels, spacing)]
+
     def group_files(self, files: Sequence[Path]) -> list[Path]:
         """Of files that are the channels of one image, or slices of one series, the first."""
         first: dict[tuple[Path, str], Path] = {}
@@ -193,6 +202,29 @@ class VolumePrediction(ABC):
         millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
         return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
 
+    def probabilities_of(self, output: FilePrediction) -> Tensor:
+        """The probabilities (classes, D, H, W) on the file's own grid."""
+        return torch.from_numpy(output.probabilities)
+
+    def with_probabilities(self, output: FilePrediction, probabilities: Tensor) -> FilePrediction:
+        """The label map of other probabilities."""
+        values = probabilities.numpy()
+        label = values.argmax(axis=0).astype(np.uint8)
+        return replace(output, label=label, probabilities=values)
+
+    def write_disagreement(
+        self, name: str, sample: FileSample, disagreement: Tensor, folder: Path
+    ) -> dict[str, str]:
+        """Write ``disagreement/NAME``, float32 in the file's own format, axes and space."""
+        suffix = ".nii.gz" if sample.scan is not None else ".tif"
+        path = folder / "disagreement" / f"{name}{suffix}"
+        values = disagreement.numpy().astype(np.float32)
+        if sample.scan is not None:
+            write_nifti(path, values, sample.scan)
+        else:
+            write_stack(path, values)
+        return {"disagreement": path.relative_to(folder).as_posix()}
+
     def describe_prediction(self, output: FilePrediction) -> dict[str, Any]:
         """For every class but background its share of the voxels, and its volume in ml."""
         counts = np.bincount(output.label.ravel(), minlength=self.num_classes)
@@ -265,7 +297,7 @@ class VolumePrediction(ABC):
             self.label_names,
             sample.spacing,
             heading=names[0],
-            sides=sample.scan is not None,
+            sides=sample.scan is not None and sample.scan.oriented,
         )
 
     def _read_stack(self, path: Path) -> np.ndarray:
@@ -336,7 +368,11 @@ class VolumePrediction(ABC):
             files = channel_files(path) if self.in_channels > 1 else [path]
             return read_channels(files, self.in_channels)
         subject = find_subject(path)
-        scan = read_subject(subject) if subject else read_channels(channel_files(path), 3)
+        scan = (
+            read_subject(subject)
+            if subject
+            else read_channels(channel_files(path), MRBRAINS_CHANNELS)
+        )
         if self._learned()["derived"] == "mrbrains-five":
             scan = replace(scan, array=five_channels(scan.array))
         return scan

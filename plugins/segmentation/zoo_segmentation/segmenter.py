@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
+from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    UsageError,
     ZooError,
     above,
     at_least,
@@ -27,6 +29,7 @@ from zoo.plugin import (
     within,
 )
 from zoo_segmentation import losses, optimizers, plots
+from zoo_segmentation.cases import Case, TestedCases
 from zoo_segmentation.data.sampling import IGNORED
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import (
@@ -37,7 +40,7 @@ from zoo_segmentation.memory import (
 )
 from zoo_segmentation.metrics import NAMES, Scores, describe_left_out, measure
 from zoo_segmentation.prediction import VolumePrediction
-from zoo_segmentation.slices import orthogonal_slices
+from zoo_segmentation.slices import cut_slices, draw_slices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,12 +74,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
             flipped volumes too, in all combinations.
         loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
             (the squared error of Stollenga et al. 2015).
-        optimizer: ``adamw`` or ``normalized-momentum`` (of Stollenga et al. 2015).
+        optimizer: ``adamw``, ``normalized-momentum`` (of Stollenga et al. 2015), or a class such as
+            ``torch.optim.RAdam``.
         lr: Largest learning rate.
         lr_backbone: Largest learning rate of everything but the head; ``lr`` without.
         weight_decay: Decoupled weight decay of the weights, not of biases.
         schedule: Learning rate over training: ``constant``, ``onecycle`` (linear up, half a
-            cosine down), ``cosine``, or ``halving`` (the paper's).
+            cosine down), ``cosine``, ``halving`` (the paper's), or a class such as
+            ``torch.optim.lr_scheduler.PolynomialLR``.
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
@@ -93,6 +98,13 @@ class Segmenter(VolumePrediction, L.LightningModule):
     network: nn.Module
     monitor = "val/dice"
     monitor_mode = "max"
+    plot_captions: ClassVar[dict[str, str]] = {
+        "worst_case": "The volume of the test with the lowest Dice: the image, the truth and the "
+        "prediction, where most is labelled. L and R are the patient's left and right.",
+        "median_case": "The volume in the middle, by Dice.",
+        "membranes": "A slice, its membrane probability, and the truth.",
+        "slices": "A volume of the test: the image, the truth and the prediction.",
+    }
     task_arguments: ClassVar[tuple[str, ...]] = (
         "num_classes",
         "in_channels",
@@ -119,11 +131,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         overlap: float = 0.5,
         flips: list[int] | None = None,
         loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
-        optimizer: Literal["adamw", "normalized-momentum"] = "adamw",
+        optimizer: Literal["adamw", "normalized-momentum"] | str = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
         weight_decay: float = 0.01,
-        schedule: Literal["constant", "onecycle", "cosine", "halving"] = "onecycle",
+        schedule: Literal["constant", "onecycle", "cosine", "halving"] | str = "onecycle",
         warmup: float = 0.1,
         half_life: float = 100.0,
         lr_floor: float = 1e-6,
@@ -147,8 +159,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         at_least("in_channels", in_channels, 1)
         one_of("spatial_dims", spatial_dims, (2, 3))
         one_of("loss", loss, losses.LOSSES)
-        one_of("optimizer", optimizer, optimizers.OPTIMIZERS)
-        one_of("schedule", schedule, optimizers.SCHEDULES)
+        optim.require_optimizer(optimizer, optimizers.OPTIMIZERS)
+        optim.require_schedule(schedule, optimizers.SCHEDULES)
         window = patch_size if window is None else list(window)
         _check_size("patch_size", patch_size, spatial_dims, 1)
         _check_size("window", window, spatial_dims, 0)
@@ -191,7 +203,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
         self.membrane_scores = MembraneScores()
         self._training_shape: torch.Size | None = None
-        self._tested: dict[str, Tensor] | None = None
+        self._cases: TestedCases | None = None
 
     # What a model is
 
@@ -405,16 +417,61 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return result
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        probs = self._measure(batch, self.val_scores, distances=False)
+        probs = self.probabilities(batch["image"])
+        self._measure(batch, probs, self.val_scores, distances=False)
         label = batch["label"]
         counted = label != IGNORED
         likelihood = probs.gather(1, label.where(counted, 0)).clamp(min=1e-12)
         self.val_loss.update(-likelihood.log()[counted].mean())
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        probs = self._measure(batch, self.test_scores, self.distances)
+        self.measure_probabilities(batch, self.probabilities(batch["image"]))
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
+        """Add a batch of the test to its metrics, by its probabilities (N, num_classes, *spatial),
+        whoever gave them."""
+        self._measure(batch, probabilities, self.test_scores, self.distances, self._cases)
         if MEMBRANE in self.label_names:
-            self._measure_membranes(probs, batch["label"])
+            self._measure_membranes(probabilities, batch["label"])
+
+    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
+        """Dice of each volume: the mean of the classes but background, and each of them."""
+        predicted, label = probabilities.argmax(dim=1, keepdim=True), batch["label"]
+        rows = []
+        for index in range(len(label)):
+            one = slice(index, index + 1)
+            dice = measure(predicted[one], label[one], self.num_classes, distances=False)[0]
+            named = zip(self.label_names[1:], dice.tolist(), strict=True)
+            each = {name: None if isnan(value) else round(value, 6) for name, value in named}
+            known = [value for value in each.values() if value is not None]
+            mean = round(sum(known) / len(known), 6) if known else None
+            rows.append({"dice": mean, **{f"dice/{name}": value for name, value in each.items()}})
+        return rows
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        """Logits (N, num_classes, *spatial) as probabilities."""
+        return outputs.float().softmax(dim=1)
+
+    def use_tta(self) -> list[str]:
+        """Average over mirrored volumes too, along the axes that the training mirrored at random,
+        in all combinations.
+
+        Raises:
+            UsageError: it mirrored none.
+        """
+        mirrored = [int(axis) for axis in self._learned().get("mirrored", ())]
+        if not mirrored:
+            raise UsageError(
+                "the data of the training were mirrored along no axis (data.flips), so nothing "
+                "says that mirrored volumes are as good: omit --tta"
+            )
+        self.flips = sorted({*self.flips, *mirrored})
+        names = "DHW"[-self.spatial_dims :]
+        return [
+            "mirrored along " + "".join(names[axis] for axis in axes) if axes else "as it is"
+            for number in range(len(self.flips) + 1)
+            for axes in combinations(self.flips, number)
+        ]
 
     def _measure_membranes(self, probs: Tensor, label: Tensor) -> None:
         """Metrics of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
@@ -425,20 +482,41 @@ class Segmenter(VolumePrediction, L.LightningModule):
                 prob.reshape(stack).numpy(), (target.reshape(stack) == number).numpy()
             )
 
-    def _measure(self, batch: Any, scores: Scores, distances: bool) -> Tensor:
+    def _measure(
+        self,
+        batch: Any,
+        probs: Tensor,
+        scores: Scores,
+        distances: bool,
+        cases: TestedCases | None = None,
+    ) -> None:
         label = batch["label"]
-        probs = self.probabilities(batch["image"])
         predicted = probs.argmax(dim=1, keepdim=True)
         spacing = batch.get("spacing")
         for index in range(len(label)):
             pred, target = predicted[index : index + 1], label[index : index + 1]
-            counted = target != IGNORED
-            # As background, which has no metric, in both: they are neither right nor wrong.
-            pred, target = pred.where(counted, 0), target.where(counted, 0)
             edges = None if spacing is None else spacing[index].tolist()[-self.spatial_dims :]
             result = measure(pred, target, self.num_classes, edges, distances)
-            scores.update(result, (pred != target).sum(), int(counted.sum()))
-        return probs
+            counted = target != IGNORED
+            wrong = (pred != target) & counted
+            scores.update(result, wrong.sum(), int(counted.sum()))
+            if cases is not None:
+                cases.add(self._case(batch, predicted, index, float(result[0].nanmean())))
+
+    def _case(self, batch: Any, predicted: Tensor, index: int, dice: float) -> Case:
+        """A volume of a batch, as it is drawn."""
+        spacing = batch.get("spacing")
+        edges = [1.0] * self.spatial_dims
+        if spacing is not None:
+            edges = spacing[index].tolist()[-self.spatial_dims :]
+        maps = {"label": batch["label"], "prediction": predicted}
+        cuts = cut_slices(
+            batch["image"][index, 0].float().cpu().numpy(),
+            {title: _shown(volumes[index, 0]) for title, volumes in maps.items()},
+            edges,
+        )
+        names, oriented = batch.get("name") or [""], batch.get("oriented") or [False]
+        return Case(str(names[index]), dice, cuts, bool(oriented[index]))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes, *spatial) of a batch of volumes, labelled or not."""
@@ -454,9 +532,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.log("val/dice", values["dice"].nanmean(), prog_bar=True, sync_dist=True)
         self.log("val/error", values["error"], sync_dist=True)
 
+    def on_test_epoch_start(self) -> None:
+        self._cases = TestedCases()
+
     def on_test_epoch_end(self) -> None:
         values = self.test_scores.read()
-        self._tested = {name: value.cpu() for name, value in values.items()}
         names = NAMES if self.distances else tuple(name for name in NAMES if name != "hd95")
         for name in names:
             self._log_metric(f"test/{name}", values[name].nanmean())
@@ -479,42 +559,24 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """The batch's first volume under labels and prediction, and a table by class.
+        """The worst and the median volume of the test; without one, the batch's first volume.
 
         Args:
             batch: As of the test loader.
         """
+        drawn: dict[str, Figure] = {}
+        if self._cases is not None:
+            drawn |= self._cases.draw(self.label_names)
+        if drawn and MEMBRANE not in self.label_names:
+            return drawn
         image, label = batch["image"][:1], batch["label"][:1]
         probs = self.probabilities(image)
-        predicted = probs.argmax(dim=1)[0].cpu().numpy()
-        spacing = batch.get("spacing")
-        edges = [1.0] * self.spatial_dims
-        if spacing is not None:
-            edges = spacing[0].tolist()[-self.spatial_dims :]
-        name = str((batch.get("name") or [""])[0])
-        drawn: dict[str, Figure] = {
-            "slices": orthogonal_slices(
-                image[0, 0].float().cpu().numpy(),
-                {"label": _shown(label[0, 0]), "prediction": predicted},
-                self.label_names,
-                edges,
-                heading=name,
-            )
-        }
+        if not drawn:
+            case = self._case(batch, probs.argmax(dim=1, keepdim=True), 0, 0.0)
+            drawn["slices"] = draw_slices(case.cuts, self.label_names, case.name, case.sides)
         if MEMBRANE in self.label_names:
+            name = str((batch.get("name") or [""])[0])
             drawn["membranes"] = self._draw_membranes(image, probs, label, name)
-        if self._tested is not None:
-            drawn["classes"] = plots.class_table(
-                {
-                    label_name: {
-                        "hd95 (mm)" if measured == "hd95" else measured: float(
-                            self._tested[measured][index]
-                        )
-                        for measured in NAMES
-                    }
-                    for index, label_name in enumerate(self.label_names[1:])
-                }
-            )
         return drawn
 
     def _draw_membranes(self, image: Tensor, probs: Tensor, label: Tensor, name: str) -> Figure:

@@ -6,7 +6,7 @@ volume, and a folder of volumes is a picture each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,11 +43,63 @@ class Row:
         axis: The one that is cut across.
         place: The slice along it.
         height: Pixels.
+        gray: The slice, uint8.
+        maps: Title to the slice of a map of classes, uint8.
     """
 
     axis: int
     place: int
     height: int
+    gray: np.ndarray
+    maps: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The slices of a volume that are shown, which is all that is kept of it.
+
+    Attributes:
+        rows: One a plane.
+        solid: Whether it is a volume, of three planes, not a single slice.
+    """
+
+    rows: tuple[Row, ...]
+    solid: bool
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the slices take."""
+        return sum(r.gray.nbytes + sum(m.nbytes for m in r.maps.values()) for r in self.rows)
+
+
+def cut_slices(
+    image: np.ndarray, labels: Mapping[str, np.ndarray], spacing: Sequence[float] = (1.0, 1.0, 1.0)
+) -> Cuts:
+    """Three orthogonal slices, where the first map has most foreground.
+
+    Args:
+        image: (D, H, W) gray values of any range; axes from inferior to superior, posterior to
+            anterior, left to right. An image (H, W) makes one slice.
+        labels: Title (``label``, ``prediction``) to a map of classes of the image's shape.
+        spacing: Voxel edges along the image's axes.
+    """
+    if image.ndim == 2:
+        image = image[None]
+        labels = {title: label[None] for title, label in labels.items()}
+        spacing = (1.0, *spacing)
+    solid = image.shape[0] > 1
+    places = _fullest(next(iter(labels.values())) if labels else image)
+    low, high = np.percentile(image, (0.5, 99.5))
+    rows = []
+    for axis in (0, 1, 2) if solid else (0,):
+        across, along = (other for other in range(3) if other != axis)
+        tall, wide = (spacing[each] * image.shape[each] for each in (across, along))
+        height = int(min(HIGHEST, max(LOWEST, round(WIDTH * tall / wide))))
+        cut = image.take(places[axis], axis)
+        gray = ((cut - low) * (255 / max(high - low, 1e-12))).clip(0, 255).astype(np.uint8)
+        maps = {t: label.take(places[axis], axis).astype(np.uint8) for t, label in labels.items()}
+        rows.append(Row(axis, places[axis], height, gray, maps))
+    return Cuts(tuple(rows), solid)
 
 
 def orthogonal_slices(
@@ -60,32 +112,34 @@ def orthogonal_slices(
 ) -> plots.Sheet:
     """Three orthogonal slices, one a row: the image by itself and under each label map.
 
-    They are cut where the first map has most foreground, and shown with the superior or anterior
-    side up and the volume's proportions.
+    Args:
+        image: As of ``cut_slices``.
+        labels: As there.
+        names: As of ``draw_slices``.
+        spacing: As of ``cut_slices``.
+        heading: As of ``draw_slices``.
+        sides: As there.
+    """
+    return draw_slices(cut_slices(image, labels, spacing), names, heading, sides)
+
+
+def draw_slices(
+    cuts: Cuts, names: Sequence[str], heading: str = "", sides: bool = False
+) -> plots.Sheet:
+    """Slices, one a row, the superior or anterior side up and with the volume's proportions.
 
     Args:
-        image: (D, H, W) gray values of any range; axes from inferior to superior, posterior to
-            anterior, left to right. An image (H, W) makes one row.
-        labels: Title (``label``, ``prediction``) to a map of classes of the image's shape.
+        cuts: What to show.
         names: The classes' names, 0 first.
-        spacing: Voxel edges along the image's axes.
         heading: A line above.
         sides: Letter the sides (L and R, P and A, I and S): the axes are known to lie so.
     """
-    if image.ndim == 2:
-        image = image[None]
-        labels = {title: label[None] for title, label in labels.items()}
-        spacing = (1.0, *spacing)
-    solid = image.shape[0] > 1
-    rows = list(_rows(image, labels, spacing, (0, 1, 2) if solid else (0,)))
-    low, high = np.percentile(image, (0.5, 99.5))
-    shades = ((image - low) * (255 / max(high - low, 1e-12))).clip(0, 255).astype(np.uint8)
-    columns: dict[str, np.ndarray | None] = {"image": None, **labels}
+    columns = ["image", *cuts.rows[0].maps]
     top = LINE * (1 + bool(heading)) + GAP // 2
-    left = MARGIN if solid else GAP
+    left = MARGIN if cuts.solid else GAP
     size = (
         left + len(columns) * (WIDTH + GAP),
-        top + sum(row.height + GAP for row in rows) + LINE * _legend_rows(names),
+        top + sum(row.height + GAP for row in cuts.rows) + LINE * _legend_rows(names),
     )
     page = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(page)
@@ -97,15 +151,13 @@ def orthogonal_slices(
     for column, title in enumerate(columns):
         middle = left + column * (WIDTH + GAP) + WIDTH / 2
         pen.text((middle, top - LINE), title, "black", _font(), anchor="ma")
-    for row in rows:
-        for column, label in enumerate(columns.values()):
-            cut = shades.take(row.place, row.axis)
-            classes = None if label is None else label.take(row.place, row.axis)
+    for row in cuts.rows:
+        for column, classes in enumerate((None, *row.maps.values())):
             corner = left + column * (WIDTH + GAP), top
-            page.paste(_panel(cut, classes, (WIDTH, row.height), solid), corner)
-            if sides and solid:
+            page.paste(_panel(row.gray, classes, (WIDTH, row.height), cuts.solid), corner)
+            if sides and cuts.solid:
                 _letter(pen, row, corner)
-        if solid:
+        if cuts.solid:
             texts.append(f"{PLANES[row.axis]}, slice {row.place}")
             page.paste(_upright(texts[-1], row.height), (2, top))
         top += row.height + GAP
@@ -116,20 +168,6 @@ def orthogonal_slices(
 def class_color(number: int) -> tuple[int, int, int]:
     """Red, green and blue, 0 to 255, of a class from 1."""
     return COLORS[(number - 1) % len(COLORS)]
-
-
-def _rows(
-    image: np.ndarray,
-    labels: Mapping[str, np.ndarray],
-    spacing: Sequence[float],
-    axes: Sequence[int],
-) -> Iterator[Row]:
-    places = _fullest(next(iter(labels.values())) if labels else image)
-    for axis in axes:
-        across, along = (other for other in range(3) if other != axis)
-        tall, wide = (spacing[each] * image.shape[each] for each in (across, along))
-        height = int(min(HIGHEST, max(LOWEST, round(WIDTH * tall / wide))))
-        yield Row(axis, places[axis], height)
 
 
 def _panel(

@@ -96,6 +96,10 @@ class UpsideDownAgent(LightningModule):
     """
 
     task_arguments = ("environment", *_SPACES, "max_episode_steps")
+    plot_captions = {  # noqa: RUF012  # read, never changed
+        "commands": "A point an episode: the return that was asked for, and the one that came. "
+        "The worst episodes lie farthest from the line.",
+    }
     conformance_arguments = {"hidden": [16, 32], "lr": 0.01}  # noqa: RUF012
 
     command: Tensor
@@ -239,6 +243,15 @@ class UpsideDownAgent(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.log_dict(getattr(self._data, "metrics", {}))
+        self._note_experience()  # also where nothing is validated
+
+    def _note_experience(self) -> None:
+        """What training has seen, into the buffers that a bundle carries."""
+        data = self._data
+        if getattr(data, "replay", None) is not None:
+            self.command.copy_(data.evaluation_command())
+            self.beginning.copy_(torch.tensor(data.random_baseline))
+            self.extremes.copy_(torch.tensor(data.return_range))
 
     @property
     def _data(self) -> Any:
@@ -308,11 +321,7 @@ class UpsideDownAgent(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._played = []
-        data = self._data
-        if data.replay is not None:
-            self.command.copy_(data.evaluation_command())
-            self.beginning.copy_(torch.tensor(data.random_baseline))
-            self.extremes.copy_(torch.tensor(data.return_range))
+        self._note_experience()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self._play(batch)

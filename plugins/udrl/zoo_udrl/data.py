@@ -81,6 +81,9 @@ class CommandedEpisodes(LightningDataModule):
             missing, or its observations or actions are of a kind that is not supported.
     """
 
+    not_foldable = (
+        "its episodes are played by the agent in training; train it by several seeds instead"
+    )
     conformance_arguments = {  # noqa: RUF012  # read, never changed
         "environment": "CartPole-v1",
         "warmup_episodes": 6,
@@ -178,6 +181,17 @@ class CommandedEpisodes(LightningDataModule):
                 facts["observation_shape"][0] = self.frames
             self._facts = facts
         return dict(self._facts)
+
+    def describe_found(self) -> list[str]:
+        """The environment: what is observed and done, and how long an episode may be."""
+        facts = self.facts
+        shape = "x".join(map(str, facts["observation_shape"]))
+        discrete = facts["actions"] == "discrete"
+        done = f"{facts['num_actions']} actions" if discrete else "continuous actions"
+        found = [self.environment, f"observations of {shape}", done]
+        if steps := facts.get("max_episode_steps"):
+            found.append(f"{steps} steps an episode at most")
+        return found
 
     @property
     def counters(self) -> dict[str, int]:

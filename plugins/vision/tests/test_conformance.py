@@ -1,3 +1,3 @@
 from zoo.testing import conformance_tests
 
-test_conformance = conformance_tests("vision")
+test_conformance = conformance_tests("vision", slow=["export-formats"])

@@ -66,9 +66,11 @@ def test_the_names_that_are_read_as_parts_are_told(tmp_path, capsys):
     for name in ("cat", "dog"):
         fill(tmp_path / "Training" / name, 10)
         fill(tmp_path / "Testing" / name)
-    assert sizes(load(tmp_path)) == (16, 4, 12)
+    data = load(tmp_path)
+    assert sizes(data) == (16, 4, 12)
+    found = [f"{tmp_path}: 32 images", "2 classes", "16/4/12 train/val/test"]
+    assert data.describe_found() == found
     said = capsys.readouterr().err
-    assert f"{tmp_path}: 32 images, 2 classes: 16 train, 4 val, 12 test\n" in said
     assert "folders read as parts: Training is train, Testing is test" in said
     assert "no images of a val part: 15% of the training images are taken for it" in said
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch import Tensor
 
 import zoo
@@ -50,3 +55,26 @@ def test_the_file_computes_what_the_model_computes(name: str, tmp_path: Path) ->
             with torch.no_grad():
                 wanted = model(images)
             assert torch.allclose(compute(images), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_the_script_beside_an_onnx_file_needs_no_zoo(tmp_path: Path) -> None:
+    """It says what `zoo predict` says, in a process that cannot import torch or the zoo."""
+    pytest.importorskip("onnxscript")
+    paths = []
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 31, 3), dtype=np.uint8)
+        paths.append(tmp_path / f"{number}.jpg")
+        Image.fromarray(pixels).resize((310, 200)).save(paths[-1])
+    zoo.export("mpcnn-digits", "onnx", tmp_path / "digits.onnx")
+    code = "import sys; sys.modules.update(torch=None, zoo=None); import runpy; "
+    code += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "digits.py", *paths],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    for row, wanted in zip(rows, zoo.predict("mpcnn-digits", paths).rows, strict=True):
+        assert (row["file"], row["label"]) == (wanted["file"], wanted["label"])
+        assert row["probability"] == pytest.approx(wanted["confidence"], abs=1e-4)

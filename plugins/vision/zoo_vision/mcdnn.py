@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError, one_of
-from zoo_vision.classifier import Classifier, EpochMetrics
+from zoo.plugin import UsageError, one_of, require
+from zoo_vision.classifier import Classifier
+from zoo_vision.metrics import EpochMetrics
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
 from zoo_vision.notation import open_ended
 from zoo_vision.preprocessing import preprocessing
@@ -159,6 +160,7 @@ class MCDNN(Classifier):
         **training: Any,
     ) -> None:
         super().__init__(**training)
+        self._refuse_what_columns_lack()
         self.hparams["net"] = open_ended(net)  # so that a new task may bring its classes
         if columns_per_preprocessing < 1 or not preprocessings:
             raise UsageError(
@@ -176,6 +178,18 @@ class MCDNN(Classifier):
         )
         self.execution = execution
         self.column_tally = EpochMetrics(count)
+
+    def _refuse_what_columns_lack(self) -> None:
+        given = {
+            "multilabel": self.labels.several,
+            "class_weights": self.class_weights is not None,
+            "mixup and cutmix": not self.mixing.identity,
+            "hflip, vflip, crop_scale, color_jitter, auto_augment and random_erasing": (
+                not self.augmentation.identity
+            ),
+        }
+        for names, wanted in given.items():
+            require(not wanted, f"the columns of mcdnn do not take {names}; omit what is given")
 
     def execution_on(self, device: torch.device) -> str:
         """The execution that ``auto`` stands for on a device, or the one given."""
@@ -228,10 +242,13 @@ class MCDNN(Classifier):
         losses = self.column_losses(columns, labels)
         correct = (columns.argmax(dim=2) == labels).sum(dim=1)
         self.column_tally.update(losses, correct, len(labels))
-        self.measure(images, _committee(columns), labels)
+        averaged = self.scores(images) if self._views else _committee(columns)
+        self.measure(images, averaged, labels)
 
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
+        if not self.column_tally.count:  # the probabilities of others were measured
+            return
         errors = self.column_tally.compute()["error"]
         self.column_tally.reset()
         for index, error in enumerate(errors, start=1):

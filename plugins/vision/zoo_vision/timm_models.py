@@ -10,9 +10,17 @@ from typing import Any, cast
 import timm
 import torch
 from timm.models import adapt_input_conv
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError, hub_or_cache, load_weights, rank_zero_print, read_tensors
+from zoo.plugin import (
+    UsageError,
+    hub_or_cache,
+    load_weights,
+    rank_zero_print,
+    read_tensors,
+    within,
+)
 from zoo_vision.classifier import Classifier, height_and_width
 
 
@@ -33,6 +41,8 @@ class TimmClassifier(Classifier):
         drop_path_rate: Largest probability of skipping a residual branch (stochastic depth).
         input_size: Height and width the network works on. Default: the data's, or the
             architecture's own where it takes no other.
+        layer_decay: Factor on the learning rate from each group of layers to the one before it, as
+            timm divides the network, such as 0.75; 1 trains all alike.
         in_channels: 1 (gray) or 3 (RGB). Filled in from the data; 3 without.
         mean: Mean of every channel, of pixels in [0, 1]. Filled in from the data.
         std: Standard deviation of every channel, likewise.
@@ -53,6 +63,7 @@ class TimmClassifier(Classifier):
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
         input_size: list[int] | None = None,
+        layer_decay: float = 1.0,
         in_channels: int | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
@@ -85,6 +96,8 @@ class TimmClassifier(Classifier):
             in_chans=self.in_channels,
             **options,
         )
+        within("layer_decay", layer_decay, 0.01, 1)
+        self.layer_decay = layer_decay
         if weights:
             tensors = _adapted(self.network, read_tensors(weights))
             matched = load_weights(self.network, tensors, _classifier_names(self.network), weights)
@@ -96,6 +109,15 @@ class TimmClassifier(Classifier):
     def head(self) -> tuple[str, ...]:
         """The classifier, under timm's name for it."""
         return tuple(f"network.{name}" for name in _classifier_names(self.network))
+
+    @property
+    def lr_scale(self) -> dict[str, float]:
+        """Layer-wise decay (Clark et al. 2020, ELECTRA), by timm's groups of layers."""
+        if self.layer_decay == 1:
+            return {}
+        groups = param_groups_layer_decay(self.network, layer_decay=self.layer_decay)
+        scales = {id(each): group["lr_scale"] for group in groups for each in group["params"]}
+        return {name: scales.get(id(each), 1.0) for name, each in self.named_parameters()}
 
     @torch.no_grad()
     def _check_small_input(self, architecture: str, own_size: tuple[int, int]) -> None:

@@ -137,9 +137,28 @@ class ToyCNN(LightningModule):
         except (ValueError, EOFError) as error:
             raise UsageError(f"{path} is not an array of NumPy: {error}") from error
 
-    def predict_step(self, batch: Tensor, batch_idx: int = 0) -> Tensor:
-        shares: Tensor = self(batch).softmax(1)
+    def predict_step(self, batch: Any, batch_idx: int = 0) -> Tensor:
+        shares: Tensor = self(batch if isinstance(batch, Tensor) else batch[0]).softmax(1)
         return shares
+
+    def to_probabilities(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1)
+
+    def probabilities_of(self, output: Tensor) -> Tensor:
+        return output
+
+    def with_probabilities(self, output: Tensor, probabilities: Tensor) -> Tensor:
+        return probabilities
+
+    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
+        self._measure(probabilities.log(), batch[1], "test")
+
+    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
+        pairs = zip(batch[1].tolist(), probabilities, strict=True)
+        return [
+            {"truth": self.label_names[label], **self.describe_prediction(row)}
+            for label, row in pairs
+        ]
 
     def describe_prediction(self, output: Tensor) -> dict[str, Any]:
         shares = dict(zip(self.label_names, output.tolist(), strict=True))
@@ -153,7 +172,9 @@ class ToyCNN(LightningModule):
 
     def _step(self, batch: Any, stage: str) -> Tensor:
         images, labels = batch
-        scores = self(images)
+        return self._measure(self(images), labels, stage)
+
+    def _measure(self, scores: Tensor, labels: Tensor, stage: str) -> Tensor:
         loss = F.cross_entropy(scores, labels)
         accuracy: Any = self.accuracies[f"{stage}/accuracy"]
         accuracy.update(scores, labels)

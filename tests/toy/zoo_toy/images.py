@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from zoo.plugin import BaseDataModule, Facts, Part
+from zoo.plugin import BaseDataModule, Facts, FoldSamples, Part
 
 SIZES = {"val": 24, "test": 36}
 MEAN, STD = 0.39, 0.226
@@ -35,8 +35,12 @@ class Images(BaseDataModule[TensorDataset]):
         self.names = ["rows", "columns", "checks"] if names is None else names
         self.size = size
 
+    fixed_test_batches = True
+
     @property
     def facts(self) -> Facts:
+        if self.fold is not None and self.split != "all":
+            self.fold.is_val(self.fold_samples(), self.root)
         return {
             "num_classes": len(self.names),
             "label_names": self.names,
@@ -46,7 +50,23 @@ class Images(BaseDataModule[TensorDataset]):
             "std": [STD],
         }
 
+    def fold_samples(self) -> FoldSamples:
+        """Six images of a patient each, of every pattern."""
+        count = 0 if self.split == "all" else self.size + SIZES["val"]
+        names = [f"patient{index // 6}/image{index}.npy" for index in range(count)]
+        of_part = [torch.arange(size) % len(self.names) for size in (self.size, SIZES["val"])]
+        labels = torch.cat(of_part).tolist()[:count]
+        return FoldSamples(names, [self.names[label] for label in labels])
+
     def samples(self, part: Part) -> TensorDataset:
+        if self.fold is None or self.split == "all" or part == "test":
+            return self._drawn(part)
+        chosen = torch.tensor(self.fold.is_val(self.fold_samples(), self.root))
+        pool = zip(self._drawn("train").tensors, self._drawn("val").tensors, strict=True)
+        wanted = chosen if part == "val" else ~chosen
+        return TensorDataset(*(torch.cat(both)[wanted] for both in pool))
+
+    def _drawn(self, part: Part) -> TensorDataset:
         size = SIZES.get(part, self.size)
         if self.split == "all":
             size = self.size + sum(SIZES.values()) if part == "test" else 0

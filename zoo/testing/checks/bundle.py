@@ -10,6 +10,7 @@ import torch
 from zoo.bundles.bundle import read_bundle, write_bundle
 from zoo.bundles.hub import locate
 from zoo.bundles.load import rebuild
+from zoo.bundles.references import describe_references
 from zoo.inference.export import export
 from zoo.io.weights import in_head, load_weights
 from zoo.plugin.declarations import (
@@ -19,12 +20,14 @@ from zoo.plugin.declarations import (
     task_arguments,
 )
 from zoo.recipes.experiment import build_model
+from zoo.recipes.references import reference_arguments
 from zoo.recipes.signatures import argument_names
 from zoo.runs.run import Run, create_run
 from zoo.testing.check import check
 from zoo.testing.checks.model import outputs, tensors
 from zoo.testing.checks.training import different
 from zoo.testing.results import CheckFailed, Exempt, Skip
+from zoo.testing.stages import without_quick_runs
 from zoo.testing.subjects import CheckpointSubject, ModelSubject
 
 if TYPE_CHECKING:
@@ -40,7 +43,29 @@ if TYPE_CHECKING:
 def bundle(subject: ModelSubject) -> None:
     """A saved and loaded model gives the same outputs, to the last digit."""
     model, path = bundled(subject)
-    again = rebuild(read_bundle(path))
+    _require_same_outputs(model, rebuild(read_bundle(path)))
+
+
+@check(
+    "references",
+    "model",
+    why="a bundle is used where the runs that its arguments name are not",
+    remedy="make what an argument of the type zoo.plugin.Reference names by "
+    "zoo.plugin.trained_model, and keep it as a submodule",
+)
+def references(subject: ModelSubject) -> str:
+    """The bundle gives the same outputs where the trained models that its arguments name are
+    gone."""
+    names = reference_arguments(subject.cls)
+    if not names:
+        raise Skip("none of its arguments is a zoo.plugin.Reference")
+    model, path = bundled(subject)
+    with without_quick_runs():
+        _require_same_outputs(model, rebuild(read_bundle(path)))
+    return ", ".join(names)
+
+
+def _require_same_outputs(model: ZooLightningModule, again: ZooLightningModule) -> None:
     for before, after in zip(tensors(outputs(model)), tensors(outputs(again)), strict=True):
         if not torch.equal(before.nan_to_num(), after.nan_to_num()):
             gap = (before - after).abs().max() if before.shape == after.shape else "another shape"
@@ -130,5 +155,6 @@ def bundled(subject: ModelSubject) -> tuple[ZooLightningModule, Path]:
     setting = subject.setting
     run = Run(subject.folder("bundle") / "run")
     create_run(run, setting.experiment.recipe)
+    run.note(references=describe_references(setting.experiment.recipe))
     write_bundle(run.bundle, model, setting.experiment, {}, run, {})
     return model, run.bundle

@@ -17,8 +17,8 @@ from zoo.recipes.signatures import argument_names
 from zoo.testing.check import check
 from zoo.testing.checks.bundle import bundled
 from zoo.testing.checks.model import outputs, tensors
-from zoo.testing.checks.recipe import QUICK
 from zoo.testing.results import CheckFailed, Skip
+from zoo.testing.stages import QUICK
 from zoo.testing.subjects import ModelSubject
 from zoo.training.finetune import finetune, finetuning_recipe
 from zoo.training.input_channels import with_channels_of_data

@@ -86,7 +86,10 @@ def _refuse_damaged(model: Any, folder: Path) -> None:
 def _example_files(model: Any, folder: Path) -> tuple[list[Path], str]:
     """Files to predict on, and what they are."""
     if isinstance(model, ExampleFileWriter):
-        return list(model.write_example_files(folder)), "files of its own"
+        files = list(model.write_example_files(folder))
+        if not files:
+            raise Skip("trained on these data it reads no file that it could write")
+        return files, "files of its own"
     example = model.example_input
     for suffix in model.input_suffixes:
         if suffix in _WRITERS:

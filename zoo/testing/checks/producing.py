@@ -11,7 +11,7 @@ import torch
 from zoo.bundles.bundle import read_bundle
 from zoo.bundles.load import rebuild
 from zoo.inference.predict import predict
-from zoo.inference.produce import producing_method
+from zoo.plugin.declarations import producing_method
 from zoo.recipes.signatures import option_names
 from zoo.testing.check import check
 from zoo.testing.checks.bundle import bundled

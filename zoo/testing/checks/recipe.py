@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from zoo.bundles.stages import PREFIX
 from zoo.recipes.experiment import resolve as check_recipe
-from zoo.recipes.signatures import argument_names
+from zoo.recipes.recipe import Recipe, read_recipe
+from zoo.recipes.references import references
 from zoo.testing.check import check
 from zoo.testing.results import CheckFailed
-from zoo.testing.subjects import BATCH_SIZE, RecipeSubject
-from zoo.training.train import train
+from zoo.testing.stages import train_quickly
+from zoo.testing.subjects import RecipeSubject
 
 _STATED = ("summary", "paper", "source")
-QUICK: dict[str, Any] = {
-    "accelerator": "cpu",
-    "devices": 1,
-    "max_epochs": 1,
-    "limit_train_batches": 1,
-    "limit_val_batches": 1,
-    "limit_test_batches": 1,
-    "num_sanity_val_steps": 0,
-    "enable_progress_bar": False,
-    "logger": False,
-}
-_NEUTRAL: dict[str, Any] = {"strategy": "auto", "precision": "32-true", "val_check_interval": 1.0}
-"""Settings that one step on a CPU may not allow, replaced where a recipe has them."""
 
 
 @check(
@@ -37,9 +25,24 @@ _NEUTRAL: dict[str, Any] = {"strategy": "auto", "precision": "32-true", "val_che
 def recipe_keys(subject: RecipeSubject) -> None:
     """It parses, and every key and value fits the classes it names."""
     experiment = check_recipe(subject.read())
+    _require_references(experiment.recipe)
     trainer = experiment.recipe.trainer
     if not trainer.get("max_epochs") and not trainer.get("max_steps") and "max_time" not in trainer:
         raise CheckFailed("'trainer' says neither max_epochs nor max_steps: it would end by chance")
+
+
+def _require_references(recipe: Recipe) -> None:
+    """What is written as ``recipe:NAME`` is a recipe, in an argument that may name one."""
+    known = {key for key, _ in references(recipe)}
+    for section, values in (("model", recipe.model), ("data", recipe.data)):
+        for name, value in values.items():
+            key = f"{section}.{name}"
+            if str(value).startswith(PREFIX) and key not in known:
+                raise CheckFailed(f"{key} is {value!r}, and its type is not zoo.plugin.Reference")
+    stages = [*(each for _, each in references(recipe)), str(recipe.init_from.get("reference"))]
+    for each in stages:
+        if each.startswith(PREFIX):
+            read_recipe(each.removeprefix(PREFIX))
 
 
 @check(
@@ -79,12 +82,7 @@ def recipe_trains(subject: RecipeSubject) -> str:
     recipe = subject.recipe
     if "root" not in recipe.data:
         subject.data.require()
-    changes = {f"trainer.{key}": value for key, value in QUICK.items()}
-    changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
-    takes_size = "batch_size" in argument_names(subject.data.cls)
-    if takes_size and recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
-        changes["data.batch_size"] = BATCH_SIZE
-    run = train(recipe, changes, out=subject.folder("run"))
+    run = train_quickly(recipe, subject.folder("run"))
     metric = recipe.about.get("target", {}).get("metric")
     if metric and metric not in run.metrics:
         raise CheckFailed(

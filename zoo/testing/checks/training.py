@@ -141,12 +141,44 @@ def _require_monitored(model: HasMonitor, metrics: Mapping[str, float]) -> None:
 )
 def same_seed(subject: ModelSubject) -> None:
     """Two trainings from one seed end with the same weights and metrics."""
-    first, again = subject.trained, subject.train()
+    first = subject.trained
+    if subject.unvalidated and not _gap(first, subject.unvalidated):
+        return  # a second training, of which another check asks whether validation is apart
+    if gap := _gap(first, subject.train()):
+        raise CheckFailed(f"the second training {gap}")
+
+
+@check(
+    "validation-apart",
+    "model",
+    why="how often a run validates must not change what it learns, and without a validation part "
+    "it learns too",
+    remedy="in validation set nothing that training or the bundle needs (on_train_epoch_end can), "
+    "draw from a torch.Generator of its own, and leave the training's environments alone",
+)
+def validation_apart(subject: ModelSubject) -> None:
+    """A training without validation ends with the same weights and metrics."""
+    first = subject.trained
+    if "val" not in first.parts:
+        raise Skip("its data have no validation part")
+    without = subject.unvalidated
+    if without is None:
+        raise Skip("it does not train without validation")
+    gap = _gap(first, without)
+    if gap and _gap(first, subject.train()):
+        raise Skip("its seed does not repeat it, see same-seed")
+    if gap:
+        raise CheckFailed(f"without validation the training {gap}")
+
+
+def _gap(first: Fitted, again: Fitted) -> str:
+    """How another training differs, but for the metrics of a validation that only one had."""
     if other := different(first.model.state_dict(), again.model.state_dict()):
-        raise CheckFailed(f"the second training ends with another {_some(other)}")
+        return f"ends with another {_some(other)}"
     for name, value in first.metrics.items():
-        if value != again.metrics.get(name):
-            raise CheckFailed(f"{name} was {value!r} and then {again.metrics.get(name)!r}")
+        if value != again.metrics.get(name) and ("val" in again.parts or name[:4] != "val/"):
+            return f"gives {name} = {again.metrics.get(name)!r} for {value!r}"
+    return ""
 
 
 @check(

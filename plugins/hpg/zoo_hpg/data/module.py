@@ -10,8 +10,8 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoo.plugin import at_least, one_of
-from zoo_hpg.data.loader import EpisodeLoader
+from zoo.plugin import Part, ResumableLoader, at_least, one_of
+from zoo_hpg.data.batches import EpisodeBatches
 from zoo_hpg.environments import make_environment
 from zoo_hpg.environments.optimal_return import optimal_return
 from zoo_hpg.episodes import Actor, Episodes
@@ -38,6 +38,9 @@ class GoalEpisodes(LightningDataModule):
         UsageError: an argument is out of its range, or a package is missing.
     """
 
+    not_foldable = (
+        "its episodes are played by the agent in training; train it by several seeds instead"
+    )
     eval_batch_size = 256
     """Episodes of an evaluation that are played at once."""
 
@@ -83,6 +86,19 @@ class GoalEpisodes(LightningDataModule):
             "optimal_return": optimal_return(environment),
         }
 
+    def describe_found(self) -> list[str]:
+        """The environment: what is observed, done and aimed at, and how long an episode is."""
+        facts = self.facts
+        found = [
+            str(self.description.get("name", "episodes")),
+            f"observations of {'x'.join(map(str, facts['observation_shape']))}",
+            f"{len(facts['action_names'])} actions",
+            f"{facts['horizon']} steps an episode",
+        ]
+        if (best := facts["optimal_return"]) is not None:
+            found.append(f"best possible return {best:.4g}")
+        return found
+
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader("train", [self.batch_size] * self.batches_per_epoch)
 
@@ -105,15 +121,19 @@ class GoalEpisodes(LightningDataModule):
         whole, rest = divmod(self.eval_episodes, self.eval_batch_size)
         return [self.eval_batch_size] * whole + [rest] * (rest > 0)
 
-    def _loader(self, stage: str, sizes: list[int]) -> EpisodeLoader:
+    def _loader(self, part: Part, sizes: list[int]) -> ResumableLoader:
         def make_actor(goals: Tensor, random: torch.Generator) -> Actor:
             module = self._module
             if module is None:
                 return _uniform(len(self.environment.action_names), random)
-            actor: Actor = module.actor(goals, random, greedy=stage != "train")
+            actor: Actor = module.actor(goals, random, greedy=part != "train")
             return actor
 
-        return EpisodeLoader(self.environment, make_actor, self._device, sizes, self.seed, stage)
+        processes = self.trainer.world_size if self.trainer else 1
+        batches = EpisodeBatches(
+            self.environment, make_actor, self._device, sizes, self.seed, part, processes
+        )
+        return ResumableLoader(batches, None, shuffle=False, collate_fn=_as_played)
 
     @property
     def _module(self) -> Any:
@@ -122,6 +142,10 @@ class GoalEpisodes(LightningDataModule):
     def _device(self) -> torch.device:
         module = self._module
         return torch.device("cpu") if module is None else torch.device(module.device)
+
+
+def _as_played(batch: Any) -> Any:
+    return batch
 
 
 def _uniform(choices: int, random: torch.Generator) -> Actor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from zoo.plugin import (
     BaseDataModule,
     Facts,
+    FoldSamples,
     Part,
     UsageError,
     above,
@@ -148,6 +149,7 @@ class LipDataModule(BaseDataModule[list[Clip]]):
         self.size = [int(length) for length in size]
         self.audio = audio
         self._loaded: tuple[Parts, Normalizer, Facts] | None = None
+        self._pool = FoldSamples([])
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +199,9 @@ class LipDataModule(BaseDataModule[list[Clip]]):
                 all_of_source=self.all_of_source,
                 test_on=self.test_on,
             )
+            self._pool = _fold_samples(listing, parts, speakers)
+            if self.fold is not None:
+                parts = _folded(parts, self.fold.is_val(self._pool, self.root))
             adapt = first_seconds(parts.adapt, self.target_seconds, listing.frame_rate, self.seed)
             parts = Parts(parts.train, parts.val, parts.test, adapt)
             self._require_parts(listing, split, parts)
@@ -286,10 +291,25 @@ class LipDataModule(BaseDataModule[list[Clip]]):
         """
         return dict(self._read()[2])
 
+    def describe_found(self) -> list[str]:
+        """As of the base, with the speakers, what may be adapted to, and what was left out."""
+        found = [*super().describe_found(), f"{self.facts['num_speakers']} speakers"]
+        if self.target:
+            found.append(f"{len(self.parts.adapt)} unlabelled clips of the target")
+        if skipped := self.facts["skipped_clips"]:
+            found.append(f"{skipped} clips left out")
+        return found
+
     @property
     def parts(self) -> Parts:
         """All clips by their use."""
         return self._read()[0]
+
+    def fold_samples(self) -> FoldSamples:
+        """The labelled clips of the training and the validation part: their words, and who
+        speaks. Words of one recording stay together."""
+        self._read()
+        return self._pool
 
     def samples(self, part: Part) -> list[Clip]:
         """The labelled clips of a part."""
@@ -310,3 +330,27 @@ class LipDataModule(BaseDataModule[list[Clip]]):
         """Labelled clips in order."""
         data = Clips(samples, self._read()[1])
         return self.loader(data, kind=ClipLoader, num_workers=0, collate_fn=collate)
+
+
+def _pool(parts: Parts) -> list[Clip]:
+    """Training and validation clips, in an order that does not depend on which is which."""
+    return sorted((*parts.train, *parts.val), key=lambda clip: (clip.speaker, clip.name))
+
+
+def _fold_samples(listing: Listing, parts: Parts, speakers: Sequence[str]) -> FoldSamples:
+    clips = _pool(parts)
+    words = all(clip.targets is None for clip in clips)
+    return FoldSamples(
+        [clip.name for clip in clips],
+        [listing.label_names[clip.label] for clip in clips] if words else None,
+        [speakers[clip.speaker] for clip in clips],
+        "speaker",
+        [clip.recording or clip.name for clip in clips],
+    )
+
+
+def _folded(parts: Parts, is_val: Sequence[bool]) -> Parts:
+    """The parts with training and validation divided as a fold says."""
+    clips = list(zip(_pool(parts), is_val, strict=True))
+    train, val = ([clip for clip, chosen in clips if chosen == val] for val in (False, True))
+    return replace(parts, train=train, val=val)

@@ -18,10 +18,16 @@ class Recurrent(nn.Module):
         sizes: Units of each layer, in each direction.
         bidirectional: Also read the clip backwards.
         dropout: Rate between layers and on the output.
+        output_dropout: Rate on the output where it is another one.
     """
 
     def __init__(
-        self, in_features: int, sizes: Sequence[int], bidirectional: bool, dropout: float
+        self,
+        in_features: int,
+        sizes: Sequence[int],
+        bidirectional: bool,
+        dropout: float,
+        output_dropout: float | None = None,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList()
@@ -32,6 +38,7 @@ class Recurrent(nn.Module):
             in_features = size * (2 if bidirectional else 1)
         self.bidirectional = bidirectional
         self.dropout = nn.Dropout(dropout)
+        self.output_dropout = nn.Dropout(dropout if output_dropout is None else output_dropout)
         self.features = in_features
 
     def forward(self, sequence: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -47,10 +54,11 @@ class Recurrent(nn.Module):
             the last valid frame, of the backward one at the first.
         """
         last = sequence[:, -1]
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers, 1):
             sequence, last = self._layer(cast("nn.LSTM", layer), sequence, lengths)
-            sequence = self.dropout(sequence)
-        return sequence, self.dropout(last)
+            final = index == len(self.layers)
+            sequence = (self.output_dropout if final else self.dropout)(sequence)
+        return sequence, self.output_dropout(last)
 
     def _layer(
         self, layer: nn.LSTM, sequence: Tensor, lengths: Tensor | None

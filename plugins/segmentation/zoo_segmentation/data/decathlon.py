@@ -185,7 +185,7 @@ class Decathlon(VolumeDataModule):
 def _read(image_path: Path, label_path: Path, channels: int, classes: Mapping[int, int]) -> Volume:
     image = read_image(image_path, channels)
     label = read_labels(label_path, image, image_path, classes)
-    return Volume(stem(image_path), image.array, label, image.spacing, image.notes)
+    return Volume(stem(image_path), image.array, label, image.spacing, image.notes, image.oriented)
 
 
 def _names(about: Mapping[str, Any], keys: tuple[str, ...], folder: Path) -> list[str]:

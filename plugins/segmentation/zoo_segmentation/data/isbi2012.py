@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.plugin import UsageError, at_least
+from zoo.plugin import Fold, FoldSamples, UsageError, at_least
 from zoo_segmentation.data.preprocessing import Normalize
 from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.stacks import read_stack
@@ -126,14 +126,11 @@ class ISBI2012(VolumeDataModule):
                 f"and {CELL} (cell)"
             )
         parts = self._parts(len(images))
-        groups = (
-            [(part, np.array([index])) for index, part in enumerate(parts)]
-            if self.slices
-            else [(part, np.flatnonzero(parts == part)) for part in np.unique(parts)]
-        )
+        every = np.arange(len(parts))
+        ends = every[1:] if self.slices else np.flatnonzero(np.diff(parts)) + 1
         cases = []
-        for part, chosen in groups:
-            first, last = int(chosen[0]), int(chosen[-1])
+        for chosen in np.split(every, ends):
+            first, last, part = int(chosen[0]), int(chosen[-1]), parts[chosen[0]]
             name = f"slice {first}" if self.slices else f"slices {first} to {last}"
             image, label = images[first : last + 1], labels[first : last + 1]
             cases.append(Case(name, int(part), partial(self._volume, name, image, label)))
@@ -153,7 +150,25 @@ class ISBI2012(VolumeDataModule):
             )
         parts[train:] = VAL
         parts[train + self.val_slices :] = TEST
+        if self.fold is not None:
+            samples = self._fold_samples(train + self.val_slices)
+            parts[: len(samples)] = np.where(self.fold.is_val(samples, self.root), VAL, TRAIN)
         return parts
+
+    def fold_samples(self) -> FoldSamples:
+        """The slices before the test part. Neighbors are alike: a fold is a run of them, and what
+        is left for training is the stack before and the stack behind it."""
+        if self.split == "all":
+            return FoldSamples([])
+        count = len(read_stack(Path(self.root) / IMAGES))
+        return self._fold_samples(count - self.test_slices)
+
+    def _fold_samples(self, count: int) -> FoldSamples:
+        return FoldSamples([f"slice {index}" for index in range(count)], ordered=True)
+
+    def _folded(self, cases: list[Case], fold: Fold) -> list[Case]:
+        """As they are: ``_list`` has divided the slices."""
+        return cases
 
     def _volume(self, name: str, images: np.ndarray, labels: np.ndarray) -> Volume:
         image = images.astype(np.float32)[None]

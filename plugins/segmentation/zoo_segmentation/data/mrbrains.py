@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -250,7 +251,7 @@ class MRBrainS(VolumeDataModule):
         self.test_fraction = test_fraction
         self.val_fraction = val_fraction
 
-    def _describe_preprocessing(self) -> dict[str, str]:
+    def _describe_preprocessing(self) -> dict[str, Any]:
         return {**super()._describe_preprocessing(), "derived": f"mrbrains-{self.channels}"}
 
     def _list(self) -> Listing:
@@ -307,7 +308,9 @@ class MRBrainS(VolumeDataModule):
         scan = read_subject(subject)
         image = five_channels(scan.array) if self.channels == "five" else scan.array
         label = self._labels(subject.labels, scan, subject.images["T1"])
-        return Volume(_name(subject, self.root), image, label, scan.spacing, scan.notes)
+        return Volume(
+            _name(subject, self.root), image, label, scan.spacing, scan.notes, scan.oriented
+        )
 
     def _labels(self, path: Path, image: Scan, image_path: Path) -> np.ndarray:
         if path.name.startswith("LabelsForTesting"):

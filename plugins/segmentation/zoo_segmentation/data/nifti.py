@@ -68,6 +68,11 @@ class Scan:
     notes: tuple[str, ...] = ()
 
     @property
+    def oriented(self) -> bool:
+        """Whether the header says how the image lies in space."""
+        return NO_PLACE not in self.notes
+
+    @property
     def places(self) -> list[np.ndarray]:
         """The affine matrices (4, 4) that the header gives, to mm, that in use first."""
         scale = np.diag([self.unit, self.unit, self.unit, 1.0])

@@ -41,6 +41,8 @@ class Volume:
         label: uint8 (*spatial).
         spacing: Voxel edges along the spatial axes, in mm.
         notes: What was assumed when it was read, as the end of a sentence each.
+        oriented: Whether its file says how it lies in space, so that its axes are known to run
+            from inferior to superior, posterior to anterior, left to right.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Volume:
     label: np.ndarray
     spacing: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    oriented: bool = False
 
 
 def pad_to(array: Tensor, size: Sequence[int]) -> Tensor:
@@ -201,7 +204,8 @@ class Patches(Dataset[Sample]):
 
 
 class WholeVolumeDataset(Dataset[Sample]):
-    """Whole volumes, for validation and test: a sample has ``spacing`` and ``name`` too.
+    """Whole volumes, for validation and test: a sample has ``spacing``, ``name``
+    and ``oriented`` too.
 
     Args:
         volumes: The volumes.
@@ -220,6 +224,7 @@ class WholeVolumeDataset(Dataset[Sample]):
             "label": torch.tensor(volume.label, dtype=torch.int64).unsqueeze(0),
             "spacing": torch.tensor(volume.spacing, dtype=torch.float32),
             "name": volume.name,
+            "oriented": volume.oriented,
         }
 
 

@@ -226,7 +226,7 @@ def _read(
 ) -> Volume:
     scan = read_channels(images, channels)
     label = read_labels(label_path, scan, images[0], classes)
-    return Volume(stem(label_path), scan.array, label, scan.spacing, scan.notes)
+    return Volume(stem(label_path), scan.array, label, scan.spacing, scan.notes, scan.oriented)
 
 
 def _channels(pairs: Sequence[Pair]) -> int:

@@ -6,7 +6,7 @@ import logging
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader
 from zoo.plugin import (
     BaseDataModule,
     Facts,
+    Fold,
+    FoldSamples,
     Part,
     UsageError,
     at_least,
@@ -116,8 +118,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
 
     A training batch is ``{"image": float32 (N, C, *spatial), "label": int64 (N, 1, *spatial)}``;
     one of validation and test is a whole volume, N = 1, with ``spacing`` (float32 (1, dims), mm)
-    and ``name`` (a list of one). All volumes are read, checked, resampled and normalized before
-    the first step.
+    ``name`` and ``oriented`` (lists of one). All volumes are read, checked, resampled and
+    normalized before the first step.
 
     Args:
         root: Where the files are.
@@ -239,6 +241,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
         self._topology: dict[str, Any] | None = None
+        self._found: list[str] = []
 
     @classmethod
     def upgrade_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -262,6 +265,8 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         learned: dict[str, Any] = {"normalize_by": self.normalize_by}
         if self.intensities is not None:
             learned["intensities"] = self.intensities
+        if self.flips:
+            learned["mirrored"] = self.flips
         return learned
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
@@ -270,10 +275,12 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             cases = listing.cases
             if self.split == "all":
                 cases = [Case(case.name, TEST, case.read) for case in cases]
+            elif self.fold is not None:
+                cases = self._folded(cases, self.fold)
             names = listing.label_names
             foreground = Foreground() if self.plan is not None else None
             read, seen = _read_all(cases, self.memory_mb * 1e6, len(names), foreground)
-            rank_zero_print(summary(self.root, seen, names, self.sample_name))
+            self._found = [summary(self.root, seen, names, self.sample_name)]
             for doubt in doubts(seen, names, self.sample_name):
                 rank_zero_print(f"{self.root}: {doubt}")
             measured = [one.spacing for one in seen if one.part == TRAIN]
@@ -343,6 +350,22 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         _ = self.facts
         return {name: getattr(self, name) for name in self._asked}
 
+    def fold_samples(self) -> FoldSamples:
+        """The volumes of the training and the validation part."""
+        return FoldSamples([] if self.split == "all" else _pool_names(self._list().cases))
+
+    def _folded(self, cases: list[Case], fold: Fold) -> list[Case]:
+        """The cases with training and validation divided as a fold says.
+
+        Raises:
+            OtherDataError: the cases are not those of the fold.
+        """
+        chosen = iter(fold.is_val(FoldSamples(_pool_names(cases)), self.root))
+        return [
+            case if case.part == TEST else replace(case, part=VAL if next(chosen) else TRAIN)
+            for case in cases
+        ]
+
     def _ready(self, volume: Volume, spacing: Sequence[float]) -> Volume:
         """The volume at the training spacing, normalized."""
         size = resampled_size(volume.label.shape, volume.spacing, spacing)
@@ -354,7 +377,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             edge * old / new
             for edge, old, new in zip(volume.spacing, volume.label.shape, size, strict=True)
         )
-        return Volume(volume.name, image, label, edges)
+        return Volume(volume.name, image, label, edges, oriented=volume.oriented)
 
     def _on_disk(self, volume: Volume, index: int) -> Volume:
         """The volume memory-mapped from files that go with this datamodule."""
@@ -366,7 +389,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             path = Path(self._scratch.name) / f"{index}-{kind}.npy"
             np.save(path, array)
             kept.append(np.load(path, mmap_mode="r"))
-        return Volume(volume.name, kept[0], kept[1], volume.spacing)
+        return replace(volume, image=kept[0], label=kept[1])
 
     @property
     def facts(self) -> Facts:
@@ -378,6 +401,11 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         ``label_values`` (of each class).
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """How many volumes of what size, in which parts, and the voxels of each class."""
+        self._read()
+        return list(self._found)
 
     def samples(self, part: Part) -> list[Volume]:
         """The volumes of a part, ready for a model."""
@@ -424,6 +452,10 @@ def _check_intensities(intensities: Sequence[Sequence[float] | None] | None) -> 
             f"intensities has {four}; of each channel it takes [low, high, mean, standard "
             "deviation], or null",
         )
+
+
+def _pool_names(cases: Sequence[Case]) -> list[str]:
+    return [case.name for case in cases if case.part != TEST]
 
 
 def _check_sizes(

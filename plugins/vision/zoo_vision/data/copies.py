@@ -169,7 +169,7 @@ def _groups(first: np.ndarray) -> list[list[int]]:
 def _check_classes(
     listing: Listing, labels: np.ndarray, parts: np.ndarray, example: list[int]
 ) -> None:
-    for label, name in enumerate(listing.names):
+    for label, name in enumerate([] if listing.sets else listing.names):
         if (labels == label).any() and not (parts[labels == label] != UNUSED).any():
             raise UsageError(
                 f"every image of class {name!r} is the same picture as one of another class, such "

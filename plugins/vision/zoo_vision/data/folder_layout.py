@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from zoo.plugin import UsageError
 from zoo_vision.data.images import TEST, TRAIN, VAL
 from zoo_vision.data.part_names import is_unclear, named_part, part_of
@@ -25,11 +27,13 @@ class Listing:
 
     Args:
         paths: The files.
-        labels: Of each the class, a position in ``names``.
+        labels: Of each the class, a position in ``names``, or its classes, one in ``sets``.
         parts: Of each `TRAIN`, `VAL` or `TEST`.
         names: The classes.
         notes: What a user has to know of how they were found, in sentences.
         in_parts: Whether there are folders of parts.
+        sets: Where images have several classes, or none: which, as positions in ``names``.
+        groups: Of each what it belongs to, empty for nothing; no list where there are none.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -38,6 +42,20 @@ class Listing:
     names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     in_parts: bool = False
+    sets: list[tuple[int, ...]] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+
+    def held(self, labels: np.ndarray) -> np.ndarray:
+        """Boolean (N, classes): which classes images have.
+
+        Args:
+            labels: As ``labels``.
+        """
+        table = np.eye(len(self.names), dtype=bool)
+        if self.sets:
+            table = np.array([table[list(each)].any(axis=0) for each in self.sets])
+        held: np.ndarray = table[labels]
+        return held
 
 
 @dataclass(frozen=True)

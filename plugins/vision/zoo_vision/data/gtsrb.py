@@ -142,8 +142,13 @@ class GTSRB(ImageDataModule):
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.crop_to_sign = crop_to_sign
-        self.tracks: dict[Part, list[int]] = {}
+        self._tracks = np.empty(0, dtype=np.int64)
+
+    @property
+    def tracks(self) -> dict[Part, list[int]]:
         """For each part the track of each image, as class * 100,000 + track; -1 where unknown."""
+        self._read()
+        return {part: self._tracks[self._codes == code].tolist() for part, code in CODES.items()}
 
     def _load(self) -> LoadedImages:
         images = self._images()
@@ -157,11 +162,19 @@ class GTSRB(ImageDataModule):
             3,
             (self.image_size, self.image_size),
         )
-        tracks = np.array([image.track for image in images])
-        self.tracks = {part: tracks[parts == code].tolist() for part, code in CODES.items()}
+        self._tracks = np.array([image.track for image in images])
         return LoadedImages(
-            TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels)), parts, CLASSES
+            TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels)),
+            parts,
+            CLASSES,
+            names=[self._relative(image.file.shown) for image in images],
+            groups=[f"{track // 100_000:05d}/{track % 100_000:05d}" for track in self._tracks],
+            group_name="track",
         )
+
+    def _relative(self, shown: str) -> str:
+        """A file's name below the root."""
+        return shown.removeprefix(self.root).lstrip("/")
 
     def _images(self) -> list[_Image]:
         files = dict(find_files(Path(self.root)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +17,29 @@ from zoo.plugin import (
     BaseDataModule,
     EpochSampler,
     Facts,
+    Fold,
+    FoldSamples,
     Part,
     UsageError,
     at_least,
     rank_zero_print,
 )
+from zoo_vision.data.class_counts import (
+    balancing_weights,
+    class_shares,
+    count_classes,
+    sentence,
+)
 
 Batch = tuple[Tensor, Tensor]
-"""uint8 images (N, C, H, W) and int64 labels (N,)."""
+"""uint8 images (N, C, H, W) and int64 labels (N,), or uint8 (N, classes) where several may hold."""
 
 TRAIN, VAL, TEST, UNUSED = 0, 1, 2, 3
 CODES: dict[Part, int] = {"train": TRAIN, "val": VAL, "test": TEST}
 """The parts as they are written in arrays of parts."""
+
+_PIXELS = 2**20
+"""Pixels that are measured at a time."""
 
 SPLIT_SEED = 20120613
 """Held-out parts are the same in every run, whatever the recipe's seed."""
@@ -39,7 +51,7 @@ class LabelledImages(Dataset[Batch], ABC):
     """Images of one size with labels, fetched by whole batches.
 
     Args:
-        labels: int64 (N,).
+        labels: int64 (N,), or uint8 (N, classes) where several may hold.
         channels: 1 or 3.
         size: Height and width in pixels.
     """
@@ -74,25 +86,37 @@ class TensorImages(LabelledImages):
     """Images held in memory: a batch costs one indexing of a tensor.
 
     Args:
-        images: uint8 (N, C, H, W).
-        labels: int64 (N,).
+        images: uint8 (M, C, H, W).
+        labels: int64 (N,), or uint8 (N, classes) where several may hold.
+        places: int64 (N,), which of the images these are; all of them in order without. Parts of
+            one tensor share it.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, places: Tensor | None = None) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4:
             raise ValueError(
                 f"images must be uint8 (N, C, H, W), not {images.dtype} {images.ndim}-d"
             )
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise ValueError("labels must be int64 (N,), one for each image")
+        single = labels.dtype == torch.int64 and labels.ndim == 1
+        several = labels.dtype == torch.uint8 and labels.ndim == 2
+        if len(labels) != len(images if places is None else places) or not (single or several):
+            raise ValueError(
+                "labels must be int64 (N,) or uint8 (N, classes), one row for each image"
+            )
         super().__init__(labels, images.shape[1], images.shape[2:])
-        self.images = images
+        self._images, self._places = images, places
+
+    @property
+    def images(self) -> Tensor:
+        """All: uint8 (N, C, H, W)."""
+        return self._images if self._places is None else self._images[self._places]
 
     def pixels(self, indices: Tensor) -> Tensor:
-        return self.images[indices]
+        return self._images[indices if self._places is None else self._places[indices]]
 
     def select(self, indices: Tensor) -> TensorImages:
-        return TensorImages(self.images[indices], self.labels[indices])
+        places = indices if self._places is None else self._places[indices]
+        return TensorImages(self._images, self.labels[indices], places)
 
 
 @dataclass(frozen=True)
@@ -105,6 +129,10 @@ class LoadedImages:
         label_names: The classes' names; labels are positions in this list.
         ranges: The black and the white of stored values of more than 8 bits, by their kind.
         notes: What a user has to know of how the data were read, in sentences.
+        names: The file of each image, relative to the root; its place by number where it has none.
+        groups: What each belongs to by the publisher's layout, such as a track.
+        group_name: What such a group is called.
+        copies: For each the number of its picture; None where nobody looked for copies.
     """
 
     images: LabelledImages
@@ -112,6 +140,70 @@ class LoadedImages:
     label_names: list[str]
     ranges: dict[str, list[float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    names: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    group_name: str = "group"
+    copies: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The images of the training and the validation part, without their pixels.
+
+    Args:
+        indices: (N,) their places among all images, ascending.
+        classes: Of each, by name.
+        names: As of ``LoadedImages``, as are the others.
+        groups: Likewise.
+        group_name: Likewise.
+        copies: Likewise.
+    """
+
+    indices: np.ndarray
+    classes: Sequence[str]
+    names: Sequence[str] | None
+    groups: Sequence[str] | None
+    group_name: str
+    copies: np.ndarray | None
+
+    @classmethod
+    def of(cls, loaded: LoadedImages) -> Pool:
+        """Those of a dataset."""
+        indices = np.flatnonzero(np.isin(loaded.parts, (TRAIN, VAL)))
+        labels = loaded.images.labels.numpy()[indices]
+        names = np.array(loaded.label_names)
+        several = labels.ndim == 2
+        return cls(
+            indices,
+            ["; ".join(names[row > 0]) for row in labels] if several else names[labels].tolist(),
+            loaded.names,
+            loaded.groups,
+            loaded.group_name,
+            loaded.copies,
+        )
+
+    @cached_property
+    def samples(self) -> FoldSamples:
+        """What is divided into folds."""
+        places = self.indices.tolist()
+        names, groups, copies = self.names, self.groups, self.copies
+        return FoldSamples(
+            [f"image {place}" if names is None else names[place] for place in places],
+            self.classes,
+            None if groups is None else [groups[place] for place in places],
+            self.group_name,
+            None if copies is None else copies[self.indices].tolist(),
+        )
+
+    def folded(self, parts: np.ndarray, fold: Fold, where: str) -> np.ndarray:
+        """The parts with training and validation divided as a fold says.
+
+        Raises:
+            OtherDataError: the images are not those of the fold.
+        """
+        parts = parts.copy()
+        parts[self.indices] = np.where(fold.is_val(self.samples, where), VAL, TRAIN)
+        return parts
 
 
 def hold_out(labels: np.ndarray, fraction: float, groups: np.ndarray | None = None) -> np.ndarray:
@@ -153,7 +245,8 @@ def pixel_statistics(images: LabelledImages, most: int) -> tuple[list[float], li
     """
     indices = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
     counts = np.zeros((images.channels, 256), dtype=np.int64)
-    for chunk in indices.split(256):
+    # bincount makes eight bytes of each pixel.
+    for chunk in indices.split(max(1, _PIXELS // (images.size[0] * images.size[1]))):
         for channel, values in enumerate(images.pixels(chunk).transpose(0, 1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256).numpy()
     levels = np.arange(256) / 255
@@ -188,6 +281,11 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     """
 
     sample_name = "image"
+    fixed_test_batches = True
+    counts_classes = False
+    """Whether the number of images of each class is told: of a user's own images it is."""
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    """``balanced`` draws images so that every class is trained on as often."""
     statistics_sample = 1_000_000
     """Images that ``mean`` and ``std`` are measured on, at most."""
 
@@ -205,6 +303,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
             at_least("train_per_class", train_per_class, 1)
         self.train_per_class = train_per_class
         self._loaded: tuple[dict[Part, LabelledImages], Facts] | None = None
+        self._pool: Pool | None = None
+        self._codes = np.empty(0, dtype=np.uint8)
 
     @abstractmethod
     def _load(self) -> LoadedImages:
@@ -217,19 +317,16 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     def _read(self) -> tuple[dict[Part, LabelledImages], Facts]:
         if self._loaded is None:
             loaded = self._load()
-            images, parts = loaded.images, loaded.parts
+            images = loaded.images
             classes = len(loaded.label_names)
-            wrong = (images.labels < 0) | (images.labels >= classes)
-            if wrong.any():
-                first = int(wrong.nonzero()[0])
-                raise UsageError(
-                    f"{self.root}: {int(wrong.sum())} labels lie outside the {classes} classes, "
-                    f"the first is label {int(images.labels[first])} of image {first}; "
-                    "labels count from 0"
-                )
+            self._check_labels(images.labels, classes)
+            parts, pool = loaded.parts, Pool.of(loaded)
             if self.split == "all":
                 parts = np.where(parts == UNUSED, UNUSED, TEST)
+            elif self.fold is not None:
+                parts = pool.folded(parts, self.fold, self.root)
             parts = self._limited(parts, images.labels.numpy())
+            self._codes, self._pool = parts, pool
             by_part = {
                 part: images.select(torch.from_numpy(np.flatnonzero(parts == code)))
                 for part, code in CODES.items()
@@ -245,20 +342,34 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
                 "std": std,
                 "train_size": len(by_part["train"]),
                 "pixel_ranges": loaded.ranges,
+                "class_shares": class_shares(by_part["train"].labels, classes),
             }
+            if images.labels.ndim == 2:
+                facts["multilabel"] = True
             self._tell(by_part, loaded)
             self._loaded = by_part, facts
         return self._loaded
 
+    def _check_labels(self, labels: Tensor, classes: int) -> None:
+        wrong = (labels < 0) | (labels >= (2 if labels.ndim == 2 else classes))
+        if wrong.any():
+            first = wrong.nonzero()[0]
+            raise UsageError(
+                f"{self.root}: {int(wrong.sum())} labels lie outside the {classes} classes, the "
+                f"first is label {int(labels[tuple(first)])} of image {int(first[0])}; labels "
+                "count from 0"
+            )
+
     def _tell(self, by_part: dict[Part, LabelledImages], loaded: LoadedImages) -> None:
-        """Say what was found, and what about it may not be as the user thinks."""
-        sizes = ", ".join(f"{len(images)} {part}" for part, images in by_part.items())
-        count, names = len(loaded.images), loaded.label_names
-        rank_zero_print(f"{self.root}: {count} images, {len(names)} classes: {sizes}")
+        """Say what about the data may not be as the user thinks."""
+        names = loaded.label_names
         notes = list(loaded.notes)
+        train = by_part["train"]
+        if len(train) and self.counts_classes:
+            notes.append(sentence(count_classes(train.labels, len(names)), names, len(train)))
         for part, images in by_part.items():
-            seen = set(images.labels.unique().tolist())
-            lacking = [name for label, name in enumerate(names) if label not in seen]
+            counts = count_classes(images.labels, len(names))
+            lacking = [name for name, each in zip(names, counts, strict=True) if not each]
             if lacking and len(images):
                 shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
                 notes.append(
@@ -283,11 +394,30 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
     def facts(self) -> Facts:
         """``num_classes``, ``in_channels``, ``image_size`` [height, width], ``label_names``,
         ``mean`` and ``std`` (of each channel, of training pixels in [0, 1]), ``train_size``,
-        ``pixel_ranges`` (black and white of files of more than 8 bits).
+        ``pixel_ranges`` (black and white of files of more than 8 bits), ``class_shares`` (of the
+        training images, which have each class), and ``multilabel`` where images may have
+        several classes or none.
 
         With ``split="all"`` there is no training part and the statistics are the test part's.
         """
         return dict(self._read()[1])
+
+    def describe_found(self) -> list[str]:
+        """As of the base, and the classes' sizes where the largest is more than twice the least."""
+        images, *rest = super().describe_found()
+        found = [f"{self.root}: {images}", *rest]
+        sizes = np.bincount(self.samples("train").labels.numpy(), minlength=1)
+        if (sizes := sizes[sizes > 0]).size and sizes.max() > 2 * sizes.min():
+            found.append(f"{sizes.min()} to {sizes.max()} training images a class")
+        return found
+
+    def fold_samples(self) -> FoldSamples:
+        """The images of the training and the validation part; their classes, and the groups of
+        the publisher's layout."""
+        self._read()
+        if self._pool is None or self.split == "all":
+            return FoldSamples([])
+        return self._pool.samples
 
     def samples(self, part: Part) -> LabelledImages:
         """The images of a part."""
@@ -298,7 +428,10 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         each = len(EpochSampler(samples))  # images of each process
         # Batch normalization has no variance to take of a batch of one.
         drop_last = each > 1 and each % self.batch_size == 1
-        return self.loader(samples, shuffle=True, drop_last=drop_last, collate_fn=_as_is)
+        weights = balancing_weights(samples.labels) if self.sampler == "balanced" else None
+        return self.loader(
+            samples, shuffle=True, drop_last=drop_last, collate_fn=_as_is, weights=weights
+        )
 
     def eval_loader(self, samples: LabelledImages) -> DataLoader[Batch]:
         """Batches in order."""

@@ -40,6 +40,7 @@ class MedMNIST(ImageDataModule):
     """
 
     keep_best = True
+    counts_classes = True
 
     def __init__(
         self,

@@ -1,38 +1,64 @@
-"""Labels from tables beside the images: the imagefolder layout of Hugging Face.
+"""Labels from tables: the imagefolder layout of Hugging Face, and a CSV of one's own.
 
-``metadata.csv`` or ``metadata.jsonl`` has a row for each image, with ``file_name`` (relative to the
-table) and a column of labels. It lies in the root, where the first folder of a ``file_name`` may be
-a part, or in each part's folder.
+A table has a row for each image, with the name of its file and a column of labels. It is called
+``metadata.csv`` or ``metadata.jsonl`` and lies in the root, where the first folder of a file's name
+may be a part, or in each part's folder; or it is any file that the user names.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from zoo.plugin import UsageError
-from zoo_vision.data.folder_layout import Listing, part_folders
+from zoo_vision.data.folder_layout import PART_NAMES, Listing, part_folders
 from zoo_vision.data.images import TRAIN
+from zoo_vision.data.label_names import blanks, label_of, labels_of, sorted_names
 from zoo_vision.data.part_names import part_of
+from zoo_vision.data.table_files import FileNames
+from zoo_vision.data.table_rows import Row, read_rows
 from zoo_vision.data.visible import Walk, visible_folders
 
 _NAMES = ("metadata.csv", "metadata.jsonl")
-_FILE = "file_name"
+_FILE_COLUMNS = (
+    "file_name", "file", "filename", "image", "path", "filepath", "file_path", "image_path",
+    "image_name", "image_id", "id",
+)  # fmt: skip
+_PART_COLUMNS = ("part", "split", "subset", "set", "partition")
 
 
 @dataclass(frozen=True)
-class _Row:
-    table: Path
-    line: int
-    values: dict[str, Any]
+class Columns:
+    """Which columns of a table mean what.
 
-    @property
-    def where(self) -> str:
-        return f"{self.table}, line {self.line}"
+    Args:
+        label: Of labels.
+        labels: Columns of 0 and 1, one a class; they are the labels then.
+        file: Of the files' names; the first that is called so without.
+        part: Of parts; the first that is called so and holds nothing else without.
+        group: Of what belongs together; none without.
+        separator: Between several labels of an image.
+        several: Whether an image may have several labels, or none.
+    """
+
+    label: str = "label"
+    labels: Sequence[str] = ()
+    file: str | None = None
+    part: str | None = None
+    group: str | None = None
+    separator: str = ";"
+    several: bool = False
+
+
+@dataclass
+class _Found:
+    """What the rows say of one image."""
+
+    labels: list[str] = field(default_factory=list)
+    part: int | None = None
+    group: str = ""
 
 
 def find_tables(root: Path) -> list[Path]:
@@ -48,73 +74,202 @@ def find_tables(root: Path) -> list[Path]:
     return [path for folder in folders for name in _NAMES if (path := folder / name).is_file()]
 
 
-def list_tables(root: Path, tables: list[Path], column: str, walk: Walk) -> Listing | None:
+def list_tables(
+    root: Path, tables: list[Path], columns: Columns, walk: Walk, *, named: bool = False
+) -> Listing | None:
     """The images that tables list.
 
     Args:
         root: The folder of the dataset.
-        tables: As `find_tables` found them.
-        column: The column of labels.
+        tables: As `find_tables` found them, or the user's.
+        columns: What they mean.
         walk: Knows what an image file is.
+        named: Whether the user named the table.
 
     Returns:
-        Their listing; None where no table has that column and there are folders of classes.
+        Their listing; None where no table has a column of labels, there are folders of classes
+        and the user named no table.
 
     Raises:
-        UsageError: a table is damaged, lacks the column, or names files that do not exist.
+        UsageError: a table is damaged, lacks a column, or names files that do not exist.
     """
-    rows = [row for table in tables for row in _read(table)]
-    if not any(column in row.values for row in rows):
-        if _has_class_folders(root, walk):
-            return None
-        columns = sorted({key for row in rows for key in row.values} - {_FILE})
-        raise UsageError(
-            f"{tables[0]} has no column {column!r}; name the column of labels by "
-            f"--data.label_column: there are {', '.join(columns) or 'none'} beside {_FILE}"
-        )
-    folders = {folder.path: folder.part for folder in part_folders(root, walk, labelled=True)}
-    paths: dict[str, str] = {}
-    parts: dict[str, int] = {}
-    unlabelled = 0
-    for row in rows:
-        path = _path(row)
-        label = label_of(row.values.get(column), f"{row.where}: {column!r}")
-        if label is None:
-            unlabelled += 1
-            continue
-        if paths.get(path, label) != label:
-            raise UsageError(
-                f"{row.where}: {path} is labelled {label!r} and before {paths[path]!r}; keep one"
-            )
-        paths[path] = label
-        parts[path] = _part(Path(path), root, folders)
-    listing = Listing(list(paths), parts=list(parts.values()))
-    listing.names = sorted_names(set(paths.values()))
-    position = {name: index for index, name in enumerate(listing.names)}
-    listing.labels = [position[label] for label in paths.values()]
-    if len(listing.names) < 2:
-        raise UsageError(
-            f"{tables[0]}: the column {column!r} holds {len(listing.names)} label(s); a classifier "
-            "needs two classes or more"
-        )
-    listing.notes.append(f"labels come from {', '.join(map(str, tables))}, column {column!r}")
-    _count_rest(listing, root, walk, unlabelled)
+    rows = [row for table in tables for row in read_rows(table)]
+    wanted = columns.labels or [columns.label]
+    present = {key for row in rows for key in row.values}
+    lacking = [name for name in wanted if name not in present]
+    if lacking and not named and not columns.labels and _has_class_folders(root, walk):
+        return None
+    file_column = _file_column(tables[0], columns, present)
+    for name in [*lacking, *([columns.group] if columns.group else [])]:
+        if name not in present:
+            raise _no_column(tables[0], name, name == columns.group, present - {file_column})
+    part_column, notes = _part_column(tables[0], columns, rows)
+    found = _Reader(root, walk, columns, file_column, part_column).read(rows)
+    listing = _listing(found.images, tables[0], columns)
+    listing.notes = [
+        f"labels come from {', '.join(map(str, tables))}, column{'s' * (len(wanted) > 1)} "
+        + ", ".join(map(repr, wanted)),
+        *notes,
+        *blanks(row.values.get(name) for row in rows for name in wanted),
+        *found.files.notes(),
+    ]
+    if found.unlabelled:
+        listing.notes.append(f"rows without a label, whose images are left out: {found.unlabelled}")
+    unlisted = len(set(walk.files(root)) - set(listing.paths)) - found.unlabelled
+    if unlisted > 0:
+        listing.notes.append(f"images in no row, which are left out: {unlisted}")
     return listing
 
 
-def _count_rest(listing: Listing, root: Path, walk: Walk, unlabelled: int) -> None:
-    if unlabelled:
-        listing.notes.append(f"rows without a label, whose images are left out: {unlabelled}")
-    unlisted = len(set(walk.files(root)) - set(listing.paths)) - unlabelled
-    if unlisted > 0:
-        listing.notes.append(f"images in no row, which are left out: {unlisted}")
-    missing = [path for path in listing.paths if not Path(path).is_file()]
-    if missing:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+class _Reader:
+    """From rows to images."""
+
+    def __init__(
+        self, root: Path, walk: Walk, columns: Columns, file_column: str, part_column: str | None
+    ) -> None:
+        self.files = FileNames(root, walk)
+        self.images: dict[str, _Found] = {}
+        self.unlabelled = 0
+        self._root, self._columns = root, columns
+        self._file_column, self._part_column = file_column, part_column
+        self._folders = {
+            folder.path: folder.part for folder in part_folders(root, walk, labelled=True)
+        }
+
+    def read(self, rows: Sequence[Row]) -> _Reader:
+        """Read all rows.
+
+        Raises:
+            UsageError: of a row, or of files that do not exist.
+        """
+        for row in rows:
+            self._add(row)
+        self.files.require_all()
+        return self
+
+    def _add(self, row: Row) -> None:
+        columns = self._columns
+        path = self.files.find(row, self._file_column)
+        labels = _labels(row, columns)
+        if not labels and not columns.several:
+            self.unlabelled += 1
+            return
+        known = self.images.get(path)
+        if known and known.labels != labels and not columns.several:
+            raise UsageError(
+                f"{row.where}: {path} is labelled {labels[0]!r} and before {known.labels[0]!r}; "
+                "keep one, or give --data.multilabel true if both hold"
+            )
+        image = self.images.setdefault(path, _Found())
+        image.labels += [label for label in labels if label not in image.labels]
+        image.part = self._part(row, path, image.part)
+        if columns.group:
+            group = label_of(row.values.get(columns.group), f"{row.where}: {columns.group!r}")
+            image.group = group or ""
+
+    def _part(self, row: Row, path: str, before: int | None) -> int:
+        """By the column of parts, the folder of a part that the file lies in, or the first folder
+        that is called so."""
+        if self._part_column:
+            value = str(row.values.get(self._part_column) or "").strip()
+            part = part_of(value)
+            if part is None:
+                raise UsageError(
+                    f"{row.where}: {self._part_column!r} is {value!r}, which is not a part of the "
+                    "data; write train, val or test"
+                )
+            if before not in (None, part):
+                raise UsageError(f"{row.where}: {path} is in another part before; keep one row")
+            return part
+        for parent in Path(path).parents:
+            if parent in self._folders:
+                return self._folders[parent]
+        inside = Path(path).relative_to(self._root).parts[:-1] if _is_in(path, self._root) else ()
+        return next((part for name in inside if (part := part_of(name)) is not None), TRAIN)
+
+
+def _listing(images: dict[str, _Found], table: Path, columns: Columns) -> Listing:
+    listing = Listing(list(images))
+    names = {label for image in images.values() for label in image.labels}
+    listing.names = list(columns.labels) or sorted_names(names)
+    if len(listing.names) < 2:
         raise UsageError(
-            f"{len(missing)} of {len(listing.paths)} images that the tables under {root} list do "
-            f"not exist: {', '.join(missing[:5])}{more}; add them or remove their rows"
+            f"{table}: the column {columns.label!r} holds {len(listing.names)} label(s); a "
+            "classifier needs two classes or more"
         )
+    listing.parts = [TRAIN if image.part is None else image.part for image in images.values()]
+    listing.groups = [image.group for image in images.values()] if columns.group else []
+    position = {name: index for index, name in enumerate(listing.names)}
+    chosen = [tuple(sorted(position[label] for label in image.labels)) for image in images.values()]
+    if columns.several:
+        listing.sets = sorted(set(chosen))
+        place = {each: index for index, each in enumerate(listing.sets)}
+        listing.labels = [place[each] for each in chosen]
+    else:
+        listing.labels = [each[0] for each in chosen]
+    return listing
+
+
+def _labels(row: Row, columns: Columns) -> list[str]:
+    if not columns.labels:
+        value, where = row.values.get(columns.label), f"{row.where}: {columns.label!r}"
+        if columns.several:
+            return labels_of(value, columns.separator, where)
+        label = label_of(value, where)
+        return [] if label is None else [label]
+    held = []
+    for name in columns.labels:
+        value = str(row.values.get(name, "")).strip().lower()
+        if value in ("1", "1.0", "true"):
+            held.append(name)
+        elif value not in ("0", "0.0", "false"):
+            raise UsageError(f"{row.where}: {name!r} is {value!r}; label_columns hold 0 or 1")
+    return held
+
+
+def _file_column(table: Path, columns: Columns, present: set[str]) -> str:
+    known = [columns.file] if columns.file else _FILE_COLUMNS
+    for name in known:
+        if name in present:
+            return name
+    raise UsageError(
+        f"{table} has no column {known[0]!r}; name the column of the files by --data.file_column: "
+        f"there are {', '.join(sorted(present)) or 'none'}"
+    )
+
+
+def _no_column(table: Path, name: str, of_groups: bool, present: set[str]) -> UsageError:
+    what, option = ("groups", "group_column") if of_groups else ("labels", "label_column")
+    return UsageError(
+        f"{table} has no column {name!r}; name the column of {what} by --data.{option}: there are "
+        f"{', '.join(sorted(present)) or 'none'} beside that of the files"
+    )
+
+
+def _part_column(
+    table: Path, columns: Columns, rows: Sequence[Row]
+) -> tuple[str | None, list[str]]:
+    """The column of parts, and what is told of it."""
+    for name in [columns.part] if columns.part else _PART_COLUMNS:
+        values = Counter(str(row.values.get(name) or "").strip() for row in rows)
+        if set(values) <= {""}:
+            if columns.part:
+                raise UsageError(f"{table} has no column {name!r} of parts; see part_column")
+            continue
+        strange = [value for value in values if part_of(value) is None]
+        if strange and not columns.part:
+            return None, [
+                f"the column {name!r} holds {strange[0]!r}, which is not a part of the data: it is "
+                "not used (--data.part_column states it otherwise)"
+            ]
+        if name == columns.label or name in columns.labels:
+            continue
+        read_as = {
+            value: PART_NAMES[part] for value in values if (part := part_of(value)) is not None
+        }
+        text = ", ".join(f"{value} is {part}" for value, part in read_as.items())
+        return name, [f"parts come from the column {name!r}: {text}"]
+    return None, []
 
 
 def _has_class_folders(root: Path, walk: Walk) -> bool:
@@ -125,82 +280,5 @@ def _has_class_folders(root: Path, walk: Walk) -> bool:
     return len(folders) > 1
 
 
-def _read(table: Path) -> list[_Row]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{table} is not UTF-8 text ({error.reason}); save it as that") from error
-    except OSError as error:
-        raise UsageError(f"{table} cannot be read: {error.strerror}") from error
-    rows = _read_csv(table, text) if table.suffix == ".csv" else _read_lines(table, text)
-    for row in rows:
-        name = row.values.get(_FILE)
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"{row.where} has no {_FILE}; every row needs the name of an image")
-    return rows
-
-
-def _read_csv(table: Path, text: str) -> list[_Row]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        return [_Row(table, reader.line_num, {k: v for k, v in row.items() if k}) for row in reader]
-    except csv.Error as error:
-        raise UsageError(f"{table}, line {reader.line_num}: {error}; correct that line") from error
-
-
-def _read_lines(table: Path, text: str) -> list[_Row]:
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{table}, line {number} is not JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise UsageError(f"{table}, line {number} is not a JSON object in braces")
-        rows.append(_Row(table, number, values))
-    return rows
-
-
-def _path(row: _Row) -> str:
-    name = Path(str(row.values[_FILE]).replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts:
-        raise UsageError(
-            f"{row.where}: {str(name)!r} lies outside the table's folder; give names inside it"
-        )
-    return str(row.table.parent / name)
-
-
-def label_of(value: Any, where: str) -> str | None:
-    """A label as text; None where there is none.
-
-    Raises:
-        UsageError: it is a list or an object; ``where`` names it.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, (list, dict)):
-        raise UsageError(
-            f"{where} is {json.dumps(value)[:60]}; a classifier takes one label an image, a text "
-            "or a whole number"
-        )
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
-
-
-def _part(path: Path, root: Path, folders: dict[Path, int]) -> int:
-    """By the folder of a part that the file lies in, or the first that is called so."""
-    for parent in path.parents:
-        if parent in folders:
-            return folders[parent]
-    inside = path.relative_to(root).parts[:-1]
-    return next((part for name in inside if (part := part_of(name)) is not None), TRAIN)
-
-
-def sorted_names(names: set[str]) -> list[str]:
-    """Numbers by their value, other names by the alphabet."""
-    if all(name.removeprefix("-").isdecimal() for name in names):
-        return sorted(names, key=lambda name: (int(name), name))
-    return sorted(names)
+def _is_in(path: str, root: Path) -> bool:
+    return Path(path).is_relative_to(root)

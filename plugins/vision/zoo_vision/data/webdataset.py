@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, require
 from zoo_vision.data.folder_layout import Listing
 from zoo_vision.data.image_folder import ImageFolder
 from zoo_vision.data.images import TRAIN
-from zoo_vision.data.metadata import label_of, sorted_names
+from zoo_vision.data.label_names import label_of, sorted_names
 from zoo_vision.data.opening import suffixes
 from zoo_vision.data.part_names import named_part
 from zoo_vision.data.sources import TarSources
@@ -55,6 +55,9 @@ class WebDataset(ImageFolder):
     """
 
     def _list(self) -> Listing:
+        self._require_no_columns()
+        for name, given in (("labels", self.labels), ("lists of parts", self.lists)):
+            require(not given, f"tar files say labels and parts themselves; omit the {name}")
         tars = self._tars()
         listing = Listing()
         labels: dict[str, str] = {}
@@ -76,7 +79,7 @@ class WebDataset(ImageFolder):
         if len(listing.names) < 2:
             raise UsageError(
                 f"{self.root}: the tar files hold {len(listing.names)} different label(s), as "
-                f"<key>.cls or as {self.label_column!r} in <key>.json; a classifier needs two"
+                f"<key>.cls or as {self.columns.label!r} in <key>.json; a classifier needs two"
             )
         position = {name: index for index, name in enumerate(listing.names)}
         listing.labels = [position[label] for label in labels.values()]
@@ -123,7 +126,7 @@ class WebDataset(ImageFolder):
                 images[key] = (member.name, member.offset_data, member.size)
             elif suffix in _LABELS and (suffix == ".cls" or key not in labels):
                 content = archive.extractfile(member)
-                label = _label(content, member, f"{tar}: {member.name}", self.label_column)
+                label = _label(content, member, f"{tar}: {member.name}", self.columns.label)
                 if label is not None:
                     labels[key] = label
         return images, labels

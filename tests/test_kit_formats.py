@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_plugin import PLUGIN, Faults
+from small_plugin import PLUGIN, Faults, Faulty, assert_fails, checks_of, make
 
 from zoo import train
 from zoo.errors import UsageError, ZooError
@@ -41,6 +42,12 @@ def formats(*functions: str) -> Faults:
 
 
 @pytest.fixture
+def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX takes seconds, and has tests of its own."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+
+
+@pytest.fixture
 def trained(write: Callable) -> Path:
     write(formats("convert", "wrong", "broken", "absent"))
     return train("small/first", {"trainer.max_epochs": 1}, out="run").path
@@ -50,7 +57,38 @@ def test_a_plugins_format(trained: Path, zoo: Callable) -> None:
     done = zoo("export", trained, "--format", "convert", "--out", "net.pt")
     assert done.status == 0, done.err
     assert Path("net.pt").stat().st_size > 100
-    assert zoo("plugin", "check", "small", "--json").out.count('"failed"') == 0
+
+
+FAULTY: Faulty = [
+    ("converts", "export format", formats("wrong"), "its outputs differ by"),
+    ("converts", "export format", formats("broken"), "division by zero"),
+    ("converts", "export format", formats("absent"), "which does not exist"),
+    ("export-formats", "model", formats("wrong"), "differs from the model"),
+]
+
+
+@pytest.mark.parametrize(("check", "kind", "faults", "note"), FAULTY)
+def test_every_check_can_fail(
+    write: Callable,
+    without_onnx: None,
+    check: str,
+    kind: str,
+    faults: Faults,
+    note: str,
+) -> None:
+    write(faults)
+    assert_fails(check, kind, note)
+
+
+def test_no_check_is_left_out() -> None:
+    assert {check for check, *_ in FAULTY} == checks_of("formats")
+
+
+def test_the_kit_passes_a_sound_format(write: Callable, without_onnx: None) -> None:
+    write(formats("convert"))
+    assert make("converts", "export format").outcome == "passed"
+    result = make("export-formats", "model")
+    assert (result.outcome, result.note) == ("passed", "convert: difference 0.0e+00")
 
 
 @pytest.mark.parametrize(
