@@ -1,13 +1,12 @@
-"""A user's own NIfTI images and labels."""
+"""A user's own images and label maps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from zoo.plugin import UsageError, rank_zero_print, within
-from zoo_segmentation.data.channel_files import read_channels
 from zoo_segmentation.data.dataset_json import IGNORE, Description, read_description
 from zoo_segmentation.data.labels import (
     MOST_CLASSES,
@@ -18,14 +17,8 @@ from zoo_segmentation.data.labels import (
     values_of,
     whole_numbers,
 )
-from zoo_segmentation.data.nifti import (
-    count_channels,
-    read_labels,
-    read_scan,
-    stem,
-)
 from zoo_segmentation.data.preprocessing import Normalize
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume_files import channels_in, label_values, read_pair
 from zoo_segmentation.data.volume_pairs import Pair, find_folders, find_pairs
 from zoo_segmentation.data.volumes import (
     TEST,
@@ -45,6 +38,8 @@ class VolumeFolder(VolumeDataModule):
     ``NAME_0001.nii.gz`` and so on. Either all lie in ``root`` and are split, sorted by name; or
     ``root`` has ``train``, ``test`` and perhaps ``val`` (in any spelling, such as ``Training``),
     each with ``images`` and ``labels``.
+    An image may also be a TIFF stack, with a stack of labels beside it, or a folder
+    ``images/NAME`` with the slices of a DICOM series, with ``labels/NAME.nii.gz``.
     nnU-Net's raw folders (``imagesTr``, ``labelsTr``) are read too, with the names of labels and
     channels in their ``dataset.json``.
 
@@ -180,7 +175,7 @@ class VolumeFolder(VolumeDataModule):
         channels = _channel_names(pairs, described)
         _compare_count(listed, described)
         cases = [
-            Case(label.name, part, partial(_read, images, label, len(channels), classes))
+            Case(label.name, part, partial(read_pair, images, label, len(channels), classes))
             for (images, label), part in zip(pairs, parts, strict=True)
         ]
         return Listing(cases, names, channels, values_of(classes, len(names)))
@@ -221,24 +216,14 @@ class VolumeFolder(VolumeDataModule):
         return result
 
 
-def _read(
-    images: Sequence[Path], label_path: Path, channels: int, classes: Mapping[int, int]
-) -> Volume:
-    scan = read_channels(images, channels)
-    label = read_labels(label_path, scan, images[0], classes)
-    return Volume(stem(label_path), scan.array, label, scan.spacing, scan.notes, scan.oriented)
-
-
 def _channels(pairs: Sequence[Pair]) -> int:
     """How many channels most images have; the others are refused when they are read."""
     counts: dict[int, int] = {}
     for images, _ in pairs:
-        count = len(images)
-        if count == 1:
-            try:
-                count = count_channels(images[0])
-            except UsageError:  # said again, with the others, when all are read
-                continue
+        try:
+            count = channels_in(images)
+        except UsageError:  # said again, with the others, when all are read
+            continue
         counts[count] = counts.get(count, 0) + 1
     return max(counts, key=lambda count: counts[count], default=1)
 
@@ -252,7 +237,7 @@ def _numbered(labels: Sequence[Path], root: str) -> list[str]:
     files = {}
     for path in labels:
         try:
-            files[path] = count_values(whole_numbers(read_scan(path).array, path))
+            files[path] = count_values(whole_numbers(label_values(path), path))
         except UsageError:  # said again, with the others, when all are read
             continue
     return [_name(number) for number in range(count_classes(files, root) if files else 2)]
