@@ -185,8 +185,8 @@ class PyramidLSTMSegmenter(Segmenter):
 
     network: PyramidLSTMNet
     conformance_arguments: ClassVar[dict[str, Any]] = {
-        "hidden": [4, 4],
-        "fully_connected": [4],
+        "hidden": [4],
+        "fully_connected": [],
         "kernel_size": 3,
     }
 
@@ -289,6 +289,9 @@ class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):
     """
 
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": [6, 6]}
+    conformance_exempt: ClassVar[dict[str, str]] = {
+        "export-formats": "a graph of twelve scans takes long to make; pyramid-lstm is exported",
+    }
 
     def __init__(
         self,
