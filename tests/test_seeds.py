@@ -65,6 +65,7 @@ def test_each_seed_is_the_run_of_its_own(toy: Any, zoo: Callable, monkeypatch: A
     assert summary["rows"][0]["seeds"] == [2, 4]
     assert {path.name for path in Path("all").iterdir()} - {".lock"} == {
         *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots"),
+        "report.html",
     }
 
 
