@@ -294,7 +294,7 @@ def fit(
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
             loggers.begin(resumable.others, run, recipe, resumed)
-            tell_beginning(run, resumable.trainer, model, data, all_parts=not untested)
+            tell_beginning(run, resumable.trainer, model, data, tested=not untested)
         metrics, seconds, best = _train_and_test(
             resumable, model, data, run, resumed, longer, untested
         )
