@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from html import escape
 
 Column = list[str]
@@ -123,14 +124,15 @@ def diagram(name: str, title: str) -> str:
     places = [_places(number, len(column), tall) for number, column in enumerate(columns)]
     parts = [
         _arrow(left, right, len(before) == len(after) and row != other)
-        for before, after in zip(places, places[1:], strict=False)
+        for before, after in itertools.pairwise(places)
         for row, left in enumerate(before)
         for other, right in enumerate(after)
     ]
     for column, spots in zip(columns, places, strict=True):
         parts += [_box(text, *spot) for text, spot in zip(column, spots, strict=True)]
     return (
-        f'<div class="diagram"><svg viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" '
+        f'<div class="diagram" data-search-exclude><svg viewBox="0 0 {wide} {tall}" '
+        f'width="{wide}" height="{tall}" '
         f'role="img" aria-label="{escape(title)}">{"".join(parts)}</svg></div>'
     )
 

@@ -21,10 +21,11 @@ PICTURES = HERE / "pictures"
 TEXTS = HERE / "models"
 ASIDE = "## When to take something else"
 FILES = {
-    "image": "photos",
-    "video": "clips",
-    "automatic": "clips",
-    "reinforcement": "--episodes 5",
+    "image-classification": "photos",
+    "image-segmentation": "scans",
+    "video-classification": "clips",
+    "automatic-speech-recognition": "clips",
+    "reinforcement-learning": "--episodes 5",
 }
 DATA = {
     "vision": "image-folder --data.root photos",
@@ -96,7 +97,13 @@ def model_page(entry: Model, recipes: dict[str, Recipe]) -> str:
     trained = _checkpoints(entry)
     lines += [*_use(entry, own, [key for key, _ in trained]), *_recipes(own)]
     if trained:
-        lines += ["", "## Checkpoints", "", "| name | size | metrics | made by |", "|---|---|---|---|"]
+        lines += [
+            "",
+            "## Checkpoints",
+            "",
+            "| name | size | metrics | made by |",
+            "|---|---|---|---|",
+        ]
         lines += [row for _, row in trained]
     return "\n".join([*lines, "", *_arguments(entry), ""])
 
@@ -130,15 +137,28 @@ def _measured(name: str, recipe: Recipe) -> list[str]:
 
 def _figure(recipes: dict[str, Recipe]) -> str:
     """What the first recipe that was measured reached."""
-    for name, recipe in recipes.items():
-        if found := _measured(name, recipe):
+    for name in _first_measured(recipes):
+        if found := _measured(name, recipes[name]):
             return f"**{found[-1]}** by `{name}`"
     return "Not measured here."
 
 
+def _first_measured(recipes: dict[str, Recipe]) -> list[str]:
+    """The recipes' names: those with a target that was met, the measured, the others."""
+
+    def rank(name: str) -> int:
+        target = read_target(recipes[name].about)
+        records = records_of(name, registry().recipes[name])
+        same = [each for each in records if target and each.metric == target.metric]
+        if target and any(target.met(each.mean) for each in same):
+            return 0
+        return 1 if records else 2
+
+    return sorted(recipes, key=rank)
+
+
 def _command(entry: Model, recipes: dict[str, Recipe]) -> str:
-    measured = [name for name, recipe in recipes.items() if _measured(name, recipe)]
-    first = next(iter([*measured, *recipes]), "")
+    first = next(iter(_first_measured(recipes)), "")
     return f"zoo train {first}" if first else f"zoo info {entry.name}"
 
 
@@ -159,7 +179,7 @@ def _use(entry: Model, recipes: dict[str, Recipe], trained: list[str]) -> list[s
     """The commands and the lines of Python to start with."""
     reference = trained[0] if trained else "RUN"
     family = next(iter(recipes), "/").partition("/")[0]
-    files = FILES.get(entry.task.partition("-")[0], "FILES")
+    files = FILES.get(entry.task, "FILES")
     lines = ["## Use", "", "```sh", f"{_command(entry, recipes)} --out runs/mine"]
     lines.append(f"zoo predict {reference} {files} --out predictions")
     if data := DATA.get(family):
@@ -206,7 +226,9 @@ def _checkpoints(entry: Model) -> list[tuple[str, str]]:
 
 def _arguments(entry: Model) -> list[str]:
     """The constructor's arguments, from its signature and docstring."""
-    found = constructor_arguments(registry().load(entry), [entry.wildcard] if entry.wildcard else [])
+    found = constructor_arguments(
+        registry().load(entry), [entry.wildcard] if entry.wildcard else []
+    )
     lines = [
         "## Arguments",
         "",

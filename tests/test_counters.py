@@ -79,7 +79,7 @@ def test_the_first_batch_that_reaches_the_budget_is_the_last(
     epochs = -(-reached // 80)
     expected = f"{reached} evaluations are counted, and the budget is {limit}"
     assert f"training ends after epoch {epochs}: {expected}\n" in told
-    assert f"epoch {epochs}  evaluations {reached}/{limit}  train/score" in told
+    assert f"epoch {epochs}  evaluations {reached}/{limit}  score" in told
     assert "val/score" in run.metrics  # of the state that the budget ended with
 
 

@@ -19,6 +19,7 @@ from zoo.runs.record import read_record
 from zoo.runs.run import Run, locked
 from zoo.runs.state import is_held
 from zoo.runs.target import mode_of, read_target
+from zoo.training.refusals import refusals
 
 LATER = "2026-02-02T10:00:00+00:00"
 SEEDS = {f"seed-{seed}": {"seed": seed} for seed in (1, 2, 3)}
@@ -194,6 +195,22 @@ def test_a_damaged_run_is_listed_with_the_reason(
     assert says in done.out
 
 
+def test_info_of_a_group(runs: Path, zoo: Callable) -> None:
+    done = zoo("info", "runs/toy/points/group", "--json")
+    assert done.status == 0
+    assert json.loads(done.out) == [
+        {
+            "kind": "group",
+            "name": "runs/toy/points/group",
+            "of": "seeds",
+            "recipe": "toy/points",
+            "runs": {"finished": 2, "waiting": 1},
+            "summary": [],
+            "more": "zoo runs runs/toy/points/group",
+        }
+    ]
+
+
 def test_a_damaged_group_and_links_that_lead_back(runs: Path) -> None:
     (runs / "toy/points/group/group.json").write_text("{")
     os.symlink("..", runs / "toy/back")
@@ -254,3 +271,5 @@ def test_a_failed_training_notes_why(toy: Any, zoo: Callable) -> None:
     assert run.state == "failed"
     assert "not finite" in run.problem or "NaN" in run.problem, run.problem
     assert run.problem in failed.err.replace("\n", " ")
+    with refusals(Run(Path("cut")), Any, Any, resumed=True, planned=False):
+        assert "failed" not in Run(Path("cut")).environment

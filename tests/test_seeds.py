@@ -64,7 +64,7 @@ def test_each_seed_is_the_run_of_its_own(toy: Any, zoo: Callable, monkeypatch: A
     summary = json.loads(Path("all/summary.json").read_text())
     assert summary["rows"][0]["seeds"] == [2, 4]
     assert {path.name for path in Path("all").iterdir()} - {".lock"} == {
-        *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots"),
+        *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots", "report.html"),
     }
 
 
@@ -200,6 +200,12 @@ def test_values_from_python_are_typed_as_they_are(here: dict) -> None:
         train_seeds("toy/points", [3], {"seed": 1})
     with pytest.raises(UsageError, match="no seeds are given"):
         train_seeds("toy/points")
+
+
+def test_not_by_several_processes(here: dict, monkeypatch: Any) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="call it without torchrun"):
+        train_seeds("toy/points", "1-2")
 
 
 def test_seeds_as_text() -> None:

@@ -75,7 +75,7 @@ def server() -> Iterator[str]:
                 time.sleep(0.1)
         yield address
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # which waits for no client
         process.wait()
         shutil.rmtree(folder)
 

@@ -162,7 +162,7 @@ def test_the_command_reports_the_run(toy: Any, zoo: Callable) -> None:
     following = done.out.partition("Next:\n")[2].splitlines()
     assert len(following) == 3
     assert all(line.startswith("  zoo ") for line in following)
-    assert "epoch 1/1  train/accuracy" in done.err
+    assert "epoch 1/1  accuracy" in done.err
     listed = zoo(*words, "--out", "other", "--json")
     (row,) = json.loads(listed.out)
     assert row["name"] == "toy/points"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.errors import UsageError as UsageError
     from zoo.errors import ZooError as ZooError
     from zoo.experiments.crossval import crossval as crossval
+    from zoo.experiments.processes import ExperimentInterrupted as ExperimentInterrupted
     from zoo.experiments.seeds import finetune_seeds as finetune_seeds
     from zoo.experiments.seeds import train_seeds as train_seeds
     from zoo.experiments.sweeps.sweep import sweep as sweep
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Ensemble": "zoo.bundles.ensemble",
+    "ExperimentInterrupted": "zoo.experiments.processes",
     "Run": "zoo.runs.run",
     "TrainingInterrupted": "zoo.training.interruption",
     "UsageError": "zoo.errors",

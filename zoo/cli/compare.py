@@ -33,7 +33,9 @@ def add_parser(commands: Any) -> None:
         help="put the best first by it; by default what all of them chose their weights by",
     )
     parser.add_argument(
-        "--out", metavar="DIR", help="write summary.json, summary.csv and plots/curves.png there"
+        "--out",
+        metavar="DIR",
+        help="write report.html, summary.json, summary.csv and plots/curves.png there",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--format", choices=FORMATS, help="the table alone, to be pasted")

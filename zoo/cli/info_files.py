@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,41 @@ from zoo.io.stages import measured
 from zoo.io.weights_size import stated_numbers
 from zoo.plugin.entries import Checkpoint
 from zoo.registry.registry import package_folder
+from zoo.runs.group import Group, is_group, open_group
+from zoo.runs.listing import find_runs
 from zoo.runs.run import Run
+
+_SUMMARY = ("report.html", "summary.json", "summary.csv")
 
 
 def describe_folder(path: Path) -> dict[str, Any] | None:
-    """A run folder or a bundle; None for anything else.
+    """A run folder, a group of runs or a bundle; None for anything else.
 
     Raises:
         UsageError: its files are damaged.
     """
     if (path / "recipe.yaml").is_file():
         return _run(Run(path))
+    if is_group(path):
+        return _group(open_group(path))
     if (path / MANIFEST).is_file():
         return {"kind": "bundle", "name": str(path), **describe_bundle(path)}
     if path.suffix == ".ckpt" and path.is_file():
         return _checkpoint_file(path)
     return None
+
+
+def _group(group: Group) -> dict[str, Any]:
+    states = Counter(run.state for run in find_runs(group.path).members(group.path))
+    return {
+        "kind": "group",
+        "name": str(group.path),
+        "of": group.kind,
+        "recipe": group.recipe,
+        "runs": dict(states),
+        "summary": [name for name in _SUMMARY if (group.path / name).is_file()],
+        "more": f"zoo runs {group.path}",
+    }
 
 
 def describe_checkpoint(entry: Checkpoint) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -163,6 +164,11 @@ def _train(plan: _Plan, seeds: str | Sequence[int] | None) -> TrainedSeeds:
     chosen = None if seeds is None else check_seeds(seeds)
     if plan.jobs < 1:
         raise UsageError(f"the number of jobs has to be 1 or more, not {plan.jobs}")
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise UsageError(
+            "several seeds are trained by one process, which starts the others: call it without "
+            "torchrun, or train a seed at a time (--seed)"
+        )
     _check(plan.base, plan.words)
     found = _resumed(plan.base.name, plan.out, plan.resume)
     if found is None:

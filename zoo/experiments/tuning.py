@@ -180,7 +180,7 @@ class _SizeFinder(BatchSizeFinder):
 
 def _require_optimizer(trainer: Trainer) -> None:
     """Without one no step is counted, and the search would not end."""
-    real = [each for each in trainer.optimizers if isinstance(each, torch.optim.Optimizer)]
+    real = [each for each in trainer.optimizers if each.param_groups]  # not Lightning's for none
     if len(real) != 1:
         raise UsageError(
             f"the model has {len(real) or 'no'} optimizers, and Lightning's finders take models of "

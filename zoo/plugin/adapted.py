@@ -28,6 +28,7 @@ from zoo.plugin.datamodule import PART_NAMES
 from zoo.plugin.loaders import ResumableLoader
 from zoo.plugin.parts import EmptyPartError
 from zoo.plugin.protocols import Facts
+from zoo.plugin.streams import ResumableStream
 
 _HYPERPARAMETERS = "hyper_parameters"
 """Where Lightning keeps a module's ``hparams`` in a checkpoint."""
@@ -160,14 +161,16 @@ def resumable(loader: Any, seed: int = 0) -> Any:
     """The same loader with an order that depends on seed and epoch alone.
 
     Args:
-        loader: A DataLoader with torch's own order, shuffled or not. Anything else (streams,
-            samplers and batch samplers of one's own, several loaders) is returned as it is: what
-            it draws is its own matter, and the conformance kit's check ``resumes`` tells.
+        loader: A DataLoader with torch's own order, shuffled or not, or of a stream, which is begun
+            again on a resume and its batches passed over. Anything else (samplers and batch
+            samplers of one's own, several loaders) is returned as it is: what it draws is its own
+            matter, and the conformance kit's check ``resumes`` tells.
         seed: Seed of the order.
     """
+    if type(loader) is DataLoader and isinstance(loader.dataset, IterableDataset):
+        return ResumableStream(loader, seed)
     if (
         type(loader) is not DataLoader
-        or isinstance(loader.dataset, IterableDataset)
         or type(loader.sampler) not in (RandomSampler, SequentialSampler)
         or loader.batch_size is None
     ):

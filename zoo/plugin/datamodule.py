@@ -25,9 +25,9 @@ PART_NAMES: dict[Part, str] = {"train": "training", "val": "validation", "test":
 class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
     """Base of datasets with a training, a validation and a test part.
 
-    A subclass has ``facts`` and ``samples``; where the samples of a part are not a
-    ``torch.utils.data.Dataset``, or need another loader, it overrides ``train_loader`` and
-    ``eval_loader``. One that writes ``fold_samples`` and heeds ``self.fold`` is ``Foldable``.
+    A subclass has ``samples``, and ``facts`` where a model needs any; where the samples of a part
+    are not a ``torch.utils.data.Dataset``, or need another loader, it overrides ``train_loader``
+    and ``eval_loader``. One that writes ``fold_samples`` and heeds ``self.fold`` is ``Foldable``.
 
     Args:
         root: Where the data are: a path, or what messages are to call them.
@@ -67,13 +67,13 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         """How training and validation part are divided; as the dataset itself does, without."""
 
     @property
-    @abstractmethod
     def facts(self) -> Facts:
-        """What the data know: JSON values by the names of model arguments.
+        """What the data know: JSON values by the names of model arguments; nothing, unless written.
 
         Raises:
             UsageError: something is missing, unreadable or inconsistent.
         """
+        return {}
 
     @abstractmethod
     def samples(self, part: Part) -> Samples:

@@ -23,6 +23,8 @@ def next_commands(run: Run, environment: Mapping[str, Any] | None = None) -> lis
     noted = run.environment if environment is None else environment
     can = noted.get("abilities") or []
     run_ = shlex.quote(str(run.path))
+    if noted.get("untested"):
+        return [f"zoo train {shlex.quote(str(run.recipe_file))}"]
     if "produce" in can:
         found, data = [f"zoo predict {run_} --out predictions"], "--data.KEY VALUE"
     elif "predict" in can:

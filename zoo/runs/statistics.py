@@ -33,7 +33,8 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
     Returns:
         Its ends; None for fewer than two values. With few values it is too narrow: of five, it
-        covers the mean in some 85 of 100 cases instead of 95.
+        covers the mean in some 84 of 100 cases instead of 95
+        (benchmarks/results/compare-seeds.md).
     """
     if len(values) < 2:
         return None

@@ -19,7 +19,11 @@ from zoo.runs.run import Run
 
 
 def tell_beginning(
-    run: Run, trainer: Trainer, model: LightningModule, data: LightningDataModule
+    run: Run,
+    trainer: Trainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    tested: bool = True,
 ) -> None:
     """Say it in a line, and note it.
 
@@ -28,8 +32,10 @@ def tell_beginning(
         trainer: Before it fits.
         model: What it trains.
         data: On what, set up.
+        tested: Whether a test follows. Where the test part may not be read, as in a sweep, the
+            data are not described, as their sizes are those of all parts.
     """
-    found = list(data.describe_found()) if isinstance(data, DataDescriber) else []
+    found = list(data.describe_found()) if tested and isinstance(data, DataDescriber) else []
     count = count_parameters(model)
     run.note(parameters=count, **({"found": found} if found else {}))
     size = f"{shown_count(count)} parameters" if count else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
 from zoo.io.atomic import write_atomically
 from zoo.io.rank_zero import rank_zero_print
 from zoo.io.sealed_zip import is_whole, write_sealed
@@ -48,11 +49,16 @@ class CheckpointFiles(TorchCheckpointIO):
         self.removed: list[Path] = []
         """Checkpoints in the run's folder that are not wanted any more, since the last one."""
         self._removed_before: list[Path] = []
+        self._readable = False
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write ``checkpoint``; Lightning calls this on the first process only."""
+        """Write ``checkpoint``; Lightning calls this on the first process only.
+
+        Raises:
+            ZooError: it holds what it could not be read with; nothing is written.
+        """
         path = Path(path)
         last = path == self._last
         previous = self._previous if last and not self._damaged else None
@@ -87,10 +93,12 @@ class CheckpointFiles(TorchCheckpointIO):
             return cast("dict[str, Any]", content)
         return _training_state(path, content)
 
-    @staticmethod
-    def _by_torch(checkpoint: dict[str, Any], _: Path) -> Callable[[BinaryIO], None]:
+    def _by_torch(self, checkpoint: dict[str, Any], _: Path) -> Callable[[BinaryIO], None]:
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
+        if not self._readable:
+            _require_readable(checkpoint, buffer)
+            self._readable = True
         return lambda file: write_sealed(buffer.getbuffer(), file)
 
     def _by_inner(self, checkpoint: dict[str, Any], path: Path) -> bytes:
@@ -174,3 +182,39 @@ def _training_state(path: Path, content: object) -> dict[str, Any]:
 def _unlink(paths: list[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+def _require_readable(checkpoint: dict[str, Any], written: io.BytesIO) -> None:
+    """See that a checkpoint can be read without running code, before a run depends on it."""
+    if _is_readable(written):
+        return
+    for key, value in checkpoint.items():
+        alone = io.BytesIO()
+        torch.save(value, alone)
+        if not _is_readable(alone):
+            raise ZooError(
+                f"the checkpoint could not be read again: it has {_found(value)} under {key!r}. "
+                "Let `on_save_checkpoint` and `state_dict` of model, data and callbacks give "
+                "tensors, numbers and text of Python, and lists and dicts of them, such as "
+                "`float(x)` and `x.tolist()`"
+            )
+
+
+def _is_readable(written: io.BytesIO) -> bool:
+    written.seek(0)
+    try:
+        torch.load(written, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        return False
+    return True
+
+
+def _found(value: Any) -> str:
+    """What is in it that is not plain: the type of the first such."""
+    inner = value.values() if isinstance(value, dict) else value
+    if isinstance(value, (dict, list, tuple)):
+        return next((text for each in inner if (text := _found(each))), "")
+    if value is None or isinstance(value, torch.Tensor):
+        return ""
+    kind = type(value)
+    return "" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__name__}"

@@ -10,10 +10,11 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 
 from zoo.plugin._lightning_internals import in_epoch
 from zoo.plugin.loaders import ResumableLoader
+from zoo.plugin.streams import ResumableStream
 
 
 class LoaderPosition(Callback):
-    """Carries the position of every ``ResumableLoader`` in its epoch through a checkpoint.
+    """Carries the position of every loader that has one in its epoch through a checkpoint.
 
     Lightning would do it, but not where ``configure_optimizers`` asks for the number of steps:
     then the loaders are in place before the checkpoint is read.
@@ -29,7 +30,7 @@ class LoaderPosition(Callback):
         which then start over."""
         states = [loader.state_dict() for loader in _loaders(trainer)]
         if not in_epoch(trainer):
-            states = [{"batches": 0} for _ in states]
+            states = [{**state, "batches": 0} for state in states]
         checkpoint["zoo_loaders"] = states
 
     def on_load_checkpoint(
@@ -46,6 +47,6 @@ class LoaderPosition(Callback):
                 loader.load_state_dict(state)
 
 
-def _loaders(trainer: Trainer) -> list[ResumableLoader]:
+def _loaders(trainer: Trainer) -> list[ResumableLoader | ResumableStream]:
     loaders = CombinedLoader(trainer.train_dataloader).flattened
-    return [loader for loader in loaders if isinstance(loader, ResumableLoader)]
+    return [loader for loader in loaders if isinstance(loader, (ResumableLoader, ResumableStream))]

@@ -39,6 +39,7 @@ from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
 from zoo.training.monitors import MonitorNames
 from zoo.training.overfitting import Overfitting
+from zoo.training.pending_gradients import PendingGradients
 from zoo.training.progress import Bar, progress_callback
 from zoo.training.random_state import RandomState
 from zoo.training.time_left import Estimate
@@ -94,6 +95,7 @@ class ResumableTrainer:
             RandomState(),
             LoaderPosition(),
             MetricState(),
+            PendingGradients(),
             Overfitting(),
             GradientFreeSteps(),
             *([Budget(budget)] if budget else []),

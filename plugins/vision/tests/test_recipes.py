@@ -20,6 +20,13 @@ SMALL = {
 }
 MORE = {
     "vision/timm-image-folder": {"data.image_size": 64},
+    "vision/images-from-scratch": {"data.image_size": 64, "data.num_workers": 0},
+    "vision/fine-tune-images": {
+        "data.image_size": 64,
+        "data.num_workers": 0,
+        "model.name": "timm/test_resnet",
+        "model.pretrained": False,
+    },
     "vision/mcdnn-mnist": {"model.columns_per_preprocessing": 1},
     "vision/mcdnn-gtsrb": {"model.columns_per_preprocessing": 1},
 }

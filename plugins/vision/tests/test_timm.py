@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from zoo.plugin import UsageError
+from zoo.plugin import UsageError, optim
 from zoo_vision.data.images import TensorImages
 from zoo_vision.timm_models import TimmClassifier
 
@@ -162,3 +162,14 @@ def test_it_trains():
     trainer.fit(model, data)
     (metrics,) = trainer.test(model, data, verbose=False)
     assert metrics["test/accuracy"] > 0.8
+
+
+def test_layers_near_the_input_learn_more_slowly():
+    model = TimmClassifier("test_resnet", layer_decay=0.5, num_classes=3, image_size=[32, 32])
+    scale = model.lr_scale
+    assert scale["network.fc.weight"] == 1
+    assert scale["network.conv1.0.weight"] < scale["network.layer4.0.conv1.weight"] < 1
+    groups = optim.parameter_groups(model.named_parameters(), 0.1, 0.0, lr_scale=scale)
+    assert max(group["lr"] for group in groups) == 0.1
+    assert min(group["lr"] for group in groups) == pytest.approx(0.1 * min(scale.values()))
+    assert TimmClassifier("test_resnet", image_size=[32, 32]).lr_scale == {}

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from zoo.plugin import BaseDataModule, GeneratedSamples, Part
@@ -26,10 +25,6 @@ class Additions(BaseDataModule[GeneratedSamples]):
 
     def __init__(self, batch_size: int = 50, **options: Any) -> None:
         super().__init__(root="the stream", batch_size=batch_size, **options)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {}
 
     def samples(self, part: Part) -> GeneratedSamples:
         return GeneratedSamples(
@@ -88,8 +83,3 @@ class Adder(LightningModule):
         return [
             {"sum": float(s), "found": float(self(x[None].to(self.device))[0])} for x, s in drawn
         ]
-
-    def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        figure = Figure()
-        figure.gca().scatter(batch[1].cpu(), self(batch[0]).cpu())
-        return {"sums": figure}

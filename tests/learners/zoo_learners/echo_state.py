@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.plugin import BaseDataModule, Part, plots
+from zoo.plugin import BaseDataModule, Part
 
 
 class Waves(BaseDataModule[Tensor]):
@@ -17,10 +16,6 @@ class Waves(BaseDataModule[Tensor]):
 
     def __init__(self, batch_size: int = 4, **options: Any) -> None:
         super().__init__(root="the wave", batch_size=batch_size, **options)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {}
 
     def samples(self, part: Part) -> Tensor:
         time = torch.arange(0.0, 2000).unfold(0, 51, 50)
@@ -91,7 +86,3 @@ class EchoState(LightningModule):
         for _ in range(count):
             series = torch.cat([series, self(series)[:, -1:]], 1)
         return [{"value": float(value)} for value in series[0, -count:]]
-
-    def draw_plots(self, batch: Tensor) -> dict[str, Figure]:
-        lines = {"truth": batch[0, 1:], "found": self(batch[:1, :-1])[0]}
-        return {"wave": plots.curves({k: list(enumerate(v.tolist())) for k, v in lines.items()})}

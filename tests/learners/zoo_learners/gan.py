@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,10 +24,6 @@ class Circle(BaseDataModule[GeneratedSamples]):
 
     def __init__(self, batch_size: int = 64, **options: Any) -> None:
         super().__init__(root="the circle", batch_size=batch_size, **options)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {}
 
     def samples(self, part: Part) -> GeneratedSamples:
         return GeneratedSamples(point, 1024, self.seed, part)
@@ -90,9 +85,3 @@ class Gan(LightningModule):
         """
         noise = torch.randn(count, self.noise, generator=torch.Generator().manual_seed(seed))
         return [{"x": float(x), "y": float(y)} for x, y in self(noise.to(self.device))]
-
-    def draw_plots(self, batch: Tensor) -> dict[str, Figure]:
-        figure = Figure()
-        for points in (batch, self(torch.randn(len(batch), self.noise, device=self.device))):
-            figure.gca().scatter(*points.T.cpu())
-        return {"points": figure}

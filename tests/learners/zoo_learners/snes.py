@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.plugin import NumberedSteps, plots
+from zoo.plugin import NumberedSteps
 
 
 class Generations(NumberedSteps):
@@ -88,7 +87,3 @@ class Snes(LightningModule):
         """
         inputs = torch.randn(count, 2, generator=torch.Generator().manual_seed(seed))
         return [{"xor": float(out)} for out in self(inputs.to(self.device))]
-
-    def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        outputs = self(self.inputs).reshape(2, 2).cpu().numpy()
-        return {"outputs": plots.contact_sheet([outputs], ["xor"])}

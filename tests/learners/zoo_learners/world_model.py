@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from zoo.plugin import plots
 from zoo_learners.cart import STEPS, move
 from zoo_learners.turns import take_turns
 
@@ -92,7 +91,3 @@ class WorldModel(LightningModule):
         """
         draws = [torch.Generator().manual_seed(seed + each) for each in range(episodes)]
         return [{"cost": float(self.cost(move, random))} for random in draws]
-
-    def draw_plots(self, batch: Any) -> dict[str, Any]:
-        places = self.episode(move, torch.Generator().manual_seed(0))[:, 0, 3]
-        return {"cart": plots.curves({"place": list(enumerate(places.tolist()))})}

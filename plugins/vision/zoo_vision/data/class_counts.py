@@ -43,13 +43,14 @@ def balancing_weights(labels: Tensor) -> Tensor:
     return weights
 
 
-def sentence(counts: Sequence[int], names: Sequence[str], of: int) -> str:
+def sentence(counts: Sequence[int], names: Sequence[str], of: int, balanced: bool = False) -> str:
     """What is told of the training images.
 
     Args:
         counts: Of each class.
         names: Of the classes.
         of: All images; more or fewer than the sum where several labels may hold.
+        balanced: Whether they are drawn as often as each other anyway.
     """
     order = sorted(range(len(counts)), key=lambda index: -counts[index])
     shown: list[int | None] = [*order]
@@ -59,7 +60,7 @@ def sentence(counts: Sequence[int], names: Sequence[str], of: int) -> str:
     if sum(counts) != of:
         text += f" of {of}"
     smallest = min((count for count in counts if count), default=0)
-    if smallest and counts[order[0]] >= _UNEVEN * smallest:
+    if smallest and counts[order[0]] >= _UNEVEN * smallest and not balanced:
         text += (
             f"; the largest has {counts[order[0]] / smallest:.3g} times as many as the smallest "
             "(--model.class_weights balanced weights the loss, --data.sampler balanced draws every "

@@ -366,7 +366,8 @@ class ImageDataModule(BaseDataModule[LabelledImages]):
         notes = list(loaded.notes)
         train = by_part["train"]
         if len(train) and self.counts_classes:
-            notes.append(sentence(count_classes(train.labels, len(names)), names, len(train)))
+            counts = count_classes(train.labels, len(names))
+            notes.append(sentence(counts, names, len(train), self.sampler == "balanced"))
         for part, images in by_part.items():
             counts = count_classes(images.labels, len(names))
             lacking = [name for name, each in zip(names, counts, strict=True) if not each]
