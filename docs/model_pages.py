@@ -31,7 +31,7 @@ DATA = {
     "vision": "image-folder --data.root photos",
     "segmentation": "volume-folder --data.root volumes",
     "lipreading": "grid --data.root clips",
-    "udrl": "udrl-episodes --data.env MODULE:ENVIRONMENT",
+    "udrl": "udrl-episodes --data.environment package.module:Name-v0",
     "hpg": "",
 }
 
@@ -186,7 +186,10 @@ def _use(entry: Model, recipes: dict[str, Recipe], trained: list[str]) -> list[s
         lines.append(f"zoo finetune {reference} --data {data} --out runs/finetuned")
     lines += ["```", ""]
     if trained:
-        lines += ["```python", "import zoo", "", f'model = zoo.load("{reference}")', "```", ""]
+        plays = entry.task == "reinforcement-learning"
+        asked = 'options={"episodes": 5}' if plays else f'["{files}"]'
+        lines += ["```python", "import zoo", "", f'model = zoo.load("{reference}")']
+        lines += [f"rows = zoo.predict(model, {asked}).rows", "```", ""]
     return lines
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.recipes.signatures import constructor_arguments
+from zoo.recipes.signatures import argument_names, constructor_arguments
 from zoo.registry.registry import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -88,3 +88,13 @@ def test_dead_links_anchors_and_pictures_are_found(tmp_path: Path) -> None:
     ]
     assert dead_links(tmp_path / "empty") == [f"{tmp_path / 'empty'} has no pages"]
     sys.modules.pop("check_links")
+
+
+@pytest.mark.whole_zoo
+def test_the_arguments_of_the_commands_for_own_data_exist() -> None:
+    from model_pages import DATA
+
+    for command in filter(None, DATA.values()):
+        name, option, _ = command.split()
+        names = argument_names(registry().load(registry().dataset(name)))
+        assert option.removeprefix("--data.") in names, command
