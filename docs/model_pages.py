@@ -241,10 +241,16 @@ def _arguments(entry: Model) -> list[str]:
         "|---|---|---|---|",
     ]
     for each in found:
-        kind, default = (
-            f"`{text}`".replace("|", "\\|") if text else ""
-            for text in (each.type, each.default or "(required)")
+        kind = f"`{each.type}`" if each.type else ""
+        text = each.text.replace("``", "`")
+        lines.append(
+            f"| `{each.name}` | {kind} | `{each.default or '(required)'}` | {_cell(text)} |"
         )
-        text = each.text.replace("``", "`").replace("|", "\\|").replace("<", "&lt;")
-        lines.append(f"| `{each.name}` | {kind} | {default} | {text} |")
     return lines
+
+
+def _cell(text: str) -> str:
+    """Text for a cell of a table: what stands between backticks is code, as it is."""
+    parts = text.split("`")
+    parts[::2] = [part.replace("|", "\\|").replace("<", "&lt;") for part in parts[::2]]
+    return "`".join(parts)
