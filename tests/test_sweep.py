@@ -82,6 +82,9 @@ def test_what_it_leaves(toy: Any, zoo: Callable) -> None:
     assert f"learning_rate: {found['best']['values']['model.learning_rate']}" in best.out
     assert "max_epochs: 3" in best.out
 
+    page = (Path("all") / "report.html").read_text(encoding="utf-8")
+    assert f"The best of 3 trials is trial {found['best']['trial']} with" in page
+
     again = zoo(*command, "--out", "all")  # there is nothing left to do
     assert again.status == 0
     assert "3 trials, 3 complete" in again.out

@@ -113,7 +113,8 @@ class Sweeping:
         rows, aim = self._write(group, trials), self._aim
         if all(row["state"] != "running" for row in rows):
             files.draw_plots(found, aim.metric, group.path / "plots")
-            files.write_page(group, rows, aim)
+            with alone_in(group.path):
+                files.write_page(group, rows, aim)
         best = files.best_of(rows, aim)
         return Sweep(group.path, group.recipe, aim.metric, aim.direction, rows, best)
 
