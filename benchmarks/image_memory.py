@@ -75,7 +75,7 @@ def main() -> None:
             make_folder(root, pictures, count)
             command = f"""-m zoo train vision/timm-image-folder --data.root {root}
                 --data.image_size {SIZE} --data.memory_mb 0 --model.name mpcnn
-                --model.net 3x{SIZE}x{SIZE}-4C5-MP4-8C5-MP4-N --trainer.max_epochs 1
+                --model.net 3x{SIZE}x{SIZE}-4C5-MP4-8C4-MP4-N --trainer.max_epochs 1
                 --trainer.limit_train_batches {BATCHES} --trainer.limit_val_batches {BATCHES}
                 --trainer.limit_test_batches {BATCHES} --trainer.accelerator cpu --out {out}"""
             memory, seconds = peak(command.split())

@@ -89,8 +89,8 @@ def _headlines(entries: Entries) -> str:
     for name in HEADLINES:
         recipe, records = entries[name]
         about = recipe.about
-        shown = _of_target(recipe, records) or records
-        measured = "; ".join(_short(record) for record in shown) or "not measured"
+        shown = (_of_target(recipe, records) or records)[-1:]  # the latest
+        measured = "".join(f"`{each.metric}` {each.described}" for each in shown) or "not measured"
         lines.append(f"| `{name}` | {about.get('summary', '')} | {_target(about)} | {measured} |")
     return "\n".join(lines)
 
@@ -151,10 +151,6 @@ def _of_target(recipe: Recipe, records: list[Record]) -> list[Record]:
     same = [record for record in records if target and record.metric == target.metric]
     most = max((len(record.values) for record in same), default=0)
     return [record for record in same if len(record.values) == most]
-
-
-def _short(record: Record) -> str:
-    return f"`{record.metric}` {record.described}, {_seconds(record)}"
 
 
 def _verdict(recipe: Recipe, record: Record) -> str:

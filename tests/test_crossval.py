@@ -197,8 +197,21 @@ def test_one_that_was_killed_ends_as_one_that_was_not(
     ).read_text()
 
 
+def test_a_finished_one_tells_its_numbers(toy: Any, done: CrossValidation, zoo: Callable) -> None:
+    path = done.group.path
+    said = zoo("crossval", "toy/images", "--resume", path, "--jobs", 0)
+    assert said.status == 0
+    assert said.out.startswith("toy/images: 3 of 3 folds\nmetric")
+    assert f"out-of-fold accuracy  {done.summary['out_of_fold']['accuracy']:.4f}" in said.out
+    assert f"  zoo test {path}\n" in said.out
+    said = zoo("crossval", "toy/images", "--resume", path, "--out", "elsewhere")
+    assert "--resume FOLDER continues in FOLDER: omit --out" in said.err
+    said = zoo("crossval", "toy/images", "--resume", path / "fold-1")
+    assert "is not a group of runs" in said.err
+
+
 def test_a_fold_that_fails_is_told_and_the_others_are_kept(
-    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = module.train
 
@@ -208,12 +221,14 @@ def test_a_fold_that_fails_is_told_and_the_others_are_kept(
         return original(recipe, **named)
 
     monkeypatch.setattr(module, "train", train)
-    failed = crossval("toy/images", SHORT, folds=2, jobs=0, out=tmp_path / "cv")
+    failed = crossval("toy/images", SHORT, folds=2, jobs=0)
     assert failed.failed == {"fold-1": "RuntimeError: out of paper"}
     assert [row["state"] for row in failed.summary["runs"]] == ["failed", "finished"]
     assert failed.summary["out_of_fold"] == {}
     monkeypatch.setattr(module, "train", original)
-    assert not crossval("toy/images", resume=tmp_path / "cv", jobs=0).failed
+    resumed = crossval("toy/images", resume="auto", jobs=0)
+    assert resumed.group.path == failed.group.path
+    assert not resumed.failed
 
 
 @pytest.mark.slow

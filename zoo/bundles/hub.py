@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.bundles.download import fetch
+from zoo.bundles.foreign import converted
 from zoo.bundles.manifest import MANIFEST, MAX_BYTES, read_manifest
 from zoo.bundles.stages import run_of
 from zoo.errors import UsageError, ZooError
@@ -24,8 +25,9 @@ def locate(reference: str | Path) -> Path:
     """The folder of the bundle that a reference names, downloaded if need be.
 
     Args:
-        reference: A run folder, a bundle folder, ``recipe:NAME`` for the newest finished run of a
-            recipe, a registered checkpoint's name,
+        reference: A run folder, a bundle folder, a folder or zip of another library's bundle that
+            a plugin reads, ``recipe:NAME`` for the newest finished run of a recipe, a registered
+            checkpoint's name,
             ``hf://owner/repo[@revision]``, or ``https://host/path/bundle.json#sha256=...``
             (the hash of ``bundle.json``, which holds those of the other files beside it).
 
@@ -52,6 +54,11 @@ def locate(reference: str | Path) -> Path:
             f"the run {path} has no bundle yet: finish it with "
             f"`zoo train {run.recipe.name} --resume {path}`"
         )
+    return converted(path) or _registered(text, path)
+
+
+def _registered(text: str, path: Path) -> Path:
+    """The folder of the checkpoint of that name, if it is not rather a folder that is no bundle."""
     if path.exists():
         raise UsageError(f"{text} holds neither {MANIFEST} (a bundle) nor recipe.yaml (a run)")
     if os.sep in text and text.startswith((".", os.sep, "~")):
@@ -59,10 +66,10 @@ def locate(reference: str | Path) -> Path:
     location = registry().checkpoint(text).location
     if "://" in location:
         return _download(location)
-    folder = package_folder(location)
-    if folder is None:
+    packaged = package_folder(location)
+    if packaged is None:
         raise ZooError(f"the checkpoint {text!r} is not in its package at {location}: reinstall it")
-    return folder
+    return packaged
 
 
 def _download(address: str) -> Path:

@@ -32,7 +32,8 @@ def as_text(comparison: Comparison) -> str:
         blocks.append(_metrics(title, comparison.rows, names))
         blocks.append(_differences([d for d in comparison.differences if d.metric in names]))
     if alone := _alone(comparison):
-        blocks.append([f"One seed cannot tell: {', '.join(alone)} needs more (--seeds 1-5)."])
+        verb = "needs" if len(alone) == 1 else "need"
+        blocks.append([f"One seed cannot tell: {', '.join(alone)} {verb} more (--seeds 1-5)."])
     blocks.append([wrap(printable(f"- {note}"), 0, 2) for note in comparison.notes])
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -73,7 +74,7 @@ def _described(row: Row) -> list[str]:
         parts = [f"folds {seeds_text(row.folds)}"]
     if row.seconds is not None:
         parts.append(f"{row.seconds:.0f} s of training{' each' if count > 1 else ''}")
-    if row.target:
+    if row.target and row.target["metric"] in row.metrics:
         sign = "<=" if row.target["mode"] == "min" else ">="
         goal = f"{row.target['metric']} {sign} {row.target['value']:g}"
         parts.append(f"{goal} met by {row.met} of {count}")

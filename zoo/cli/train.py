@@ -15,6 +15,7 @@ from zoo.registry.registry import registry
 from zoo.runs.next_commands import next_commands
 
 if TYPE_CHECKING:
+    from zoo.recipes.experiment import Experiment
     from zoo.runs.run import Run
 
 
@@ -96,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         if not options.trust:
             refuse_untrusted(asked)
-        print(resolve(asked).recipe.to_yaml(), end="")
+        _print_config(resolve(asked))
         return 0
 
     from zoo.io.rank_zero import is_rank_zero
@@ -109,6 +110,18 @@ def run(options: argparse.Namespace) -> int:
     if is_rank_zero():
         report(finished, options.json)
     return 0
+
+
+def _print_config(experiment: Experiment) -> None:
+    """The recipe; where its data choose arguments by what there is, with these."""
+    from zoo.plugin.protocols import HasPlan, offers
+
+    if offers(registry().load(experiment.dataset), HasPlan):
+        data = experiment.build_data()
+        with work(as_json=True):  # standard output is for the recipe
+            data.prepare_data()
+            experiment = experiment.with_plan(data)
+    print(experiment.recipe.to_yaml(), end="")
 
 
 def _describe(asked: Recipe) -> None:

@@ -15,8 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint, nearest
 from zoo.plugin.arguments import above, at_least, fractions, one_of, require, within
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
+from zoo.plugin.entries import (
+    BundleFormat,
+    Checkpoint,
+    Dataset,
+    Entry,
+    ExportFormat,
+    Model,
+    Recipes,
+)
 from zoo.plugin.folds import Fold, FoldSamples, OtherDataError
+from zoo.plugin.foreign import ForeignBundle
 from zoo.plugin.hooks import ENTRY_POINT_GROUP, PLUGIN_API, Deprecated, hookimpl
 from zoo.plugin.protocols import (
     AcceleratorChooser,
@@ -39,11 +48,13 @@ from zoo.plugin.protocols import (
     HasKeepBest,
     HasMetricNames,
     HasMonitor,
+    HasPlan,
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
     HasTrainerDefaults,
     HasWeightsLicense,
+    HeadStarter,
     InputChannelAdapter,
     NotExportable,
     NotFoldable,
@@ -123,6 +134,7 @@ __all__ = [
     "PLUGIN_API",
     "AcceleratorChooser",
     "ArgumentUpgrader",
+    "BundleFormat",
     "Checkpoint",
     "DataDescriber",
     "Dataset",
@@ -133,6 +145,7 @@ __all__ = [
     "ExampleFileWriter",
     "ExportFormat",
     "Facts",
+    "ForeignBundle",
     "FileGrouper",
     "Fold",
     "FoldSamples",
@@ -148,11 +161,13 @@ __all__ = [
     "HasKeepBest",
     "HasMetricNames",
     "HasMonitor",
+    "HasPlan",
     "HasPreprocessing",
     "HasRowName",
     "HasTaskArguments",
     "HasTrainerDefaults",
     "HasWeightsLicense",
+    "HeadStarter",
     "InputChannelAdapter",
     "MissingDependencyError",
     "Model",

@@ -14,6 +14,7 @@ from zoo.plugin.protocols import (
     HasFixedTestBatches,
     HasHead,
     HasKeepBest,
+    HasPlan,
     HasPreprocessing,
     HasRowName,
     HasTaskArguments,
@@ -112,6 +113,11 @@ def row_name(model: object, default: str) -> str:
 def keeps_best(data: object) -> bool:
     """Whether the best epoch of a training on these data is kept."""
     return data.keep_best if isinstance(data, HasKeepBest) else False
+
+
+def planned_arguments(data: object) -> dict[str, Any]:
+    """The arguments that a datamodule has chosen by its data; none of most."""
+    return dict(data.planned_arguments) if isinstance(data, HasPlan) else {}
 
 
 def not_foldable(data: object) -> str:

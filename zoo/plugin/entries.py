@@ -156,4 +156,31 @@ class ExportFormat:
         _require(_CLASS_PATH, self.function_path, "function_path", "package.module:function")
 
 
-Entry = Model | Dataset | Recipes | Checkpoint | ExportFormat
+@dataclass(frozen=True, slots=True)
+class BundleFormat:
+    """Bundles of another library, read as checkpoints.
+
+    Args:
+        name: Lower-case name, such as ``monai-bundle``.
+        marker: The file by which such a folder, or a zip of one, is known, such as
+            ``configs/metadata.json``.
+        function_path: A function, as ``"package.module:function"``, from the path of a folder or
+            zip to a ``ForeignBundle``. It runs no code of the bundle, and raises UsageError where
+            the bundle cannot be read.
+        summary: One line.
+
+    Raises:
+        ValueError: a field is not of the stated form.
+    """
+
+    name: str
+    marker: str
+    function_path: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _require(_TASK, self.name, "format name", "monai-bundle")
+        _require(_CLASS_PATH, self.function_path, "function_path", "package.module:function")
+
+
+Entry = Model | Dataset | Recipes | Checkpoint | ExportFormat | BundleFormat

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pluggy
 
-from zoo.plugin.entries import Checkpoint, Dataset, ExportFormat, Model, Recipes
+from zoo.plugin.entries import BundleFormat, Checkpoint, Dataset, ExportFormat, Model, Recipes
 
 ENTRY_POINT_GROUP = "zoo"
 PLUGIN_API = 1
@@ -50,3 +50,8 @@ def zoo_checkpoints() -> list[Checkpoint]:  # type: ignore[empty-body]
 @hookspec
 def zoo_export_formats() -> list[ExportFormat]:  # type: ignore[empty-body]
     """Formats of ``zoo export`` of this plugin."""
+
+
+@hookspec
+def zoo_bundle_formats() -> list[BundleFormat]:  # type: ignore[empty-body]
+    """Bundles of other libraries that this plugin reads."""

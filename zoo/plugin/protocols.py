@@ -723,6 +723,31 @@ class HasFixedTestBatches(Protocol):
         ...
 
 
+@runtime_checkable
+class HeadStarter(Protocol):
+    """A model that starts a new head otherwise than a model that is trained from scratch."""
+
+    def start_head(self) -> None:
+        """Initialize the head. Called in fine-tuning where the head is new, once the other
+        weights are loaded."""
+        ...
+
+
+@runtime_checkable
+class HasPlan(Protocol):
+    """A datamodule that chooses some of its arguments by what it finds in the data."""
+
+    @property
+    def planned_arguments(self) -> Mapping[str, Any]:
+        """Constructor arguments to the values chosen, JSON values: written into the recipe, which
+        is then the whole of the run. Empty where nothing was to be chosen, without reading the
+        data.
+
+        Asked for after ``prepare_data``, of ``zoo train --print-config`` too.
+        """
+        ...
+
+
 if TYPE_CHECKING:
     # Python has no intersection of types: these say "and", for annotations in the core.
 

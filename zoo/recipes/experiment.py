@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import UsageError, ZooError, format_problems
 from zoo.io.data_folder import data_folder
 from zoo.io.failures import asks_too_much
-from zoo.plugin.declarations import current_arguments, not_foldable, trainer_defaults
+from zoo.plugin.declarations import (
+    current_arguments,
+    not_foldable,
+    planned_arguments,
+    trainer_defaults,
+)
 from zoo.plugin.entries import Dataset
 from zoo.plugin.folds import Fold
 from zoo.plugin.protocols import Foldable
@@ -29,6 +34,8 @@ from zoo.recipes.signatures import (
 from zoo.registry.registry import ResolvedModel, registry
 
 if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule
+
     from zoo.plugin.protocols import ZooLightningDataModule, ZooLightningModule
 
 _LARGE = re.compile(r"(?<![\d.])\d{4}")
@@ -85,6 +92,14 @@ class Experiment:
         rest = {key: value for key, value in rest.items() if key not in facts}
         recipe = replace(self.recipe, model={**rest, **self.recipe.model})
         return replace(self, recipe=recipe, facts=dict(facts))
+
+    def with_plan(self, data: LightningDataModule) -> Experiment:
+        """The same experiment with what its data, once prepared, have chosen for themselves."""
+        chosen = planned_arguments(data)
+        if not chosen:
+            return self
+        recipe = replace(self.recipe, data={**self.recipe.data, **chosen})
+        return replace(self, recipe=recipe)
 
 
 def resolve(recipe: Recipe) -> Experiment:

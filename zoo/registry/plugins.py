@@ -26,7 +26,15 @@ import pluggy
 
 from zoo.errors import ZooError
 from zoo.plugin import hooks
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
+from zoo.plugin.entries import (
+    BundleFormat,
+    Checkpoint,
+    Dataset,
+    Entry,
+    ExportFormat,
+    Model,
+    Recipes,
+)
 from zoo.registry.isolation import contained, noted, suspicious, text_of, trial
 
 _HOOKS: dict[str, type[Entry]] = {
@@ -35,6 +43,7 @@ _HOOKS: dict[str, type[Entry]] = {
     "zoo_recipes": Recipes,
     "zoo_checkpoints": Checkpoint,
     "zoo_export_formats": ExportFormat,
+    "zoo_bundle_formats": BundleFormat,
 }
 
 

@@ -15,10 +15,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.errors import UsageError, ZooError, install_hint, nearest, shown
-from zoo.plugin.entries import Checkpoint, Dataset, Entry, ExportFormat, Model, Recipes
+from zoo.plugin.entries import (
+    BundleFormat,
+    Checkpoint,
+    Dataset,
+    Entry,
+    ExportFormat,
+    Model,
+    Recipes,
+)
 from zoo.registry.plugins import Plugin, load_plugins
 
-E = TypeVar("E", Model, Dataset, Checkpoint, ExportFormat)
+E = TypeVar("E", Model, Dataset, Checkpoint, ExportFormat, BundleFormat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,11 @@ class Registry:
         return self._unique(ExportFormat)
 
     @cached_property
+    def bundle_formats(self) -> dict[str, BundleFormat]:
+        """Bundles of other libraries that plugins read, by name."""
+        return self._unique(BundleFormat)
+
+    @cached_property
     def recipes(self) -> dict[str, Path]:
         """Recipe files by name, ``family/stem``."""
         found: dict[str, Path] = {}
@@ -92,6 +105,7 @@ class Registry:
         """Names registered more than once. None of them can be used."""
         kinds: dict[type, str] = {Model: "model", Dataset: "dataset", Recipes: "recipe family"}
         kinds |= {Checkpoint: "checkpoint", ExportFormat: "export format"}
+        kinds |= {BundleFormat: "bundle format"}
         clashes = []
         for kind, word in kinds.items():
             owners: dict[str, list[str]] = {}
@@ -173,7 +187,7 @@ class Registry:
         cls: type[Any] = self._import(entry, entry.class_path)
         return cls
 
-    def load_function(self, entry: ExportFormat) -> Callable[..., Any]:
+    def load_function(self, entry: ExportFormat | BundleFormat) -> Callable[..., Any]:
         """Import the function that ``entry`` names.
 
         Raises:
@@ -182,7 +196,7 @@ class Registry:
         function: Callable[..., Any] = self._import(entry, entry.function_path)
         return function
 
-    def _import(self, entry: Model | Dataset | ExportFormat, path: str) -> Any:
+    def _import(self, entry: Model | Dataset | ExportFormat | BundleFormat, path: str) -> Any:
         module, _, name = path.partition(":")
         distribution = self.owner(entry).distribution
         try:

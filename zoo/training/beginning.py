@@ -23,7 +23,7 @@ def tell_beginning(
     trainer: Trainer,
     model: LightningModule,
     data: LightningDataModule,
-    all_parts: bool = True,
+    tested: bool = True,
 ) -> None:
     """Say it in a line, and note it.
 
@@ -32,9 +32,10 @@ def tell_beginning(
         trainer: Before it fits.
         model: What it trains.
         data: On what, set up.
-        all_parts: Whether the test part may be looked at, without which nothing is counted.
+        tested: Whether a test follows. Where the test part may not be read, as in a sweep, the
+            data are not described, as their sizes are those of all parts.
     """
-    found = list(data.describe_found()) if all_parts and isinstance(data, DataDescriber) else []
+    found = list(data.describe_found()) if tested and isinstance(data, DataDescriber) else []
     count = count_parameters(model)
     run.note(parameters=count, **({"found": found} if found else {}))
     size = f"{shown_count(count)} parameters" if count else ""

@@ -166,7 +166,8 @@ def _train(
     experiment = _with_earlier_stages(experiment, run)
     seed_everything(experiment.recipe.seed, workers=True, verbose=False)
     data, facts = prepare_data(experiment)
-    experiment = with_channels_of_data(experiment.with_facts(facts), overrides or {})
+    planned = experiment.with_plan(data).with_facts(facts)
+    experiment = with_channels_of_data(planned, overrides or {})
     model = experiment.build_model()
     callbacks, origin = initialize(model, experiment.recipe, run)
     undecided = run is None or "trainer.callbacks" in (overrides or {})
@@ -293,7 +294,7 @@ def fit(
         if is_rank_zero():
             _note_beginning(run, recipe, resumable.trainer, origin)
             loggers.begin(resumable.others, run, recipe, resumed)
-            tell_beginning(run, resumable.trainer, model, data, all_parts=not untested)
+            tell_beginning(run, resumable.trainer, model, data, tested=not untested)
         metrics, seconds, best = _train_and_test(
             resumable, model, data, run, resumed, longer, untested
         )

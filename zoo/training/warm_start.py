@@ -16,6 +16,7 @@ from zoo.bundles.bundle import WEIGHTS, read_bundle
 from zoo.errors import UsageError, format_problems
 from zoo.io.weights import Match, in_head, load_weights, read_tensors
 from zoo.plugin.declarations import constructor_arguments, head_of
+from zoo.plugin.protocols import HeadStarter
 from zoo.recipes.signatures import read_arguments
 from zoo.training.input_channels import adapt_input_channels
 
@@ -107,7 +108,11 @@ def load_initial_weights(
             # Other classes: their number may agree, their meaning does not.
             tensors = {name: t for name, t in tensors.items() if not in_head(name, head)}
     tensors = adapt_input_channels(model, tensors, channels, init_from.reference)
-    return load_weights(model, tensors, head, init_from.reference), origin
+    match = load_weights(model, tensors, head, init_from.reference)
+    new = any(in_head(name, head) for name in (*match.missing, *match.reshaped))
+    if new and isinstance(model, HeadStarter):
+        model.start_head()
+    return match, origin
 
 
 class Freeze(BaseFinetuning):

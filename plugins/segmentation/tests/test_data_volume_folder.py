@@ -111,7 +111,7 @@ def test_channels_on_other_grids_are_told(tmp_path, nifti):
         (lambda root: shutil.rmtree(root / "labels"), "has no folders images/ and labels/"),
         (
             lambda root: [p.unlink() for p in (root / "labels").iterdir()],
-            "labels holds no .nii or .nii.gz files",
+            "labels holds no .nii, .nii.gz or .tif files",
         ),
         (
             lambda root: (root / "images" / "case3.nii.gz").unlink(),

@@ -12,6 +12,8 @@ import pytest
 import zoo
 from zoo.plugin import UsageError
 from zoo_segmentation.data.dicom import THICKNESS, is_dicom, read_series
+from zoo_segmentation.data.nifti import write_nifti
+from zoo_segmentation.data.volume_folder import VolumeFolder
 from zoo_segmentation.data.volume_pairs import find_pairs
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
 
@@ -146,8 +148,21 @@ def test_damaged_files_are_named(tmp_path):
     assert not is_dicom(tmp_path / "gone.dcm")
 
 
-def test_training_on_dicom_names_the_converter(tmp_path):
-    fake(tmp_path / "images" / "patient" / "IM0001")
+def test_slices_in_no_folder_of_their_own_are_refused(tmp_path):
+    fake(tmp_path / "images" / "IM0001")
     (tmp_path / "labels").mkdir()
-    with pytest.raises(UsageError, match=r"images holds DICOM files, such as patient/IM0001; "):
+    with pytest.raises(UsageError, match=r"images holds DICOM files, such as IM0001; .*dcm2niix"):
         find_pairs(tmp_path / "images", tmp_path / "labels")
+
+
+def test_a_folder_of_slices_is_trained_on(tmp_path):
+    for number in range(3):
+        path = series(tmp_path / "images" / f"case_{number}")
+        scan = read_series(path)
+        marks = (scan.array[0] > scan.array.mean()).astype(np.uint8)
+        write_nifti(tmp_path / "labels" / f"case_{number}.nii.gz", marks, scan)
+    data = VolumeFolder(str(tmp_path), patch_size=[2, 2, 2], test_fraction=0.3, val_fraction=0)
+    assert data.facts["spacing"] == [3, 1, 2]
+    volume = data.samples("train")[0]
+    assert (volume.label > 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert volume.image[0][volume.label > 0].min() > volume.image[0][volume.label == 0].max()

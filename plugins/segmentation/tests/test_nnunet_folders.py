@@ -14,6 +14,7 @@ import tifffile
 import zoo
 from zoo.plugin import UsageError
 from zoo_segmentation.data.decathlon import Decathlon
+from zoo_segmentation.data.sampling import IGNORED
 from zoo_segmentation.data.volume_folder import VolumeFolder
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
 
@@ -84,8 +85,8 @@ def test_missing_images_are_told(root, capsys):
     [
         ({"labels": {"background": 0, "whole": [1, 2]}}, r"trains on regions \(whole: lists"),
         (
-            {"labels": {"background": 0, "tumour": 1, "ignore": 2}},
-            r"names the label 2 'ignore'; .* --data\.labels '\{0: 0, 1: 1, 2: 0\}' counts them",
+            {"labels": {"background": 0, "ignore": 1, "tumour": 2}},
+            r"numbers its labels 0, 2, not .*'\{0: 0, 2: 1, 1: -1\}'",
         ),
         ({"labels": {"background": 0, "b": 2}}, r"numbers its labels 0, 2, .*'\{0: 0, 2: 1\}'"),
         ({"labels": {"background": "x"}, "file_ending": ".nii"}, "'x' has to be a whole number"),
@@ -104,6 +105,18 @@ def test_what_is_not_supported_is_refused_by_name(root, changes, message):
 def test_an_ignored_label_is_taken_as_said(root):
     describe(root, labels={"background": 0, "tumour": 1, "ignore": 2})
     assert load(root, labels={0: 0, 1: 1, 2: 0}).facts["label_names"] == ["background", "tumour"]
+
+
+def test_an_ignored_label_is_not_counted(root, nifti, capsys):
+    describe(root, labels={"background": 0, "tumour": 1, "ignore": 2})
+    for path in (root / "labelsTr").iterdir():
+        label = (values() > 0).astype(np.uint8)
+        label[0] = 2
+        nifti(path, label)
+    data = load(root)
+    assert "names the label 2 'ignore': its voxels are not counted" in capsys.readouterr().err
+    assert data.facts["label_names"] == ["background", "tumour"]
+    assert set(np.unique(data.samples("train")[0].label)) == {0, 1, IGNORED}
 
 
 def test_the_decathlon_points_to_the_folder_of_volumes(root):

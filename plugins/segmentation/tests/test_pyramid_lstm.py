@@ -3,9 +3,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.plugin import HeadStarter
 from zoo_segmentation.layers import PyramidLSTM
+from zoo_segmentation.layers.blocks import from_blocks, to_blocks
 from zoo_segmentation.layers.scan import STRATEGIES
 from zoo_segmentation.layers.scan.parallel_map import parallel_map
+from zoo_segmentation.pyramid_lstm import PyramidLSTMNet, SmallPyramidLSTMSegmenter
 
 ALL = ("loop", *STRATEGIES)
 SIZES_3D = [(2, 3, 4, 5, 6), (1, 3, 1, 5, 3), (1, 3, 3, 3, 3), (1, 3, 2, 4, 4)]
@@ -277,3 +280,44 @@ def test_wrong_arguments_are_refused(arguments):
 def test_a_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\).*\(N, 3, H, W\)"):
         PyramidLSTM(3, 2, 3, 2)(torch.zeros(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize("dims", [3, 2])
+def test_a_graph_holds_a_scan_as_one_operation(dims):
+    torch.manual_seed(0)
+    layer = PyramidLSTM(2, 3, 3, dims).eval()
+    for bias in (layer.bias_x, layer.bias_h):
+        torch.nn.init.uniform_(bias, -1, 1)
+    x = torch.randn(2, 2, 4, 5, 6)[..., 0] if dims == 2 else torch.randn(2, 2, 4, 5, 6)
+    with torch.no_grad():
+        program = torch.export.export(layer, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        scans = [n for n in program.graph.nodes if str(n.target) == "scan"]
+        assert len(scans) == 2 * dims
+        for some in (x, x[:1]):
+            torch.testing.assert_close(program.module()(some), layer(some))
+
+
+@pytest.mark.parametrize("block", [[2, 2, 2], [1, 2, 3]])
+def test_a_new_head_begins_alike_for_all_voxels_of_a_block(block):
+    torch.manual_seed(0)
+    net = PyramidLSTMNet(2, 3, [4], [], 3, block=block, skip=True, init="scaled").eval()
+    seen = net.head.in_channels
+    positions = block[0] * block[1] * block[2]
+    before = net.head.weight.detach().clone()
+    net.start_head()
+    after = net.head.weight.detach()
+    assert torch.equal(after[::positions], before[::positions])  # of the first voxel
+    hidden = torch.randn(1, seen, 3, 3, 3)
+    hidden[:, : 2 * positions] = 0
+    logits = from_blocks(net.head(hidden), block, [3 * side for side in block])
+    means = to_blocks(logits, block).unflatten(1, (3, positions))
+    torch.testing.assert_close(means, means[:, :, :1].expand_as(means))
+    # Of the block's own voxels, all have the same weight for their own.
+    own = after.view(3, positions, seen)[..., : 2 * positions].reshape(3, positions, 2, positions)
+    for channel in range(2):
+        diagonal = own[:, :, channel].diagonal(dim1=1, dim2=2)
+        assert torch.equal(diagonal, diagonal[:, :1].expand_as(diagonal))
+
+
+def test_a_fine_tuning_starts_the_new_head():
+    assert isinstance(SmallPyramidLSTMSegmenter([2, 2]), HeadStarter)

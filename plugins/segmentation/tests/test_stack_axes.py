@@ -8,6 +8,7 @@ import tifffile
 
 from zoo.plugin import UsageError
 from zoo_segmentation.data.stacks import read_channel_stack, read_stack
+from zoo_segmentation.data.volume_folder import VolumeFolder
 
 STACK = np.arange(2 * 3 * 6 * 5, dtype=np.uint8).reshape(2, 3, 6, 5)  # (C, Z, Y, X)
 
@@ -98,3 +99,40 @@ def test_sizes_that_a_file_cannot_hold_are_told_before_memory_is_taken(tmp_path,
     monkeypatch.setattr("zoo_segmentation.memory.physical_memory", lambda: 1000)
     with pytest.raises(UsageError, match=r"its 40x50 values would take 8e-06 GB, and this machine"):
         read_stack(path)
+
+
+@pytest.fixture
+def stacks_and_labels(tmp_path):
+    for number in range(4):
+        values = np.random.default_rng(number).integers(0, 255, (3, 8, 9)).astype(np.uint8)
+        for kind, array in (("images", values), ("labels", 255 * (values > 99).astype(np.uint8))):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            tifffile.imwrite(
+                tmp_path / kind / f"case_{number}.tif", array, photometric="minisblack"
+            )
+    return tmp_path
+
+
+def test_stacks_are_trained_on(stacks_and_labels, capsys):
+    data = VolumeFolder(
+        str(stacks_and_labels), patch_size=[2, 4, 4], labels={0: 0, 255: 1}, test_fraction=0.3
+    )
+    assert data.facts["label_values"] == [0, 255]
+    assert data.samples("train")[0].image.shape == (1, 3, 8, 9)
+    assert data.samples("test")[0].label.max() == 1
+    assert "does not say how large its voxels are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 8, 8), np.uint8), "has 3x8x8 voxels and its image .* 3x8x9"),
+        (np.full((3, 8, 9), 7, np.uint8), r"labels that are no class \(7\)"),
+        (np.zeros((3, 8, 9), np.float32), "has to hold 8-bit ones"),
+    ],
+)
+def test_labels_that_do_not_fit_a_stack_are_refused(stacks_and_labels, array, message):
+    tifffile.imwrite(stacks_and_labels / "labels" / "case_2.tif", array, photometric="minisblack")
+    data = VolumeFolder(str(stacks_and_labels), patch_size=[2, 4, 4], labels={0: 0, 255: 1})
+    with pytest.raises(UsageError, match=message):
+        data.setup()

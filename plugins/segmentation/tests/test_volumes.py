@@ -5,6 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.transforms import (
+    Compose,
+    RandFlipd,
+    RandGaussianNoised,
+    RandRotate90d,
+    RandRotated,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
 
 from zoo.plugin import UsageError
 from zoo_segmentation.data.preprocessing import (
@@ -13,6 +22,7 @@ from zoo_segmentation.data.preprocessing import (
     resample_labels,
     resampled_size,
 )
+from zoo_segmentation.data.quick_changes import plain
 from zoo_segmentation.data.sampling import Patches, PatchLoader, Volume, augmentation, collate
 from zoo_segmentation.data.volumes import (
     TEST,
@@ -383,3 +393,38 @@ def test_the_first_case_that_is_wrong_is_told_and_the_others_named():
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(UsageError, match=next(iter(arguments))):
         Volumes([volume(0)], **arguments)
+
+
+@pytest.mark.parametrize("dims", [3, 2])
+def test_quick_changes_are_monais(dims):
+    both, image, plane = ["image", "label"], ["image"], (dims - 2, dims - 1)
+    theirs = Compose(
+        [
+            *(RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in range(dims)),
+            RandRotate90d(both, prob=0.75, max_k=3, spatial_axes=plane),
+            RandRotated(
+                both,
+                range_x=np.deg2rad(30),
+                prob=0.5,
+                mode="nearest",
+                padding_mode="reflection",
+            ),
+            RandScaleIntensityd(image, factors=0.2, prob=0.5),
+            RandShiftIntensityd(image, offsets=0.2, prob=0.5),
+            RandGaussianNoised(image, prob=0.5, std=0.1),
+        ]
+    )
+    ours = augmentation(range(dims), True, 30.0, 0.2, 0.1, dims)
+    size = (5, 12, 12)[-dims:]
+    for seed in range(20):
+        given = {
+            "image": torch.randn(2, *size, generator=torch.Generator().manual_seed(seed)),
+            "label": torch.arange(12).expand(1, *size).to(torch.uint8),
+        }
+        results = []
+        for changes in (theirs, ours):
+            changes.set_random_state(state=np.random.RandomState(seed))
+            results.append(changes({key: value.clone() for key, value in given.items()}))
+        for key in both:
+            wanted, found = (plain(result[key]).float() for result in results)
+            assert torch.equal(wanted, found)

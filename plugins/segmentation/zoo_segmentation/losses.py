@@ -1,16 +1,19 @@
-"""Losses by name, of logits (N, K, ...) and labels (N, 1, ...)."""
+"""Losses by name, of logits (N, K, ...) and labels (N, 1, ...), some of which may not count."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from monai.losses import DiceCELoss
+import torch.nn.functional as F
+from monai.losses import DiceCELoss, DiceLoss
 from torch import Tensor
 
 from zoo.plugin import one_of
+from zoo_segmentation.data.sampling import IGNORED
 
 LOSSES = ("dice-ce", "softmax-squared")
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
@@ -22,17 +25,60 @@ def softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
         logits: (N, K, ...).
         labels: int64 (N, 1, ...).
     """
-    target = torch.zeros_like(logits).scatter_(1, labels, 1.0)
-    return 0.5 * (logits.softmax(dim=1) - target).square().mean()
+    counted = labels != IGNORED
+    target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
+    squares = (logits.softmax(dim=1) - target).square()
+    if counted.all():
+        return 0.5 * squares.mean()
+    return 0.5 * (squares * counted).sum() / (counted.sum().clamp(min=1) * logits.shape[1])
 
 
-def loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+class DiceCrossEntropy:
+    """Soft Dice of the foreground + cross-entropy, by MONAI; of the voxels that count."""
+
+    def __init__(self) -> None:
+        self._all = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
+        self._dice = DiceLoss(include_background=False)
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        counted = labels != IGNORED
+        if counted.all():
+            whole: Tensor = self._all(logits, labels)
+            return whole
+        target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
+        dice: Tensor = self._dice(logits.softmax(dim=1) * counted, target * counted)
+        entropy = F.cross_entropy(logits, labels[:, 0], ignore_index=IGNORED, reduction="sum")
+        return dice + entropy / counted.sum().clamp(min=1)
+
+
+def loss(name: str) -> Loss:
     """A loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``.
+
+    Voxels labelled `IGNORED` do not count.
 
     Raises:
         UsageError: there is no such loss.
     """
     one_of("loss", name, LOSSES)
-    if name == "softmax-squared":
-        return softmax_squared
-    return DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
+    return softmax_squared if name == "softmax-squared" else DiceCrossEntropy()
+
+
+def supervised(function: Loss, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """The loss of a net's outputs, each counting half as much as the one before: deep supervision.
+
+    Args:
+        function: The loss.
+        outputs: Logits (N, K, ...), the result first; others may be of lower resolution, where
+            labels are those of the nearest voxel.
+        labels: int64 (N, 1, ...).
+    """
+    if len(outputs) == 1:
+        return function(outputs[0], labels)
+    weights = [0.5**depth for depth in range(len(outputs))]
+    total = labels.new_zeros((), dtype=outputs[0].dtype)
+    for weight, logits in zip(weights, outputs, strict=True):
+        target = labels
+        if logits.shape[2:] != labels.shape[2:]:
+            target = F.interpolate(labels.float(), logits.shape[2:], mode="nearest-exact").long()
+        total = total + weight / sum(weights) * function(logits, target)
+    return total

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from zoo.plugin import UsageError
 
+_CONTAINERS = Path("/sys/fs/cgroup/memory.max")
+"""The bound of a container, by Linux's control groups; "max" without one."""
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 """Of CUDA, and of torch's allocator for the CPU, whose error is a plain RuntimeError."""
 
@@ -60,11 +67,93 @@ def format_shape(size: Sequence[int]) -> str:
 
 
 def physical_memory() -> int | None:
-    """Bytes of this machine's memory; None where the system does not say."""
+    """Bytes of this machine's memory, or of this process's share; None where the system does not
+    say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # not POSIX
         return None
+    with contextlib.suppress(OSError, ValueError):  # without a container, or a bound in it
+        there = min(there, int(_CONTAINERS.read_text(encoding="ascii")))
+    return there
+
+
+def kept_for_backward(network: nn.Module, shape: Sequence[int]) -> int | None:
+    """Bytes in float32 that a training step keeps from the forward pass for the backward one.
+
+    Nothing is computed: the net is run on shapes alone.
+
+    Args:
+        network: The net.
+        shape: Of its input, (N, C, *spatial).
+
+    Returns:
+        None of a net that does not run on shapes alone, or keeps what autograd is not told of.
+    """
+    sizes: dict[int, int] = {}
+    kept: list[Tensor] = []  # alive, so that no two are at one address
+
+    def count(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        storage = tensor.untyped_storage()
+        sizes[StorageWeakRef(storage).cdata] = storage.nbytes()
+        return tensor
+
+    trial = copy.deepcopy(network).to("meta").train()
+    image = torch.empty(*shape, device="meta")
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
+    ):
+        try:
+            trial(image)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError):
+            return None
+    own = {StorageWeakRef(p.untyped_storage()).cdata for p in trial.parameters()}
+    return sum(size for storage, size in sizes.items() if storage not in own)
+
+
+def require_trainable(
+    network: nn.Module, channels: int, batch: int, size: Sequence[int], halved: bool = False
+) -> None:
+    """Refuse sub-volumes that this machine cannot train on, before any memory is taken.
+
+    Args:
+        network: The net, on a CPU; another device says itself when its memory runs out.
+        channels: Of its input.
+        batch: Sub-volumes at a time.
+        size: Their voxels.
+        halved: Activations are of 16 bits.
+
+    Raises:
+        UsageError: what is kept for the backward pass alone is more than there is; names what
+            fits.
+    """
+    there = physical_memory()
+    kept = kept_for_backward(network, (batch, channels, *size))
+    if there is None or kept is None or kept / (1 + halved) <= there:
+        return
+    fits = None
+    for smaller, window in halvings(batch, size):
+        needed = kept_for_backward(network, (smaller, channels, *window))
+        if needed is not None and needed / (1 + halved) <= there:
+            fits = smaller, window
+            break
+    message = (
+        f"training on sub-volumes of {format_shape(size)}, {batch} at a time, would keep "
+        f"{_bytes(kept // (1 + halved))} for the backward pass, and this machine has "
+        f"{_bytes(there)} of memory; "
+    )
+    if fits is None:
+        raise UsageError(message + "no smaller ones fit either: take a smaller network")
+    raise UsageError(
+        f"{message}{format_shape(fits[1])}, {fits[0]} at a time, fit: --data.patch_size "
+        f"'{fits[1]}' --data.batch_size {fits[0]}"
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count < 1e9 else _gigabytes(count)
 
 
 def require_memory(needed: int, what: str, remedy: str) -> None:

@@ -15,6 +15,8 @@ from monai.metrics import compute_dice, compute_hausdorff_distance
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo_segmentation.data.sampling import IGNORED
+
 NAMES = ("dice", "hd95", "avd")
 CLASSES = 5
 """Classes that a sentence names."""
@@ -31,7 +33,7 @@ def measure(
 
     Args:
         predicted: int64 (1, 1, *spatial).
-        labels: int64 (1, 1, *spatial).
+        labels: int64 (1, 1, *spatial); voxels labelled `IGNORED` do not count.
         classes: Number of classes, background included.
         spacing: Voxel edges, mm; 1 without.
         distances: False leaves the Hausdorff distance out, which takes longest.
@@ -40,6 +42,9 @@ def measure(
         (3, classes - 1) float64: Dice, 95th-percentile Hausdorff distance in mm, and absolute
         difference of volume relative to the true one; nan where there is none.
     """
+    counted = labels != IGNORED
+    # As background, which has no metric, in both: they are neither right nor wrong.
+    predicted, labels = predicted.where(counted, 0), labels.where(counted, 0)
     shape = (1, classes, *labels.shape[2:])
     pred, target = (
         torch.zeros(shape, dtype=torch.bool, device=labels.device).scatter_(1, volume, True)

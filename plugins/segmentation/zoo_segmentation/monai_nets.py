@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -27,6 +28,12 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "FlexibleUNet": {"backbone": "efficientnet-b0"},
 }
+_FILTERS, _MOST_FILTERS = 32, 320
+"""nnU-Net's channels: doubled at each level, up to these."""
+_SHALLOW_FIRST = ("BasicUNetPlusPlus",)
+"""Nets whose outputs are of one size, the deepest, which is the result, last."""
+AXCODES = "SAR"
+AXES = {"S": 0, "I": 0, "A": 1, "P": 1, "R": 2, "L": 2}
 _TAKES = ("in_channels", "out_channels", "spatial_dims")
 
 
@@ -34,18 +41,37 @@ class MonaiNet(nn.Module):
     """A net of MONAI as a module from volumes to one map of logits.
 
     Args:
-        net: The net; of several outputs (deep supervision) the first is taken.
+        net: The net; it may have several outputs while it trains (deep supervision).
+        axcodes: The sides that its axes go to, as three letters of nibabel's: R or L, A or P, S
+            or I. The zoo's volumes go to S, A and R; for a net that has learned from volumes in
+            another order they are turned, and its outputs turned back.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, axcodes: str = AXCODES) -> None:
         super().__init__()
         self.net = net
+        self._order = [AXES[letter] + 2 for letter in axcodes]
+        self._flipped = [axis for axis, code in enumerate(axcodes, 2) if code not in AXCODES]
+        self._moved = axcodes != AXCODES
+        self._backwards = type(net).__name__ in _SHALLOW_FIRST
 
     def forward(self, x: Tensor) -> Tensor:
         """From (N, in_channels, ...) to logits (N, out_channels, ...)."""
+        return self.outputs(x)[0]
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """The logits, and those of deep supervision from fine to coarse."""
+        if self._moved:
+            x = x.permute(0, 1, *self._order).flip(self._flipped)
         result = self.net(x)
-        logits: Tensor = result[0] if isinstance(result, list | tuple) else result
-        return logits if logits.ndim == x.ndim else logits[:, 0]
+        if isinstance(result, list | tuple):
+            found = list(result)
+        else:
+            found = [result] if result.ndim == x.ndim else list(result.unbind(1))
+        if self._moved:
+            back = [self._order.index(axis) + 2 for axis in range(2, x.ndim)]
+            found = [each.flip(self._flipped).permute(0, 1, *back) for each in found]
+        return found[::-1] if self._backwards else found
 
 
 class MonaiSegmenter(Segmenter):
@@ -55,7 +81,10 @@ class MonaiSegmenter(Segmenter):
         architecture: The net's class name in ``monai.networks.nets``, such as ``UNet``,
             ``SegResNet``, ``DynUNet`` or ``SwinUNETR``.
         network_arguments: Arguments of that class beside channels and dimensions; without, and
-            where MONAI has no default, small ones.
+            where MONAI has no default, small ones. Where the data make a plan, levels and windows
+            of UNet, AttentionUnet and DynUNet are its, and DynUNet has deep supervision.
+        axcodes: The sides that the net's axes go to, as ``RAS``; the zoo's volumes go to S, A and
+            R, and are turned for a net that has learned from others.
         training: The arguments of ``Segmenter``.
 
     Raises:
@@ -69,27 +98,52 @@ class MonaiSegmenter(Segmenter):
     }
 
     def __init__(
-        self, architecture: str, network_arguments: dict[str, Any] | None = None, **training: Any
+        self,
+        architecture: str,
+        network_arguments: dict[str, Any] | None = None,
+        axcodes: str = AXCODES,
+        **training: Any,
     ) -> None:
         super().__init__(**training)
+        if len(axcodes) != 3 or sorted(AXES.get(letter, -1) for letter in axcodes) != [0, 1, 2]:
+            raise UsageError(
+                f"axcodes is {axcodes!r}; it takes one letter each of R or L, A or P, S or I, such "
+                "as RAS"
+            )
+        if self.spatial_dims != 3 and axcodes != AXCODES:
+            raise UsageError(f"axcodes is {axcodes!r}; a net of slices takes {AXCODES} alone")
+        self._axcodes = axcodes
         cls = _class(architecture)
-        given = {**_DEFAULTS.get(cls.__name__, {}), **(network_arguments or {})}
+        own = _planned(cls.__name__, self.topology) or _DEFAULTS.get(cls.__name__, {})
+        given = {**own, **(network_arguments or {})}
         takes = inspect.signature(cls.__init__).parameters
         if "img_size" in takes:
             given.setdefault("img_size", self.patch_size)
         for name in given:
             if name not in takes or name in ("self", *_TAKES):
-                own = [known for known in takes if known not in ("self", *_TAKES)]
-                near = nearest(name, own, 1)
+                there = [known for known in takes if known not in ("self", *_TAKES)]
+                near = nearest(name, there, 1)
                 raise UsageError(
                     f"monai/{architecture} does not take {name!r}; "
-                    + (f"did you mean {near}?" if near else f"it takes {', '.join(own)}")
+                    + (f"did you mean {near}?" if near else f"it takes {', '.join(there)}")
                 )
         self._arguments = given
         self.architecture = architecture
-        self.network = MonaiNet(self._build(self.num_classes))
+        self.network: MonaiNet = MonaiNet(self._build(self.num_classes), axcodes)
         self._head = self._find_head()
         self._check_window()
+
+    def outputs(self, image: Tensor) -> list[Tensor]:
+        return self.network.outputs(image.to(next(self.network.parameters()).dtype))
+
+    @staticmethod
+    def require_known(architecture: str) -> None:
+        """Check a net's class name.
+
+        Raises:
+            UsageError: MONAI has no such segmentation net.
+        """
+        _class(architecture)
 
     def _build(self, num_classes: int) -> nn.Module:
         cls = _class(self.architecture)
@@ -155,6 +209,31 @@ class MonaiSegmenter(Segmenter):
                     "set data.patch_size and model.window to larger multiples of its strides, "
                     "such as 64"
                 )
+
+
+def _planned(name: str, topology: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The arguments of a net that has the levels of a plan; none where it has others."""
+    if not topology or not topology["strides"]:
+        return {}
+    strides, kernels = topology["strides"], topology["kernel_size"]
+    if name == "DynUNet":
+        return {
+            "kernel_size": kernels,
+            "strides": [[1] * len(strides[0]), *strides],
+            "upsample_kernel_size": strides,
+            "filters": _channels(_FILTERS, len(kernels)),
+            "deep_supervision": len(strides) > 2,
+            "deep_supr_num": max(1, len(strides) - 2),
+        }
+    if name == "UNet":
+        return {"channels": _channels(16, len(kernels)), "strides": strides, "num_res_units": 2}
+    if name == "AttentionUnet":
+        return {"channels": _channels(16, len(kernels)), "strides": strides}
+    return {}
+
+
+def _channels(first: int, levels: int) -> list[int]:
+    return [min(first * 2**level, _MOST_FILTERS) for level in range(levels)]
 
 
 def _class(name: str) -> Any:

@@ -1,6 +1,6 @@
 """What this plugin registers."""
 
-from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
+from zoo.plugin import BundleFormat, Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -98,5 +98,17 @@ def zoo_checkpoints() -> list[Checkpoint]:
             "pyramid-lstm-hippocampus",
             "zoo_segmentation:checkpoints/pyramid-lstm-hippocampus",
             "A small PyraMiD-LSTM on the hippocampus of the Medical Segmentation Decathlon",
+        )
+    ]
+
+
+@hookimpl
+def zoo_bundle_formats() -> list[BundleFormat]:
+    return [
+        BundleFormat(
+            "monai-bundle",
+            "configs/metadata.json",
+            "zoo_segmentation.monai_bundle:read_monai_bundle",
+            "MONAI bundles of segmentation nets, a folder or a zip",
         )
     ]

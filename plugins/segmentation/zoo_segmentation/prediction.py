@@ -184,7 +184,7 @@ class VolumePrediction(ABC):
         by: Normalize = (
             "slice" if self.spatial_dims == 2 else self._learned().get("normalize_by", "volume")
         )
-        ready = normalize(resample(image, size), by)
+        ready = normalize(resample(image, size), by, self._learned().get("intensities"))
         name = self._name_of(path)
         return FileSample(name, torch.from_numpy(ready), shape, spacing, image[0], scan)
 

@@ -39,7 +39,13 @@ from torch import Tensor, nn
 
 from zoo.plugin import UsageError, one_of, within
 from zoo_segmentation.input_channels import adapt_axis, named
-from zoo_segmentation.layers.blocks import block_sides, from_blocks, pointwise, to_blocks
+from zoo_segmentation.layers.blocks import (
+    block_sides,
+    from_blocks,
+    pointwise,
+    shared_over_block,
+    to_blocks,
+)
 from zoo_segmentation.layers.pyramid_lstm import PyramidLSTM, StrategyName
 from zoo_segmentation.segmenter import Segmenter
 
@@ -84,6 +90,7 @@ class PyramidLSTMNet(nn.Module):
         strategy: StrategyName = "auto",
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.num_classes = num_classes
         self.spatial_dims = spatial_dims
         self.block = block_sides(block, spatial_dims)
@@ -125,6 +132,12 @@ class PyramidLSTMNet(nn.Module):
         if self.skip:
             x = torch.cat([part.to(x.dtype) for part in seen[:-1]] + [x], dim=1)
         return from_blocks(self.head(x), self.block, size)
+
+    def start_head(self) -> None:
+        """Let the logits of all voxels of a block begin alike."""
+        assert self.head.bias is not None
+        channels = self.in_channels if self.skip else 0
+        shared_over_block(self.head.weight, self.head.bias, self.block, channels)
 
     def _initialize(self, init: str) -> None:
         for module in self.modules():
@@ -170,10 +183,10 @@ class PyramidLSTMSegmenter(Segmenter):
         UsageError: an argument is out of its range.
     """
 
-    not_exportable = "its scan is a loop over the slices, with a backward pass of its own"
+    network: PyramidLSTMNet
     conformance_arguments: ClassVar[dict[str, Any]] = {
-        "hidden": [4, 4],
-        "fully_connected": [4],
+        "hidden": [4],
+        "fully_connected": [],
         "kernel_size": 3,
     }
 
@@ -226,6 +239,10 @@ class PyramidLSTMSegmenter(Segmenter):
         except ValueError as error:
             raise UsageError(str(error)) from error
 
+    def start_head(self) -> None:
+        """Of a fine-tuning: a new head that gives all voxels of a block the same at first."""
+        self.network.start_head()
+
     @classmethod
     def adapt_input_channels(
         cls, weights: dict[str, Tensor], before: int, now: int
@@ -272,6 +289,9 @@ class SmallPyramidLSTMSegmenter(PyramidLSTMSegmenter):
     """
 
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": [6, 6]}
+    conformance_exempt: ClassVar[dict[str, str]] = {
+        "export-formats": "a graph of twelve scans takes long to make; pyramid-lstm is exported",
+    }
 
     def __init__(
         self,

@@ -30,8 +30,14 @@ from zoo.plugin import (
 )
 from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.cases import Case, TestedCases
+from zoo_segmentation.data.sampling import IGNORED
 from zoo_segmentation.em_metrics import MembraneScores
-from zoo_segmentation.memory import first_that_fits, format_shape, is_out_of_memory
+from zoo_segmentation.memory import (
+    first_that_fits,
+    format_shape,
+    is_out_of_memory,
+    require_trainable,
+)
 from zoo_segmentation.metrics import NAMES, Scores, describe_left_out, measure
 from zoo_segmentation.prediction import VolumePrediction
 from zoo_segmentation.slices import cut_slices, draw_slices
@@ -79,6 +85,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: Part of the training in which ``onecycle`` goes up.
         half_life: Steps in which ``halving`` comes to a half.
         lr_floor: Learning rate that ``halving`` ends at.
+        topology: ``strides`` and ``kernel_size`` of each level of a UNet. Filled in from the data
+            where they make a plan.
         restarts: Epochs, ascending, at which the schedule starts over. Filled in from the data,
             whose curriculum's stages begin there; none without.
         distances: Measure the Hausdorff distance in tests; it takes longest.
@@ -104,6 +112,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         "label_values",
         "spacing",
         "preprocessing",
+        "topology",
         "restarts",
     )
 
@@ -130,6 +139,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         warmup: float = 0.1,
         half_life: float = 100.0,
         lr_floor: float = 1e-6,
+        topology: dict[str, Any] | None = None,
         restarts: list[int] | None = None,
         distances: bool = True,
     ) -> None:
@@ -177,6 +187,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.flips = flips
         self.distances = distances
         self.restarts = restarts
+        self.topology = topology
         numbered = ["background", *(f"label {index}" for index in range(1, num_classes))]
         self.label_names = label_names or numbered
         require(
@@ -231,12 +242,28 @@ class Segmenter(VolumePrediction, L.LightningModule):
         logits: Tensor = self.network(image.to(next(self.network.parameters()).dtype))
         return logits
 
+    def outputs(self, image: Tensor) -> list[Tensor]:
+        """What a training step counts: the result of ``forward``, and of nets with deep
+        supervision the others, from fine to coarse."""
+        return [self(image)]
+
     # Training
+
+    def on_fit_start(self) -> None:
+        """Lightning's, before anything is trained.
+
+        Raises:
+            UsageError: the sub-volumes need more memory than this machine has.
+        """
+        batch = getattr(getattr(self.trainer, "datamodule", None), "batch_size", None)
+        if batch and self.device.type == "cpu":
+            halved = str(self.trainer.precision).startswith(("16", "bf16"))
+            require_trainable(self.network, self.in_channels, batch, self.patch_size, halved)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         image, label = batch["image"], batch["label"]
         self._training_shape = image.shape
-        loss = self.loss(self(image).float(), label)
+        loss = losses.supervised(self.loss, [each.float() for each in self.outputs(image)], label)
         self.train_loss.update(loss.detach(), len(image))
         return loss
 
@@ -283,7 +310,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         states = [torch.empty_like(p) for p in parameters for _ in range(2)]  # the optimizer's
         with self.trainer.precision_plugin.train_step_context():
-            loss = self.loss(self(image).float(), label)
+            outputs = [each.float() for each in self.outputs(image)]
+            loss = losses.supervised(self.loss, outputs, label)
         torch.autograd.grad(loss, parameters, allow_unused=True)
         del states
 
@@ -391,8 +419,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         probs = self.probabilities(batch["image"])
         self._measure(batch, probs, self.val_scores, distances=False)
-        likelihood = probs.gather(1, batch["label"]).clamp(min=1e-12)
-        self.val_loss.update(-likelihood.log().mean())
+        label = batch["label"]
+        counted = label != IGNORED
+        likelihood = probs.gather(1, label.where(counted, 0)).clamp(min=1e-12)
+        self.val_loss.update(-likelihood.log()[counted].mean())
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         self.measure_probabilities(batch, self.probabilities(batch["image"]))
@@ -467,7 +497,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
             pred, target = predicted[index : index + 1], label[index : index + 1]
             edges = None if spacing is None else spacing[index].tolist()[-self.spatial_dims :]
             result = measure(pred, target, self.num_classes, edges, distances)
-            scores.update(result, (pred != target).sum(), target.numel())
+            counted = target != IGNORED
+            wrong = (pred != target) & counted
+            scores.update(result, wrong.sum(), int(counted.sum()))
             if cases is not None:
                 cases.add(self._case(batch, predicted, index, float(result[0].nanmean())))
 
@@ -480,7 +512,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         maps = {"label": batch["label"], "prediction": predicted}
         cuts = cut_slices(
             batch["image"][index, 0].float().cpu().numpy(),
-            {title: volumes[index, 0].cpu().numpy() for title, volumes in maps.items()},
+            {title: _shown(volumes[index, 0]) for title, volumes in maps.items()},
             edges,
         )
         names, oriented = batch.get("name") or [""], batch.get("oriented") or [False]
@@ -553,6 +585,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
             _middle(stack) for stack in (image[0, 0], probs[0, number], label[0, 0] == number)
         )
         return plots.membrane_map(gray, prob, target, heading=name)
+
+
+def _shown(label: Tensor) -> np.ndarray:
+    """The classes, background where none counts."""
+    return label.where(label != IGNORED, 0).cpu().numpy()
 
 
 def _middle(stack: Tensor) -> np.ndarray:

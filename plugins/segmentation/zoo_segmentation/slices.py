@@ -27,8 +27,8 @@ COLORS: tuple[tuple[int, int, int], ...] = (
     (0, 158, 115),
     (204, 121, 167),
     (213, 94, 0),
+    (240, 228, 66),
 )
-COLORS += ((240, 228, 66),)
 ALPHA = 0.55
 WIDTH, LOWEST, HIGHEST = 240, 80, 400
 """Pixels of a panel: all are as wide, and as high as the proportions say, within bounds."""

@@ -246,3 +246,13 @@ def test_labels_outside_the_classes_are_refused(label):
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message):
         Generated(**arguments)
+
+
+def test_parts_share_the_memory_of_the_whole():
+    """Selecting copies no pixels, and a selection of a selection gives the right ones."""
+    images = generated()
+    some = images.select(torch.tensor([7, 3, 12])).select(torch.tensor([2, 0]))
+    assert some._images.data_ptr() == images.images.data_ptr()
+    assert torch.equal(some.images, images.images[[12, 7]])
+    assert torch.equal(some.pixels(torch.tensor([1])), images.images[[7]])
+    assert some.labels.tolist() == images.labels[[12, 7]].tolist()

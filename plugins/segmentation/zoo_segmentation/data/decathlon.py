@@ -29,7 +29,7 @@ class Decathlon(VolumeDataModule):
     Args:
         root: The task's folder (with ``dataset.json``); or a folder that holds the folder
             ``task``; or one that lies beside the folder ``task``.
-        batch_size: Sub-volumes in a training batch, on each device.
+        batch_size: Sub-volumes in a training batch, on each device; 2 without, or as planned.
         num_workers: Processes that prepare training batches.
         seed: Seed of the order, the places and the changes of the sub-volumes; the split does
             not depend on it.
@@ -37,16 +37,18 @@ class Decathlon(VolumeDataModule):
         task: Name of the task's folder, such as ``Task04_Hippocampus``; needed unless ``root``
             is that folder.
         labels: The class of each value in the label maps, such as {0: 0, 255: 1}, where they are
-            not the numbers of ``dataset.json``.
+            not the numbers of ``dataset.json``; -1 says that such voxels are not counted, in the
+            loss nor in metrics.
         test_fraction: Share of the volumes, the last by name, that is test data.
         val_fraction: Share of the others held out for validation; 0 for none.
         patch_size: Length of every axis of a sub-volume (D, H, W: inferior to superior,
-            posterior to anterior, left to right).
+            posterior to anterior, left to right); 32 without, or as planned.
         patches_per_volume: Sub-volumes of each volume in an epoch.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
         crop_centers: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
-            often) or ``uniform``.
+            often; so without), ``foreground`` (a third around foreground, the others anywhere; so
+            planned) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
         rotate90: Random quarter turns in the plane of the last two axes.
         rotation: Largest random turn in that plane, in degrees, of half of the sub-volumes.
@@ -56,12 +58,21 @@ class Decathlon(VolumeDataModule):
         spacing: Voxel edges (D, H, W) in mm that all volumes are resampled to; without, the
             median of the training volumes.
         memory_mb: What is larger than this, once read, lies in temporary files.
+        plan: ``auto`` chooses by the training volumes, as nnU-Net does, what is not given of
+            batch_size, patch_size, spacing, intensities, crop_centers, flips and augment, and
+            writes it into the recipe (``zoo train RECIPE --print-config`` shows it).
+        intensities: Of each channel [low, high, mean, standard deviation] of gray values: it is
+            clipped to the first two and normalized by the others; null, and all channels without,
+            by each volume's own mean and standard deviation. Planned for channels called CT.
+        augment: ``nnunet`` changes sub-volumes as nnU-Net does (turns, scaling, deformation, noise,
+            blur, brightness, contrast, low resolution, gamma), besides the changes above; ``none``
+            does not.
     """
 
     def __init__(
         self,
         root: str = "data/decathlon",
-        batch_size: int = 2,
+        batch_size: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
         split: str = "standard",
@@ -72,7 +83,7 @@ class Decathlon(VolumeDataModule):
         patch_size: list[int] | None = None,
         patches_per_volume: int = 1,
         curriculum: list[list[int]] | None = None,
-        crop_centers: str = "balanced",
+        crop_centers: str | None = None,
         flips: list[int] | None = None,
         rotate90: bool = False,
         rotation: float = 0.0,
@@ -80,6 +91,9 @@ class Decathlon(VolumeDataModule):
         noise: float = 0.0,
         spacing: list[float] | None = None,
         memory_mb: int = 4000,
+        plan: str | None = None,
+        intensities: list[list[float] | None] | None = None,
+        augment: str | None = None,
     ) -> None:
         super().__init__(
             root,
@@ -87,17 +101,20 @@ class Decathlon(VolumeDataModule):
             num_workers,
             seed,
             split,
-            patch_size=[32, 32, 32] if patch_size is None else patch_size,
+            patch_size=patch_size,
             patches_per_volume=patches_per_volume,
             curriculum=curriculum or [],
             crop_centers=crop_centers,
-            flips=flips or [],
+            flips=flips,
             rotate90=rotate90,
             rotation=rotation,
             intensity=intensity,
             noise=noise,
             spacing=spacing,
             memory_mb=memory_mb,
+            plan=plan,
+            intensities=intensities,
+            augment=augment,
         )
         within("test_fraction", test_fraction, 0, 1, below=True)
         within("val_fraction", val_fraction, 0, 1, below=True)

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 
 from zoo.plugin import UsageError
+from zoo_segmentation.data.sampling import IGNORED
 
 ROUNDING = 1e-3
 """A value this near to a whole number is that number: what scaling and resampling leave over."""
-MOST_CLASSES = 256
+MOST_CLASSES = 255
+"""A label map in memory is of bytes, one of which says that a voxel does not count."""
+NOT_COUNTED = -1
+"""What a user calls the class of voxels that neither losses nor metrics count."""
 SHOWN = 10
 """Values that a message lists."""
 _LARGEST = 2**31
@@ -69,7 +73,7 @@ def to_classes(
     classes = np.zeros(whole.shape, dtype=np.uint8)
     for value, number in wanted.items():
         if number:
-            classes[whole == value] = number
+            classes[whole == value] = IGNORED if number == NOT_COUNTED else number
     return classes
 
 
@@ -95,13 +99,14 @@ def read_mapping(given: Mapping[Any, int], classes: int | None) -> dict[int, int
         raise UsageError(
             f"labels is {dict(given)}; values and classes are whole numbers"
         ) from error
-    numbers = set(mapping.values())
+    numbers = set(mapping.values()) - {NOT_COUNTED}
     count = max(numbers, default=-1) + 1 if classes is None else classes
     if not (2 <= count <= MOST_CLASSES) or not numbers <= set(range(count)):
         named = "" if classes is None else f" (label_names has {classes})"
         raise UsageError(
             f"labels is {dict(mapping)}; it takes each value of the label maps to a class, 0 "
-            f"(background), 1, 2, ...{named}, such as {{0: 0, 255: 1}}"
+            f"(background), 1, 2, ...{named}, such as {{0: 0, 255: 1}}; or to {NOT_COUNTED}, which "
+            "is not counted"
         )
     if classes is None and numbers != set(range(count)):
         raise UsageError(
@@ -116,7 +121,8 @@ def values_of(mapping: Mapping[int, int], classes: int) -> list[int] | None:
     """The value that stands for each class in the label maps; None where it is the class."""
     first: dict[int, int] = {}
     for value, number in mapping.items():
-        first.setdefault(number, value)
+        if number != NOT_COUNTED:
+            first.setdefault(number, value)
     values = [first.get(number, number) for number in range(classes)]
     return None if values == list(range(classes)) else values
 

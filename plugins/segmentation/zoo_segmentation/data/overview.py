@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.sampling import IGNORED, Volume
 
 PARTS = ("training", "validation", "test")
 NAMED = 5
@@ -50,7 +50,7 @@ def look_at(volume: Volume, part: int, classes: int) -> Seen:
         part,
         volume.label.shape,
         tuple(volume.spacing),
-        np.bincount(volume.label.ravel(), minlength=classes),
+        np.bincount(volume.label[volume.label != IGNORED], minlength=classes),
         bool((flat.min(axis=1) == flat.max(axis=1)).any()),
         hashlib.blake2b(np.ascontiguousarray(volume.image).data, digest_size=16).digest(),
         volume.notes,

@@ -12,23 +12,42 @@ from monai.transforms import NormalizeIntensity, Resize
 
 from zoo_segmentation.memory import format_shape, require_memory
 
-Normalize = Literal["volume", "slice"]
+Normalize = Literal["volume", "slice", "nonzero"]
 SAME_SPACING = 0.01
 """Spacings that differ by less than this fraction are one."""
 
 
-def normalize(image: np.ndarray, by: Normalize = "volume") -> np.ndarray:
+def normalize(
+    image: np.ndarray,
+    by: Normalize = "volume",
+    intensities: Sequence[Sequence[float] | None] | None = None,
+) -> np.ndarray:
     """Subtract the mean of each channel and divide by its standard deviation.
 
     Args:
         image: float32 (C, *spatial).
         by: ``volume`` measures each channel over the whole image; ``slice`` over each slice of
-            the first of three spatial axes.
+            the first of three spatial axes; ``nonzero`` over the voxels that are not 0, which
+            alone are changed.
+        intensities: Of each channel [low, high, mean, standard deviation]: it is clipped to the
+            first two and normalized by the others, and not by its own; or None.
     """
+    if intensities is not None:
+        channels = [
+            normalize(channel[None], by)[0] if four is None else _fixed(channel, *four)
+            for channel, four in zip(image, intensities, strict=True)
+        ]
+        return np.stack(channels)
     if by == "slice" and image.ndim == 4:
         slices = [normalize(image[:, index]) for index in range(image.shape[1])]
         return np.stack(slices, axis=1)
-    return np.asarray(NormalizeIntensity(channel_wise=True)(image.astype(np.float32)))
+    change = NormalizeIntensity(channel_wise=True, nonzero=by == "nonzero")
+    return np.asarray(change(image.astype(np.float32)))
+
+
+def _fixed(channel: np.ndarray, low: float, high: float, mean: float, std: float) -> np.ndarray:
+    values = (channel.astype(np.float32).clip(low, high) - np.float32(mean)) / np.float32(std)
+    return np.asarray(values, dtype=np.float32)
 
 
 def resampled_size(

@@ -11,20 +11,22 @@ import torch
 import torch.nn.functional as F
 from monai.transforms import (
     Compose,
-    RandFlipd,
     RandGaussianNoised,
     RandRotate90d,
-    RandRotated,
-    RandScaleIntensityd,
-    RandShiftIntensityd,
 )
 from monai.transforms.utils import generate_label_classes_crop_centers, map_classes_to_indices
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from zoo.plugin import EpochSampler, ResumableLoader
+from zoo_segmentation.data.nnunet_augmentation import nnunet_changes
+from zoo_segmentation.data.quick_changes import Flip, Scale, Shift, Turn, plain
 
 Sample = dict[str, Any]
+IGNORED = 255
+"""In label maps, as they lie in memory: a voxel that neither losses nor metrics count."""
+FOREGROUND = 1 / 3
+"""Of the sub-volumes, how many are around foreground, with ``foreground``; nnU-Net's share."""
 CENTERS_KEPT = 5000
 """Voxels of each class in each volume that a sub-volume may be centered at."""
 
@@ -67,6 +69,7 @@ def augmentation(
     intensity: float,
     noise: float,
     spatial_dims: int,
+    nnunet: Sequence[int] | None = None,
 ) -> Compose | None:
     """Random changes of a sample, or None if none is asked for.
 
@@ -79,16 +82,20 @@ def augmentation(
             deviations; of half of the samples each.
         noise: Largest standard deviation of the Gaussian noise added to half of the samples.
         spatial_dims: 2 or 3.
+        nnunet: The sub-volumes' size where they are changed as nnU-Net changes them too.
     """
+    if nnunet is not None:
+        others = augmentation((), rotate90, rotation, intensity, noise, spatial_dims)
+        return Compose([*nnunet_changes(nnunet, flips), *(others.transforms if others else ())])
     both, image = ["image", "label"], ["image"]
     plane = (spatial_dims - 2, spatial_dims - 1)
-    steps: list[Any] = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in flips]
+    steps: list[Any] = [Flip(both, prob=0.5, spatial_axis=axis) for axis in flips]
     if rotate90:
         steps.append(RandRotate90d(both, prob=0.75, max_k=3, spatial_axes=plane))
     if rotation:
         # MONAI's first angle turns around the first of three axes, or within the two.
         steps.append(
-            RandRotated(
+            Turn(
                 both,
                 range_x=np.deg2rad(rotation),
                 prob=0.5,
@@ -97,8 +104,8 @@ def augmentation(
             )
         )
     if intensity:
-        steps.append(RandScaleIntensityd(image, factors=intensity, prob=0.5))
-        steps.append(RandShiftIntensityd(image, offsets=intensity, prob=0.5))
+        steps.append(Scale(image, factors=intensity, prob=0.5))
+        steps.append(Shift(image, offsets=intensity, prob=0.5))
     if noise:
         steps.append(RandGaussianNoised(image, prob=0.5, std=noise))
     return Compose(steps) if steps else None
@@ -115,7 +122,9 @@ class Patches(Dataset[Sample]):
         size: Length of every spatial axis of a sub-volume.
         per_volume: Sub-volumes of each volume in an epoch.
         crop_centers: ``balanced`` centers each at a voxel of a class, every class of the
-            volume equally often; ``uniform`` cuts anywhere.
+            volume equally often; ``uniform`` cuts anywhere; ``foreground`` centers a third at a
+            voxel of a class other than background, every class equally often, and cuts the
+            others anywhere.
         augment: Random changes, see `augmentation`.
         seed: Seed of all of it.
         curriculum: Stages before, ``(epochs, *size)`` each: so many epochs of that size.
@@ -139,8 +148,10 @@ class Patches(Dataset[Sample]):
         self.seed = seed
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         """Set by the loader before an epoch; worker processes read it."""
-        self.crop_centers = [
-            _centers(volume.label) if crop_centers == "balanced" else [] for volume in volumes
+        self.sometimes = crop_centers == "foreground"
+        self.crop_centers: list[list[np.ndarray]] = [
+            [] if crop_centers == "uniform" else _centers(volume.label, self.sometimes)
+            for volume in volumes
         ]
 
     @property
@@ -168,13 +179,15 @@ class Patches(Dataset[Sample]):
         sample: Sample = {"image": pad_to(image, size), "label": pad_to(label, size)}
         if self.augment is not None:
             sample = self.augment.set_random_state(state=random)(sample)
-        return {"image": _plain(sample["image"]), "label": _plain(sample["label"]).long()}
+        return {"image": plain(sample["image"]), "label": plain(sample["label"]).long()}
 
     def _place(
         self, shape: Sequence[int], crop_centers: list[np.ndarray], random: np.random.RandomState
     ) -> tuple[slice, ...]:
         """Where to cut; the whole of an axis that is shorter than the sub-volume."""
         size = [min(target, there) for target, there in zip(self.size, shape, strict=True)]
+        if self.sometimes and random.uniform() >= FOREGROUND:
+            crop_centers = []
         if crop_centers:
             (center,) = generate_label_classes_crop_centers(
                 size, 1, shape, crop_centers, rand_state=random, allow_smaller=False, warn=False
@@ -225,21 +238,16 @@ class PatchLoader(ResumableLoader):
         yield from super().__iter__()
 
 
-def _centers(label: np.ndarray) -> list[np.ndarray]:
-    """For each class of the volume, flat indices of voxels of that class."""
-    classes = int(label.max()) + 1
+def _centers(label: np.ndarray, foreground: bool = False) -> list[np.ndarray]:
+    """For each class of the volume, flat indices of voxels of that class; of ``foreground``
+    without those of background."""
+    classes = int(label.max(where=label != IGNORED, initial=0)) + 1
     by_class = map_classes_to_indices(
         torch.tensor(label)[None],
         num_classes=classes,
         max_samples_per_class=CENTERS_KEPT,
-    )
+    )[int(foreground) :]
     return [np.asarray(indices, dtype=np.int64) for indices in by_class if len(indices)]
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Without MONAI's metadata."""
-    as_tensor = getattr(tensor, "as_tensor", None)
-    return as_tensor() if as_tensor else tensor
 
 
 def collate(samples: Sequence[Mapping[str, Any]]) -> Sample:

@@ -1,30 +1,24 @@
-"""A user's own NIfTI images and labels."""
+"""A user's own images and label maps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from zoo.plugin import UsageError, rank_zero_print, within
-from zoo_segmentation.data.channel_files import read_channels
 from zoo_segmentation.data.dataset_json import IGNORE, Description, read_description
 from zoo_segmentation.data.labels import (
     MOST_CLASSES,
+    NOT_COUNTED,
     count_classes,
     count_values,
     read_mapping,
     values_of,
     whole_numbers,
 )
-from zoo_segmentation.data.nifti import (
-    count_channels,
-    read_labels,
-    read_scan,
-    stem,
-)
 from zoo_segmentation.data.preprocessing import Normalize
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume_files import channels_in, label_values, read_pair
 from zoo_segmentation.data.volume_pairs import Pair, find_folders, find_pairs
 from zoo_segmentation.data.volumes import (
     TEST,
@@ -44,6 +38,8 @@ class VolumeFolder(VolumeDataModule):
     ``NAME_0001.nii.gz`` and so on. Either all lie in ``root`` and are split, sorted by name; or
     ``root`` has ``train``, ``test`` and perhaps ``val`` (in any spelling, such as ``Training``),
     each with ``images`` and ``labels``.
+    An image may also be a TIFF stack, with a stack of labels beside it, or a folder
+    ``images/NAME`` with the slices of a DICOM series, with ``labels/NAME.nii.gz``.
     nnU-Net's raw folders (``imagesTr``, ``labelsTr``) are read too, with the names of labels and
     channels in their ``dataset.json``.
 
@@ -52,7 +48,7 @@ class VolumeFolder(VolumeDataModule):
 
     Args:
         root: The folder with the images' and the labels' folder.
-        batch_size: Sub-volumes in a training batch, on each device.
+        batch_size: Sub-volumes in a training batch, on each device; 2 without, or as planned.
         num_workers: Processes that prepare training batches.
         seed: Seed of the order, the places and the changes of the sub-volumes; the split does
             not depend on it.
@@ -60,18 +56,20 @@ class VolumeFolder(VolumeDataModule):
         label_names: The classes' names, background first; those of ``dataset.json`` or numbers
             without.
         labels: The class of each value in the label maps, such as {0: 0, 255: 1}; several values
-            may be one class. Without, values are classes.
+            may be one class; -1 says that such voxels are not counted, in the loss nor in
+            metrics. Without, values are classes.
         test_fraction: Share of the volumes, the last by name, that is test data. Not used where
             there is a folder ``test``.
         val_fraction: Share of the others held out for validation; 0 for none. Not used where
             there is a folder ``val``.
         patch_size: Length of every axis of a sub-volume (D, H, W: inferior to superior,
-            posterior to anterior, left to right).
+            posterior to anterior, left to right); 32 without, or as planned.
         patches_per_volume: Sub-volumes of each volume in an epoch.
         curriculum: Stages of training before that on ``patch_size``, [epochs, *size] each, such
             as [[3000, 8, 64, 64], [2000, 15, 128, 128]].
         crop_centers: Where sub-volumes are cut: ``balanced`` (around a voxel of each class equally
-            often) or ``uniform``.
+            often; so without), ``foreground`` (a third around foreground, the others anywhere; so
+            planned) or ``uniform``.
         flips: Axes (0 to 2, of D, H, W) that are mirrored in half of the sub-volumes.
         rotate90: Random quarter turns in the plane of the last two axes.
         rotation: Largest random turn in that plane, in degrees, of half of the sub-volumes.
@@ -80,8 +78,18 @@ class VolumeFolder(VolumeDataModule):
         noise: Largest standard deviation of random noise, in half of the sub-volumes.
         spacing: Voxel edges (D, H, W) in mm that all volumes are resampled to; without, the
             median of the training volumes.
-        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
+        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``, or of
+            the voxels of a volume that are not 0 (``nonzero``).
         memory_mb: What is larger than this, once read, lies in temporary files.
+        plan: ``auto`` chooses by the training volumes, as nnU-Net does, what is not given of
+            batch_size, patch_size, spacing, intensities, crop_centers, flips and augment, and
+            writes it into the recipe (``zoo train RECIPE --print-config`` shows it).
+        intensities: Of each channel [low, high, mean, standard deviation] of gray values: it is
+            clipped to the first two and normalized by the others; null, and all channels without,
+            by each volume's own mean and standard deviation. Planned for channels called CT.
+        augment: ``nnunet`` changes sub-volumes as nnU-Net does (turns, scaling, deformation, noise,
+            blur, brightness, contrast, low resolution, gamma), besides the changes above; ``none``
+            does not.
     """
 
     keep_best = True
@@ -89,7 +97,7 @@ class VolumeFolder(VolumeDataModule):
     def __init__(
         self,
         root: str = "data/volume-folder",
-        batch_size: int = 2,
+        batch_size: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
         split: str = "standard",
@@ -100,7 +108,7 @@ class VolumeFolder(VolumeDataModule):
         patch_size: list[int] | None = None,
         patches_per_volume: int = 1,
         curriculum: list[list[int]] | None = None,
-        crop_centers: str = "balanced",
+        crop_centers: str | None = None,
         flips: list[int] | None = None,
         rotate90: bool = False,
         rotation: float = 0.0,
@@ -109,6 +117,9 @@ class VolumeFolder(VolumeDataModule):
         spacing: list[float] | None = None,
         normalize_by: Normalize = "volume",
         memory_mb: int = 4000,
+        plan: str | None = None,
+        intensities: list[list[float] | None] | None = None,
+        augment: str | None = None,
     ) -> None:
         super().__init__(
             root,
@@ -116,11 +127,11 @@ class VolumeFolder(VolumeDataModule):
             num_workers,
             seed,
             split,
-            patch_size=[32, 32, 32] if patch_size is None else patch_size,
+            patch_size=patch_size,
             patches_per_volume=patches_per_volume,
             curriculum=curriculum or [],
             crop_centers=crop_centers,
-            flips=flips or [],
+            flips=flips,
             rotate90=rotate90,
             rotation=rotation,
             intensity=intensity,
@@ -128,6 +139,9 @@ class VolumeFolder(VolumeDataModule):
             spacing=spacing,
             normalize_by=normalize_by,
             memory_mb=memory_mb,
+            plan=plan,
+            intensities=intensities,
+            augment=augment,
         )
         within("test_fraction", test_fraction, 0, 1, below=True)
         within("val_fraction", val_fraction, 0, 1, below=True)
@@ -161,7 +175,7 @@ class VolumeFolder(VolumeDataModule):
         channels = _channel_names(pairs, described)
         _compare_count(listed, described)
         cases = [
-            Case(label.name, part, partial(_read, images, label, len(channels), classes))
+            Case(label.name, part, partial(read_pair, images, label, len(channels), classes))
             for (images, label), part in zip(pairs, parts, strict=True)
         ]
         return Listing(cases, names, channels, values_of(classes, len(names)))
@@ -176,11 +190,13 @@ class VolumeFolder(VolumeDataModule):
             values = values_of(self.labels, count) or list(range(count))
             names = [named.get(values[number], _name(number)) for number in range(count)]
             return self.label_names or names, self.labels
+        ignored: list[int] = []
         if self.label_names is None and described and named:
-            names = _described_names(described)
+            names, ignored = _described_names(described)
         else:
             names = self.label_names or _numbered(labels, self.root)
-        return names, {number: number for number in range(len(names))}
+        classes = {number: number for number in range(len(names))}
+        return names, classes | dict.fromkeys(ignored, NOT_COUNTED)
 
     def _parts(self, parts: list[int]) -> list[int]:
         """The parts, with those that have no folder split off the training part."""
@@ -200,24 +216,14 @@ class VolumeFolder(VolumeDataModule):
         return result
 
 
-def _read(
-    images: Sequence[Path], label_path: Path, channels: int, classes: Mapping[int, int]
-) -> Volume:
-    scan = read_channels(images, channels)
-    label = read_labels(label_path, scan, images[0], classes)
-    return Volume(stem(label_path), scan.array, label, scan.spacing, scan.notes, scan.oriented)
-
-
 def _channels(pairs: Sequence[Pair]) -> int:
     """How many channels most images have; the others are refused when they are read."""
     counts: dict[int, int] = {}
     for images, _ in pairs:
-        count = len(images)
-        if count == 1:
-            try:
-                count = count_channels(images[0])
-            except UsageError:  # said again, with the others, when all are read
-                continue
+        try:
+            count = channels_in(images)
+        except UsageError:  # said again, with the others, when all are read
+            continue
         counts[count] = counts.get(count, 0) + 1
     return max(counts, key=lambda count: counts[count], default=1)
 
@@ -231,36 +237,38 @@ def _numbered(labels: Sequence[Path], root: str) -> list[str]:
     files = {}
     for path in labels:
         try:
-            files[path] = count_values(whole_numbers(read_scan(path).array, path))
+            files[path] = count_values(whole_numbers(label_values(path), path))
         except UsageError:  # said again, with the others, when all are read
             continue
     return [_name(number) for number in range(count_classes(files, root) if files else 2)]
 
 
-def _described_names(described: Description) -> list[str]:
-    """The classes' names by ``dataset.json``, whose numbers have to be 0, 1, 2, ...
+def _described_names(described: Description) -> tuple[list[str], list[int]]:
+    """The classes' names by ``dataset.json``, whose numbers have to be 0, 1, 2, ..., and the
+    values that are to be ignored.
 
     Raises:
-        UsageError: they are not, or voxels are to be ignored.
+        UsageError: they are not.
     """
     named = described.label_names
     numbers = sorted(named)
     kept = [number for number in numbers if named[number] != IGNORE]
     offered = {number: index for index, number in enumerate(kept)}
-    offered |= {number: 0 for number in numbers if number not in offered}
+    ignored = [number for number in numbers if number not in offered]
+    offered |= dict.fromkeys(ignored, NOT_COUNTED)
     remedy = "--data.labels '{" + ", ".join(f"{v}: {c}" for v, c in offered.items()) + "}'"
-    if kept != numbers:
-        ignored = ", ".join(str(number) for number in numbers if number not in kept)
+    if kept != list(range(len(kept))):
         raise UsageError(
-            f"{described.path} names the label {ignored} {IGNORE!r}; every voxel has a class here, "
-            f"so say which one these have: {remedy} counts them as {named[kept[0]]}"
-        )
-    if numbers != list(range(len(numbers))):
-        raise UsageError(
-            f"{described.path} numbers its labels {', '.join(map(str, numbers))}, not 0, 1, 2, ... "
+            f"{described.path} numbers its labels {', '.join(map(str, kept))}, not 0, 1, 2, ... "
             f"without a gap; say which class each is: {remedy}"
         )
-    return [named[number] for number in numbers]
+    if ignored:
+        values = ", ".join(map(str, ignored))
+        rank_zero_print(
+            f"{described.path} names the label {values} {IGNORE!r}: its voxels are not counted, in "
+            "the loss nor in metrics"
+        )
+    return [named[number] for number in kept], ignored
 
 
 def _channel_names(pairs: Sequence[Pair], described: Description | None) -> list[str]:

@@ -8,6 +8,7 @@ from zoo.plugin import UsageError
 from zoo_segmentation.data.channel_files import channel_of
 from zoo_segmentation.data.dicom import CONVERT, is_dicom
 from zoo_segmentation.data.nifti import SUFFIXES, stem
+from zoo_segmentation.data.stacks import SUFFIXES as STACK_SUFFIXES
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL
 
 Pair = tuple[list[Path], Path]
@@ -88,14 +89,18 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     for path in _files(images):
         own = stem(path) if stem(path) in label_paths else channel_of(path)
         image_paths.setdefault(own or stem(path), []).append(path)
+    series = _series(images)
+    image_paths |= {name: [file] for name, file in series.items()}
     for folder in (images, labels):
-        if file := next((file for file in sorted(folder.rglob("*")) if is_dicom(file)), None):
+        found = (file for file in sorted(folder.rglob("*")) if is_dicom(file))
+        if file := next((file for file in found if file.parent.name not in series), None):
             raise UsageError(
-                f"{folder} holds DICOM files, such as {file.relative_to(folder)}; training reads "
-                "NIfTI: " + CONVERT.format(folder=folder)
+                f"{folder} holds DICOM files, such as {file.relative_to(folder)}; training reads a "
+                "series as the folder images/NAME beside the label map labels/NAME.nii.gz; or "
+                + CONVERT.format(folder=folder)
             )
     if not label_paths:
-        raise UsageError(f"{labels} holds no .nii or .nii.gz files; put the labels there")
+        raise UsageError(f"{labels} holds no .nii, .nii.gz or .tif files; put the labels there")
     for one, other, place, what in (
         (label_paths, image_paths, images, "image"),
         (image_paths, label_paths, labels, "label map"),
@@ -109,6 +114,15 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     return [(image_paths[name], label_paths[name]) for name in sorted(label_paths)]
 
 
+def _series(images: Path) -> dict[str, Path]:
+    """The first slice in each folder of DICOM files."""
+    found: dict[str, Path] = {}
+    for folder in sorted(path for path in images.iterdir() if path.is_dir()):
+        if file := next((file for file in sorted(folder.iterdir()) if is_dicom(file)), None):
+            found[folder.name] = file
+    return found
+
+
 def _files(folder: Path) -> list[Path]:
     """Volumes, without hidden files such as those that macOS writes beside others.
 
@@ -117,7 +131,9 @@ def _files(folder: Path) -> list[Path]:
     """
     names = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     found: dict[str, Path] = {}
-    for path in (path for path in names if path.name.lower().endswith(SUFFIXES)):
+    for path in (
+        path for path in names if path.name.lower().endswith((*SUFFIXES, *STACK_SUFFIXES))
+    ):
         if (other := found.setdefault(stem(path), path)) != path:
             raise UsageError(
                 f"{folder} holds both {other.name} and {path.name}: one volume twice, or two of "

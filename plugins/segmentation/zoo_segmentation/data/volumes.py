@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from zoo.plugin import (
@@ -28,6 +29,7 @@ from zoo.plugin import (
     require,
 )
 from zoo_segmentation.data.overview import Seen, doubts, look_at, summary
+from zoo_segmentation.data.plan import Foreground, levels, make_plan
 from zoo_segmentation.data.preprocessing import (
     Normalize,
     normalize,
@@ -51,6 +53,10 @@ log = logging.getLogger(__name__)
 TRAIN, VAL, TEST = 0, 1, 2
 CODES: dict[Part, int] = {"train": TRAIN, "val": VAL, "test": TEST}
 """The parts as cases name them."""
+
+PLANS = ("auto",)
+CENTERS = ("balanced", "foreground", "uniform")
+AUGMENTATIONS = ("none", "nnunet")
 
 SPLIT_SEED = 20150624
 """The validation part is the same in every run, whatever the recipe's seed."""
@@ -124,7 +130,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         patch_size: Length of every spatial axis of a sub-volume.
         patches_per_volume: Sub-volumes of each volume in an epoch.
         curriculum: Stages before ``patch_size``, [epochs, *size] each.
-        crop_centers: Where sub-volumes are cut: ``balanced`` or ``uniform``.
+        crop_centers: Where sub-volumes are cut: ``balanced``, ``foreground`` or ``uniform``.
         flips: Spatial axes that are mirrored at random.
         rotate90: Random quarter turns in the plane of the last two axes.
         rotation: Largest random turn in that plane, in degrees.
@@ -132,8 +138,15 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         noise: Largest standard deviation of random noise.
         spacing: Voxel edges that all volumes are resampled to, in mm; without, the median of
             the training volumes.
-        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``.
+        normalize_by: Mean and standard deviation are those of each ``volume`` or ``slice``, or of
+            the voxels of a volume that are not 0 (``nonzero``).
         memory_mb: What is larger than this, once read, lies in temporary files.
+        plan: ``auto``: what is None of ``batch_size``, ``patch_size``, ``spacing``,
+            ``intensities``, ``crop_centers``, ``flips`` and ``augment`` is chosen by the training
+            volumes, see `zoo_segmentation.data.plan`.
+        intensities: Of each channel [low, high, mean, standard deviation] to clip and normalize
+            by, or None for the volume's own mean and standard deviation.
+        augment: ``nnunet``: random changes of nnU-Net's kinds and strength, besides the others.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -145,16 +158,16 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
     def __init__(
         self,
         root: str,
-        batch_size: int,
+        batch_size: int | None,
         num_workers: int = 0,
         seed: int = 0,
         split: str = "standard",
         *,
-        patch_size: Sequence[int] = (32, 32, 32),
+        patch_size: Sequence[int] | None = (32, 32, 32),
         patches_per_volume: int = 1,
         curriculum: Sequence[Sequence[int]] = (),
-        crop_centers: str = "balanced",
-        flips: Sequence[int] = (),
+        crop_centers: str | None = "balanced",
+        flips: Sequence[int] | None = (),
         rotate90: bool = False,
         rotation: float = 0.0,
         intensity: float = 0.0,
@@ -162,13 +175,39 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         spacing: Sequence[float] | None = None,
         normalize_by: Normalize = "volume",
         memory_mb: int = 4000,
+        plan: str | None = None,
+        intensities: Sequence[Sequence[float] | None] | None = None,
+        augment: str | None = None,
     ) -> None:
+        # What the plan chooses has a stand-in until the data are read.
+        self.plan = plan
+        self._asked: dict[str, Any] = {
+            "batch_size": batch_size,
+            "patch_size": patch_size,
+            "spacing": spacing,
+            "intensities": intensities,
+            "crop_centers": crop_centers,
+            "flips": flips,
+            "augment": augment,
+        }
+        batch_size = 2 if batch_size is None else batch_size
         super().__init__(root, batch_size, num_workers, seed, split)
         dims = self.spatial_dims
+        patch_size = (32,) * dims if patch_size is None else patch_size
+        crop_centers, flips = crop_centers or "balanced", flips or ()
+        if plan is not None:
+            one_of("plan", plan, PLANS)
+        if augment is not None:
+            one_of("augment", augment, AUGMENTATIONS)
+            require(
+                dims == 3 or augment == "none",
+                "augment nnunet is for volumes; omit it for slices",
+            )
+        _check_intensities(intensities)
         at_least("patches_per_volume", patches_per_volume, 1)
         for name, strength in (("rotation", rotation), ("intensity", intensity), ("noise", noise)):
             at_least(name, strength, 0)
-        one_of("crop_centers", crop_centers, ("balanced", "uniform"))
+        one_of("crop_centers", crop_centers, CENTERS)
         one_of("normalize_by", normalize_by, get_args(Normalize))
         _check_sizes(patch_size, curriculum, dims, rotate90)
         require(
@@ -191,8 +230,17 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
         self.spacing = None if spacing is None else [float(edge) for edge in spacing]
         self.normalize_by: Normalize = normalize_by
         self.memory_mb = memory_mb
+        self.intensities = (
+            None
+            if intensities is None
+            else [
+                None if four is None else [float(value) for value in four] for four in intensities
+            ]
+        )
+        self.augment = augment or "none"
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._loaded: tuple[dict[int, list[Volume]], Facts] | None = None
+        self._topology: dict[str, Any] | None = None
         self._found: list[str] = []
 
     @classmethod
@@ -210,12 +258,16 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
 
     def _preprocess(self, image: np.ndarray) -> np.ndarray:
         """From a file's (C, *spatial) values to the model's, at the training spacing."""
-        return normalize(image, self.normalize_by)
+        return normalize(image, self.normalize_by, self.intensities)
 
     def _describe_preprocessing(self) -> dict[str, Any]:
         """What prediction on a user's file has to repeat."""
-        mirrored = {"mirrored": self.flips} if self.flips else {}
-        return {"normalize_by": self.normalize_by, **mirrored}
+        learned: dict[str, Any] = {"normalize_by": self.normalize_by}
+        if self.intensities is not None:
+            learned["intensities"] = self.intensities
+        if self.flips:
+            learned["mirrored"] = self.flips
+        return learned
 
     def _read(self) -> tuple[dict[int, list[Volume]], Facts]:
         if self._loaded is None:
@@ -226,12 +278,15 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             elif self.fold is not None:
                 cases = self._folded(cases, self.fold)
             names = listing.label_names
-            read, seen = _read_all(cases, self.memory_mb * 1e6, len(names))
+            foreground = Foreground() if self.plan is not None else None
+            read, seen = _read_all(cases, self.memory_mb * 1e6, len(names), foreground)
             self._found = [summary(self.root, seen, names, self.sample_name)]
             for doubt in doubts(seen, names, self.sample_name):
                 rank_zero_print(f"{self.root}: {doubt}")
             measured = [one.spacing for one in seen if one.part == TRAIN]
             measured = measured or [one.spacing for one in seen if one.part == TEST]
+            if foreground is not None and any(one.part == TRAIN for one in seen):
+                self._choose([one for one in seen if one.part == TRAIN], listing, foreground)
             # Rounded, so that it reads well, and once: every volume is compared with this.
             spacing = self.spacing or [float(f"{edge:.6g}") for edge in np.median(measured, axis=0)]
             volumes: dict[int, list[Volume]] = {TRAIN: [], VAL: [], TEST: []}
@@ -259,8 +314,41 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             }
             if listing.label_values is not None:
                 facts["label_values"] = listing.label_values
+            if self._topology is not None:
+                facts["topology"] = self._topology
             self._loaded = volumes, facts
         return self._loaded
+
+    def _choose(self, training: Sequence[Seen], listing: Listing, foreground: Foreground) -> None:
+        """Settle what the plan is to choose and nobody has given."""
+        asked = self._asked
+        device = "gpu" if torch.cuda.is_available() else "cpu"
+        names = listing.channel_names, listing.label_names
+        plan = make_plan(training, *names, foreground, device, asked["spacing"])
+        if asked["patch_size"] is not None:
+            self._topology = levels(self.patch_size, plan.spacing)
+        else:
+            self.patch_size, self._topology = plan.patch_size, plan.topology
+        if asked["batch_size"] is None:
+            self.batch_size = plan.batch_size
+        if asked["intensities"] is None:
+            self.intensities = plan.intensities
+        if asked["crop_centers"] is None:
+            self.crop_centers = "foreground"
+        # Changes that were given are not made twice.
+        if asked["augment"] is None and not (self.rotate90 or self.rotation or self.intensity):
+            self.augment = "nnunet"
+        if asked["flips"] is None:
+            self.flips = plan.flips
+        self.spacing = plan.spacing
+
+    @property
+    def planned_arguments(self) -> dict[str, Any]:
+        """What was chosen by the data, and what was given; nothing without a plan."""
+        if self.plan is None:
+            return {}
+        _ = self.facts
+        return {name: getattr(self, name) for name in self._asked}
 
     def fold_samples(self) -> FoldSamples:
         """The volumes of the training and the validation part."""
@@ -332,6 +420,7 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
             self.intensity,
             self.noise,
             self.spatial_dims,
+            self.patch_size if self.augment == "nnunet" else None,
         )
         data = Patches(
             samples,
@@ -354,6 +443,15 @@ class VolumeDataModule(BaseDataModule[list[Volume]]):
     def eval_loader(self, samples: list[Volume]) -> DataLoader[Sample]:
         """Whole volumes, one at a time."""
         return self.loader(WholeVolumeDataset(samples), 1, num_workers=0, collate_fn=collate)
+
+
+def _check_intensities(intensities: Sequence[Sequence[float] | None] | None) -> None:
+    for four in intensities or ():
+        require(
+            four is None or (len(four) == 4 and four[0] < four[1] and four[3] > 0),
+            f"intensities has {four}; of each channel it takes [low, high, mean, standard "
+            "deviation], or null",
+        )
 
 
 def _pool_names(cases: Sequence[Case]) -> list[str]:
@@ -381,7 +479,7 @@ def _check_sizes(
 
 
 def _read_all(
-    cases: Sequence[Case], memory: float, classes: int
+    cases: Sequence[Case], memory: float, classes: int, foreground: Foreground | None = None
 ) -> tuple[dict[int, Volume], list[Seen]]:
     """Read every case: those that fit into ``memory`` bytes, and what was seen of all.
 
@@ -399,6 +497,8 @@ def _read_all(
             problems[case.name] = str(error)
             continue
         seen.append(look_at(volume, case.part, classes))
+        if foreground is not None and case.part == TRAIN:
+            foreground.look_at(volume)
         used += volume.image.nbytes + volume.label.nbytes
         if used <= memory:
             volumes[index] = volume

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +23,42 @@ def pointwise(inputs: int, outputs: int, spatial_dims: int) -> nn.Conv2d | nn.Co
 def block_sides(block: int | Sequence[int], spatial_dims: int) -> list[int]:
     """The side of a block along each axis."""
     return [block] * spatial_dims if isinstance(block, int) else list(block)
+
+
+def shared_over_block(weight: Tensor, bias: Tensor, block: Sequence[int], channels: int) -> None:
+    """Make the logits of all voxels of a block begin alike, in place.
+
+    A last layer whose weights are drawn for each voxel of the block gives each its own logits
+    from the same state: a pattern as fine as the block, which a short training does not unlearn.
+    Afterwards every voxel has the weights of the block's first; of the inputs that are themselves
+    voxels of the block, it has for each the weight that the first has for the one at the same
+    distance, counted around the block's edge.
+
+    Args:
+        weight: (classes * voxels, inputs, ...) of the last layer, as ``from_blocks`` reads it.
+        bias: (classes * voxels).
+        block: Sides of the block.
+        channels: Of its inputs, the first ``channels * voxels`` are those of ``to_blocks``.
+
+    Source: the same idea for sub-pixel convolutions is ICNR, Aitken et al., arXiv:1707.02937.
+    """
+    sides, positions = list(block), math.prod(block)
+    with torch.no_grad():
+        by_voxel = weight.unflatten(0, (-1, positions))
+        first = by_voxel[:, 0].clone()
+        voxels, rest = first.split([channels * positions, first.shape[1] - channels * positions], 1)
+        grid = voxels.unflatten(1, (channels, *sides))
+        for position in range(positions):
+            shift: list[int] = []
+            left = position
+            for side in reversed(sides):
+                shift.insert(0, left % side)
+                left //= side
+            axes = tuple(range(2, 2 + len(sides)))
+            moved = grid.roll(shift, axes).flatten(1, 1 + len(sides))
+            by_voxel[:, position] = torch.cat([moved, rest], dim=1)
+        of_voxel = bias.unflatten(0, (-1, positions))
+        of_voxel[:] = of_voxel[:, :1].clone()
 
 
 def to_blocks(x: Tensor, block: Sequence[int]) -> Tensor:

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
 from zoo_segmentation.layers.scan import STRATEGIES, fast_sum_of_scans
+from zoo_segmentation.layers.scan.exported import graph_scan
 
 StrategyName = Literal["auto", "loop", "dense", "hoisted", "paired", "grouped"]
 
@@ -162,6 +163,9 @@ class PyramidLSTM(nn.Module):
         mixed = torch.is_autocast_enabled(x.device.type)
         compute = torch.get_autocast_dtype(x.device.type) if mixed else x.dtype
         volume = x.unsqueeze(2) if self.spatial_dims == 2 else x
+        if torch.compiler.is_exporting():
+            result = self._in_a_graph(volume)
+            return result.squeeze(2) if self.spatial_dims == 2 else result
         volume = volume.to(compute).contiguous(memory_format=torch.channels_last_3d)
         strategy = self.resolved_strategy
         if strategy == "loop":
@@ -171,6 +175,20 @@ class PyramidLSTM(nn.Module):
             result = fast_sum_of_scans(volume, *weights, strategy, self.checkpoint)
         result = result.to(torch.float32 if mixed else x.dtype)
         return result.squeeze(2) if self.spatial_dims == 2 else result
+
+    def _in_a_graph(self, volume: Tensor) -> Tensor:
+        """``sum_of_scans`` with each scan one operation."""
+        parts = [
+            graph_scan(
+                volume,
+                (self.weight_x[direction], self.weight_h[direction]),
+                (self.bias_x[direction], self.bias_h[direction]),
+                5 - self.spatial_dims + direction // 2,
+                direction % 2 == 1,
+            )
+            for direction in range(2 * self.spatial_dims)
+        ]
+        return torch.stack(parts).sum(dim=0)
 
     @property
     def resolved_strategy(self) -> str:
