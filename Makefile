@@ -37,8 +37,9 @@ lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(INSTALLED)  ## the documentation, into site/, without a network
+docs: $(INSTALLED)  ## the documentation, into site/, without a network; no link in it is dead
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/python docs/check_links.py site
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

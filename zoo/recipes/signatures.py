@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -177,6 +178,45 @@ def describe(classes: Mapping[str, tuple[type, Iterable[str]]], usage: str) -> s
     return "\n".join(line for line in parser.format_help().splitlines() if not hidden.match(line))
 
 
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a constructor, for people.
+
+    Attributes:
+        name: As it is given.
+        type: As it is annotated, without the names of modules.
+        default: As Python writes it; empty where a value has to be given.
+        text: What the docstring says of it, in one line.
+    """
+
+    name: str
+    type: str
+    default: str
+    text: str
+
+
+def constructor_arguments(cls: type, skip: Iterable[str] = ()) -> list[Argument]:
+    """All arguments of the constructor, those reached through ``**kwargs`` included.
+
+    Args:
+        cls: The class.
+        skip: Arguments to leave out.
+    """
+    signature, left_out = _signature(cls), set(skip)
+    given = signature.parser.get_defaults()
+    texts = signature.texts()
+    return [
+        Argument(
+            name,
+            texts[name][0],
+            "" if name in signature.required else repr(given[name]),
+            texts[name][1],
+        )
+        for name in signature.names
+        if name not in left_out
+    ]
+
+
 class _Parser(ArgumentParser):
     """A parser that can be told not to ask for the arguments that are not given."""
 
@@ -221,6 +261,16 @@ class _Signature:
         except TypeError as error:
             return required_arguments(error)
         return ()
+
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Of every argument the type and what the docstring says, each in one line."""
+        modules = re.compile(r"\b(?:\w+\.)+(?=\w)")
+        found = {}
+        for action in vars(self.parser)["_actions"]:  # argparse has no public list of them
+            kind = getattr(action, "_typehint", None) or action.type
+            text = getattr(kind, "__name__", "") if isinstance(kind, type) else str(kind)
+            found[action.dest] = (modules.sub("", text), " ".join((action.help or "").split()))
+        return found
 
     def parse(self, values: Mapping[str, Any]) -> Namespace:
         """All arguments, those that are not given at their defaults, required ones None."""

@@ -1,0 +1,160 @@
+"""The idea of each model as boxes and arrows, drawn as SVG in the colors of the page."""
+
+from __future__ import annotations
+
+from html import escape
+
+Column = list[str]
+DIAGRAMS: dict[str, list[Column]] = {
+    "mpcnn": [
+        ["image|29 x 29"],
+        ["convolution|20 maps"],
+        ["max-pooling|2 x 2"],
+        ["convolution|40 maps"],
+        ["max-pooling|3 x 3"],
+        ["full|150 units"],
+        ["softmax|classes"],
+    ],
+    "mcdnn": [
+        ["image"],
+        ["width 10", "width 14", "as it is"],
+        ["column 1|max-pooling CNN", "column 2|max-pooling CNN", "column 3|max-pooling CNN"],
+        ["mean|of probabilities"],
+        ["class"],
+    ],
+    "mlp": [
+        ["image|deformed anew"],
+        ["full|2500"],
+        ["full|2000"],
+        ["full|1500"],
+        ["full|1000"],
+        ["full|500"],
+        ["softmax|classes"],
+    ],
+    "timm-any": [
+        ["images|of your own"],
+        ["augmentation|on the batch"],
+        ["network of timm|pretrained"],
+        ["new head|your classes"],
+        ["class"],
+    ],
+    "pyramid-lstm": [
+        ["volume"],
+        ["LSTM down", "LSTM up", "LSTM back", "LSTM forth", "LSTM right", "LSTM left"],
+        ["sum"],
+        ["full|each voxel alone"],
+        ["again|or softmax"],
+    ],
+    "pyramid-lstm-small": [
+        ["volume"],
+        ["blocks|2 x 2 x 2"],
+        ["LSTM down", "LSTM up", "LSTM back", "LSTM forth", "LSTM right", "LSTM left"],
+        ["sum"],
+        ["full|each position"],
+        ["blocks undone"],
+        ["softmax|each voxel"],
+    ],
+    "md-lstm": [
+        ["slice"],
+        ["from top left", "from top right", "from bottom left", "from bottom right"],
+        ["side by side"],
+        ["full|each pixel alone"],
+        ["again|or softmax"],
+    ],
+    "monai-any": [
+        ["volume"],
+        ["patches|and windows"],
+        ["net of MONAI|UNet, SegResNet, ..."],
+        ["windows blended"],
+        ["label map|in its own space"],
+    ],
+    "lipreader": [
+        ["clip|of a mouth"],
+        ["full|each frame"],
+        ["LSTM|over frames"],
+        ["word", "gradient reversed|then: which speaker?"],
+    ],
+    "lipreader-ctc": [
+        ["clip|of a mouth"],
+        ["full|each frame"],
+        ["LSTM|both ways"],
+        ["symbol or blank|each frame"],
+        ["CTC|all placements"],
+        ["sentence"],
+    ],
+    "av-fusion": [
+        ["images|of a mouth", "sound|MFCCs, in noise"],
+        ["full|each frame", "full|each frame"],
+        ["joined|early, late or gated"],
+        ["LSTM|over frames"],
+        ["word"],
+    ],
+    "udrl": [
+        ["observation", "desired return", "horizon"],
+        ["behavior function"],
+        ["action"],
+        ["environment"],
+        ["episodes|kept, relabelled"],
+    ],
+    "hpg": [
+        ["state", "goal"],
+        ["policy"],
+        ["action"],
+        ["episode"],
+        ["every state reached|counts as a goal"],
+        ["gradient|importance-weighted"],
+    ],
+}
+_WIDTH, _HEIGHT, _GAP, _ROW = 138, 48, 26, 12
+
+
+def diagram(name: str, title: str) -> str:
+    """The SVG of a model; empty where none is drawn.
+
+    Args:
+        name: The model's, as in the names of files.
+        title: What it shows, for those who do not see it.
+    """
+    columns = DIAGRAMS.get(name)
+    if not columns:
+        return ""
+    tall = max(map(len, columns)) * (_HEIGHT + _ROW) + _ROW
+    wide = len(columns) * (_WIDTH + _GAP) - _GAP + 4
+    places = [_places(number, len(column), tall) for number, column in enumerate(columns)]
+    parts = [
+        _arrow(left, right, len(before) == len(after) and row != other)
+        for before, after in zip(places, places[1:], strict=False)
+        for row, left in enumerate(before)
+        for other, right in enumerate(after)
+    ]
+    for column, spots in zip(columns, places, strict=True):
+        parts += [_box(text, *spot) for text, spot in zip(column, spots, strict=True)]
+    return (
+        f'<div class="diagram"><svg viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" '
+        f'role="img" aria-label="{escape(title)}">{"".join(parts)}</svg></div>'
+    )
+
+
+def _places(column: int, count: int, tall: int) -> list[tuple[int, int]]:
+    """The top left corners of a column's boxes, centered."""
+    top = (tall - count * (_HEIGHT + _ROW) + _ROW) // 2
+    return [(2 + column * (_WIDTH + _GAP), top + row * (_HEIGHT + _ROW)) for row in range(count)]
+
+
+def _arrow(left: tuple[int, int], right: tuple[int, int], skipped: bool) -> str:
+    """A line from box to box; between columns of one height only neighbors are joined."""
+    if skipped:
+        return ""
+    x1, y1, x2, y2 = left[0] + _WIDTH, left[1] + _HEIGHT // 2, right[0], right[1] + _HEIGHT // 2
+    head = f"M{x2 - 6} {y2 - 4}L{x2} {y2}L{x2 - 6} {y2 + 4}"
+    return f'<path class="arrow" d="M{x1} {y1}L{x2} {y2}{head}"/>'
+
+
+def _box(text: str, x: int, y: int) -> str:
+    first, _, second = text.partition("|")
+    middle = x + _WIDTH // 2
+    lines = [f'<text x="{middle}" y="{y + (20 if second else 29)}">{escape(first)}</text>']
+    if second:
+        lines.append(f'<text class="small" x="{middle}" y="{y + 37}">{escape(second)}</text>')
+    box = f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="7"/>'
+    return box + "".join(lines)
