@@ -32,7 +32,8 @@ def test_a_good_plugin_passes(write: Callable) -> None:
     results = list(check_plugin("small"))
     assert [str(each) for each in results if each.outcome == "failed"] == []
     skipped = {each.check for each in results if each.outcome == "skipped"}
-    assert skipped <= {"same-on-gpu", "missing-root", *DOES_NOT}  # no GPU; it reads no files
+    # No GPU; it reads no files, and says nothing of folds.
+    assert skipped <= {"same-on-gpu", "missing-root", "folds", *DOES_NOT}
     assert {each.kind for each in results} == {"plugin", "model", "dataset", "recipes", "recipe"}
     assert not any(each.outcome == "exempt" for each in results)
 
@@ -109,7 +110,7 @@ def test_missing_data_skip_what_needs_them(
     monkeypatch.setenv("ZOO_DATA", str(tmp_path / "data"))
     results = {(r.kind, r.check): r for r in check_plugin("small")}
     outcomes = {key: result.outcome for key, result in results.items()}
-    not_asked = {("model", name) for name in ("same-on-gpu", *DOES_NOT)}
+    not_asked = {("model", name) for name in ("same-on-gpu", *DOES_NOT)} | {("dataset", "folds")}
     assert {outcomes[key] for key in skipped - not_asked} == {"passed"}
 
 

@@ -80,12 +80,13 @@ def test_every_link_into_the_repository_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_page_of_reproductions_names_every_recipe() -> None:
+def test_every_recipe_is_named_by_the_table_or_the_page_that_it_points_to() -> None:
     paths = (ROOT / "plugins").glob("*/zoo_*/recipes/*.yaml")
     recipes = {f"{path.parents[2].name}/{path.stem}" for path in paths}
     assert recipes
     page = (ROOT / "docs/reproduction.md").read_text()
-    assert recipes == set(re.findall(r"^### ([\w/-]+)$", page, re.MULTILINE))
+    assert recipes <= set(re.findall(r"^### ([\w/-]+)$", page, re.MULTILINE))
+    assert set(re.findall(r"^\| `([\w/-]+)`", README, re.MULTILINE)) & recipes
 
 
 def test_the_page_of_the_wheel_has_no_link_into_the_repository() -> None:

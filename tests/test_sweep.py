@@ -167,7 +167,7 @@ def test_killed_at_random_moments(toy: Any, tmp_path: Path) -> None:
         assert table(out) == table("whole")
 
 
-@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+@pytest.mark.parametrize("kind", ["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_processes_share_the_trials(toy: Any, kind: str, capfd: pytest.CaptureFixture) -> None:
     given = {"trials": 5, "storage": "sqlite:///trials.db"} if kind == "sqlite" else {"trials": 5}
     children = []
@@ -189,6 +189,7 @@ def test_processes_share_the_trials(toy: Any, kind: str, capfd: pytest.CaptureFi
     assert [row["state"] for row in sweep("all", **given).trials] == ["complete"] * 5
 
 
+@pytest.mark.slow
 def test_pruning(toy: Any, capsys: pytest.CaptureFixture) -> None:
     """A trial that is behind ends early, as a finished run that says so."""
     space = {"model.learning_rate": "log:1e-6:1"}
@@ -236,6 +237,7 @@ def _interrupt(self: Any, trainer: Any, module: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_plots(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping.files, "draw_plots", DRAW)
     sweep(trials=3)

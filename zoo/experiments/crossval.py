@@ -25,6 +25,7 @@ from zoo.errors import UsageError, ZooError, format_problems
 from zoo.experiments.fold_report import FOLDS, SUMMARY, report_folds, write_folds
 from zoo.experiments.fold_splits import divide
 from zoo.experiments.processes import ExperimentInterrupted, run_members
+from zoo.io.bounds import read_json
 from zoo.io.failures import one_line
 from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.folds import Fold, FoldSamples
@@ -38,6 +39,8 @@ from zoo.training.interruption import TrainingInterrupted
 from zoo.training.train import train
 
 KIND = "crossval"
+_MAX_BYTES = 16 << 20
+"""Of a summary, some thousands a fold."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def crossval(
         group = _begin(asked, 5 if folds is None else folds, options, out)
     else:
         _refuse_other(group, overrides or {}, {"folds": folds, **options})
+        if _finished(group):
+            return CrossValidation(group, _summary(group), {})
     with _alone(group):
         failed = _train_here(group) if jobs == 0 else _train_apart(group, jobs)
         return CrossValidation(group, report_folds(group, failed), failed)
@@ -152,7 +157,17 @@ def _opened_if_ours(path: Path) -> Group | None:
 
 
 def _finished(group: Group) -> bool:
-    return group.finished and (group.path / SUMMARY).is_file()
+    """Whether every fold is, and what they say together is written down."""
+    return group.finished and _summary(group).get("finished") == len(group.members)
+
+
+def _summary(group: Group) -> dict[str, Any]:
+    """What ``summary.json`` holds; empty where it is missing or damaged, and written again."""
+    try:
+        content = read_json(group.path / SUMMARY, _MAX_BYTES)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _begin(asked: Recipe, count: int, options: Mapping[str, Any], out: str | Path | None) -> Group:

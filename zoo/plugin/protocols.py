@@ -725,7 +725,8 @@ class HasFixedTestBatches(Protocol):
 
 @runtime_checkable
 class HeadStarter(Protocol):
-    """A model that starts a new head otherwise than a model that is trained from scratch."""
+    """A model that starts a new head otherwise than a model that is trained from scratch. Without,
+    a new head begins as the constructor leaves it."""
 
     def start_head(self) -> None:
         """Initialize the head. Called in fine-tuning where the head is new, once the other
@@ -735,7 +736,8 @@ class HeadStarter(Protocol):
 
 @runtime_checkable
 class HasPlan(Protocol):
-    """A datamodule that chooses some of its arguments by what it finds in the data."""
+    """A datamodule that chooses some of its arguments by what it finds in the data. Without, the
+    arguments are those given."""
 
     @property
     def planned_arguments(self) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.plugin import optim
+from zoo.plugin import one_of, optim
 
 OPTIMIZERS = ("adamw", "normalized-momentum")
 SCHEDULES = (*optim.SCHEDULES, "halving")
@@ -130,6 +130,8 @@ def optimizer(
     Raises:
         UsageError: there is no such optimizer.
     """
+    if "." not in name:  # otherwise the path of a class
+        one_of("optimizer", name, OPTIMIZERS)
     if name == "normalized-momentum":
         groups = optim.parameter_groups(parameters, lr, weight_decay, head, lr_backbone)
         return NormalizedMomentum(groups, lr=lr)
@@ -165,6 +167,8 @@ def schedule(
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
+    if "." not in name:  # otherwise the path of a class
+        one_of("schedule", name, SCHEDULES)
     if name == "halving":
         return lambda step: floor + 0.5 ** (step / half_life)
     return optim.schedule(name, total_steps, warmup)

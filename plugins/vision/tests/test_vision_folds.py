@@ -115,7 +115,7 @@ def test_views_are_those_that_the_training_showed():
     torch.manual_seed(0)
     arguments = {"hidden": [8], "input_size": [9, 9], "image_size": [9, 9], "num_classes": 3}
     plain = MLP(**arguments).eval()
-    with pytest.raises(UsageError, match="without rotation, scaling or translation"):
+    with pytest.raises(UsageError, match="without flips, rotation, scaling or translation"):
         plain.use_tta()
     moved = MLP(**arguments, translation=2 / 9, border="zeros").eval()
     moved.load_state_dict(plain.state_dict())

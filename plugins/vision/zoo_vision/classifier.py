@@ -287,7 +287,7 @@ class Classifier(L.LightningModule):
     @property
     def onnx_script(self) -> str:
         """A script that applies the ONNX file, with onnxruntime, numpy and Pillow alone."""
-        return Path(__file__).with_name("onnx_script.py").read_text(encoding="utf-8")
+        return (Path(__file__).parent / "templates" / "onnx_script.py").read_text(encoding="utf-8")
 
     # A user's own files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zoo.plugin import optim
+from zoo.plugin import one_of, optim
 
 SCHEDULES = (*optim.SCHEDULES, "exponential")
 
@@ -32,6 +32,8 @@ def schedule(
     Raises:
         UsageError: there is no such schedule, or it needs an end and the training has none.
     """
+    if "." not in name:  # otherwise the path of a class
+        one_of("schedule", name, SCHEDULES)
     if name == "exponential":
         return lambda step: max(decay ** epoch(step), floor)
     return optim.schedule(name, total_steps, warmup)

@@ -152,7 +152,7 @@ class Pool:
 
     Args:
         indices: (N,) their places among all images, ascending.
-        classes: Of each, by name.
+        classes: Of each, by name; None where an image may have several.
         names: As of ``LoadedImages``, as are the others.
         groups: Likewise.
         group_name: Likewise.
@@ -160,7 +160,7 @@ class Pool:
     """
 
     indices: np.ndarray
-    classes: Sequence[str]
+    classes: Sequence[str] | None
     names: Sequence[str] | None
     groups: Sequence[str] | None
     group_name: str
@@ -172,10 +172,10 @@ class Pool:
         indices = np.flatnonzero(np.isin(loaded.parts, (TRAIN, VAL)))
         labels = loaded.images.labels.numpy()[indices]
         names = np.array(loaded.label_names)
-        several = labels.ndim == 2
+        several = labels.ndim == 2  # whose combinations are too many to have shares of
         return cls(
             indices,
-            ["; ".join(names[row > 0]) for row in labels] if several else names[labels].tolist(),
+            None if several else names[labels].tolist(),
             loaded.names,
             loaded.groups,
             loaded.group_name,
