@@ -148,7 +148,9 @@ def test_damaged_logs_block_no_resume(
     assert done.status == 0, done.err
     assert cut.finished
     assert cut.metrics == whole.metrics
-    assert cut.environment.keys() == whole.environment.keys()
+    lost = whole.environment.keys() - cut.environment.keys()
+    assert lost <= {"overridden"}  # what was typed is known to the file alone
+    assert cut.environment.keys() <= whole.environment.keys()
     assert cut.environment["recipe"] == "toy/points"
 
 

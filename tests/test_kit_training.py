@@ -95,7 +95,8 @@ FAULTY: Faulty = [
         "validation-apart",
         "model",
         model(
-            "def validation_step(self, *a):\n    torch.rand(1)\n"
+            "def validation_step(self, *a):\n"
+            "    self.classifier.bias.data.add_(0.1)\n"
             "    return super().validation_step(*a)"
         ),
         "without validation the training ends with another",

@@ -12,13 +12,35 @@ from lightning.pytorch.callbacks import Callback
 
 
 class RandomState(Callback):
-    """Carries the states of Python's, numpy's and torch's generators through a checkpoint.
+    """Carries the states of Python's, numpy's and torch's generators through a checkpoint, and
+    around each validation: what a model or a loader draws there changes no training.
 
     The states are kept as lists of integers and tensors, which load under ``weights_only``.
     """
 
     def __init__(self) -> None:
         self._resumed: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}
+        self._loop: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note the states before a validation makes its loaders' iterators, which draw too."""
+        loop: Any = trainer.fit_loop.epoch_loop.val_loop
+        if stage != "fit" or loop is self._loop:
+            return
+        self._loop, run = loop, loop.run
+
+        def noted() -> Any:
+            self._before = self.state_dict()
+            return run()
+
+        loop.run = noted
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Continue where the training was, before checkpoints are written."""
+        state, self._before = self._before, {}
+        if state:
+            self._restore(state)
 
     def state_dict(self) -> dict[str, Any]:
         """The states now."""

@@ -154,7 +154,7 @@ def same_seed(subject: ModelSubject) -> None:
     why="how often a run validates must not change what it learns, and without a validation part "
     "it learns too",
     remedy="in validation set nothing that training or the bundle needs (on_train_epoch_end can), "
-    "draw from a torch.Generator of its own, and leave the training's environments alone",
+    "and leave the training's environments alone; what it draws at random changes nothing",
 )
 def validation_apart(subject: ModelSubject) -> None:
     """A training without validation ends with the same weights and metrics."""
