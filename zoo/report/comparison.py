@@ -49,7 +49,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     try:
         summary = to_json(comparison.as_dict()) + "\n"
         write_atomically(folder / SUMMARY, summary.encode("utf-8", "backslashreplace"))
-        write_atomically(folder / "summary.csv", to_csv(comparison).encode())
+        rows = to_csv(comparison).encode("utf-8", "backslashreplace")
+        write_atomically(folder / "summary.csv", rows)
         _draw(comparison, folder / "plots" / "curves.png")
         write_atomically(folder / FILE, comparison_page(comparison, folder).encode())
     except OSError as error:

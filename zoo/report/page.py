@@ -34,7 +34,8 @@ def page(title: str, sections: Iterable[Content]) -> str:
     ]
     body = [element("main", markup(sections)), element("script", script)]
     whole = element("html", [element("head", head), element("body", body)], lang="en")
-    return f"<!DOCTYPE html>\n{whole}\n"
+    # Bytes of file names that are not UTF-8 are written out.
+    return f"<!DOCTYPE html>\n{whole}\n".encode("utf-8", "backslashreplace").decode()
 
 
 def section(title: str, *content: Content) -> Markup:

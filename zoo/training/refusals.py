@@ -66,7 +66,7 @@ def _note_failure(run: Run, reason: str) -> None:
     environment = {key: value for key, value in run.environment.items() if key != "failed"}
     if reason:
         environment["failed"] = reason[:_MOST]
-    if environment == run.environment:
+    if environment == run.environment or not run.recipe_file.is_file():  # the folder was removed
         return
     with contextlib.suppress(OSError):  # such as the full disk that it failed for
         run.write_json("environment.json", environment)
