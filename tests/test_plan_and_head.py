@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from small_plugin import model
 
 import zoo as package
 from zoo.errors import UsageError
@@ -39,20 +40,21 @@ def test_what_the_data_choose_is_in_the_recipe_before_anything_is_trained(
     assert run.recipe.data["clouds"] == 3
 
 
-def test_a_new_head_begins_as_the_model_says(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo_toy.model import ToyNet
-
-    package.train("toy/points", QUIET, out="origin")
-    started: list[torch.Size] = []
-
-    def start_head(self: Any) -> None:
-        started.append(self.classifier.weight.shape)
-
-    monkeypatch.setattr(ToyNet, "start_head", start_head, raising=False)
-    package.finetune("origin", "toy-points", QUIET, out="same")
-    assert not started
-    package.finetune("origin", "toy-points", {**QUIET, "data.clouds": 5}, out="other")
-    assert started == [(5, 16)]
+def test_a_new_head_begins_as_the_model_says(write: Callable) -> None:
+    write(
+        model(
+            """
+            def start_head(self):
+                with open("started", "a") as file:
+                    file.write(f"{self.classifier.weight.shape[0]} ")
+            """
+        )
+    )
+    package.train("small/first", QUIET, out="origin")
+    package.finetune("origin", "small-points", QUIET, out="same")
+    assert not Path("started").exists()
+    package.finetune("origin", "small-points", {**QUIET, "data.clouds": 5}, out="other")
+    assert Path("started").read_text() == "5 "
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -237,7 +237,6 @@ def _interrupt(self: Any, trainer: Any, module: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.slow
 def test_plots(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping.files, "draw_plots", DRAW)
     sweep(trials=3)
