@@ -18,7 +18,7 @@ import zoo as package
 import zoo.experiments.crossval as module
 from zoo.errors import UsageError
 from zoo.experiments.crossval import CrossValidation, crossval
-from zoo.runs.group import open_group
+from zoo.runs.group import Group, create_group, open_group
 from zoo.runs.run import Run
 
 pytest.importorskip("sklearn")
@@ -195,6 +195,25 @@ def test_one_that_was_killed_ends_as_one_that_was_not(
     assert (out / "predictions.csv").read_text() == (
         done.group.path / "predictions.csv"
     ).read_text()
+
+
+def test_what_cannot_be_begun_or_continued_is_refused(
+    toy: Any, done: CrossValidation, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="is a fold of a cross-validation itself"):
+        crossval(done.group.runs["fold-1"].recipe_file, folds=3, jobs=0, trust=True)
+    with pytest.raises(UsageError, match=r"trainer\.fast_dev_run keeps no run"):
+        crossval("toy/images", {**SHORT, "trainer.fast_dev_run": True}, folds=3, jobs=0)
+    with pytest.raises(UsageError, match="continues in FOLDER: omit --out"):
+        crossval("toy/images", SHORT, resume=done.group.path, out=tmp_path / "other")
+    with pytest.raises(UsageError, match="is not a group of runs"):
+        crossval("toy/images", SHORT, resume=tmp_path)
+    seeds = Group(tmp_path / "seeds", "seeds", "toy/images", {"seed-1": {"seed": 1}})
+    create_group(seeds)
+    with pytest.raises(UsageError, match="is a group of seeds, not a cross-validation"):
+        crossval("toy/images", SHORT, resume=seeds.path)
+    assert {path.name for path in tmp_path.iterdir()} <= {"site", "here", "cache", "seeds"}
+    assert not Path("runs").exists()
 
 
 def test_a_finished_one_tells_its_numbers(toy: Any, done: CrossValidation, zoo: Callable) -> None:
