@@ -50,7 +50,8 @@ def _require_references(recipe: Recipe) -> None:
     "recipe",
     why="a target without a source is a rumour, and without a target nobody can tell success",
     remedy="fill `about`: summary, paper, source (where the target comes from) and target: "
-    "{metric: test/..., value: NUMBER}; value: null where the data are a user's own",
+    "{metric: test/..., value: NUMBER}, or val/average_... for a mean over all evaluations of a "
+    "training; value: null where the data are a user's own",
 )
 def recipe_sourced(subject: RecipeSubject) -> None:
     """``about`` has a summary, a paper, a target to reach and its source."""
@@ -61,7 +62,8 @@ def recipe_sourced(subject: RecipeSubject) -> None:
     target = about.get("target")
     if not isinstance(target, dict) or not {"metric", "value"} <= target.keys():
         raise CheckFailed("about.target is missing, or is not {metric: ..., value: ...}")
-    if not str(target["metric"]).startswith("test/"):
+    # Papers on agents also state the mean over all evaluations of a training.
+    if not str(target["metric"]).startswith(("test/", "val/average_")):
         raise CheckFailed(
             f"about.target.metric is {target['metric']!r}, which is not a metric of the test"
         )
