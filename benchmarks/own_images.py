@@ -120,7 +120,7 @@ def split(root: Path) -> tuple[dict[str, list[tuple[str, int]]], dict[str, Any]]
 def measured(script: str, options: dict[str, Any]) -> dict[str, float]:
     """What a process prints, its processor time with its children, and its memory in MB."""
     file = Path(f"{options['out']}.json")
-    file.write_text(json.dumps(options))
+    file.write_text(json.dumps(options), encoding="utf-8")
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:

@@ -46,7 +46,9 @@ def start(out: Path, said: Path, *more: str) -> subprocess.Popen[bytes]:
 def finish(process: subprocess.Popen[bytes], said: Path) -> None:
     """Wait for its end, which has to be a good one."""
     if process.wait():
-        raise RuntimeError(f"the sweep ended with {process.returncode}: {said.read_text()}")
+        raise RuntimeError(
+            f"the sweep ended with {process.returncode}: {said.read_text(encoding='utf-8')}"
+        )
 
 
 def kill_when(out: Path, said: Path, due: Callable[[], bool]) -> str:
@@ -55,16 +57,18 @@ def kill_when(out: Path, said: Path, due: Callable[[], bool]) -> str:
     while not due():
         time.sleep(0.02)
         if process.poll() is not None:
-            raise RuntimeError(f"the sweep ended before it was killed: {said.read_text()}")
+            raise RuntimeError(
+                f"the sweep ended before it was killed: {said.read_text(encoding='utf-8')}"
+            )
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    cut = BEGUN.findall(said.read_text())[-1]
+    cut = BEGUN.findall(said.read_text(encoding="utf-8"))[-1]
     rows = _lines(out / f"trial-{int(cut):04}" / "metrics.csv")
     return f"SIGKILL in trial {cut}, with {max(rows - 1, 0)} of its epochs in metrics.csv"
 
 
 def _lines(path: Path) -> int:
-    return len(path.read_text().splitlines()) if path.is_file() else 0
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
 
 
 def table(out: Path) -> str:

@@ -200,7 +200,7 @@ def test_wrong_calls(zoo: Callable, words: list[str], says: str) -> None:
     fake_run("none", {})
     Path("empty").mkdir()
     if words[-1] == "empty/file":
-        Path("empty/file").write_text("x")
+        Path("empty/file").write_text("x", encoding="utf-8")
     before = sorted(Path().rglob("*"))
     done = zoo("compare", *words)
     assert (done.status, done.out) == (2, "")
@@ -214,13 +214,13 @@ def test_what_is_written(zoo: Callable) -> None:
     seeds("b", changes={"model.hidden": 8}, rows=CURVE[:1])
     for _ in range(2):  # an earlier comparison is replaced
         assert zoo("compare", "a", "b", "--out", "found").status == 0
-    summary = json.loads(Path("found/summary.json").read_text())
+    summary = json.loads(Path("found/summary.json").read_text(encoding="utf-8"))
     assert summary == json.loads(zoo("compare", "a", "b", "--json").out)
     assert summary["rows"][0]["metrics"]["test/accuracy"]["n"] == 5
     curve = summary["curves"]["A"][0]
     assert (curve["metric"], curve["unit"]) == ("val/accuracy", "epoch")
     assert (curve["x"], curve["mean"]) == ([1.0, 2.0], [0.5, 0.75])
-    with Path("found/summary.csv").open(newline="") as file:
+    with Path("found/summary.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["row"], row["metric"], row["n"]) for row in rows] == [
         ("A", "val/accuracy", "5"),
@@ -251,7 +251,7 @@ def test_curves_against_the_learners_own_counter() -> None:
 
 def test_damaged_curves_are_said() -> None:
     seeds("a", (0.9, 0.8), rows=CURVE)
-    with Path("a/seed-1/metrics.csv").open("a") as file:
+    with Path("a/seed-1/metrics.csv").open("a", encoding="utf-8") as file:
         file.write("x,y\n")
     found = compare(["a"])
     assert len(found.notes) == 1

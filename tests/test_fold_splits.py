@@ -62,7 +62,7 @@ def test_of_neighbors_that_are_alike_a_fold_is_a_run() -> None:
 
 
 def table(path: Path, text: str) -> str:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 

@@ -54,7 +54,7 @@ def test_a_new_head_begins_as_the_model_says(write: Callable) -> None:
     package.finetune("origin", "small-points", QUIET, out="same")
     assert not Path("started").exists()
     package.finetune("origin", "small-points", {**QUIET, "data.clouds": 5}, out="other")
-    assert Path("started").read_text() == "5 "
+    assert Path("started").read_text(encoding="utf-8") == "5 "
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -371,15 +371,17 @@ def test_a_path_that_the_model_is_built_from(runs: None) -> None:
 
 def test_a_card_of_ones_own(runs: None) -> None:
     card = Path("run/bundle/README.md")
-    card.write_text(card.read_text() + "\nTrained at home.\n")
+    card.write_text(card.read_text(encoding="utf-8") + "\nTrained at home.\n", encoding="utf-8")
     texts = prepare("run", "hf://alice/points", **TERMS).texts
     assert b"\nTrained at home.\n" in texts["README.md"]
     assert b"license: apache-2.0" in texts["README.md"]
     assert b"zoo.load('hf://alice/points')" in texts["README.md"]
-    card.write_text(card.read_text() + "See /home/carol/notes.txt.\n")
+    card.write_text(
+        card.read_text(encoding="utf-8") + "See /home/carol/notes.txt.\n", encoding="utf-8"
+    )
     with pytest.raises(UsageError, match=r"README\.md names the path '/home/carol/notes\.txt"):
         prepare("run", "hf://alice/points", **TERMS)
-    card.write_text("Words alone.")
+    card.write_text("Words alone.", encoding="utf-8")
     with pytest.raises(UsageError, match="does not begin with metadata"):
         prepare("run", "hf://alice/points", **TERMS)
 

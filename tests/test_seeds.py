@@ -61,7 +61,7 @@ def test_each_seed_is_the_run_of_its_own(toy: Any, zoo: Callable, monkeypatch: A
     member = open_group("all").runs["seed-4"]
     for name in ("bundle/model.safetensors", "recipe.yaml", "metrics.json"):
         assert (member.path / name).read_bytes() == (alone.path / name).read_bytes(), name
-    summary = json.loads(Path("all/summary.json").read_text())
+    summary = json.loads(Path("all/summary.json").read_text(encoding="utf-8"))
     assert summary["rows"][0]["seeds"] == [2, 4]
     assert {path.name for path in Path("all").iterdir()} - {".lock"} == {
         *("group.json", "seed-2", "seed-4", "summary.json", "summary.csv", "plots", "report.html"),
@@ -75,7 +75,10 @@ def test_a_failed_seed_is_reported_and_trained_again(here: dict, zoo: Callable) 
     assert "2 of 3 seeds" in done.out
     assert "- seed-2 failed and is not in the mean: the disk is full" in done.out
     assert "zoo train toy/points --resume all" in done.out
-    assert json.loads(Path("all/summary.json").read_text())["rows"][0]["seeds"] == [1, 3]
+    assert json.loads(Path("all/summary.json").read_text(encoding="utf-8"))["rows"][0]["seeds"] == [
+        1,
+        3,
+    ]
     here["fail"], here["calls"] = [], []
     again = zoo("train", "toy/points", "--resume", "all", "--json")
     assert again.status == 0, again.err

@@ -31,7 +31,7 @@ def test_both(toy: Any, zoo: Callable) -> None:
         "batch_size.png",
         "learning_rate.png",
     ]
-    saved = json.loads(Path("tuned/tune.json").read_text())
+    saved = json.loads(Path("tuned/tune.json").read_text(encoding="utf-8"))
     assert saved["learning_rate"] == found["learning_rate"]
     assert "exists and is not empty" in zoo("tune", *words, "--out", "tuned").err
 
