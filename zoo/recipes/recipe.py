@@ -96,8 +96,9 @@ def read_recipe(reference: str | Path) -> Recipe:
     else:
         name, path = text, registry().recipe(text)
     recipe = make_recipe(read_recipe_file(path), name, path)
-    resolved = path.resolve()
-    if any(resolved == known.resolve() for known in registry().recipes.values()):
+    registered = registry().recipes.values()
+    # To resolve a path asks the disk: only of files that are not named as they are registered.
+    if path in registered or path.resolve() in (known.resolve() for known in registered):
         return recipe
     return replace(recipe, source=f"the recipe {path}")
 
