@@ -13,8 +13,10 @@ demo: $(INSTALLED)  ## train a max-pooling CNN on scanned digits
 	$(BIN)/zoo train vision/mpcnn-digits
 
 # A worker that has nothing left takes half of what the other has: both are busy to the end.
+# The plugins apart: tests of the core fork processes that train, which after some of theirs cannot be.
 test: $(INSTALLED)  ## every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal plugins
 
 # Measuring slows every line of Python down by half, so it is a round of its own, without the slow tests.
 coverage: $(INSTALLED)  ## the coverage of the core by its own tests, and its floor
