@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -180,3 +181,20 @@ def test_a_folder_that_another_process_holds_is_waited_for(
     monkeypatch.setattr(processes, "_PATIENCE", 0.0)
     with locked(Run(folder)):  # then the member is started, and says itself what is wrong
         assert [each.status for each in crew("ok", "ok")] == [0, 0]
+
+
+@pytest.mark.parametrize("module", ["seeds", "crossval"])
+def test_a_file_system_without_locks_is_told(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = importlib.import_module(f"zoo.experiments.{module}")._alone
+    group = Group(tmp_path / "all", module, "toy/points", {"seed-1": {"seed": 1}})
+    create_group(group)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("no locks here")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    arguments = (group, False, True) if module == "seeds" else (group,)
+    with pytest.warns(UserWarning, match="cannot be locked"), alone(*arguments):
+        pass

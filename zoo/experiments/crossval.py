@@ -24,6 +24,7 @@ from zoo.bundles.stages import require_earlier_stages
 from zoo.errors import UsageError, ZooError, format_problems
 from zoo.experiments.fold_report import FOLDS, SUMMARY, report_folds, write_folds
 from zoo.experiments.fold_splits import divide
+from zoo.experiments.locks import lockable
 from zoo.experiments.processes import ExperimentInterrupted, run_members
 from zoo.io.bounds import read_json
 from zoo.io.failures import one_line
@@ -257,7 +258,8 @@ def _alone(group: Group) -> Iterator[None]:
     """While this process works on the group, no other does."""
     lock = FileLock(group.path / ".lock")
     try:
-        lock.acquire(timeout=0)
+        with lockable(group.path):
+            lock.acquire(timeout=0)
     except Timeout as error:
         raise UsageError(
             f"another process is training the folds in {group.path}: wait for it, or stop it"

@@ -22,6 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoo.errors import UsageError, format_problems
+from zoo.experiments.locks import lockable
 from zoo.experiments.processes import Outcome, run_members
 from zoo.recipes.recipe import Recipe, override, read_recipe
 from zoo.registry.registry import registry
@@ -279,7 +280,8 @@ def _alone(group: Group, new: bool, named: bool) -> Iterator[None]:
         create_group(group)
     lock = FileLock(group.path / ".lock")
     try:
-        lock.acquire(timeout=0)
+        with lockable(group.path):
+            lock.acquire(timeout=0)
     except Timeout as error:
         raise UsageError(
             f"another process is training the seeds in {group.path}: wait for it, or stop it"

@@ -108,7 +108,7 @@ def kept_for_backward(network: nn.Module, shape: Sequence[int]) -> int | None:
         try:
             trial(image)
         except (RuntimeError, NotImplementedError, TypeError, ValueError):
-            return None
+            return None  # it does not run on shapes alone, so nothing is known beforehand
     own = {StorageWeakRef(p.untyped_storage()).cdata for p in trial.parameters()}
     return sum(size for storage, size in sizes.items() if storage not in own)
 

@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.exc import SQLAlchemyError
 
 from zoo.errors import MissingDependencyError, UsageError, ZooError, install_hint
-from zoo.experiments.sweeps.locks import lockable
+from zoo.experiments.locks import lockable
 from zoo.io.failures import one_line, system_failure
 from zoo.runs.environment import without_password
 

@@ -22,8 +22,8 @@ from optuna.trial import TrialState
 
 from zoo.errors import UsageError
 from zoo.experiments.built import Asked, build
+from zoo.experiments.locks import alone_in
 from zoo.experiments.sweeps import checks, files
-from zoo.experiments.sweeps.locks import alone_in
 from zoo.experiments.sweeps.metric import Objective, find_direction, find_metric
 from zoo.experiments.sweeps.reporter import TrialReporter
 from zoo.experiments.sweeps.result import Sweep, SweepInterrupted

@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from zoo.experiments.sweeps.locks import alone_in, try_lock
+from zoo.experiments.locks import alone_in, try_lock
 from zoo.experiments.sweeps.space import Parameter
 from zoo.experiments.sweeps.storage import answering
 

@@ -42,6 +42,6 @@ def lockable(folder: Path) -> Iterator[None]:
         raise
     except (NotImplementedError, OSError) as error:  # some network file systems
         warnings.warn(
-            f"{folder} cannot be locked ({error}): let no second process share this sweep's folder",
+            f"{folder} cannot be locked ({error}): let no second process share it",
             stacklevel=4,
         )
