@@ -138,9 +138,7 @@ class SequenceLearner(LightningModule):
         )
         if self.schedule == "constant":
             return built
-        return optim.with_schedule(
-            built, optim.schedule_by_count(self.schedule, self, "sequences")
-        )
+        return optim.with_schedule(built, optim.schedule_by_count(self.schedule, self, "sequences"))
 
     def draw_plots(self, batch: Sample) -> dict[str, Figure]:
         """Up to three sequences with outputs and targets."""

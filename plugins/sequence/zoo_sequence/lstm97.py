@@ -27,7 +27,7 @@ class LSTM97Net(nn.Module):
         outputs: Output units.
         layout: Of the hidden layer.
         init_range: Weights are uniform from minus to plus this.
-        biases: Which units have one: ``all``, ``hidden`` (all but the outputs), ``gates``, ``none``.
+        biases: Which units have one: ``all``, ``hidden`` (not the outputs), ``gates``, ``none``.
     """
 
     mask: Tensor
@@ -177,9 +177,7 @@ class LSTM97(SequenceLearner):
         )
         _one_a_block("input_gate_bias", input_gate_bias, blocks)
         _one_a_block("output_gate_bias", output_gate_bias, blocks)
-        layout = Layout(
-            blocks, size, output_gate, forget_gate, squashing, gradients == "truncated"
-        )
+        layout = Layout(blocks, size, output_gate, forget_gate, squashing, gradients == "truncated")
         self.network = LSTM97Net(features, outputs, layout, init_range, biases)
         self.network.set_gate_biases(input_gate_bias, output_gate_bias, chrono)
 

@@ -67,9 +67,7 @@ State = tuple[Tensor, Tensor]
 """Activations of all units (N, units) and states of the cells (N, cells)."""
 
 
-def reference(
-    nets: Tensor, weight: Tensor, state: State, layout: Layout
-) -> tuple[Tensor, State]:
+def reference(nets: Tensor, weight: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
     """The recurrence as its equations say, for autograd.
 
     With y(t) the activations of all units and s the logistic function, for a cell c of block j::
@@ -113,9 +111,7 @@ def reference(
     return torch.stack(outputs, 1), (last, cells)
 
 
-def recurrence(
-    nets: Tensor, weight: Tensor, state: State, layout: Layout
-) -> tuple[Tensor, State]:
+def recurrence(nets: Tensor, weight: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
     """As ``reference``, faster; no gradient reaches ``state``."""
     outputs, cells = _Recurrence.apply(nets, weight, *state, layout)  # type: ignore[no-untyped-call]
     return outputs, (outputs[:, -1].detach(), cells)
@@ -129,7 +125,7 @@ class _Recurrence(torch.autograd.Function):
     def forward(
         ctx: Any, nets: Tensor, weight: Tensor, last: Tensor, cells: Tensor, layout: Layout
     ) -> tuple[Tensor, Tensor]:
-        count, steps, units = nets.shape
+        count, steps, _ = nets.shape
         half = 0.5 if layout.squashing == "1997" else 1.0
         scaled = weight.clone()
         scaled[: layout.cells] *= half

@@ -18,6 +18,22 @@ def zoo_models() -> list[Model]:
             paper=_LSTM,
             task="sequence-regression",
         ),
+        Model(
+            "ctc-recognizer",
+            "zoo_sequence.ctc_recognizer:CTCRecognizer",
+            "What is said, and when: a recurrent net trained by CTC, read by several decoders",
+            paper="Graves, Fernandez, Gomez, Schmidhuber: Connectionist Temporal Classification, "
+            "ICML 2006",
+            task="automatic-speech-recognition",
+        ),
+        Model(
+            "echo-state",
+            "zoo_sequence.echo_state:EchoState",
+            "Reservoirs with readouts in closed form: classes of series, or their next step",
+            paper="Jaeger, Lukosevicius, Popovici, Siewert: Optimization and applications of echo "
+            "state networks with leaky-integrator neurons, Neural Networks 20(3), 2007",
+            task="time-series-classification",
+        ),
     ]
 
 
@@ -33,6 +49,33 @@ def zoo_datasets() -> list[Dataset]:
         _battery("temporal-order", "battery:TemporalOrder", "The order of symbols far apart"),
         _battery("two-sequence", "battery:TwoSequence", "A class told by the first elements"),
         _battery("noise-free", "battery:NoiseFree", "A symbol that comes again after a long lag"),
+        Dataset(
+            "spoken-digits",
+            "zoo_sequence.data.spoken_digits:SpokenDigits",
+            "Strings of spoken digits of several speakers: the Free Spoken Digit Dataset",
+            license="CC BY-SA 4.0",
+            homepage="https://github.com/Jakobovski/free-spoken-digit-dataset",
+        ),
+        Dataset(
+            "wave-folder",
+            "zoo_sequence.data.wave_folder:WaveFolder",
+            "Recordings of your own and a CSV of what is said in them",
+            license="yours",
+        ),
+        Dataset(
+            "series",
+            "zoo_sequence.data.series:Series",
+            "Series of one class each: .ts and .tsv files of the UEA and UCR archives",
+            license="see each problem's terms",
+            homepage="https://www.timeseriesclassification.com",
+        ),
+        Dataset(
+            "laser",
+            "zoo_sequence.data.laser:Laser",
+            "One series whose next step is told: the Santa Fe laser, or a file of your own",
+            license="see the source's terms",
+            homepage="",
+        ),
     ]
 
 

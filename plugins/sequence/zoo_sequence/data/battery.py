@@ -18,7 +18,6 @@ from zoo.plugin import (
     Facts,
     GeneratedSamples,
     Part,
-    above,
     at_least,
     one_of,
     require,
@@ -353,6 +352,4 @@ class NoiseFree(Battery):
 
     @property
     def generate(self) -> Callable[[torch.Generator], Sample]:
-        return partial(
-            long_lag, lag=self.lag, variant=self.variant, distractors=self.distractors
-        )
+        return partial(long_lag, lag=self.lag, variant=self.variant, distractors=self.distractors)
