@@ -95,7 +95,7 @@ def _search_section(probs: np.ndarray) -> list[int]:
         for label in range(1, count):
             own, empty, beginning = _extend(probs, prefix, label, symbol, blank)
             whole = float(own[-1] + empty[-1])
-            longer = prefix + (label,)
+            longer = (*prefix, label)
             if whole > best[0]:
                 best = (whole, longer)
             if beginning - whole > best[0]:

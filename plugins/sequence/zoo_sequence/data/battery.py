@@ -24,8 +24,8 @@ from zoo.plugin import (
 )
 
 Sample = dict[str, Tensor]
-"""``inputs`` float32 (T, features), ``targets`` float32 (T, outputs) from 0 to 1, ``mask`` bool (T,):
-the steps at which there is an error."""
+"""``inputs`` float32 (T, features), ``targets`` float32 (T, outputs) from 0 to 1, and ``mask`` bool
+(T,): the steps at which there is an error."""
 
 TESTED = 2560
 """Sequences of the test, as in the paper."""

@@ -66,7 +66,7 @@ class Series(BaseDataModule[_Series]):
     archive, 2018 (arXiv:1811.00075).
 
     Args:
-        root: The folder of the files.
+        root: The folder of the files, or of folders of them, as the archives are laid out.
         batch_size: Series in a batch.
         num_workers: Processes that prepare batches.
         seed: Of the order.
@@ -85,7 +85,7 @@ class Series(BaseDataModule[_Series]):
 
     def __init__(
         self,
-        root: str = "data/series/JapaneseVowels",
+        root: str = "data/series",
         batch_size: int = 32,
         num_workers: int = 0,
         seed: int = 0,
@@ -128,8 +128,8 @@ class Series(BaseDataModule[_Series]):
         names = sorted({case.label for case in train})
         if len(names) < 2:
             raise UsageError(
-                f"{self.root}: all series of the training part are of the class {names[0]!r}; there "
-                "is nothing to tell apart"
+                f"{self.root}: all series of the training part are of the class {names[0]!r}; "
+                "there is nothing to tell apart"
             )
         for case in test:
             if case.label not in names:
@@ -199,7 +199,8 @@ def find_files(root: Path, problem: str = "") -> tuple[Path, Path]:
         raise UsageError(f"there is no folder {root}; point --data.root at the files")
     pairs = {}
     for suffix in SUFFIXES:
-        for path in sorted(root.glob(f"*_TRAIN{suffix}")):
+        inside = [*root.glob(f"*_TRAIN{suffix}"), *root.glob(f"*/*_TRAIN{suffix}")]
+        for path in sorted(inside):
             test = path.with_name(path.name.replace("_TRAIN", "_TEST"))
             if test.is_file():
                 pairs[path.name.removesuffix(f"_TRAIN{suffix}")] = (path, test)

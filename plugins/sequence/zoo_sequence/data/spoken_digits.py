@@ -42,8 +42,8 @@ class SpokenDigits(RecordingData):
             ``speaker:NAME``: all of that speaker are the test; ``all``.
         val_speaker: A speaker who is the validation instead, never trained on.
         digits: The most digits of a string; 1 for single ones.
-        curriculum: Strings so far to the most digits of them, such as ``{"0": 1, "2400": 3}``;
-            ``digits`` from its last number on doubled, if it says nothing of it.
+        curriculum: Strings so far to the most digits of them, such as ``{"0": 1, "2400": 3,
+            "4800": 7}``; always ``digits`` without.
         gap: The most seconds of the room's noise between two digits, drawn anew for each.
         epoch: Training strings of what is called an epoch.
         rate: Samples a second to which recordings are brought.
@@ -62,7 +62,7 @@ class SpokenDigits(RecordingData):
 
     def __init__(
         self,
-        root: str = "data/fsdd",
+        root: str = "data/spoken-digits",
         batch_size: int = 16,
         num_workers: int = 0,
         seed: int = 0,
@@ -117,9 +117,11 @@ class SpokenDigits(RecordingData):
         held = self.split.removeprefix("speaker:") if ":" in self.split else ""
         for name, argument in ((held, "split"), (self.val_speaker, "val_speaker")):
             if name and name not in speakers:
+                near = nearest(name, speakers, 1)
+                hint = f"; did you mean {near}?" if near else ""
                 raise UsageError(
                     f"{argument} names the speaker {name!r}, and {self.root} has "
-                    f"{', '.join(speakers)}; did you mean {nearest(name, speakers, 1) or speakers[0]}?"
+                    f"{', '.join(speakers)}{hint}"
                 )
         parts: dict[Part, list[Any]] = {"train": [], "val": [], "test": []}
         for each in files:
@@ -184,7 +186,8 @@ def _curriculum(given: dict[str, int], digits: int) -> list[tuple[int, int]]:
     for key, most in given.items():
         if not str(key).isdecimal() or not 1 <= most <= digits:
             raise UsageError(
-                f"curriculum has {key!r}: {most}: it maps numbers of strings to 1 to {digits} digits"
+                f"curriculum has {key!r}: {most}: it maps numbers of strings to the most digits, "
+                f"1 to {digits}"
             )
         pairs.append((int(key), int(most)))
     return sorted(pairs)
