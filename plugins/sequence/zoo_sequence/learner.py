@@ -95,8 +95,12 @@ class SequenceLearner(LightningModule):
             wrong = (not_largest(outputs, batch["legal"]) & batch["mask"]).any(1)
         return error.square().sum((1, 2)) / 2, error.abs().sum((1, 2)) / steps, wrong
 
+    def respond(self, batch: Sample, stage: str) -> Tensor:
+        """Outputs for a batch; ``stage`` is ``train`` or ``eval``."""
+        return self(batch["inputs"])
+
     def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        outputs = self(batch["inputs"])
+        outputs = self.respond(batch, "train")
         if "noise" in batch:  # targets are noisy, and measured without
             noisy = (outputs - batch["targets"] - batch["noise"]) * batch["mask"][..., None]
             loss = noisy.square().sum((1, 2)) / 2
@@ -110,7 +114,7 @@ class SequenceLearner(LightningModule):
         return loss.mean()
 
     def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        loss, error, wrong = self.errors(self(batch["inputs"]), batch)
+        loss, error, wrong = self.errors(self.respond(batch, "eval"), batch)
         self.val_loss.update(loss)
         self.val_error.update(error)
         self.val_wrong.update(wrong.float())
@@ -119,13 +123,15 @@ class SequenceLearner(LightningModule):
         self._log_all("val", loss=self.val_loss, error=self.val_error, wrong=self.val_wrong)
 
     def test_step(self, batch: Sample, batch_idx: int) -> None:
-        _, error, wrong = self.errors(self(batch["inputs"]), batch)
+        _, error, wrong = self.errors(self.respond(batch, "eval"), batch)
         self.test_error.update(error)
         self.test_wrong.update(wrong.float())
 
     def on_test_epoch_end(self) -> None:
+        right = self.test_wrong.compute() == 0
         self._log_all("test", error=self.test_error, wrong=self.test_wrong)
         self.log("test/sequences", self.sequences.float())
+        self.log("test/perfect", right.float())
 
     def _log_all(self, stage: str, **metrics: Any) -> None:
         for name, metric in metrics.items():

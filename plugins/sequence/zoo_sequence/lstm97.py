@@ -180,6 +180,27 @@ class LSTM97(SequenceLearner):
         layout = Layout(blocks, size, output_gate, forget_gate, squashing, gradients == "truncated")
         self.network = LSTM97Net(features, outputs, layout, init_range, biases)
         self.network.set_gate_biases(input_gate_bias, output_gate_bias, chrono)
+        self._states: dict[str, State] = {}
+
+    def respond(self, batch: dict[str, Tensor], stage: str) -> Tensor:
+        """Outputs; in streams the states are those after the chunk before."""
+        if "begins" not in batch:
+            outputs: Tensor = self(batch["inputs"])
+            return outputs
+        state = self._states.get(stage)
+        if bool(batch["begins"]) or state is None or len(state[0]) != len(batch["inputs"]):
+            state = self.network.start(len(batch["inputs"]))
+        outputs, self._states[stage] = self.network.run(batch["inputs"], state)
+        return outputs
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """States of training streams, for a run that is cut in one."""
+        checkpoint["stream_states"] = list(self._states.get("train", ()))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on in the streams."""
+        if states := checkpoint.get("stream_states"):
+            self._states["train"] = (states[0].to(self.device), states[1].to(self.device))
 
 
 def _one_a_block(name: str, values: list[float] | None, blocks: int) -> None:

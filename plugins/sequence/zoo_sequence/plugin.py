@@ -19,6 +19,29 @@ def zoo_models() -> list[Model]:
             task="sequence-regression",
         ),
         Model(
+            "lstm",
+            "zoo_sequence.lstm:LSTMLearner",
+            "The LSTM with forget gates and chrono initialization on the tests of 1997",
+            paper="Gers, Schmidhuber, Cummins: Learning to Forget, Neural Computation 12(10), 2000",
+            task="sequence-regression",
+        ),
+        Model(
+            "clockwork-rnn",
+            "zoo_sequence.clockwork:ClockworkLearner",
+            "Groups of units that run at their own clocks",
+            paper="Koutnik, Greff, Gomez, Schmidhuber: A Clockwork RNN, ICML 2014 "
+            "(arXiv:1402.3511)",
+            task="sequence-regression",
+        ),
+        Model(
+            "history-compressor",
+            "zoo_sequence.history_compressor:HistoryCompressor",
+            "An automatizer, a chunker that sees its surprises, and distillation back",
+            paper="Schmidhuber: Learning complex, extended sequences using the principle of "
+            "history compression, Neural Computation 4(2), 1992",
+            task="sequence-prediction",
+        ),
+        Model(
             "ctc-recognizer",
             "zoo_sequence.ctc_recognizer:CTCRecognizer",
             "What is said, and when: a recurrent net trained by CTC, read by several decoders",
@@ -57,6 +80,10 @@ def zoo_datasets() -> list[Dataset]:
         _battery("temporal-order", "battery:TemporalOrder", "The order of symbols far apart"),
         _battery("two-sequence", "battery:TwoSequence", "A class told by the first elements"),
         _battery("noise-free", "battery:NoiseFree", "A symbol that comes again after a long lag"),
+        _battery("reber", "reber:Reber", "Strings of the embedded Reber grammar"),
+        _battery("continual-reber", "reber:ContinualReber", "Such strings without an end or reset"),
+        _battery("waveform", "waveform:Waveform", "A short wave to be made from nothing"),
+        _battery("repeated-symbol", "lag:RepeatedSymbol", "A symbol that comes again 20 steps on"),
         Dataset(
             "spoken-digits",
             "zoo_sequence.data.spoken_digits:SpokenDigits",
