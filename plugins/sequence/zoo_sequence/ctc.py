@@ -22,6 +22,9 @@ from torch import Tensor
 
 BLANK = 0
 _END = -1
+_MOST_EXTENDED = 500
+"""Prefixes that a search extends before what it has found counts: of a net that is trained a few
+are enough, of one that is not there is no end."""
 Symbols = tuple[int, ...]
 
 
@@ -63,7 +66,8 @@ def prefix_search(log_probs: Tensor, threshold: float = 0.9999) -> list[int]:
     """The likeliest string, by best-first search over prefixes (section 3.2).
 
     The sequence is cut into sections where the blank is likelier than the threshold, each searched
-    by itself: exact within a section, and over the whole where nothing is cut.
+    by itself: exact within a section, and over the whole where nothing is cut, but for nets so
+    unsure that 500 prefixes do not decide a section.
 
     Args:
         log_probs: (T, symbols) of one sequence.
@@ -83,41 +87,44 @@ def prefix_search(log_probs: Tensor, threshold: float = 0.9999) -> list[int]:
 def _search_section(probs: np.ndarray) -> list[int]:
     """Best first: the prefix whose extensions are together likeliest is extended next, until no
     prefix's extensions can be likelier than the best whole string."""
-    count = probs.shape[1]
     blank = np.cumprod(probs[:, BLANK])
     best: tuple[float, Symbols] = (float(blank[-1]), ())
-    nothing = np.zeros(len(probs))
-    heap: list[tuple[float, Symbols, np.ndarray, np.ndarray]] = [(-1.0, (), nothing, blank)]
-    budget = 20_000  # prefixes; beyond, what is found so far counts
-    while heap and -heap[0][0] > best[0] and budget:
+    heap: list[tuple[float, Symbols, np.ndarray, np.ndarray]] = [
+        (-1.0, (), np.zeros(len(probs)), blank)
+    ]
+    extended = 0
+    while heap and -heap[0][0] > best[0] and extended < _MOST_EXTENDED:
         _, prefix, symbol, blank = heapq.heappop(heap)
-        budget -= 1
-        for label in range(1, count):
-            own, empty, beginning = _extend(probs, prefix, label, symbol, blank)
-            whole = float(own[-1] + empty[-1])
-            longer = (*prefix, label)
-            if whole > best[0]:
-                best = (whole, longer)
-            if beginning - whole > best[0]:
-                heapq.heappush(heap, (-(beginning - whole), longer, own, empty))
+        extended += 1
+        own, empty, beginning = _extend(probs, prefix, symbol, blank)
+        whole = own[-1] + empty[-1]
+        for index in range(len(whole)):
+            longer = (*prefix, index + 1)
+            if whole[index] > best[0]:
+                best = (float(whole[index]), longer)
+            if (rest := float(beginning[index] - whole[index])) > best[0]:
+                heapq.heappush(heap, (-rest, longer, own[:, index], empty[:, index]))
     return list(best[1])
 
 
 def _extend(
-    probs: np.ndarray, prefix: Symbols, label: int, symbol: np.ndarray, blank: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Forward variables of a prefix with one more label, ending in it and in a blank, at each
-    frame; and the probability of all strings that begin so."""
-    own, empty = np.zeros(len(probs)), np.zeros(len(probs))
-    own[0] = 0.0 if prefix else probs[0, label]
-    beginning = own[0]
-    repeated = bool(prefix) and prefix[-1] == label
+    probs: np.ndarray, prefix: Symbols, symbol: np.ndarray, blank: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forward variables (T, labels) of a prefix with each label behind it, ending in the label and
+    in a blank; and the probabilities (labels,) of all strings that begin so."""
+    labels = probs[:, 1:]
+    own, empty = np.zeros_like(labels), np.zeros_like(labels)
+    if not prefix:
+        own[0] = labels[0]
+    beginning = own[0].copy()
     for frame in range(1, len(probs)):
-        new = blank[frame - 1] + (0.0 if repeated else symbol[frame - 1])
-        own[frame] = probs[frame, label] * (new + own[frame - 1])
+        new = np.full(labels.shape[1], blank[frame - 1] + symbol[frame - 1])
+        if prefix:  # a label said twice needs a blank between
+            new[prefix[-1] - 1] = blank[frame - 1]
+        own[frame] = labels[frame] * (new + own[frame - 1])
         empty[frame] = probs[frame, BLANK] * (empty[frame - 1] + own[frame - 1])
-        beginning += probs[frame, label] * new
-    return own, empty, float(beginning)
+        beginning += labels[frame] * new
+    return own, empty, beginning
 
 
 class Continuations(Protocol):
