@@ -42,6 +42,14 @@ def zoo_models() -> list[Model]:
             task="sequence-prediction",
         ),
         Model(
+            "meta-lstm",
+            "zoo_sequence.meta_lstm:MetaLSTM",
+            "An LSTM whose state learns a function from examples",
+            paper="Hochreiter, Younger, Conwell: Learning to Learn Using Gradient Descent, "
+            "ICANN 2001",
+            task="meta-learning",
+        ),
+        Model(
             "ctc-recognizer",
             "zoo_sequence.ctc_recognizer:CTCRecognizer",
             "What is said, and when: a recurrent net trained by CTC, read by several decoders",
@@ -84,6 +92,7 @@ def zoo_datasets() -> list[Dataset]:
         _battery("continual-reber", "reber:ContinualReber", "Such strings without an end or reset"),
         _battery("waveform", "waveform:Waveform", "A short wave to be made from nothing"),
         _battery("repeated-symbol", "lag:RepeatedSymbol", "A symbol that comes again 20 steps on"),
+        _battery("quadratics", "quadratics:Quadratics", "A quadratic function in each sequence"),
         Dataset(
             "spoken-digits",
             "zoo_sequence.data.spoken_digits:SpokenDigits",
