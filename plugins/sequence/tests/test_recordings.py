@@ -38,7 +38,7 @@ def test_other_rates_channels_and_clipping_are_said(tmp_path: Path, save_tone: T
 @pytest.mark.parametrize("kind", [np.uint8, np.int32, np.float32])
 def test_samples_of_any_kind_lie_between_minus_one_and_one(tmp_path: Path, kind: Any) -> None:
     wave = 0.5 * np.sin(np.arange(1000))
-    scaled = {np.uint8: 128 + 127 * wave, np.int32: wave * 2**31, np.float32: wave}[kind]
+    scaled = {np.uint8: 128.5 + 128 * wave, np.int32: wave * 2**31, np.float32: wave}[kind]
     wavfile.write(tmp_path / "a.wav", 8000, scaled.astype(kind))
     np.testing.assert_allclose(read_wave(tmp_path / "a.wav").samples, wave, atol=0.01)
 
@@ -116,7 +116,7 @@ def test_a_speaker_is_held_out(digits: Path) -> None:
     data = SpokenDigits(str(digits), split="speaker:bob")
     assert {u.speaker for u in data.utterances("test")} == {"bob"}
     assert {u.speaker for part in ("train", "val") for u in data.utterances(part)} == {"ann"}
-    with pytest.raises(UsageError, match="did you mean bob"):
+    with pytest.raises(UsageError, match="did you mean 'bob'"):
         SpokenDigits(str(digits), split="speaker:bib").setup()
 
 

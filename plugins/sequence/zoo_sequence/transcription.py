@@ -100,7 +100,8 @@ class SoundReading:
 
     def predict_sample(self, sample: Recording) -> Transcript:
         """Read one recording."""
-        probs = self.predict_step(sample.frames[None].to(self.device), 0)[0].cpu()
+        frames = sample.frames[None].to(self.device)
+        probs = self.predict_step(frames, 0)[0].detach().cpu()
         logs = probs.clamp_min(1e-30).log()
         found = self.decode(logs)
         spans = ctc.align(logs, found) if len(logs) >= ctc.frames_needed(found) else []
