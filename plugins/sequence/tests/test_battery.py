@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+
+from zoo.plugin import UsageError
 from zoo_sequence.data import reber
 from zoo_sequence.data.battery import (
     Adding,
@@ -17,8 +19,6 @@ from zoo_sequence.data.battery import (
 )
 from zoo_sequence.learner import WRONG, not_largest
 from zoo_sequence.lstm97 import LSTM97
-
-from zoo.plugin import UsageError
 
 
 @pytest.mark.parametrize("cls", [Adding, Multiplication])

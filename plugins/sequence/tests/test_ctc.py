@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from zoo_sequence import ctc
 from zoo_sequence.edit_distance import ErrorRate, edit_distance
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from zoo_sequence.lstm97 import LSTM97, LSTM97Net
-from zoo_sequence.lstm97_recurrence import Layout, recurrence, reference
 
 from zoo.plugin import UsageError
+from zoo_sequence.lstm97 import LSTM97, LSTM97Net
+from zoo_sequence.lstm97_recurrence import Layout, recurrence, reference
 
 LAYOUTS = [
     Layout(2, 2),

@@ -10,6 +10,8 @@ import pytest
 import torch
 from scipy.io import savemat
 from torch.nn.utils.rnn import pad_sequence
+
+from zoo.plugin import UsageError
 from zoo_sequence.clockwork import ClockworkLearner, ClockworkRNN
 from zoo_sequence.data.lag import RepeatedSymbol
 from zoo_sequence.data.piano_rolls import JSBChorales
@@ -21,8 +23,6 @@ from zoo_sequence.meta_lstm import MetaLSTM
 from zoo_sequence.midi import read_midi, roll_to_midi
 from zoo_sequence.next_frame import NextFrame
 from zoo_sequence.online_learners import online_ridge
-
-from zoo.plugin import UsageError
 
 
 @pytest.mark.parametrize("periods", [[1, 2, 4], [1, 3, 4]])

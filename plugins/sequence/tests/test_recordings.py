@@ -11,14 +11,14 @@ import pytest
 import torch
 from scipy.fft import dct
 from scipy.io import wavfile
+
+from zoo.plugin import UsageError
 from zoo_sequence.ctc_recognizer import CTCRecognizer, evenly_divided, strings
 from zoo_sequence.data.recordings import collate
 from zoo_sequence.data.spoken_digits import SpokenDigits
 from zoo_sequence.data.wave_folder import WaveFolder
 from zoo_sequence.encoders import Encoder, MinLSTM, reversed_in_time
 from zoo_sequence.sound import FrontEnd, read_wave
-
-from zoo.plugin import UsageError
 
 Tone = Callable[..., Path]
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from zoo.plugin import UsageError
 from zoo_sequence.data.laser import Laser
 from zoo_sequence.data.series import Series, read_series
 from zoo_sequence.echo_state import EchoState
 from zoo_sequence.reservoir import Reservoirs, at_support, ridge
-
-from zoo.plugin import UsageError
 
 
 def test_states_are_the_loop_of_the_equation() -> None:
