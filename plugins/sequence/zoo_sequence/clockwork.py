@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError, above, at_least, one_of, optim
+from zoo_sequence.encoders import gate_biases
 
 
 class ClockworkRNN(nn.Module):
@@ -168,8 +169,8 @@ class ClockworkLearner(LightningModule):
                 parameter.normal_(0, std)
         if isinstance(layer, nn.LSTM):
             gates = slice(layer.hidden_size, 2 * layer.hidden_size)
-            layer.bias_ih_l0[gates] = forget_bias
-            layer.bias_hh_l0[gates] = 0
+            bias, other = gate_biases(layer)
+            bias[gates], other[gates] = forget_bias, 0
         self.network.output.weight.normal_(0, std)
         self.network.output.bias.zero_()
 
@@ -209,7 +210,8 @@ class ClockworkLearner(LightningModule):
         """Squared error over the variance of what should come out."""
         told, wanted = torch.cat(self._told), torch.cat(self._wanted)
         self._told, self._wanted = [], []
-        return (told - wanted).square().mean() / wanted.var(correction=0)
+        error: Tensor = (told - wanted).square().mean() / wanted.var(correction=0)
+        return error
 
     def configure_optimizers(self) -> Any:
         return optim.optimizer(

@@ -74,10 +74,12 @@ def prefix_search(log_probs: Tensor, threshold: float = 0.9999) -> list[int]:
         threshold: Probability of a blank at which to cut; above 1 never.
     """
     logs = log_probs.detach().double().cpu().numpy()
-    cuts = np.flatnonzero(logs[:, BLANK] > np.log(threshold)) if threshold <= 1 else []
+    cuts: list[int] = []
+    if threshold <= 1:
+        cuts = np.flatnonzero(logs[:, BLANK] > np.log(threshold)).tolist()
     found: list[int] = []
     start = 0
-    for end in [*map(int, cuts), len(logs)]:
+    for end in [*cuts, len(logs)]:
         if end > start:
             found += _search_section(np.exp(logs[start:end]))
         start = end + 1
@@ -194,12 +196,14 @@ def beam_search(
                 before = blank if begun and label == begun[-1] else total
                 longer = grown[*begun, label]
                 longer[1] = np.logaddexp(longer[1], before + step[label])
-        ranked = sorted(grown.items(), key=lambda each: -np.logaddexp(*each[1]))[:size]
+        ranked = sorted(grown.items(), key=lambda each: -np.logaddexp(each[1][0], each[1][1]))[
+            :size
+        ]
         beam = {begun: (ends[0], ends[1]) for begun, ends in ranked}
     whole = beam
     if lexicon is not None:
         whole = {key: ends for key, ends in beam.items() if _END in lexicon.after(key)} or beam
-    return list(max(whole, key=lambda key: np.logaddexp(*whole[key])))
+    return list(max(whole.items(), key=lambda each: np.logaddexp(*each[1]))[0])
 
 
 def align(log_probs: Tensor, symbols: Sequence[int]) -> list[tuple[int, int]]:

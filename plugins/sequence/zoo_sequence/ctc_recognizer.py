@@ -88,6 +88,8 @@ class CTCRecognizer(SoundReading, LightningModule):
     }
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": 16, "lr": 0.02}
     monitor = "val/label_error"
+    mean: Tensor
+    std: Tensor
     monitor_mode = "min"
 
     def __init__(

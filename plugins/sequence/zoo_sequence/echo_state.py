@@ -67,6 +67,9 @@ class EchoState(LightningModule):
     }
     readout: Tensor
     last_state: Tensor
+    last_step: Tensor
+    mean: Tensor
+    std: Tensor
     squares: Tensor
     products: Tensor
 
@@ -341,9 +344,11 @@ class EchoState(LightningModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """What ``forward`` tells of series (N, T, channels) or of a batch of the data."""
-        if isinstance(batch, Tensor):
-            return self(batch)
-        return self(batch["series"], batch.get("lengths"))
+        series, lengths = (
+            (batch, None) if isinstance(batch, Tensor) else (batch["series"], batch.get("lengths"))
+        )
+        told: Tensor = self(series, lengths)
+        return told
 
     def describe_prediction(self, output: Tensor) -> dict[str, Any]:
         """The class and its vote, or the step after the last."""

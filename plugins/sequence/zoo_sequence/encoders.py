@@ -47,6 +47,13 @@ def recurrent_layer(kind: Kind, features: int, hidden: int) -> nn.Module:
     return layer
 
 
+def gate_biases(layer: nn.LSTM) -> tuple[Tensor, Tensor]:
+    """``bias_ih`` and ``bias_hh`` of an LSTM's first layer: they are added to each other, and hold
+    input, forget, cell and output gates in that order."""
+    biases = dict(layer.named_parameters())
+    return biases["bias_ih_l0"], biases["bias_hh_l0"]
+
+
 class Encoder(nn.Module):
     """Layers of recurrent units, in one direction (streaming) or in both.
 

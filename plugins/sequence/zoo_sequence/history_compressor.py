@@ -55,7 +55,8 @@ class Predictor(nn.Module):
             new = self.cell(padded[:, offset : offset + steps].flatten(0, 1), state)
             exists = (inside >= depth - 1 - offset).repeat(count)[:, None]
             state = torch.where(exists, new, state)
-        return state.unflatten(0, (count, steps))
+        found: Tensor = state.unflatten(0, (count, steps))
+        return found
 
 
 class HistoryCompressor(LightningModule):
@@ -86,7 +87,9 @@ class HistoryCompressor(LightningModule):
         "(line) and at events (dots) by the chunker.",
     }
     conformance_arguments: ClassVar[dict[str, Any]] = {"lr": 0.02}
-    solved: Tensor
+    sequences: Tensor
+    automatizer: Predictor
+    chunker: Predictor | None
 
     def __init__(
         self,
@@ -198,7 +201,9 @@ class HistoryCompressor(LightningModule):
     def _measure(self, stage: str, batch: Tensor) -> None:
         together, own, _, events = self.tell(batch)
         for name, value in _measured(together, own, events, batch).items():
-            self.means[f"{stage}_{name}"].update(value)
+            metric = self.means[f"{stage}_{name}"]
+            assert isinstance(metric, MeanMetric)
+            metric.update(value)
 
     def on_validation_epoch_end(self) -> None:
         self._log("val")
@@ -209,7 +214,8 @@ class HistoryCompressor(LightningModule):
 
     def _log(self, stage: str) -> None:
         for name in _MEASURED:
-            metric: Any = self.means[f"{stage}_{name}"]
+            metric = self.means[f"{stage}_{name}"]
+            assert isinstance(metric, MeanMetric)
             self.log(f"{stage}/{name}", metric.compute())
             metric.reset()
 

@@ -97,7 +97,8 @@ class SequenceLearner(LightningModule):
 
     def respond(self, batch: Sample, stage: str) -> Tensor:
         """Outputs for a batch; ``stage`` is ``train`` or ``eval``."""
-        return self(batch["inputs"])
+        outputs: Tensor = self(batch["inputs"])
+        return outputs
 
     def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
         outputs = self.respond(batch, "train")
@@ -168,7 +169,8 @@ class SequenceLearner(LightningModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Outputs (N, T, outputs)."""
-        return self(batch if isinstance(batch, Tensor) else batch["inputs"])
+        outputs: Tensor = self(batch if isinstance(batch, Tensor) else batch["inputs"])
+        return outputs
 
     def describe_prediction(self, output: Tensor) -> dict[str, Any]:
         """What is told at the last step."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.plugin import at_least, one_of, require
-from zoo_sequence.encoders import KINDS, recurrent_layer
+from zoo_sequence.encoders import KINDS, gate_biases, recurrent_layer
 from zoo_sequence.learner import SequenceLearner
 
 
@@ -45,10 +45,11 @@ class RecurrentNet(nn.Module):
         if isinstance(self.layer, nn.LSTM):
             entering, forget = slice(0, hidden), slice(hidden, 2 * hidden)
             with torch.no_grad():
-                self.layer.bias_hh_l0.zero_()
+                bias, other = gate_biases(self.layer)
+                other.zero_()
                 drawn = torch.empty(hidden).uniform_(1, max(chrono - 1, 1)).log()
-                self.layer.bias_ih_l0[forget] = drawn if chrono else forget_bias
-                self.layer.bias_ih_l0[entering] = -drawn if chrono else input_bias
+                bias[forget] = drawn if chrono else forget_bias
+                bias[entering] = -drawn if chrono else input_bias
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, T, features) to (N, T, outputs) from 0 to 1."""

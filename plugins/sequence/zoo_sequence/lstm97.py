@@ -53,7 +53,7 @@ class LSTM97Net(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
         with torch.no_grad():
-            self.bias *= self.mask
+            self.bias.mul_(self.mask)
 
     @property
     def weights(self) -> int:

@@ -113,7 +113,7 @@ def reference(nets: Tensor, weight: Tensor, state: State, layout: Layout) -> tup
 
 def recurrence(nets: Tensor, weight: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
     """As ``reference``, faster; no gradient reaches ``state``."""
-    outputs, cells = _Recurrence.apply(nets, weight, *state, layout)  # type: ignore[no-untyped-call]
+    outputs, cells = _Recurrence.apply(nets, weight, *state, layout)
     return outputs, (outputs[:, -1].detach(), cells)
 
 

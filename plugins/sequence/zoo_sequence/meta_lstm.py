@@ -63,6 +63,7 @@ class MetaLSTM(LightningModule):
         "seen before, of the LSTM's state and of other learners.",
     }
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": 16, "lr": 0.02}
+    sequences: Tensor
 
     def __init__(
         self,
@@ -104,7 +105,8 @@ class MetaLSTM(LightningModule):
         """Values (N, T) of a batch's points."""
         values = batch["values"]
         before = torch.cat([torch.zeros_like(values[:, :1]), values[:, :-1]], 1)
-        return self(torch.cat([batch["points"], before[..., None]], 2))
+        told: Tensor = self(torch.cat([batch["points"], before[..., None]], 2))
+        return told
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         error = (self.tell(batch) - batch["values"]).square()

@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric
 
 from zoo.plugin import UsageError, above, at_least, one_of, optim, plots, within, write_atomically
 from zoo_sequence.csv_files import read_steps
-from zoo_sequence.encoders import KINDS, Encoder
+from zoo_sequence.encoders import KINDS, Encoder, gate_biases
 from zoo_sequence.midi import read_midi, roll_to_midi
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ class NextFrame(LightningModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, T, notes) of the notes of each next step."""
-        return self(batch if isinstance(batch, Tensor) else batch["roll"]).float().sigmoid()
+        logits: Tensor = self(batch if isinstance(batch, Tensor) else batch["roll"])
+        return logits.float().sigmoid()
 
     def predict_sample(self, sample: Tensor) -> Tensor:
         """Probabilities (T, notes) of the notes of each next step."""
@@ -259,7 +260,10 @@ class NextFrame(LightningModule):
         rows = []
         for number in range(1, count + 1):
             roll = self.continue_piece(begun, steps, random, temperature).numpy()
-            row = {"steps": len(roll), "notes": round(float(roll[-steps:].sum(1).mean()), 3)}
+            row: dict[str, Any] = {
+                "steps": len(roll),
+                "notes": round(float(roll[-steps:].sum(1).mean()), 3),
+            }
             if folder is not None:
                 write_atomically(folder / f"piece-{number}.mid", roll_to_midi(roll))
                 plots.save(draw_roll(roll), folder / f"piece-{number}.png")
@@ -285,8 +289,8 @@ def set_forget_bias(encoder: Encoder, value: float) -> None:
         if isinstance(layer, nn.LSTM):
             gates = slice(layer.hidden_size, 2 * layer.hidden_size)
             with torch.no_grad():
-                layer.bias_ih_l0[gates] = value
-                layer.bias_hh_l0[gates] = 0
+                bias, other = gate_biases(layer)
+                bias[gates], other[gates] = value, 0
 
 
 def draw_roll(roll: np.ndarray, probs: np.ndarray | None = None, title: str = "") -> Figure:

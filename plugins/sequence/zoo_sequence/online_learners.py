@@ -27,7 +27,8 @@ def online_ridge(points: Tensor, values: Tensor, penalty: float = 1e-6) -> Tenso
     before = [(each.cumsum(1) - each) for each in (squares, products)]
     eye = penalty * torch.eye(rows.shape[2], dtype=torch.float64)
     weights = torch.linalg.solve(before[0] + eye, before[1])
-    return (rows * weights).sum(2) + 0.5
+    told: Tensor = (rows * weights).sum(2) + 0.5
+    return told
 
 
 def online_mlp(points: Tensor, values: Tensor, hidden: int = 10) -> Tensor:

@@ -1,6 +1,6 @@
 """What this plugin registers."""
 
-from zoo.plugin import Dataset, Model, Recipes, hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -140,3 +140,14 @@ def zoo_datasets() -> list[Dataset]:
 @hookimpl
 def zoo_recipes() -> list[Recipes]:
     return [Recipes("sequence", "zoo_sequence:recipes")]
+
+
+@hookimpl
+def zoo_checkpoints() -> list[Checkpoint]:
+    return [
+        Checkpoint(
+            "spoken-digits",
+            "zoo_sequence:checkpoints/spoken-digits",
+            "Reads strings of spoken English digits; trained by sequence/spoken-digits",
+        ),
+    ]

@@ -144,7 +144,7 @@ def read_values(path: Path) -> np.ndarray:
         raise UsageError(f"there is no {path}; point --data.root at a .npy or .csv of a series")
     try:
         if path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False).astype(np.float32)
+            values: np.ndarray = np.load(path, allow_pickle=False).astype(np.float32)
         else:
             values = np.loadtxt(path, dtype=np.float32, delimiter=",", ndmin=2)
     except (OSError, ValueError) as error:
