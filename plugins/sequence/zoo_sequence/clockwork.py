@@ -185,7 +185,7 @@ class ClockworkLearner(LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         error = self(batch["inputs"]) - batch["targets"]
-        loss = error.square().sum((1, 2)).mean() / 2
+        loss: Tensor = error.square().sum((1, 2)).mean() / 2
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(error))
         return loss
 
