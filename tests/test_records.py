@@ -112,6 +112,17 @@ def test_every_target_has_its_source_and_its_day() -> None:
 
 
 @pytest.mark.whole_zoo
+def test_a_target_of_a_publication_says_what_its_recipe_does_otherwise() -> None:
+    found = {}
+    for name, path in registry().recipes.items():
+        about = read_recipe(path).about
+        if about["target"]["value"] is not None and "set for this project" not in about["source"]:
+            found[name] = about.get("differs")
+    assert len(found) > 10
+    assert [name for name, differs in found.items() if not differs] == []
+
+
+@pytest.mark.whole_zoo
 def test_every_record_is_of_a_recipe() -> None:
     folders = {path.parent for path in registry().recipes.values()}
     found = [record for folder in folders for record in read_records(folder)]
