@@ -22,10 +22,11 @@ class Deformation(nn.Module):
     smooth by a filter of 21x21 pixels (unverified), which ``elastic_filter`` 21 does. Without it
     the Gaussian reaches to 4 standard deviations, and the displacements' standard deviation is
     about ``0.163 * alpha / sigma`` pixels in each direction; at sigma 6 the filter of 21 pixels
-    makes them a seventh larger, and rougher. A smoothed number is a weighted sum of hundreds of independent ones, that is, as
-    good as normal; so the fields are drawn as normal fields of exactly that covariance, from
-    the few leading components of the smoothing matrix, by two small matrix products. They are
-    equally strong at the border, as if the noise went on beyond it.
+    makes it a seventh larger, and the field rougher. A smoothed number is a weighted sum of
+    hundreds of independent ones, that is, as good as normal; so the fields are drawn as normal
+    fields of exactly that covariance, from the few leading components of the smoothing matrix, by
+    two small matrix products. They are equally strong at the border, as if the noise went on
+    beyond it.
 
     Everything happens on the images' device. Random numbers come from torch's generator of that
     device. In evaluation too it deforms: call it only where deformation is wanted.
