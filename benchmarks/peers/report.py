@@ -1,0 +1,65 @@
+"""What the rows say: benchmarks/results/peers.md.
+
+python benchmarks/peers/report.py
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from machine import describe, today
+from table import BENCHMARKS, rows
+
+PROBLEMS = {
+    "cartpole": ("CartPole-v1, until a mean return of 495 over 100 episodes", "udrl"),
+    "bitflip8": ("8 bits, until a mean return of 4.6 over 256 episodes", "hpg"),
+}
+NAMES = {
+    "udrl": "`udrl/cartpole`",
+    "hpg": "`hpg/bitflip8`",
+    "ppo": "PPO (stable-baselines3, rl-zoo3's settings)",
+    "dqn": "DQN (stable-baselines3, rl-zoo3's settings)",
+    "dqn-her": "DQN with hindsight replay (stable-baselines3)",
+}
+
+
+def main() -> None:
+    """Write the page, and print it."""
+    lines = [
+        "# Peers: environment steps until an agent is as good",
+        "",
+        f"- {today()}; {describe()}; rows: peers-steps.csv",
+        "- Rule and commands: benchmarks/peers/README.md. Steps of evaluations are not counted.",
+    ]
+    for problem, (title, ours) in PROBLEMS.items():
+        lines += ["", f"## {title}", "", *_table(problem, ours)]
+    text = "\n".join([*lines, ""])
+    (BENCHMARKS / "results" / "peers.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _table(problem: str, ours: str) -> list[str]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in rows():
+        if row["problem"] == problem:
+            found.setdefault(row["agent"], []).append(row)
+    own = _mean(found.get(ours, []))
+    lines = ["| agent | steps, mean of seeds | seed by seed | ours takes |", "|---|---|---|---|"]
+    for agent, mine in sorted(found.items(), key=lambda pair: _mean(pair[1]) or 0):
+        mean = _mean(mine)
+        steps = ", ".join(f"{int(row['steps']):,}" if row["steps"] else "never" for row in mine)
+        times = f"{own / mean:.1f} times" if own and mean and agent != ours else ""
+        shown = f"{mean:,.0f}" if mean else "not all learnt it"
+        lines.append(f"| {NAMES[agent]} | {shown} | {steps} | {times} |")
+    return lines
+
+
+def _mean(mine: list[dict[str, str]]) -> float | None:
+    """Of all seeds; None where one never got there, or there are none."""
+    if not mine or not all(row["steps"] for row in mine):
+        return None
+    return statistics.mean(int(row["steps"]) for row in mine)
+
+
+if __name__ == "__main__":
+    main()
