@@ -12,7 +12,7 @@ from table import BENCHMARKS, rows
 
 sys.path.append(str(BENCHMARKS))
 
-from machine import describe, today  # noqa: E402  (beside the other benchmarks)
+from machine import describe, today
 
 PROBLEMS = {
     "cartpole": ("CartPole-v1, until a mean return of 495 over 100 episodes", "udrl"),
