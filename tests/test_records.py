@@ -94,6 +94,10 @@ def test_a_run_is_recorded_with_all_that_repeats_it(toy: Any, programs: Any) -> 
     assert record.threads
     assert record.seconds
     assert record.note == "beside others"
+    again, other = programs("reproduce").records("toy/points", [run], "1", others=["train/loss"])
+    assert again.metric == record.metric
+    assert other.metric == "train/loss"
+    assert other.target == {}  # the target is another metric's
 
 
 @pytest.mark.whole_zoo
