@@ -99,7 +99,8 @@ class Best(Callback):
         if value > self.value:
             self.value, self.epoch = value, trainer.current_epoch
             self.weights = {k: v.clone() for k, v in pl_module.state_dict().items()}
-            self.train = float(trainer.callback_metrics["train/accuracy"])
+            # The module logs and resets it after the callbacks.
+            self.train = float(pl_module.train_accuracy.compute())
         elif trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
