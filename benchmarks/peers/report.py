@@ -44,9 +44,27 @@ def main() -> None:
         lines += ["", f"## {title}", "", *_table(problem, ours, MAIN)]
         if tried := _table(problem, ours, OTHERS)[2:]:
             lines += ["", "What would change it, on other seeds:", "", *_HEAD, *tried]
+    lines += _speeds()
     text = "\n".join([*lines, ""])
     (BENCHMARKS / "results" / "peers.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def _speeds() -> list[str]:
+    """Steps of LunarLander in a second of a core, where both were measured."""
+    found = {row["agent"]: row for row in rows() if row["problem"] == "lander-speed"}
+    if not {"ppo", "udrl"} <= found.keys():
+        return []
+    rate = {
+        name: int(row["steps"]) / float(row["processor_seconds"]) for name, row in found.items()
+    }
+    return [
+        "",
+        "## LunarLander-v3: environment steps of a training in a second of one core",
+        "",
+        f"`udrl/lunarlander` {rate['udrl']:,.0f}, PPO with rl-zoo3's settings {rate['ppo']:,.0f}: "
+        f"{rate['udrl'] / rate['ppo']:.1f} times as many; from the first step on, without evaluations.",
+    ]
 
 
 _HEAD = ["| agent | steps, mean of seeds | seed by seed | ours takes |", "|---|---|---|---|"]
