@@ -63,7 +63,8 @@ def _speeds() -> list[str]:
         "## LunarLander-v3: environment steps of a training in a second of one core",
         "",
         f"`udrl/lunarlander` {rate['udrl']:,.0f}, PPO with rl-zoo3's settings {rate['ppo']:,.0f}: "
-        f"{rate['udrl'] / rate['ppo']:.1f} times as many; from the first step on, without evaluations.",
+        f"{rate['udrl'] / rate['ppo']:.1f} times as many; from the first step on, without "
+        "evaluations.",
     ]
 
 
