@@ -56,7 +56,7 @@ from sklearn.model_selection import cross_val_score
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 from zoo.training.csv_logger import metrics_of
-from zoo.training.trainer import quiet_lightning
+from zoo.training.quiet import quiet_lightning
 from zoo_lipreading.data import avletters
 
 ROWS = Path(__file__).parent / "results" / "lipreading-adversarial-trained.csv"

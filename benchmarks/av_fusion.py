@@ -31,7 +31,7 @@ from rows import add_row, read_rows
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 from zoo.training.csv_logger import metrics_of
-from zoo.training.trainer import quiet_lightning
+from zoo.training.quiet import quiet_lightning
 
 ROWS = Path(__file__).parent / "results" / "av-fusion.csv"
 RECIPE = "lipreading/av-fusion-talking-mouths"

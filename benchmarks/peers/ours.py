@@ -19,7 +19,7 @@ from table import add, done
 
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
-from zoo.training.trainer import quiet_lightning
+from zoo.training.quiet import quiet_lightning
 from zoo_hpg.episodes import Episodes
 
 ASKED = {"hpg": ("bitflip8", "hpg/bitflip8", 4.6), "udrl": ("cartpole", "udrl/cartpole", 495.0)}
