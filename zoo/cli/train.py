@@ -53,6 +53,11 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="let the recipe file name code that Lightning and the plugins do not bring",
     )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the networks with torch.compile, as --trainer.compile true does",
+    )
     parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
     parser.add_argument(
         "-h",
@@ -70,12 +75,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if not options.recipe:
         options.parser.error("RECIPE is missing; `zoo list recipes` shows them")
-    overrides = read_overrides(options.rest)
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    if options.budget:
-        overrides["budget"] = ",".join(options.budget)
-
+    overrides = {**read_overrides(options.rest), **_set_by_options(options)}
     recipe = read_recipe(options.recipe)
     asked = override(recipe, overrides)
     # A mistyped name is refused here, before anything imports torch.
@@ -112,6 +112,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _set_by_options(options: argparse.Namespace) -> dict[str, str]:
+    """The overrides that options of their own stand for."""
+    found = {"seed": options.seed, "budget": ",".join(options.budget or ()) or None}
+    if options.compile:
+        found["trainer.compile"] = "true"
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def _print_config(experiment: Experiment) -> None:
     """The recipe; where its data choose arguments by what there is, with these."""
     from zoo.plugin.protocols import HasPlan, offers
@@ -134,8 +142,9 @@ def _describe(asked: Recipe) -> None:
     print(
         "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
         "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
-        "or --trainer.logger WandbLogger.\n--seed, --seeds, --budget, --out, --resume, "
-        "--print-config: see `zoo train --help`."
+        "or --trainer.logger WandbLogger;\n--trainer.tf32 false leaves TensorFloat-32 out, "
+        "--compile compiles the networks (docs/scaling.md).\n"
+        "--seed, --seeds, --budget, --out, --resume, --print-config: see `zoo train --help`."
     )
 
 

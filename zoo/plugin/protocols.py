@@ -417,6 +417,17 @@ class HasTrainerDefaults(Protocol):
 
 
 @runtime_checkable
+class HasFixedShapes(Protocol):
+    """A model class (the attribute is the class's) that says whether its training steps see the
+    same few shapes. Without, these may differ from step to step, as of clips of any length."""
+
+    @property
+    def fixed_shapes(self) -> bool:
+        """True: on a GPU cuDNN tries its convolutions at each new shape and keeps the fastest."""
+        ...
+
+
+@runtime_checkable
 class HasConstructorArguments(Protocol):
     """A model that tells the arguments it was built from. Without, they are its ``hparams``;
     ``AdaptedModule`` has it, as other people's modules keep other things there, or nothing."""

@@ -48,7 +48,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, at_least, attached_trainer, optim, rename_keys
+from zoo.plugin import (
+    UsageError,
+    at_least,
+    attached_trainer,
+    optim,
+    rank_zero_print,
+    rename_keys,
+)
 from zoo_hpg import playing
 from zoo_hpg.data.module import GoalEpisodes
 from zoo_hpg.environments import make_environment
@@ -94,6 +101,8 @@ class HindsightPolicyGradient(LightningModule):
             argument is out of its range.
     """
 
+    # Importance weights are products of ratios of probabilities: rounded factors would spoil them.
+    trainer_defaults = {"tf32": False}  # noqa: RUF012  # read, never changed
     plot_captions = {  # noqa: RUF012  # read, never changed
         "episodes": "The worst episodes of the test above, the best below: the way to the goal, "
         "step by step.",
@@ -258,6 +267,25 @@ class HindsightPolicyGradient(LightningModule):
         return playing.play_to_goal(self, folder, goal, episodes, greedy, seed)
 
     # Learning
+
+    def choose_accelerator(self, data: Any) -> str:
+        """``cuda`` where observations are images and there is a GPU, and ``cpu`` otherwise.
+
+        A fixed rule, as that of Upside-Down RL: batches of a few episodes and nets of a few hundred
+        units take less time on a core than a GPU takes to be asked, step by step.
+
+        Args:
+            data: What it is trained on; the rule does not depend on it.
+        """
+        if not torch.cuda.is_available():
+            return "cpu"
+        if len(self.observation_shape) == 3:
+            return "cuda"
+        rank_zero_print(
+            "hpg trains nets of vector observations on the CPU; --trainer.accelerator gpu takes "
+            "the GPU"
+        )
+        return "cpu"
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         episodes = Episodes(*batch).at_least_single()

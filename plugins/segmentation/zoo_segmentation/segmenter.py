@@ -96,6 +96,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
     """
 
     network: nn.Module
+    fixed_shapes = True
     monitor = "val/dice"
     monitor_mode = "max"
     plot_captions: ClassVar[dict[str, str]] = {
@@ -289,12 +290,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def _what_fits_in_training(self) -> str:
         assert self._training_shape is not None
         batch, _, *size = self._training_shape
-        self.zero_grad()
-        fits = first_that_fits(self._try_training, batch, size)
         message = (
             f"memory ran out in training on sub-volumes of {format_shape(size)}, {batch} at a "
             "time; "
         )
+        if self.trainer.world_size > 1:  # the other processes wait for this one's gradients
+            return message + "one process alone tells what fits: --trainer.devices 1"
+        self.zero_grad()
+        fits = first_that_fits(self._try_training, batch, size)
         if self.hparams.get("checkpoint") is False:
             message += "--model.checkpoint true needs less, or "
         if fits is None:

@@ -105,6 +105,7 @@ class Classifier(L.LightningModule):
     """
 
     task_arguments = ("num_classes", "label_names", "pixel_ranges", "class_shares", "multilabel")
+    fixed_shapes = True
     monitor = "val/accuracy"
     monitor_mode = "max"
     plot_captions = {  # noqa: RUF012  # read, never changed
