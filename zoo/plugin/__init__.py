@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
     from zoo.plugin.adapted import AdaptedModule as AdaptedModule
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
+    from zoo.plugin.device_mean import DeviceMean as DeviceMean
     from zoo.plugin.endless import EndlessDataset as EndlessDataset
     from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
     from zoo.plugin.loaders import EpochSampler as EpochSampler
@@ -109,6 +110,7 @@ _HOMES = {
     "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
     "Budget": "zoo.plugin.stopping",
+    "DeviceMean": "zoo.plugin.device_mean",
     "EmptyPartError": "zoo.plugin.parts",
     "EndlessDataset": "zoo.plugin.endless",
     "EpochSampler": "zoo.plugin.loaders",
@@ -140,6 +142,7 @@ __all__ = [
     "DataDescriber",
     "Dataset",
     "Deprecated",
+    "DeviceMean",
     "DisagreementWriter",
     "EnsembleMember",
     "Entry",

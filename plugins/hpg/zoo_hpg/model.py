@@ -46,9 +46,9 @@ import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     at_least,
     attached_trainer,
@@ -162,7 +162,7 @@ class HindsightPolicyGradient(LightningModule):
                 raise UsageError("the baseline net does not take images; omit model.baseline")
             inputs = (self.observation_shape[0] + 1,)
             self.baseline = GoalNet(inputs, goal_size, 1, hidden, 0.001 if normal else None)
-        self.train_return = MeanMetric()
+        self.train_return = DeviceMean()
         self.evaluations: list[float] = []
         """Mean returns of all evaluations so far, the one before training first."""
         self.evaluated_after: list[int] = []
@@ -237,10 +237,7 @@ class HindsightPolicyGradient(LightningModule):
         def act(observations: Tensor) -> tuple[Tensor, Tensor]:
             outputs = policy.outputs(policy.state_part(observations) + goal_parts)
             scores = log_probabilities(outputs)
-            if greedy:
-                actions = scores.argmax(1, keepdim=True)
-            else:
-                actions = torch.multinomial(scores.exp(), 1, generator=random)
+            actions = scores.argmax(1, keepdim=True) if greedy else _draw(scores.exp(), random)
             return actions[:, 0], scores.gather(1, actions)[:, 0]
 
         return act
@@ -391,3 +388,12 @@ class HindsightPolicyGradient(LightningModule):
                 self.evaluations, self.optimal_return, self.evaluated_after
             )
         return plots
+
+
+def _draw(probabilities: Tensor, random: torch.Generator | None) -> Tensor:
+    """An action (N, 1) for each row of probabilities (N, actions)."""
+    if probabilities.device.type == "cpu":
+        return torch.multinomial(probabilities, 1, generator=random)
+    # What torch.multinomial does, without the check of its argument that makes the host wait.
+    lots = torch.empty_like(probabilities).exponential_(generator=random)
+    return (probabilities / lots).argmax(1, keepdim=True)

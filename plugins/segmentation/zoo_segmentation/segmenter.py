@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     ZooError,
     above,
@@ -200,7 +201,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             f"label_values has {len(label_values or [])} values for {num_classes} classes",
         )
         self.loss = losses.loss(loss)
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss = DeviceMean(), MeanMetric()
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
         self.membrane_scores = MembraneScores()
         self._training_shape: torch.Size | None = None

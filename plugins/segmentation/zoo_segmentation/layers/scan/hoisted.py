@@ -70,11 +70,11 @@ class Hoisted:
         inputs = rows.new_empty(*shape, groups, 4 * width)
         for (axis, first, last), members in _by_slabs(group, span).items():
             index = [group[place].number for place in members]
-            kernel = weights.x[index].flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            kernel = picked(weights.x, index).contiguous(memory_format=torch.channels_last)
             z = F.conv2d(
                 images(along(rows, axis)[first:last]),
                 kernel,
-                weights.bias_x[index].flatten(),
+                picked(weights.bias_x, index),
                 padding=weights.padding,
             )
             z = z.permute(0, 2, 3, 1).reshape(*shape, len(members), 4 * width)
@@ -167,11 +167,16 @@ class Hoisted:
     @staticmethod
     def _recurrent(group: Group, weights: Weights) -> tuple[Tensor, Tensor]:
         index = [member.number for member in group]
-        kernel = weights.h[index].flatten(0, 1)
-        return (
-            kernel.contiguous(memory_format=torch.channels_last),
-            weights.bias_h[index].flatten(),
-        )
+        kernel = picked(weights.h, index).contiguous(memory_format=torch.channels_last)
+        return kernel, picked(weights.bias_h, index)
+
+
+def picked(stacked: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Those of stacked weights (directions, F, ...), one after the other: (len(numbers) F, ...).
+
+    An index that is a list would be copied to the device, and the host would wait for it.
+    """
+    return torch.cat([stacked[number] for number in numbers])
 
 
 def _by_slabs(group: Group, span: Span) -> dict[tuple[int, int, int], list[int]]:
