@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from zoo.plugin._lightning_internals import training_batches as training_batches
     from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
     from zoo.plugin.adapted import AdaptedModule as AdaptedModule
+    from zoo.plugin.cuda_graphs import CudaGraphs as CudaGraphs
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
     from zoo.plugin.device_mean import DeviceMean as DeviceMean
     from zoo.plugin.endless import EndlessDataset as EndlessDataset
@@ -110,6 +111,7 @@ _HOMES = {
     "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
     "Budget": "zoo.plugin.stopping",
+    "CudaGraphs": "zoo.plugin.cuda_graphs",
     "DeviceMean": "zoo.plugin.device_mean",
     "EmptyPartError": "zoo.plugin.parts",
     "EndlessDataset": "zoo.plugin.endless",
@@ -139,6 +141,7 @@ __all__ = [
     "ArgumentUpgrader",
     "BundleFormat",
     "Checkpoint",
+    "CudaGraphs",
     "DataDescriber",
     "Dataset",
     "Deprecated",

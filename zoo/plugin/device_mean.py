@@ -17,12 +17,16 @@ class DeviceMean(MeanMetric):
     def __init__(self, **options: Any) -> None:
         super().__init__(nan_strategy="disable", **options)
 
-    def update(self, value: Tensor, weight: float = 1.0) -> None:
-        """Add a number, or several of the same weight.
+    def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
+        """Add a number, or several.
 
         Args:
-            value: On the metric's device.
-            weight: How much each counts, such as the samples that it is the mean of.
+            value: A tensor on the metric's device, or a number.
+            weight: How much each counts, such as the samples that it is the mean of; 1 without.
         """
-        value = value.detach()
-        super().update(value, torch.full((), weight, device=value.device))
+        if isinstance(value, Tensor):
+            value = value.detach()
+            if not isinstance(weight, Tensor):
+                whole = 1.0 if weight is None else weight
+                weight = torch.full((), whole, device=value.device)
+        super().update(value, 1.0 if weight is None else weight)

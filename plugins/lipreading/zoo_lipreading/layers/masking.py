@@ -93,4 +93,5 @@ def pad_frames(vectors: Tensor, lengths: Tensor | None, shape: tuple[int, int]) 
         padded[own] = vectors
         return padded
     places = placed_like(own.flatten().nonzero()[:, 0], vectors)
-    return padded.flatten(0, 1).index_copy(0, places, vectors).unflatten(0, shape)
+    filled: Tensor = padded.flatten(0, 1).index_copy(0, places, vectors).unflatten(0, shape)
+    return filled
