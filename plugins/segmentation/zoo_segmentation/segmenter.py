@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     ZooError,
     above,
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 
 MEMBRANE = "membrane"
 """A class of this name is measured as the ISBI 2012 challenge measures it."""
+
+WINDOWS_AT_ONCE = 8
+"""Windows that a GPU predicts at a time, as long as its memory lasts."""
 
 
 class Segmenter(VolumePrediction, L.LightningModule):
@@ -102,6 +106,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
     """
 
     network: nn.Module
+    fixed_shapes = True
     monitor = "val/dice"
     monitor_mode = "max"
     plot_captions: ClassVar[dict[str, str]] = {
@@ -212,9 +217,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
             f"label_values has {len(label_values or [])} values for {num_classes} classes",
         )
         self.loss = losses.loss(loss)
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss = DeviceMean(), MeanMetric()
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
         self.membrane_scores = MembraneScores()
+        self._windows_at_once = WINDOWS_AT_ONCE
         self._training_shape: torch.Size | None = None
         self._cases: TestedCases | None = None
 
@@ -304,12 +310,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def _what_fits_in_training(self) -> str:
         assert self._training_shape is not None
         batch, _, *size = self._training_shape
-        self.zero_grad()
-        fits = first_that_fits(self._try_training, batch, size)
         message = (
             f"memory ran out in training on sub-volumes of {format_shape(size)}, {batch} at a "
             "time; "
         )
+        if self.trainer.world_size > 1:  # the other processes wait for this one's gradients
+            return message + "one process alone tells what fits: --trainer.devices 1"
+        self.zero_grad()
+        fits = first_that_fits(self._try_training, batch, size)
         if self.hparams.get("checkpoint") is False:
             message += "--model.checkpoint true needs less, or "
         if fits is None:
@@ -385,11 +393,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return total / count
 
     def _windows(self, image: Tensor) -> Tensor:
-        try:
-            return self._blended(image, self.window)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        # A GPU takes several windows in the time of one; fewer where memory runs out.
+        at_once = 1 if self.device.type == "cpu" else self._windows_at_once
+        while at_once:
+            try:
+                return self._blended(image, self.window, at_once)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            at_once //= 2
+            self._windows_at_once = max(at_once, 1)
         raise ZooError(self._what_fits_in_prediction(image))
 
     def _what_fits_in_prediction(self, image: Tensor) -> str:
@@ -415,7 +428,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             self(part).float().softmax(dim=1)
         del blended
 
-    def _blended(self, image: Tensor, window: Sequence[int]) -> Tensor:
+    def _blended(self, image: Tensor, window: Sequence[int], at_once: int = 1) -> Tensor:
         sizes = zip(window, image.shape[2:], strict=True)
         if all(size in (0, length) for size, length in sizes):
             probs: Tensor = self(image).float().softmax(dim=1)
@@ -423,7 +436,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         result = sliding_window_inference(
             image,
             window,
-            sw_batch_size=1,
+            sw_batch_size=at_once,
             predictor=lambda part: self(part).float().softmax(dim=1),
             overlap=self.overlap,
             mode="gaussian",
