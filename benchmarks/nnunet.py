@@ -37,7 +37,8 @@ def lay_out(task: Path, raw: Path) -> None:
     for name in names:
         test = name in held_out
         channel = name.replace(".nii.gz", "_0000.nii.gz")
-        shutil.copy(task / "imagesTr" / name, folder / ("imagesTs" if test else "imagesTr") / channel)
+        images = folder / ("imagesTs" if test else "imagesTr")
+        shutil.copy(task / "imagesTr" / name, images / channel)
         if not test:
             shutil.copy(task / "labelsTr" / name, folder / "labelsTr" / name)
     published = json.loads((task / "dataset.json").read_text(encoding="utf-8"))
@@ -109,13 +110,14 @@ def main() -> None:
     for name in ("raw", "preprocessed", "results"):
         (base / name).mkdir(parents=True)
         os.environ[f"nnUNet_{name}"] = str(base / name)
-    os.environ["nnUNet_n_proc_DA"] = "1"  # the planner's threads
+    os.environ["nnUNet_n_proc_DA"] = "1"  # noqa: SIM112  # the planner's threads
     import numpy as np
     import torch
 
     lay_out(options.task, base / "raw")
     plan_and_preprocess()
-    os.environ["nnUNet_n_proc_DA"] = "0"  # augmentation in this process, as the others do it
+    # Augmentation in this process, as the others do it.
+    os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112
     torch.set_num_threads(1)
     short, _ = seconds(1, 1)
     long, _ = seconds(1, 1 + WARM_UP)

@@ -2,8 +2,8 @@
 
     python docs/notebooks.py    # execute all, and keep what they show
 
-They hold what they showed when they were last executed, so that a build of the documentation executes
-nothing. Warnings, which are about the machine, are not kept.
+They hold what they showed when they were last executed, so that a build of the documentation
+executes nothing. Warnings, which are about the machine, are not kept.
 """
 
 from __future__ import annotations

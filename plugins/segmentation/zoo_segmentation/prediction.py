@@ -17,7 +17,6 @@ from zoo.plugin import UsageError, rank_zero_print
 from zoo_segmentation import plots
 from zoo_segmentation.data import dicom, nifti, stacks
 from zoo_segmentation.data.channel_files import channel_files, image_name, read_channels
-from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
 from zoo_segmentation.data.nifti import Scan, write_nifti
 from zoo_segmentation.data.preprocessing import (
     Normalize,
@@ -138,6 +137,8 @@ class VolumePrediction(ABC):
 
     def _image_of(self, path: Path) -> tuple[Path, str]:
         if self._of_mrbrains():
+            from zoo_segmentation.data.mrbrains import find_subject  # MONAI and scikit-image
+
             try:
                 subject = find_subject(path)
             except UsageError:  # said by read_file, with the others' predictions
@@ -367,6 +368,8 @@ class VolumePrediction(ABC):
         if not self._of_mrbrains():
             files = channel_files(path) if self.in_channels > 1 else [path]
             return read_channels(files, self.in_channels)
+        from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
+
         subject = find_subject(path)
         scan = (
             read_subject(subject)

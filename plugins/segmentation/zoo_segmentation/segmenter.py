@@ -12,7 +12,6 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -30,7 +29,7 @@ from zoo.plugin import (
 )
 from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.cases import Case, TestedCases
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 from zoo_segmentation.em_metrics import MembraneScores
 from zoo_segmentation.memory import (
     first_that_fits,
@@ -405,6 +404,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
         if all(size in (0, length) for size, length in sizes):
             probs: Tensor = self(image).float().softmax(dim=1)
             return probs
+        from monai.inferers import (
+            sliding_window_inference,  # seconds, which a whole volume needs not
+        )
+
         result = sliding_window_inference(
             image,
             window,

@@ -25,9 +25,9 @@ class MedMNIST(ImageDataModule):
 
     Source: Yang, Shi, Wei et al.: MedMNIST v2: A large-scale lightweight benchmark for 2D and 3D
     biomedical image classification, Scientific Data 10, 2023. Read in place from the npz file,
-    gray or RGB, of any size (28, 64, 128 or 224 pixels). An image of ``chestmnist`` may have several
-    classes, or none. Sets of volumes (``organmnist3d`` and so on) are refused. The classes are
-    called by their numbers, since the file has no names.
+    gray or RGB, of any size (28, 64, 128 or 224 pixels). An image of ``chestmnist`` may have
+    several classes, or none. Sets of volumes (``organmnist3d`` and so on) are refused. The classes
+    are called by their numbers, since the file has no names.
 
     Args:
         root: The npz file, such as ``pathmnist.npz``, or the folder with it alone.

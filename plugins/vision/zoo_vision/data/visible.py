@@ -38,7 +38,9 @@ def visible_folders(folder: Path) -> list[Path]:
     """
     try:
         with os.scandir(folder) as entries:
-            found = sorted(each.name for each in entries if not is_hidden(each.name) and _leads(each))
+            found = sorted(
+                each.name for each in entries if not is_hidden(each.name) and _leads(each)
+            )
     except OSError as error:
         raise _unreadable(error, folder) from error
     return [folder / name for name in found]
