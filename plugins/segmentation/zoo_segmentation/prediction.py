@@ -27,6 +27,7 @@ from zoo_segmentation.data.preprocessing import (
 )
 from zoo_segmentation.data.stacks import read_channel_stack, write_stack
 from zoo_segmentation.example_files import write_volume
+from zoo_segmentation.largest_component import largest_components
 from zoo_segmentation.memory import format_shape
 from zoo_segmentation.slices import orthogonal_slices
 
@@ -90,6 +91,8 @@ class VolumePrediction(ABC):
     spatial_dims: int
     hparams: Any
     device: Any
+    largest: Sequence[int] = ()
+    """Classes of which the largest connected component alone is predicted."""
 
     @abstractmethod
     def probabilities(self, images: Tensor) -> Tensor:
@@ -201,7 +204,7 @@ class VolumePrediction(ABC):
             probs = F.interpolate(probs, sample.shape, mode="trilinear", align_corners=False)
         values = probs[0].numpy()
         millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
-        return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
+        return FilePrediction(self._classes_of(values), values, millilitres)
 
     def probabilities_of(self, output: FilePrediction) -> Tensor:
         """The probabilities (classes, D, H, W) on the file's own grid."""
@@ -210,8 +213,11 @@ class VolumePrediction(ABC):
     def with_probabilities(self, output: FilePrediction, probabilities: Tensor) -> FilePrediction:
         """The label map of other probabilities."""
         values = probabilities.numpy()
-        label = values.argmax(axis=0).astype(np.uint8)
-        return replace(output, label=label, probabilities=values)
+        return replace(output, label=self._classes_of(values), probabilities=values)
+
+    def _classes_of(self, probabilities: np.ndarray) -> np.ndarray:
+        label = probabilities.argmax(axis=0).astype(np.uint8)
+        return largest_components(label, self.largest)
 
     def write_disagreement(
         self, name: str, sample: FileSample, disagreement: Tensor, folder: Path
