@@ -1,0 +1,1 @@
+ZOO_PLUGIN_API = 1
