@@ -7,6 +7,10 @@ _FWP_2021 = (
     "Schlag, Irie, Schmidhuber: Linear Transformers Are Secretly Fast Weight Programmers, "
     "ICML 2021 (arXiv:2102.11174)"
 )
+_DELTANET = (
+    "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule over "
+    "Sequence Length, NeurIPS 2024 (arXiv:2406.06484)"
+)
 _GENERATED = "generated, no terms"
 
 
@@ -20,6 +24,13 @@ def zoo_models() -> list[Model]:
             paper=_FWP_2021,
             task="associative-retrieval",
         ),
+        Model(
+            "text-lm",
+            "zoo_fastweights.text_lm:TextLM",
+            "Language model of characters: delta rule, sum, softmax, LSTM or hybrids",
+            paper=_DELTANET,
+            task="language-modeling",
+        ),
     ]
 
 
@@ -32,6 +43,12 @@ def zoo_datasets() -> list[Dataset]:
             "Pairs of keys and values, then questions for keys, with replacement or without",
             license=_GENERATED,
             embedded=True,
+        ),
+        Dataset(
+            "text-folder",
+            "zoo_fastweights.data.text_folder:TextFolder",
+            "Your own .txt files, as characters or bytes",
+            license="yours",
         ),
     ]
 

@@ -44,7 +44,7 @@ def self_referential_step(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SelfReferentialMatrix(nn.Module):
-    """Heads of self-referential matrices, (N, T, heads * d) to the same.
+    """Heads of self-referential matrices and a linear layer, (N, T, heads * d) to the same.
 
     Args:
         dim: Numbers of a token, a multiple of ``heads``.
@@ -59,6 +59,7 @@ class SelfReferentialMatrix(nn.Module):
         matrix = torch.randn(heads, 3 * size + RATES, size) / size**0.5
         matrix[:, 3 * size :] += rate_bias
         self.matrix = nn.Parameter(matrix)
+        self.output = nn.Linear(dim, dim, bias=False)
 
     def empty_state(self, x: Tensor) -> Tensor:
         """The trained matrix for every sequence of (N, T, dim): (N, H, 3 * d + 4, d)."""
@@ -77,4 +78,4 @@ class SelfReferentialMatrix(nn.Module):
         for t in range(x.shape[1]):
             y, matrix = self_referential_step(heads[:, t], matrix)
             outputs.append(y.flatten(1))
-        return torch.stack(outputs, dim=1), matrix
+        return self.output(torch.stack(outputs, dim=1)), matrix
