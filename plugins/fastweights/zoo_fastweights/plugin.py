@@ -11,6 +11,14 @@ _DELTANET = (
     "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule over "
     "Sequence Length, NeurIPS 2024 (arXiv:2406.06484)"
 )
+_ZOOLOGY = (
+    "Arora and others: Zoology: Measuring and Improving Recall in Efficient Language Models, "
+    "ICLR 2024 (arXiv:2312.04927)"
+)
+_PROGRAMMER = (
+    "Schmidhuber: Learning to Control Fast-Weight Memories: An Alternative to Dynamic Recurrent "
+    "Networks, Neural Computation 4(1), 1992"
+)
 _GENERATED = "generated, no terms"
 
 
@@ -31,6 +39,20 @@ def zoo_models() -> list[Model]:
             paper=_DELTANET,
             task="language-modeling",
         ),
+        Model(
+            "mqar-net",
+            "zoo_fastweights.mqar_net:MQARNet",
+            "Recalls values of keys within a sequence: delta rule, sum, softmax or LSTM",
+            paper=_ZOOLOGY,
+            task="associative-retrieval",
+        ),
+        Model(
+            "flip-flop-1992",
+            "zoo_fastweights.flip_flop:FlipFlop1992",
+            "The programmer of 1991: a slow net writes the weights of a fast one, on-line",
+            paper=_PROGRAMMER,
+            task="sequence-regression",
+        ),
     ]
 
 
@@ -41,6 +63,20 @@ def zoo_datasets() -> list[Dataset]:
             "retrieval",
             "zoo_fastweights.data.retrieval:Retrieval",
             "Pairs of keys and values, then questions for keys, with replacement or without",
+            license=_GENERATED,
+            embedded=True,
+        ),
+        Dataset(
+            "mqar",
+            "zoo_fastweights.data.mqar:MQAR",
+            "Multi-query associative recall, by the generator of Zoology",
+            license=_GENERATED,
+            embedded=True,
+        ),
+        Dataset(
+            "flip-flop",
+            "zoo_fastweights.data.flip_flop:FlipFlop",
+            "An endless stream of events, in which the first B after an A counts",
             license=_GENERATED,
             embedded=True,
         ),

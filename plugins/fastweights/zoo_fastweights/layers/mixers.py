@@ -126,26 +126,31 @@ class SoftmaxAttention(nn.Module):
     Args:
         dim: Numbers of a token, a multiple of ``2 * heads``.
         heads: Heads.
+        conv: Width of short convolutions on queries, keys and values; 0 for none.
     """
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, conv: int = 0) -> None:
         super().__init__()
         self.heads = heads
         self.slow = nn.Linear(dim, 3 * dim, bias=False)
+        self.conv = ShortConv(3 * dim, conv) if conv else None
         self.output = nn.Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        before = 0 if state is None else state[0].shape[2]
-        q, k, v = self.slow(x).unflatten(-1, (3, self.heads, -1)).movedim(1, 3).unbind(1)
+        seen, keys, values = (None, None, None) if state is None else state
+        made = self.slow(x)
+        if self.conv is not None:
+            made, seen = self.conv(made, seen)
+        q, k, v = made.unflatten(-1, (3, self.heads, -1)).movedim(1, 3).unbind(1)
+        before = 0 if keys is None else keys.shape[2]
         q, k = rotate(q, before), rotate(k, before)
-        if state is not None:
-            k, v = torch.cat([state[0], k], dim=2), torch.cat([state[1], v], dim=2)
-        seen = None
+        visible = None
         if before:
-            seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=x.device)
-            seen = seen.tril(before)
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=not before)
-        return self.output(read.transpose(1, 2).flatten(2)), (k, v)
+            k, v = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
+            visible = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=x.device)
+            visible = visible.tril(before)
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=not before)
+        return self.output(read.transpose(1, 2).flatten(2)), (seen, k, v)
 
 
 def rotate(x: Tensor, start: int = 0) -> Tensor:
@@ -182,7 +187,9 @@ class LSTMMixer(nn.Module):
         return output, tuple(part.transpose(0, 1) for part in after)
 
 
-def build_mixer(kind: str, dim: int, heads: int, form: Form = "auto") -> nn.Module:
+def build_mixer(
+    kind: str, dim: int, heads: int, form: Form = "auto", attention_conv: int = 0
+) -> nn.Module:
     """A mixer by its name.
 
     Args:
@@ -190,6 +197,8 @@ def build_mixer(kind: str, dim: int, heads: int, form: Form = "auto") -> nn.Modu
         dim: Numbers of a token.
         heads: Memories side by side, where there are any.
         form: For the delta rules; see ``backend``.
+        attention_conv: Width of the short convolutions of softmax attention; the fast weight layers
+            have such anyway.
     """
     if kind == "sum":
         return FastWeightLayer(dim, heads, "sum", features="elu1", normalization="none")
@@ -201,4 +210,4 @@ def build_mixer(kind: str, dim: int, heads: int, form: Form = "auto") -> nn.Modu
         return SelfReferentialMatrix(dim, heads)
     if kind == "delta-rnn":
         return DeltaRNN(dim, heads)
-    return LSTMMixer(dim) if kind == "lstm" else SoftmaxAttention(dim, heads)
+    return LSTMMixer(dim) if kind == "lstm" else SoftmaxAttention(dim, heads, attention_conv)

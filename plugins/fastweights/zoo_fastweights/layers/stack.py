@@ -24,15 +24,22 @@ class Block(nn.Module):
         heads: Of the mixer.
         dropout: Of what is added.
         form: For the delta rules.
+        attention_conv: Width of the short convolutions of softmax attention.
     """
 
     def __init__(
-        self, kind: str, dim: int, heads: int, dropout: float = 0.0, form: Form = "auto"
+        self,
+        kind: str,
+        dim: int,
+        heads: int,
+        dropout: float = 0.0,
+        form: Form = "auto",
+        attention_conv: int = 0,
     ) -> None:
         super().__init__()
         hidden = WIDENING.get(kind, 4) * dim
         self.before, self.between = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.mixer = build_mixer(kind, dim, heads, form)
+        self.mixer = build_mixer(kind, dim, heads, form, attention_conv)
         self.feedforward = nn.Sequential(
             nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim), nn.Dropout(dropout)
         )
@@ -53,6 +60,7 @@ class Stack(nn.Module):
         heads: Of each mixer.
         dropout: In each block.
         form: For the delta rules.
+        attention_conv: Width of the short convolutions of softmax attention.
     """
 
     def __init__(
@@ -62,9 +70,12 @@ class Stack(nn.Module):
         heads: int,
         dropout: float = 0.0,
         form: Form = "auto",
+        attention_conv: int = 0,
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(kind, dim, heads, dropout, form) for kind in kinds)
+        self.blocks = nn.ModuleList(
+            Block(kind, dim, heads, dropout, form, attention_conv) for kind in kinds
+        )
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, states: Sequence[Any] | None = None) -> tuple[Tensor, list[Any]]:
