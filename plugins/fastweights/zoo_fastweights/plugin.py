@@ -19,6 +19,10 @@ _PROGRAMMER = (
     "Schmidhuber: Learning to Control Fast-Weight Memories: An Alternative to Dynamic Recurrent "
     "Networks, Neural Computation 4(1), 1992"
 )
+_SRWM = (
+    "Irie, Schlag, Csordas, Schmidhuber: A Modern Self-Referential Weight Matrix That Learns to "
+    "Modify Itself, ICML 2022 (arXiv:2202.05780)"
+)
 _GENERATED = "generated, no terms"
 
 
@@ -53,6 +57,13 @@ def zoo_models() -> list[Model]:
             paper=_PROGRAMMER,
             task="sequence-regression",
         ),
+        Model(
+            "few-shot",
+            "zoo_fastweights.few_shot:FewShot",
+            "Learns new classes from a few drawings, in fast weights, without fine-tuning",
+            paper=_SRWM,
+            task="few-shot-classification",
+        ),
     ]
 
 
@@ -84,6 +95,19 @@ def zoo_datasets() -> list[Dataset]:
             "text-folder",
             "zoo_fastweights.data.text_folder:TextFolder",
             "Your own .txt files, as characters or bytes",
+            license="yours",
+        ),
+        Dataset(
+            "omniglot",
+            "zoo_fastweights.data.omniglot:Omniglot",
+            "Handwritten characters of many alphabets as few-shot tasks, divided by alphabet",
+            license="MIT",
+            homepage="https://github.com/brendenlake/omniglot",
+        ),
+        Dataset(
+            "class-folder",
+            "zoo_fastweights.data.class_folder:ClassFolder",
+            "Your own images, one folder a class, as few-shot tasks",
             license="yours",
         ),
     ]
