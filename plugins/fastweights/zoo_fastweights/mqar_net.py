@@ -43,8 +43,10 @@ class RecallNet(nn.Module):
         self.stack = Stack([mixer] * layers, dim, heads, attention_conv=CONV)
         self.output = nn.Linear(dim, vocab_size, bias=False)
 
-    def forward(self, symbols: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.stack(self.embedding(symbols))[0])
+    def forward(self, symbols: Tensor, asked: Tensor | None = None) -> Tensor:
+        """Logits of all places, or (M, vocab_size) of those that are ``asked``, a mask (N, T)."""
+        x, _ = self.stack(self.embedding(symbols))
+        logits: Tensor = self.output(x if asked is None else x[asked])
         return logits
 
 
@@ -106,7 +108,8 @@ class MQARNet(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         symbols, targets = batch
-        loss = F.cross_entropy(self(symbols).flatten(0, 1), targets.flatten(), ignore_index=NOTHING)
+        asked = targets != NOTHING
+        loss = F.cross_entropy(self.net(symbols, asked), targets[asked])
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(symbols))
         return loss
 
@@ -119,7 +122,7 @@ class MQARNet(LightningModule):
     def _measure(self, batch: Any, stage: str) -> None:
         symbols, targets = batch
         asked = targets != NOTHING
-        logits, truth = self(symbols)[asked], targets[asked]
+        logits, truth = self.net(symbols, asked), targets[asked]
         right = (logits.argmax(-1) == truth).float().mean()
         values = {f"{stage}/loss": F.cross_entropy(logits, truth), f"{stage}/accuracy": right}
         self.log_dict(values, batch_size=len(truth), sync_dist=True)

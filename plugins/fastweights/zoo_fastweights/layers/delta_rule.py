@@ -39,15 +39,12 @@ from torch import Tensor
 from zoo.plugin import ZooError
 from zoo_fastweights.layers.chunks import (
     at_least_float32,
+    chunk_of,
     from_chunks,
     in_full_precision,
     to_chunks,
 )
 from zoo_fastweights.layers.linear_attention import empty_state
-
-CHUNK = 32
-"""Steps of a chunk: the fastest of 16, 32, 64 and 128 on a CPU."""
-
 
 def require_contraction(k: Tensor, beta: Tensor) -> None:
     """Require that no step of the delta rule makes the memory grow.
@@ -138,7 +135,7 @@ def delta_rule_chunkwise(
     beta: Tensor,
     log_decay: Tensor | None = None,
     state: Tensor | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A triangular solve within chunks, and a loop over chunks; outputs and the last memory.
 
@@ -151,9 +148,10 @@ def delta_rule_chunkwise(
         beta: Rates.
         log_decay: Logarithms of the decay, not above 0; None for the plain rule.
         state: What earlier tokens left; nothing, if None.
-        chunk: Steps of a chunk; it need not divide T.
+        chunk: Steps of a chunk, 32 or 64 if None; it need not divide T.
     """
     length, dtype = q.shape[-2], v.dtype
+    chunk = chunk_of(length, chunk)
     q, k, v, beta = at_least_float32(q, k, v, beta)
     with in_full_precision(q):
         state = empty_state(k, v) if state is None else state.to(k.dtype)

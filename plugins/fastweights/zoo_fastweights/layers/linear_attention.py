@@ -22,6 +22,7 @@ from torch import Tensor
 
 from zoo_fastweights.layers.chunks import (
     at_least_float32,
+    chunk_of,
     from_chunks,
     in_full_precision,
     to_chunks,
@@ -77,7 +78,7 @@ def linear_attention_chunkwise(
     v: Tensor,
     normalized: bool = True,
     state: Tensor | None = None,
-    chunk: int = 64,
+    chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Attention matrices within chunks, and a loop over chunks; outputs and the last state.
 
@@ -87,9 +88,10 @@ def linear_attention_chunkwise(
         v: Values.
         normalized: Divide by the summed weights.
         state: What earlier tokens left; nothing, if None.
-        chunk: Steps of a chunk; it need not divide T.
+        chunk: Steps of a chunk, 32 or 64 if None; it need not divide T.
     """
     length, dtype = q.shape[-2], v.dtype
+    chunk = chunk_of(length, chunk)
     q, k, v = at_least_float32(q, k, v)
     with in_full_precision(q):
         v = _with_ones(v, normalized)

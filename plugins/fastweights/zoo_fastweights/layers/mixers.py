@@ -16,7 +16,11 @@ from zoo_fastweights.layers.backend import Form, delta_rule
 from zoo_fastweights.layers.delta_rnn import DeltaRNN
 from zoo_fastweights.layers.delta_rule import require_contraction
 from zoo_fastweights.layers.feature_maps import NORMALIZATIONS, dpfp, elu1
-from zoo_fastweights.layers.linear_attention import linear_attention_chunkwise
+from zoo_fastweights.layers.linear_attention import (
+    empty_state,
+    linear_attention_chunkwise,
+    linear_attention_step,
+)
 from zoo_fastweights.layers.self_referential import SelfReferentialMatrix
 from zoo_fastweights.layers.short_conv import ShortConv
 
@@ -90,16 +94,28 @@ class FastWeightLayer(nn.Module):
         """Learning rates beta (N, T, heads) that the layer gives tokens (N, T, dim)."""
         return self.top_rate * self.rate(x).sigmoid()
 
+    def empty_state(self, x: Tensor) -> State:
+        """What a stream begins with, for tokens (N, T, dim): the last inputs of the convolutions and
+        the memories."""
+        made = self.slow(x[:, :1])
+        q, k, v = made.unflatten(-1, (3, self.heads, -1)).movedim(1, 3).unbind(1)
+        if self.rule == "sum":
+            v = torch.cat([v, v[..., :1]], dim=-1)  # and the sum of keys
+        seen = made.new_zeros(len(x), 0) if self.conv is None else self.conv.empty_state(made)
+        return seen, empty_state(self._features(k), v)
+
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         seen, memory = (None, None) if state is None else state
         made = self.slow(x)
         if self.conv is not None:
             made, seen = self.conv(made, seen)
+        elif seen is None:
+            seen = made.new_zeros(len(x), 0)
         vectors = made.unflatten(-1, (3, self.heads, -1)).movedim(1, 3)
         q, k, v = vectors.unbind(1)
         if self.rule == "sum":
             q, k = FEATURE_MAPS[self.features](q), FEATURE_MAPS[self.features](k)
-            read, memory = linear_attention_chunkwise(q, k, v, state=memory)
+            read, memory = _sum_rule(q, k, v, memory)
         else:
             read, memory = self._delta(x, q, k, v, memory)
         return self.output(read.transpose(1, 2).flatten(2)), (seen, memory)
@@ -115,6 +131,13 @@ class FastWeightLayer(nn.Module):
             log_decay = (-F.softplus(self.decay(x)) * self.log_speed.exp()).transpose(1, 2)
         read, memory = delta_rule(q, k, v, beta, log_decay, memory, self.form)
         return self.norm(read), memory
+
+
+def _sum_rule(q: Tensor, k: Tensor, v: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+    if memory is None or q.shape[2] > 1:
+        return linear_attention_chunkwise(q, k, v, state=memory)
+    read, memory = linear_attention_step(q[:, :, 0], k[:, :, 0], v[:, :, 0], memory)
+    return read.unsqueeze(2), memory
 
 
 class SoftmaxAttention(nn.Module):
