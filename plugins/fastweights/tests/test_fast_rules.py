@@ -149,7 +149,8 @@ def test_forms_of_linear_attention_agree(length: int, chunk: int, normalized: bo
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(after, memory, rtol=0, atol=1e-12)
     again, _ = linear_attention_chunkwise(q[:, :, 2:], k[:, :, 2:], v[:, :, 2:], normalized,
-                                          linear_attention_chunkwise(q[:, :, :2], k[:, :, :2], v[:, :, :2], normalized)[1])  # fmt: skip
+                                          linear_attention_chunkwise(q[:, :, :2], k[:, :, :2], v[:,
+                                          :, :2], normalized)[1])  # fmt: skip
     torch.testing.assert_close(again, expected[:, :, 2:], rtol=0, atol=1e-12)
 
 

@@ -9,17 +9,17 @@ classes is in its fast weights: learning to learn is all that training does.
 Labels are dealt anew in every task. Training, validation and test have different classes.
 
 Sources: Irie, Schlag, Csordas, Schmidhuber: A Modern Self-Referential Weight Matrix That Learns to
-Modify Itself, ICML 2022, section 4.2; the order of tasks as in Santoro and others, ICML 2016; learning
-to learn by recurrent nets: Hochreiter, Younger, Conwell: Learning to Learn Using Gradient Descent,
-ICANN 2001. The convolutional net is that of Vinyals and others: Matching Networks, NIPS 2016,
-narrower.
+Modify Itself, ICML 2022, section 4.2; the order of tasks as in Santoro and others, ICML 2016;
+learning to learn by recurrent nets: Hochreiter, Younger, Conwell: Learning to Learn Using Gradient
+Descent, ICANN 2001. The convolutional net is that of Vinyals and others: Matching Networks, NIPS
+2016, narrower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -38,9 +38,9 @@ SUPPORT = "support"
 """Folder beside the drawings to be told, with one folder a class."""
 
 
-def image_encoder(channels: int, dim: int) -> nn.Sequential:
+def image_encoder(channels: int, size: int, dim: int) -> nn.Sequential:
     """Four convolutions with batch norm, pooling and ReLU, and a linear layer: float
-    (N, 1, H, W) to (N, dim)."""
+    (N, 1, size, size) to (N, dim)."""
     layers: list[nn.Module] = []
     for inputs in (1, channels, channels, channels):
         layers += [
@@ -49,7 +49,8 @@ def image_encoder(channels: int, dim: int) -> nn.Sequential:
             nn.MaxPool2d(2, ceil_mode=True),
             nn.ReLU(),
         ]
-    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(dim))
+        size = (size + 1) // 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * size**2, dim))
 
 
 class FewShotNet(nn.Module):
@@ -58,7 +59,7 @@ class FewShotNet(nn.Module):
     Args:
         mixer: Of every block.
         ways: Classes of a task.
-        image_size: Pixels a side.
+        size: Pixels a side.
         channels: Of each convolution.
         layers: Number of blocks.
         dim: Numbers of a token.
@@ -69,7 +70,7 @@ class FewShotNet(nn.Module):
         self,
         mixer: str,
         ways: int,
-        image_size: int = 28,
+        size: int = 28,
         channels: int = 32,
         layers: int = 2,
         dim: int = 64,
@@ -77,8 +78,7 @@ class FewShotNet(nn.Module):
     ) -> None:
         super().__init__()
         self.ways = ways
-        self.encoder = image_encoder(channels, dim)
-        self.encoder(torch.zeros(2, 1, image_size, image_size))  # sizes the linear layer
+        self.encoder = image_encoder(channels, size, dim)
         self.token = nn.Linear(dim + ways, dim)
         self.stack = Stack([mixer] * layers, dim, heads)
         self.output = nn.Linear(dim, ways)
@@ -87,7 +87,7 @@ class FewShotNet(nn.Module):
         """Vectors (N, S, dim) of uint8 images (N, S, H, W)."""
         pixels = images.flatten(0, 1).unsqueeze(1).float() / 255
         vectors: Tensor = self.encoder(pixels)
-        return vectors.unflatten(0, images.shape[:2])
+        return vectors.reshape(images.shape[0], images.shape[1], -1)
 
     def forward(self, support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         """Logits (N, Q, ways) of queries; each is asked by itself after the whole support set.
@@ -108,11 +108,12 @@ class FewShotNet(nn.Module):
         sequences = torch.cat([repeated, questions.unsqueeze(2)], dim=2).flatten(0, 1)
         after, _ = self.stack(self.token(sequences))
         logits: Tensor = self.output(after[:, -1])
-        return logits.unflatten(0, (number, count))
+        return logits.reshape(number, count, self.ways)
 
 
 def nearest_neighbor(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
-    """Labels (N, Q) of the support images whose pixels are nearest by cosine; see ``FewShotNet``."""
+    """Labels (N, Q) of the support images whose pixels are nearest by cosine; see
+    ``FewShotNet``."""
     vectors = [F.normalize(images.flatten(2).float(), dim=-1) for images in (queries, support)]
     nearest = (vectors[0] @ vectors[1].mT).argmax(-1)
     return labels.gather(1, nearest)
@@ -127,7 +128,7 @@ class FewShot(LightningModule):
     Args:
         ways: Classes of a task. Filled in from the data.
         shots: Images of each that are learned from. Filled in from the data.
-        image_size: Pixels a side. Filled in from the data.
+        size: Pixels a side. Filled in from the data.
         mixer: ``self-referential``, ``delta``, ``gated-delta``, ``sum``, ``softmax`` or ``lstm``.
         channels: Of each convolution.
         layers: Number of blocks.
@@ -144,16 +145,23 @@ class FewShot(LightningModule):
 
     head: tuple[str, ...] = ()
     monitor, monitor_mode = "val/accuracy", "max"
-    conformance_arguments = {"channels": 8, "dim": 16, "heads": 2, "layers": 1}
-    trainer_defaults = {"num_sanity_val_steps": 0}
+    conformance_arguments: ClassVar[dict[str, Any]] = {
+        "channels": 8,
+        "dim": 16,
+        "heads": 2,
+        "layers": 1,
+    }
+    trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
     input_suffixes = SUFFIXES
-    plot_captions = {"tasks": "Tasks of the test: the support set and, at the end, a query."}
+    plot_captions: ClassVar[dict[str, Any]] = {
+        "tasks": "Tasks of the test: the support set and, at the end, a query."
+    }
 
     def __init__(
         self,
         ways: int = 5,
         shots: int = 1,
-        image_size: int = 28,
+        size: int = 28,
         mixer: Literal[
             "self-referential", "delta", "gated-delta", "sum", "softmax", "lstm"
         ] = "self-referential",
@@ -172,17 +180,17 @@ class FewShot(LightningModule):
         at_least("ways", ways, 2)
         at_least("heads", heads, 1)
         above("lr", lr, 0)
-        require(image_size >= 8, f"image_size is {image_size}; it takes 8 or more")
+        require(size >= 8, f"size is {size}; it takes 8 or more")
         require(dim % (2 * heads) == 0, f"dim is {dim}; it has to be a multiple of {2 * heads}")
         optim.require_schedule(schedule)
         self.save_hyperparameters()
-        self.ways, self.shots, self.image_size = ways, shots, image_size
+        self.ways, self.shots, self.size = ways, shots, size
         self.ink: Ink = ink
-        self.net = FewShotNet(mixer, ways, image_size, channels, layers, dim, heads)
+        self.net = FewShotNet(mixer, ways, size, channels, layers, dim, heads)
 
     @property
     def example_input(self) -> Tensor:
-        size = (2, self.ways * self.shots + 1, self.image_size, self.image_size)
+        size = (2, self.ways * self.shots + 1, self.size, self.size)
         return torch.randint(256, size, generator=torch.Generator().manual_seed(0)).byte()
 
     def real_inputs(self) -> Tensor:
@@ -190,10 +198,12 @@ class FewShot(LightningModule):
         return self.example_input
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, ways) of the last of uint8 images (N, ways * shots + 1, H, W); those before are
-        the support set, one image of every class after the other, ``shots`` times."""
+        """Logits (N, ways) of the last of uint8 images (N, ways * shots + 1, H, W); those before
+        are the support set, one image of every class after the other, ``shots`` times."""
         labels = torch.arange(images.shape[1] - 1, device=images.device) % self.ways
-        logits = self.net(images[:, :-1], labels.expand(len(images), -1), images[:, -1:])
+        logits: Tensor = self.net(
+            images[:, :-1], labels.expand(images.shape[0], -1), images[:, -1:]
+        )
         return logits[:, 0]
 
     def _measure(self, batch: Any, stage: str) -> Tensor:
@@ -205,8 +215,13 @@ class FewShot(LightningModule):
         if stage == "test":
             nearest = nearest_neighbor(support, labels, queries)
             values["test/nearest_accuracy"] = (nearest == truth).float().mean()
-        on_epoch = {"on_step": False, "on_epoch": True}
-        self.log_dict(values, batch_size=truth.numel(), sync_dist=stage != "train", **on_epoch)
+        self.log_dict(
+            values,
+            on_step=False,
+            on_epoch=True,
+            batch_size=truth.numel(),
+            sync_dist=stage != "train",
+        )
         return loss
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -262,8 +277,8 @@ class FewShot(LightningModule):
         folder = next((up / SUPPORT for up in path.parents if (up / SUPPORT).is_dir()), None)
         if folder is None:
             raise UsageError(
-                f"{path} has no support set: put {self.ways} folders of drawings, one a class, into "
-                f"{path.parent / SUPPORT}"
+                f"{path} has no support set: put {self.ways} folders of drawings, one a class, "
+                f"into {path.parent / SUPPORT}"
             )
         classes = class_files(folder, 1)
         if len(classes) != self.ways:
@@ -286,7 +301,7 @@ class FewShot(LightningModule):
         }
 
     def _drawing(self, path: Path) -> Tensor:
-        return read_drawing(path, self.image_size, self.ink, str(path))
+        return read_drawing(path, self.size, self.ink, str(path))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, Q, ways) of the queries of a batch of tasks."""

@@ -4,13 +4,14 @@ At every event the fast net answers; the slow net's weights follow the exact gra
 squared error through the whole history of writings, by one step of Adam; then it writes the fast
 weights. Nothing is ever reset. It is solved once the error has stayed within 0.05 for 100 events.
 
-Source: Schmidhuber: Learning to Control Fast-Weight Memories, Neural Computation 4(1), 1992, section
-4.1; see ``layers.programmer_1992``. Adam stands for the paper's gradient descent with its rate.
+Source: Schmidhuber: Learning to Control Fast-Weight Memories, Neural Computation 4(1), 1992,
+section 4.1; see ``layers.programmer_1992``. Adam stands for the paper's gradient descent with its
+rate.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -29,8 +30,8 @@ class FlipFlop1992(LightningModule):
     """S, F, the stream of events and when it is solved.
 
     ``test/steps`` is the event with which the task was solved, or all that were seen where
-    ``test/solved`` is 0; ``test/accuracy`` is the share of answers within 0.05 in another stream, with
-    the slow weights as they are.
+    ``test/solved`` is 0; ``test/accuracy`` is the share of answers within 0.05 in another stream,
+    with the slow weights as they are.
 
     Args:
         events: Numbers of an event. Filled in from the data.
@@ -44,12 +45,14 @@ class FlipFlop1992(LightningModule):
     """
 
     head: tuple[str, ...] = ()
-    trainer_defaults = {"num_sanity_val_steps": 0}
+    trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
     not_exportable = "it is a stream with weights that its own answers change"
-    conformance_exempt = {
+    conformance_exempt: ClassVar[dict[str, Any]] = {
         "overfits-one-batch": "a batch is a piece of a stream, which has no meaning by itself",
     }
-    plot_captions = {"stream": "Answers and fast weights over 60 events of the test's stream."}
+    plot_captions: ClassVar[dict[str, Any]] = {
+        "stream": "Answers and fast weights over 60 events of the test's stream."
+    }
 
     fast: Tensor
     sensitivity: Tensor
@@ -154,5 +157,7 @@ class FlipFlop1992(LightningModule):
         events, targets = (part[:60] for part in batch)
         answers, held = self.answers(events)
         lines = {"answer": answers.cpu(), "right": targets.cpu()}
-        lines |= {f"fast weight of {name}": held[:, place].cpu() for place, name in enumerate(EVENTS)}
+        lines |= {
+            f"fast weight of {name}": held[:, place].cpu() for place, name in enumerate(EVENTS)
+        }
         return {"stream": line_picture(lines, "event", "value")}

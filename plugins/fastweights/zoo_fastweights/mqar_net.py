@@ -9,7 +9,7 @@ Source: Arora and others: Zoology, ICLR 2024, section 4.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -70,9 +70,11 @@ class MQARNet(LightningModule):
 
     head: tuple[str, ...] = ()
     monitor, monitor_mode = "val/accuracy", "max"
-    conformance_arguments = {"dim": 16, "heads": 2}
-    trainer_defaults = {"num_sanity_val_steps": 0}
-    plot_captions = {"recall": "Accuracy of the questions by their place, in a batch of test data."}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"dim": 16, "heads": 2}
+    trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
+    plot_captions: ClassVar[dict[str, Any]] = {
+        "recall": "Accuracy of the questions by their place, in a batch of test data."
+    }
 
     def __init__(
         self,
@@ -99,7 +101,8 @@ class MQARNet(LightningModule):
     @property
     def example_input(self) -> Tensor:
         size, length = self.hparams["vocab_size"], self.hparams["length"]
-        return torch.arange(2 * length).reshape(2, -1) % size
+        symbols: Tensor = torch.arange(2 * length).reshape(2, -1) % size
+        return symbols
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Logits (N, T, vocab_size) of what each of the symbols (N, T) asks for."""

@@ -13,7 +13,7 @@ softmax attention divides by sqrt(64) and begins with other weights (Xavier).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -93,9 +93,7 @@ class RetrievalMemory(nn.Module):
         weights, stored = self.recall(names, values, questions)
         return weights @ stored
 
-    def recall(
-        self, names: Tensor, values: Tensor, questions: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def recall(self, names: Tensor, values: Tensor, questions: Tensor) -> tuple[Tensor, Tensor]:
         """How strongly each question recalls each step (N, Q, T), and what steps hold (N, T, S)."""
         k = self._of_pairs(self.to_key, names, values)
         q = F.embedding(questions, self.to_query(self.embedding.weight))
@@ -137,10 +135,9 @@ class RetrievalNet(LightningModule):
     """
 
     head: tuple[str, ...] = ()
-    conformance_arguments = {"keys": 6}
-    trainer_defaults = {"num_sanity_val_steps": 0}
-    plot_captions = {
-        "questions": "Answers to the questions about one test sequence: right ones on the diagonal.",
+    trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
+    plot_captions: ClassVar[dict[str, Any]] = {
+        "questions": "Answers to the questions about a test sequence: right ones on the diagonal.",
         "overlap": "Overlap of the features under which the keys of a sequence are stored.",
     }
 

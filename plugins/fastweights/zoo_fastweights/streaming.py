@@ -2,10 +2,10 @@
 
     python -m zoo_fastweights.streaming runs/shakespeare/... step.onnx
 
-Memory and time of a step are constant, however long the text: keep the outputs ``next_0``, ``next_1``,
-... and give them back as ``state_0``, ``state_1``, ... with the next symbol; zeros begin a text, except
-for self-referential matrices, which begin with trained ones (``initial_states``). Softmax attention
-keeps all it has read and has no such step.
+Memory and time of a step are constant, however long the text: keep the outputs ``next_0``,
+``next_1``, ... and give them back as ``state_0``, ``state_1``, ... with the next symbol; zeros
+begin a text, except for self-referential matrices, which begin with trained ones
+(``initial_states``). Softmax attention keeps all it has read and has no such step.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def initial_states(net: LanguageModel, sequences: int = 1) -> list[Any]:
         UsageError: a block is softmax attention.
     """
     x = net.embedding.weight.new_zeros(sequences, 1, net.embedding.embedding_dim)
-    return [_initial(block.mixer, x) for block in net.stack.blocks]
+    return [_initial(mixer, x) for mixer in net.stack.mixers()]
 
 
 def _initial(mixer: nn.Module, x: Tensor) -> Any:
     if isinstance(mixer, SoftmaxAttention):
         raise UsageError(
-            "softmax attention keeps all that it has read: there is no step of constant size; train "
-            "without attention_every, with another mixer than softmax"
+            "softmax attention keeps all that it has read: there is no step of constant size; "
+            "train without attention_every, with another mixer than softmax"
         )
     if isinstance(mixer, FastWeightLayer):
         return mixer.empty_state(x)
@@ -124,7 +124,9 @@ def export_step(model: TextLM, path: Path) -> float:
         found.append(torch.from_numpy(logits))
     apart = float((torch.stack(found, 1) - wanted).abs().max() / wanted.abs().max())
     if not apart <= TOLERANCE:
-        raise ZooError(f"the exported step differs from the model by {apart:.1e} of the largest logit")
+        raise ZooError(
+            f"the exported step differs from the model by {apart:.1e} of the largest logit"
+        )
     write_atomically(path, data)
     return apart
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -105,11 +105,11 @@ class TextLM(LightningModule):
 
     head: tuple[str, ...] = ()
     monitor, monitor_mode = "val/nll", "min"
-    conformance_arguments = {"dim": 16, "heads": 2, "layers": 2}
-    trainer_defaults = {"num_sanity_val_steps": 0}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"dim": 16, "heads": 2, "layers": 2}
+    trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
     row_name = "text"
     input_suffixes = (".txt",)
-    plot_captions = {
+    plot_captions: ClassVar[dict[str, Any]] = {
         "memory": "Norm and effective rank of the fast matrices while a test text is read.",
         "rates": "Learning rates that the layers give the symbols of a test text.",
     }
@@ -133,7 +133,12 @@ class TextLM(LightningModule):
     ) -> None:
         super().__init__()
         one_of("mixer", mixer, MIXERS)
-        for name, value in {"layers": layers, "dim": dim, "heads": heads, "context": context}.items():
+        for name, value in {
+            "layers": layers,
+            "dim": dim,
+            "heads": heads,
+            "context": context,
+        }.items():
             at_least(name, value, 1)
         at_least("attention_every", attention_every, 0)
         within("dropout", dropout, 0, 1)
@@ -153,7 +158,7 @@ class TextLM(LightningModule):
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Logits (N, T, vocab_size) of the symbols that follow those of int64 (N, T)."""
-        logits, _ = self.net(symbols)
+        logits: Tensor = self.net(symbols)[0]
         return logits
 
     def _losses(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -325,7 +330,9 @@ class TextLM(LightningModule):
         paths = [folder / "one.txt", folder / "two.txt"]
         for path, stride in zip(paths, (1, 2), strict=True):
             symbols = [stride * place % self.hparams["vocab_size"] for place in range(40)]
-            text = self.text_of([symbol % 128 for symbol in symbols] if not self.vocabulary else symbols)
+            text = self.text_of(
+                [symbol % 128 for symbol in symbols] if not self.vocabulary else symbols
+            )
             path.write_text(text, encoding="utf-8", newline="")
         return paths
 

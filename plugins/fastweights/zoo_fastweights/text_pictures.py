@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from zoo_fastweights.layers.mixers import FastWeightLayer
+from zoo_fastweights.layers.stack import Block
 from zoo_fastweights.plots import effective_rank, line_picture
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ def memory_pictures(net: LanguageModel, symbols: Tensor) -> dict[str, Figure]:
         symbols: A text, int64 (1, T).
     """
     symbols = symbols[:, :MOST_TOKENS]
-    layers = {
-        f"layer {number}": block.mixer
-        for number, block in enumerate(net.stack.blocks, 1)
-        if isinstance(block.mixer, FastWeightLayer)
-    }
+    layers = [
+        f"layer {number}"
+        for number, mixer in enumerate(net.stack.mixers(), 1)
+        if isinstance(mixer, FastWeightLayer)
+    ]
     if not layers:
         return {}
     norms: dict[str, list[float]] = {f"{name}, norm": [] for name in layers}
@@ -36,8 +37,7 @@ def memory_pictures(net: LanguageModel, symbols: Tensor) -> dict[str, Figure]:
     states: Any = None
     for t in range(symbols.shape[1]):
         _, states = net(symbols[:, t : t + 1], states)
-        for name, (block, state) in zip(layers, _fast(net, states), strict=True):
-            del block
+        for name, state in zip(layers, _fast(net, states), strict=True):
             matrix = state[1]
             norms[f"{name}, norm"].append(float(matrix.flatten(2).norm(dim=-1).mean()))
             ranks[name].append(float(effective_rank(matrix).mean()))
@@ -52,9 +52,9 @@ def memory_pictures(net: LanguageModel, symbols: Tensor) -> dict[str, Figure]:
     return pictures
 
 
-def _fast(net: LanguageModel, states: list[Any]) -> list[tuple[Any, Any]]:
-    pairs = zip(net.stack.blocks, states, strict=True)
-    return [(block, state) for block, state in pairs if isinstance(block.mixer, FastWeightLayer)]
+def _fast(net: LanguageModel, states: list[Any]) -> list[Any]:
+    pairs = zip(net.stack.mixers(), states, strict=True)
+    return [state for mixer, state in pairs if isinstance(mixer, FastWeightLayer)]
 
 
 def _rates(net: LanguageModel, symbols: Tensor) -> dict[str, Tensor]:
@@ -62,10 +62,9 @@ def _rates(net: LanguageModel, symbols: Tensor) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     x = net.embedding(symbols)
     for number, block in enumerate(net.stack.blocks, 1):
+        assert isinstance(block, Block)
         mixer = block.mixer
         if isinstance(mixer, FastWeightLayer) and mixer.rule != "sum":
             found[f"layer {number}"] = mixer.rates(block.before(x))[0].mean(-1).cpu()
         x, _ = block(x)
     return found
-
-

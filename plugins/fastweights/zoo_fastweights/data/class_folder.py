@@ -21,8 +21,9 @@ class ClassFolder(Episodes):
 
     Args:
         root: The folder of the classes' folders.
-        ink: Whether strokes are ``dark`` on a bright ground, as on paper, or ``bright`` on a dark one.
-        image_size: Pixels a side, a multiple of 4.
+        ink: Whether strokes are ``dark`` on a bright ground, as on paper, or ``bright`` on a dark
+            one.
+        size: Pixels a side.
         val_fraction: Part of the classes for validation.
         test_fraction: Part of the classes for the test.
         ways: Classes of a task.
@@ -45,7 +46,7 @@ class ClassFolder(Episodes):
         self,
         root: str,
         ink: Ink = "dark",
-        image_size: int = 28,
+        size: int = 28,
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
         ways: int = 5,
@@ -63,7 +64,7 @@ class ClassFolder(Episodes):
         )
         one_of("ink", ink, ("dark", "bright"))
         fractions(val_fraction=val_fraction, test_fraction=test_fraction)
-        self.ink, self.image_size = ink, image_size
+        self.ink, self.size = ink, size
         self.fractions = {"val": val_fraction, "test": test_fraction}
         self._read: dict[str, Tensor] | None = None
 
@@ -71,13 +72,13 @@ class ClassFolder(Episodes):
     def facts(self) -> Facts:
         """Ways, shots and pixels a side."""
         self._images()
-        return {"ways": self.ways, "shots": self.shots, "image_size": self.image_size}
+        return {"ways": self.ways, "shots": self.shots, "size": self.size}
 
     def _images(self) -> dict[str, Tensor]:
         if self._read is None:
             self._read = {
                 name: torch.stack(
-                    [read_drawing(path, self.image_size, self.ink, str(path)) for path in paths]
+                    [read_drawing(path, self.size, self.ink, str(path)) for path in paths]
                 )
                 for name, paths in class_files(Path(self.root), self.shots + 1).items()
             }
@@ -90,7 +91,11 @@ class ClassFolder(Episodes):
             return images if part == "test" else []
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tolist()
         test, val = (round(len(images) * self.fractions[name]) for name in ("test", "val"))
-        chosen = {"test": order[:test], "val": order[test : test + val], "train": order[test + val :]}
+        chosen = {
+            "test": order[:test],
+            "val": order[test : test + val],
+            "train": order[test + val :],
+        }
         return [images[place] for place in sorted(chosen[part])]
 
 

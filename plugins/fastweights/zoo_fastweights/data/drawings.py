@@ -32,11 +32,7 @@ def read_drawing(source: Path | IO[bytes], size: int, ink: Ink, where: str) -> T
     """
     try:
         with Image.open(source) as image:
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            gray = image.convert("L")
+            gray = _on_white(image).convert("L")
     except (OSError, UnidentifiedImageError) as error:
         raise UsageError(f"{where} cannot be read as an image: {error}") from error
     longest = max(gray.size)
@@ -44,3 +40,10 @@ def read_drawing(source: Path | IO[bytes], size: int, ink: Ink, where: str) -> T
     square.paste(gray, ((longest - gray.width) // 2, (longest - gray.height) // 2))
     pixels = np.asarray(square.resize((size, size), Image.Resampling.BOX), dtype=np.uint8)
     return torch.from_numpy(255 - pixels if ink == "dark" else pixels.copy())
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA"))

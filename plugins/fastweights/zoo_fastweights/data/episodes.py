@@ -59,8 +59,9 @@ def turned(classes: Sequence[Tensor]) -> list[Tensor]:
 class Episodes(BaseDataModule[GeneratedSamples]):
     """Base of few-shot datasets; a subclass has ``classes``.
 
-    A batch is ``(support, support labels, queries, query labels)``: uint8 (N, S, H, W), int64 (N, S),
-    uint8 (N, Q, H, W), int64 (N, Q), with S = ways * shots. Strokes are bright on a dark ground.
+    A batch is ``(support, support labels, queries, query labels)``: uint8 (N, S, H, W), int64
+    (N, S), uint8 (N, Q, H, W), int64 (N, Q), with S = ways * shots. Strokes are bright on a dark
+    ground.
 
     Args:
         root: Where the images are.
@@ -123,7 +124,7 @@ class Episodes(BaseDataModule[GeneratedSamples]):
 
     def describe_found(self) -> list[str]:
         """How many classes the parts have, and what a task is."""
-        counts = "/".join(str(len(self.classes(part))) for part in ("train", "val", "test"))  # type: ignore[arg-type]
+        counts = "/".join(str(len(self.classes(part))) for part in ("train", "val", "test"))
         return [f"{counts} classes train/val/test", f"{self.ways} ways, {self.shots} shots"]
 
     def train_loader(self, samples: GeneratedSamples) -> ResumableLoader:

@@ -32,8 +32,8 @@ def draw_event(random: torch.Generator) -> Tensor:
 class EventStream(EndlessDataset):
     """Events in their order, each with whether it is the first B after an A.
 
-    An item is ``(event, target)``: float32 (3,), one-hot, and float32 (), 1 or 0. What was before an
-    event is looked up, so that any worker can make any event of the one stream.
+    An item is ``(event, target)``: float32 (3,), one-hot, and float32 (), 1 or 0. What was before
+    an event is looked up, so that any worker can make any event of the one stream.
 
     Args:
         events: Their numbers.

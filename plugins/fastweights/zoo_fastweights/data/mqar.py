@@ -1,13 +1,15 @@
 """Multi-query associative recall: pairs of a key and a value, then the keys again at random places.
 
 The generator of Zoology (Arora and others: Zoology: Measuring and Improving Recall in Efficient
-Language Models, ICLR 2024, section 4 and appendix; HazyResearch/zoology). Keys are symbols from 1 to
-V/2 - 1 and values from V/2 to V - 1, each used once in a sequence. The pairs come first; then every
-key comes once more at an even distance drawn by a power law, and the value is to be predicted there.
-All other places hold random symbols.
+Language Models, ICLR 2024, section 4 and appendix; HazyResearch/zoology). Keys are symbols from 1
+to V/2 - 1 and values from V/2 to V - 1, each used once in a sequence. The pairs come first; then
+every key comes once more at an even distance drawn by a power law, and the value is to be
+predicted there. All other places hold random symbols.
 """
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -56,8 +58,8 @@ def recall_sequence(
 class MQAR(BaseDataModule[GeneratedSamples]):
     """Generated sequences of multi-query associative recall.
 
-    A batch is ``(symbols, targets)``, int64 (N, length) each; the target -100 asks nothing. Training
-    mixes the numbers of ``pairs``; validation and test have the largest of them.
+    A batch is ``(symbols, targets)``, int64 (N, length) each; the target -100 asks nothing.
+    Training mixes the numbers of ``pairs``; validation and test have the largest of them.
 
     Args:
         vocab_size: Number of symbols, even. Differences between rules need many.
@@ -74,7 +76,12 @@ class MQAR(BaseDataModule[GeneratedSamples]):
     """
 
     sample_name = "sequence"
-    conformance_arguments = {"vocab_size": 32, "length": 16, "pairs": [2], "eval_sequences": 8}
+    conformance_arguments: ClassVar[dict[str, Any]] = {
+        "vocab_size": 32,
+        "length": 16,
+        "pairs": [2],
+        "eval_sequences": 8,
+    }
 
     def __init__(
         self,

@@ -21,13 +21,14 @@ class Omniglot(Episodes):
     """Few-shot tasks of characters, divided by alphabet: those of test and validation are never
     trained on.
 
-    Reads the publisher's zips ``images_*.zip`` (``images_background.zip``, ``images_evaluation.zip``, the
-    small ones), whose members are ``<zip>/<alphabet>/<character>/<number>.png``, and makes them 28 x 28.
-    A zip of strokes is left alone. This is not the usual division by characters, in which those of one
-    alphabet are both trained on and tested.
+    Reads the publisher's zips ``images_*.zip`` (``images_background.zip``,
+    ``images_evaluation.zip``, the small ones), whose members are
+    ``<zip>/<alphabet>/<character>/<number>.png``, and makes them 28 x 28. A zip of strokes is left
+    alone. This is not the usual division by characters, in which those of one alphabet are both
+    trained on and tested.
 
-    Source: Lake, Salakhutdinov, Tenenbaum: Human-level Concept Learning through Probabilistic Program
-    Induction, Science 350, 2015.
+    Source: Lake, Salakhutdinov, Tenenbaum: Human-level Concept Learning through Probabilistic
+    Program Induction, Science 350, 2015.
 
     Args:
         root: Folder of the zips.
@@ -70,14 +71,16 @@ class Omniglot(Episodes):
             "test": ["Korean"] if test_alphabets is None else test_alphabets,
         }
         both = set(self.held["val"]) & set(self.held["test"])
-        require(not both, f"{', '.join(sorted(both))} cannot be both for validation and for the test")
+        require(
+            not both, f"{', '.join(sorted(both))} cannot be both for validation and for the test"
+        )
         self._read: Alphabets | None = None
 
     @property
     def facts(self) -> Facts:
         """Ways, shots and pixels a side."""
         self._alphabets()
-        return {"ways": self.ways, "shots": self.shots, "image_size": SIZE}
+        return {"ways": self.ways, "shots": self.shots, "size": SIZE}
 
     def _alphabets(self) -> Alphabets:
         if self._read is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ class TextFolder(BaseDataModule["TextWindows | EndlessDataset"]):
     """
 
     keep_best = True
-    conformance_arguments = {"context": 16, "batch_size": 4}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"context": 16, "batch_size": 4}
     sample_name = "window"
 
     def __init__(
@@ -132,7 +132,9 @@ class TextFolder(BaseDataModule["TextWindows | EndlessDataset"]):
         if root.is_file():
             return [root]
         if not root.is_dir():
-            raise UsageError(f"there is no folder or file {root}: give --data.root a folder of .txt")
+            raise UsageError(
+                f"there is no folder or file {root}: give --data.root a folder of .txt"
+            )
         if not (paths := sorted(root.rglob("*.txt"))):
             raise UsageError(f"{root} holds no .txt file")
         return paths
@@ -159,7 +161,7 @@ class TextFolder(BaseDataModule["TextWindows | EndlessDataset"]):
         if part != "train":
             joined = [text[: (len(text) - 1) // self.context * self.context + 1] for text in texts]
             return _Joined(joined, self.context)
-        starts = torch.tensor([len(text) - self.context for text in texts]).cumsum(0)
+        starts: Tensor = torch.tensor([len(text) - self.context for text in texts]).cumsum(0)
 
         def window(random: torch.Generator) -> Window:
             place = torch.randint(int(starts[-1]), (1,), generator=random)
@@ -187,7 +189,7 @@ class _Joined(TextWindows):
 
     def __init__(self, texts: list[Tensor], context: int) -> None:
         super().__init__(torch.cat(texts), context)
-        self.starts = []
+        self.starts: list[int] = []
         begin = 0
         for text in texts:
             self.starts += range(begin, begin + len(text) - 1, context)

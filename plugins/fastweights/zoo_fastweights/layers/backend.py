@@ -67,9 +67,7 @@ def _one_token(
     q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None, state: Tensor
 ) -> tuple[Tensor, Tensor]:
     decay = None if log_decay is None else log_decay[:, :, 0]
-    output, state = delta_rule_step(
-        q[:, :, 0], k[:, :, 0], v[:, :, 0], beta[:, :, 0], state, decay
-    )
+    output, state = delta_rule_step(q[:, :, 0], k[:, :, 0], v[:, :, 0], beta[:, :, 0], state, decay)
     return output.unsqueeze(2), state
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
 LONG = 1024
 """Steps of a sequence from which chunks of 64 are faster than chunks of 32 on a CPU."""
 
@@ -30,7 +29,8 @@ def to_chunks(x: Tensor, chunk: int) -> Tensor:
     """
     missing = -x.shape[-2] % chunk
     padded = F.pad(x, (0, 0, 0, missing)) if missing else x
-    return padded.unflatten(-2, (-1, chunk))
+    chunks: Tensor = padded.unflatten(-2, (-1, chunk))
+    return chunks
 
 
 def from_chunks(x: Tensor, length: int) -> Tensor:

@@ -46,6 +46,7 @@ from zoo_fastweights.layers.chunks import (
 )
 from zoo_fastweights.layers.linear_attention import empty_state
 
+
 def require_contraction(k: Tensor, beta: Tensor) -> None:
     """Require that no step of the delta rule makes the memory grow.
 
@@ -115,8 +116,8 @@ def delta_rule_recurrent(
 def pseudo_values(k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
     """Values ``u`` (..., T, e) whose plain sum over keys is what the delta rule holds at the end.
 
-    ``S_T = K^T u``: with few queries at the end of a short sequence, ``q K^T u`` is cheaper than the
-    memory itself. One triangular solve, quadratic in T.
+    ``S_T = K^T u``: with few queries at the end of a short sequence, ``q K^T u`` is cheaper than
+    the memory itself. One triangular solve, quadratic in T.
 
     Args:
         k: Keys (..., T, d).
@@ -125,7 +126,10 @@ def pseudo_values(k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
     """
     rate = beta.unsqueeze(-1)
     overlap = (rate * (k @ k.mT)).tril(-1)
-    return torch.linalg.solve_triangular(overlap, rate * v, upper=False, unitriangular=True)
+    solved: Tensor = torch.linalg.solve_triangular(
+        overlap, rate * v, upper=False, unitriangular=True
+    )
+    return solved
 
 
 def delta_rule_chunkwise(
@@ -166,9 +170,7 @@ def delta_rule_chunkwise(
         return from_chunks(output, length).to(dtype), state
 
 
-def _plain(
-    q: Tensor, k: Tensor, v: Tensor, rate: Tensor, state: Tensor
-) -> tuple[Tensor, Tensor]:
+def _plain(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     scaled = rate * k
     overlap = (scaled @ k.mT).tril(-1)
     solved = torch.linalg.solve_triangular(
@@ -201,6 +203,8 @@ def _gated(
     outputs = []
     for n in range(q.shape[-3]):
         u = added[..., n, :, :] - removed[..., n, :, :] @ state
-        outputs.append(since_start[..., n, :, :] * q[..., n, :, :] @ state + scores[..., n, :, :] @ u)
+        outputs.append(
+            since_start[..., n, :, :] * q[..., n, :, :] @ state + scores[..., n, :, :] @ u
+        )
         state = since_start[..., n, -1:, :] * state + to_end[..., n, :, :].mT @ u
     return torch.stack(outputs, dim=-3), state

@@ -6,6 +6,7 @@ Called with all tokens at once it is the parallel form, with one token at a time
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -30,7 +31,7 @@ Normalization = Literal["l2", "sum", "none"]
 State = Any
 """Tensors, or tuples of them, with the batch as first axis."""
 
-FEATURE_MAPS = {
+FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "elu1": elu1,
     "dpfp1": lambda x: dpfp(x, 1),
@@ -92,16 +93,17 @@ class FastWeightLayer(nn.Module):
 
     def rates(self, x: Tensor) -> Tensor:
         """Learning rates beta (N, T, heads) that the layer gives tokens (N, T, dim)."""
-        return self.top_rate * self.rate(x).sigmoid()
+        rates: Tensor = self.top_rate * self.rate(x).sigmoid()
+        return rates
 
     def empty_state(self, x: Tensor) -> State:
-        """What a stream begins with, for tokens (N, T, dim): the last inputs of the convolutions and
-        the memories."""
+        """What a stream begins with, for tokens (N, T, dim): the last inputs of the convolutions
+        and the memories."""
         made = self.slow(x[:, :1])
-        q, k, v = made.unflatten(-1, (3, self.heads, -1)).movedim(1, 3).unbind(1)
+        _, k, v = made.unflatten(-1, (3, self.heads, -1)).movedim(1, 3).unbind(1)
         if self.rule == "sum":
             v = torch.cat([v, v[..., :1]], dim=-1)  # and the sum of keys
-        seen = made.new_zeros(len(x), 0) if self.conv is None else self.conv.empty_state(made)
+        seen = made.new_zeros(x.shape[0], 0) if self.conv is None else self.conv.empty_state(made)
         return seen, empty_state(self._features(k), v)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -110,7 +112,7 @@ class FastWeightLayer(nn.Module):
         if self.conv is not None:
             made, seen = self.conv(made, seen)
         elif seen is None:
-            seen = made.new_zeros(len(x), 0)
+            seen = made.new_zeros(x.shape[0], 0)
         vectors = made.unflatten(-1, (3, self.heads, -1)).movedim(1, 3)
         q, k, v = vectors.unbind(1)
         if self.rule == "sum":
@@ -160,6 +162,9 @@ class SoftmaxAttention(nn.Module):
         self.output = nn.Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        seen: Tensor | None
+        keys: Tensor | None
+        values: Tensor | None
         seen, keys, values = (None, None, None) if state is None else state
         made = self.slow(x)
         if self.conv is not None:
@@ -168,7 +173,7 @@ class SoftmaxAttention(nn.Module):
         before = 0 if keys is None else keys.shape[2]
         q, k = rotate(q, before), rotate(k, before)
         visible = None
-        if before:
+        if keys is not None and values is not None:
             k, v = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
             visible = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=x.device)
             visible = visible.tril(before)

@@ -73,7 +73,8 @@ class FastProgrammer(nn.Module):
         else:
             to, origin = made.split(self.shape)
             change = torch.outer(to, origin)
-        return (self.slope * (fast + change - 0.5)).sigmoid()
+        after: Tensor = (self.slope * (fast + change - 0.5)).sigmoid()
+        return after
 
     def start_sensitivity(self) -> Tensor:
         """Sensitivities (e * d, slow weights) of fast weights that nothing has written."""

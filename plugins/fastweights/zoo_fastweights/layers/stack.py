@@ -78,6 +78,10 @@ class Stack(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
 
+    def mixers(self) -> list[nn.Module]:
+        """The mixer of each block."""
+        return [block.mixer for block in self.blocks if isinstance(block, Block)]
+
     def forward(self, x: Tensor, states: Sequence[Any] | None = None) -> tuple[Tensor, list[Any]]:
         """Outputs and, for each block, what the next call continues with.
 
