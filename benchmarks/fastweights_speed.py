@@ -90,8 +90,8 @@ def main() -> None:
         "",
         f"`OMP_NUM_THREADS=1 python benchmarks/fastweights_speed.py --repeats {repeats}`, "
         f"{today()}, {describe()}, "
-        f"processor seconds, the least of {repeats}. Batch {BATCH}, {HEADS} heads of {DIM} x {DIM}, "
-        "float32, forward and backward; the default is chunk 32, and 64 from 1,024 steps on.",
+        f"processor seconds, the least of {repeats}. Batch {BATCH}, {HEADS} heads of "
+        f"{DIM} x {DIM}, float32, forward and backward; the default is chunk 32, and 64 from 1,024 steps on.",
         "",
         "| T | loop | chunk 16 | chunk 32 | chunk 64 | loop / default | asked | apart, float64 "
         "| float32 |",
@@ -111,8 +111,9 @@ def main() -> None:
         }
         apart = [agreement(length, dtype) for dtype in (torch.float64, torch.float32)]
         cells = [f"{value:.4f}" for value in (loop, *chunks.values())]
+        times = loop / chunks[chunk_of(length, None)]
         lines.append(
-            f"| {length} | {' | '.join(cells)} | {loop / chunks[chunk_of(length, None)]:.1f} | {target} | "
+            f"| {length} | {' | '.join(cells)} | {times:.1f} | {target} | "
             f"{apart[0]:.1e} | {apart[1]:.1e} |"
         )
     lines += [

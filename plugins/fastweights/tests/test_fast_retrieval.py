@@ -86,7 +86,7 @@ def test_a_silent_memory_has_a_loss_of_one_half() -> None:
         net.memory.to_query.weight.zero_()
         net.memory.to_query.bias.zero_()
     batch = [part[None] for part in evaluation_sample(5, True, random())]
-    losses, _ = net._losses(batch)
+    losses, _ = net.losses(batch)
     assert losses.tolist() == [0.5] * len(losses)
 
 

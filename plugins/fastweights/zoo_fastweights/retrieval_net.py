@@ -177,7 +177,7 @@ class RetrievalNet(LightningModule):
         answers: Tensor = self.memory(*rows.unbind(1))
         return answers
 
-    def _losses(self, batch: Any) -> tuple[Tensor, Tensor]:
+    def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Loss of every question, and whether its largest answer is the right one."""
         names, values, questions, answers = batch
         asked = questions >= 0
@@ -187,7 +187,7 @@ class RetrievalNet(LightningModule):
         return losses[asked], (found.argmax(-1) == answers)[asked]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        losses, _ = self._losses(batch)
+        losses, _ = self.losses(batch)
         loss = losses.mean()
         self.steps += 1
         self.log("train/loss", loss, on_step=True, on_epoch=False, batch_size=len(losses))
@@ -201,7 +201,7 @@ class RetrievalNet(LightningModule):
         self.log("test/steps", self.steps.float(), sync_dist=True)
 
     def _measure(self, batch: Any, stage: str) -> None:
-        losses, right = self._losses(batch)
+        losses, right = self.losses(batch)
         values = {f"{stage}/loss": losses.mean(), f"{stage}/accuracy": right.float().mean()}
         self.log_dict(values, batch_size=len(losses), sync_dist=True)
 

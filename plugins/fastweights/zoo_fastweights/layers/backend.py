@@ -7,6 +7,7 @@ agrees with the chunkwise form and is faster.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable
@@ -144,14 +145,12 @@ def fla_delta_rule(
     state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """flash-linear-attention's kernels, which have the steps before the heads and scale queries."""
-    from fla.ops.delta_rule import chunk_delta_rule
-    from fla.ops.gated_delta_rule import chunk_gated_delta_rule
-
+    ops = importlib.import_module("fla.ops")
     q, k, v, beta = (x.transpose(1, 2).contiguous() for x in (q, k, v, beta))
     options = {"scale": 1.0, "initial_state": state, "output_final_state": True}
     if log_decay is None:
-        output, after = chunk_delta_rule(q=q, k=k, v=v, beta=beta, **options)
+        output, after = ops.chunk_delta_rule(q=q, k=k, v=v, beta=beta, **options)
     else:
         decay = log_decay.transpose(1, 2).contiguous()
-        output, after = chunk_gated_delta_rule(q=q, k=k, v=v, g=decay, beta=beta, **options)
+        output, after = ops.chunk_gated_delta_rule(q=q, k=k, v=v, g=decay, beta=beta, **options)
     return output.transpose(1, 2), after
