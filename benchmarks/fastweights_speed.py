@@ -89,9 +89,9 @@ def main() -> None:
         "# Speed of the delta rule's forms",
         "",
         f"`OMP_NUM_THREADS=1 python benchmarks/fastweights_speed.py --repeats {repeats}`, "
-        f"{today()}, {describe()}, "
-        f"processor seconds, the least of {repeats}. Batch {BATCH}, {HEADS} heads of "
-        f"{DIM} x {DIM}, float32, forward and backward; the default is chunk 32, and 64 from 1,024 steps on.",
+        f"{today()}, {describe()}, processor seconds, the least of {repeats}. Batch {BATCH}, "
+        f"{HEADS} heads of {DIM} x {DIM}, float32, forward and backward; the default is chunk 32, "
+        "and 64 from 1,024 steps on.",
         "",
         "| T | loop | chunk 16 | chunk 32 | chunk 64 | loop / default | asked | apart, float64 "
         "| float32 |",

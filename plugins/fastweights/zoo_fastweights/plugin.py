@@ -1,6 +1,6 @@
 """What this plugin registers."""
 
-from zoo.plugin import Dataset, Model, Recipes, hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 _FWP_2021 = (
@@ -116,3 +116,14 @@ def zoo_datasets() -> list[Dataset]:
 @hookimpl
 def zoo_recipes() -> list[Recipes]:
     return [Recipes("fastweights", "zoo_fastweights:recipes")]
+
+
+@hookimpl
+def zoo_checkpoints() -> list[Checkpoint]:
+    return [
+        Checkpoint(
+            "text-lm-shakespeare",
+            "zoo_fastweights:checkpoints/text-lm-shakespeare",
+            "Delta rule on Shakespeare's characters, rounded to bfloat16",
+        )
+    ]
