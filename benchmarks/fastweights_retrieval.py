@@ -7,8 +7,8 @@
 Every cell is trained by the authors' protocol: Adam, 0.001, batches of 32, an evaluation every 100
 steps, the end at a loss of 0.001, after 11 evaluations without a new best, or at 100,000 steps. A
 finished cell is added to results/fastweights-retrieval.csv at once and not trained again; the table
-is results/fastweights-retrieval.md. Small cells come first: those of 20 and 40 keys take minutes on
-a core, the whole takes many hours.
+is results/fastweights-retrieval.md and its picture docs/pictures/fastweights-retrieval.png. Small
+cells come first: those of 20 and 40 keys take minutes on a core, the whole takes many hours.
 
 Setting 1: sums, each key once. Setting 2: keys with replacement. The logs' best losses are in
 results/fastweights-retrieval-logs.csv, read from the repository ischlag/fast-weight-transformers.
@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import torch
 from machine import describe, today
+from matplotlib.figure import Figure
 
 from zoo_fastweights.data.retrieval import Retrieval
 from zoo_fastweights.retrieval_net import SOLVED, RetrievalNet
@@ -32,6 +33,7 @@ from zoo_fastweights.retrieval_net import SOLVED, RetrievalNet
 RESULTS = Path(__file__).parent / "results"
 LOGS, FOUND = RESULTS / "fastweights-retrieval-logs.csv", RESULTS / "fastweights-retrieval.csv"
 TABLE = RESULTS / "fastweights-retrieval.md"
+PICTURE = RESULTS.parents[1] / "docs/pictures/fastweights-retrieval.png"
 HEADER = ["setting", "rule", "features", "keys", "best_loss", "best_step", "last_step", "seconds"]
 EVERY, PATIENCE, LIMIT, BATCH = 100, 11, 100_000, 32
 
@@ -144,6 +146,33 @@ def show() -> None:
     TABLE.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
+def draw() -> None:
+    """Best losses against the number of keys: lines are the logs', dots what was measured."""
+    logs, measured = cells(), found()
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for setting in (1, 2):
+        axes = figure.add_subplot(1, 2, setting)
+        kinds = sorted({(c.rule, c.features) for c in logs if c.setting == setting})
+        for rule, features in kinds:
+            if features.startswith("random"):
+                continue
+            sizes = sorted(c.keys for c in logs if c[:3] == (setting, rule, features))
+            row = [Cell(setting, rule, features, size) for size in sizes]
+            (line,) = axes.plot(
+                sizes, [float(logs[c][0]) for c in row], label=f"{rule}, {features}"
+            )
+            here = [cell for cell in row if cell in measured]
+            axes.scatter(
+                [cell.keys for cell in here],
+                [float(measured[cell][0]) for cell in here],
+                color=line.get_color(),
+            )
+        axes.axhline(SOLVED, color="gray", linewidth=0.8)
+        axes.set(title=f"setting {setting}", xlabel="keys", ylabel="best loss", yscale="log")
+        axes.legend(fontsize="small")
+    figure.savefig(PICTURE, dpi=90)
+
+
 def main() -> None:
     """Train what is missing, and show."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -161,6 +190,7 @@ def main() -> None:
         add(cell, row)
         print(*cell, *row, flush=True)
     show()
+    draw()
 
 
 if __name__ == "__main__":

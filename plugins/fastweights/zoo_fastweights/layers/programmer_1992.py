@@ -27,7 +27,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev
 
 Interface = Literal["direct", "from-to"]
 
@@ -91,6 +90,7 @@ class FastProgrammer(nn.Module):
         """
         return (torch.outer(error, x).flatten() @ sensitivity).view_as(self.slow.weight)
 
+    @torch.no_grad()
     def write(self, x: Tensor, fast: Tensor, sensitivity: Tensor) -> tuple[Tensor, Tensor]:
         """The fast weights after the writing, and their sensitivities.
 
@@ -99,12 +99,22 @@ class FastProgrammer(nn.Module):
             fast: Fast weights (e, d).
             sensitivity: Theirs.
         """
+        made = self.slow(x)
+        after = self(x, fast)
+        slopes = (self.slope * after * (1 - after)).flatten()
+        return after, slopes[:, None] * (sensitivity + self._of_slow(made) @ _of_inputs(made, x))
 
-        def written(slow: Tensor, fast: Tensor) -> Tensor:
-            after: Tensor = functional_call(self, {"slow.weight": slow}, (x, fast))
-            return after.flatten()
+    def _of_slow(self, made: Tensor) -> Tensor:
+        """Derivative of the changes (e * d) by the outputs of S."""
+        if self.interface == "direct":
+            return torch.eye(len(made), dtype=made.dtype, device=made.device)
+        to, origin = made.split(self.shape)
+        outputs, inputs = (torch.eye(n, dtype=made.dtype, device=made.device) for n in self.shape)
+        by_to = torch.kron(outputs, origin[:, None])
+        by_origin = torch.kron(to[:, None], inputs)
+        return torch.cat([by_to, by_origin], dim=1)
 
-        slow = self.slow.weight.detach()
-        of_slow, of_fast = jacrev(written, argnums=(0, 1))(slow, fast)
-        after = of_fast.flatten(1) @ sensitivity + of_slow.flatten(1)
-        return self(x, fast).detach(), after.detach()
+
+def _of_inputs(made: Tensor, x: Tensor) -> Tensor:
+    """Derivative of the outputs of S by its weights (outputs, outputs * d)."""
+    return torch.kron(torch.eye(len(made), dtype=x.dtype, device=x.device), x[None])
