@@ -15,6 +15,8 @@ import zoo
 from zoo.inference.cost import cost_of
 
 REFERENCES = {
+    "few-shot": "fastweights/omniglot",
+    "flip-flop-1992": "fastweights/flip-flop",
     "hpg": "hpg/four-rooms",
     "lipreader": "lipreading/lipreader-avletters",
     "lipreader-ctc": "lipreading/lipreader-ctc-talking-mouths",
@@ -23,6 +25,9 @@ REFERENCES = {
     "md-lstm": "segmentation/md-lstm-isbi2012",
     "monai/*": "segmentation/monai-unet-hippocampus",
     "udrl": "udrl/lunarlander",
+    "mqar-net": "fastweights/mqar",
+    "retrieval-net": "fastweights/retrieval-elu-40",
+    "text-lm": "fastweights/shakespeare",
     "mpcnn": "vision/mpcnn-mnist",
     "mlp": "vision/mlp-mnist",
     "mcdnn": "vision/mcdnn-mnist",

@@ -159,6 +159,37 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["next step"],
         ["drawn,|and fed back"],
     ],
+    "retrieval-net": [
+        ["keys", "values", "question"],
+        ["features|of keys", "features|of the question"],
+        ["memory|sum or delta rule"],
+        ["answer"],
+    ],
+    "text-lm": [
+        ["characters"],
+        ["short convolutions"],
+        ["keys, values,|queries, rates"],
+        ["fast matrix|delta rule"],
+        ["next character"],
+    ],
+    "mqar-net": [
+        ["pairs, then keys"],
+        ["short convolutions"],
+        ["fast matrix|two layers"],
+        ["value of each key"],
+    ],
+    "flip-flop-1992": [
+        ["event"],
+        ["slow net|writes", "fast net|reads"],
+        ["fast weights|within 0 and 1"],
+        ["answer"],
+    ],
+    "few-shot": [
+        ["images|with labels", "image|to be told"],
+        ["convolutions"],
+        ["fast matrix|changes itself"],
+        ["label"],
+    ],
 }
 _WIDTH, _HEIGHT, _GAP, _ROW = 138, 48, 26, 12
 

@@ -34,6 +34,7 @@ DATA = {
     "udrl": "udrl-episodes --data.environment package.module:Name-v0",
     "hpg": "",
     "sequence": "wave-folder --data.root recordings",
+    "fastweights": "text-folder --data.root texts",
 }
 
 
