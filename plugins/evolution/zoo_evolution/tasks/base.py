@@ -40,10 +40,8 @@ class Task(ABC):
 
     observation_size: ClassVar[int] | int
     action_size: ClassVar[int] | int
-    control_hz: ClassVar[float] = 50.0
-    """Control steps a second, for films."""
-    noisy: ClassVar[bool] = False
-    """Whether an individual's fitness depends on the seed of its evaluation."""
+    film_fps: ClassVar[float] = 10.0
+    """Frames a second of its films."""
 
     @abstractmethod
     def evaluate(self, policy: Policy, weights: Tensor, seed: Sequence[int]) -> Outcome:
