@@ -25,22 +25,42 @@ class UserFunction:
     """Calls ``module:function`` of an installed package, or ``path/file.py:function``.
 
     The function takes one point, a float64 array (d,), and returns one number, which is to be
-    small. NaN counts as the worst.
+    small. NaN counts as the worst. It is imported when it is first called; where a bundle or the
+    recipe of somebody names it and its module is not allowed, that is refused then.
 
     Args:
         name: Where it is.
         workers: Processes that call it; 0 calls it in this one.
 
     Raises:
-        UsageError: there is no such function, or a bundle or another's recipe names a module that
-            is not allowed.
+        UsageError: the name is not of that form.
     """
 
     def __init__(self, name: str, workers: int = 0) -> None:
         at_least("workers", workers, 0)
+        place, _, function = name.rpartition(":")
+        if not place or not function:
+            raise UsageError(
+                f"the function {name!r} is not of the form package.module:function or "
+                "path/file.py:function"
+            )
         self.name, self.workers = name, workers
-        self._function = find_function(name)
+        # Whose value it is can be asked only now; a bundle is built also where it is not run.
+        self._refusal: UsageError | None = None
+        try:
+            require_trusted_module(place, f"the function {name!r}")
+        except UsageError as error:
+            self._refusal = error
+        self._found: Scored | None = None
         self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def _function(self) -> Scored:
+        if self._refusal is not None:
+            raise self._refusal
+        if self._found is None:
+            self._found = find_function(self.name)
+        return self._found
 
     def __call__(self, points: Tensor) -> Tensor:
         """Values float64 (n,) of points (n, d).
@@ -48,11 +68,11 @@ class UserFunction:
         Raises:
             ZooError: it raises, or returns something else than a number, or NaN for all points.
         """
-        rows = list(points.detach().cpu().double().numpy())
+        rows, function = list(points.detach().cpu().double().numpy()), self._function
         if self.workers:
             returned = list(self._processes().map(_guarded, rows))
         else:
-            returned = [_guarded_call(self._function, row) for row in rows]
+            returned = [_guarded_call(function, row) for row in rows]
         values = [self._value(each, row) for each, row in zip(returned, rows, strict=True)]
         if values and all(math.isnan(value) for value in values):
             raise ZooError(
@@ -109,15 +129,9 @@ def find_function(name: str) -> Scored:
     """The function of a name ``module:function`` or ``path/file.py:function``.
 
     Raises:
-        UsageError: there is none, or a bundle or another's recipe names it and it is not allowed.
+        UsageError: there is none, or its module cannot be imported.
     """
     place, _, function = name.rpartition(":")
-    if not place or not function:
-        raise UsageError(
-            f"the function {name!r} is not of the form package.module:function or "
-            "path/file.py:function"
-        )
-    require_trusted_module(place, f"the function {name!r}")
     module = _module(place, name)
     found = getattr(module, function, None)
     if not callable(found):
