@@ -170,3 +170,49 @@ class FunctionGenerations(NumberedSteps):
         box = self.objective.box
         bounds = "within bounds" if box.low is not None else "without bounds"
         return [self.objective.name, f"{box.dimension} dimensions", bounds]
+
+
+class OctopusArmGenerations(Generations):
+    """An octopus arm of ten compartments touches a goal behind it.
+
+    Args:
+        steps: Control steps of 0.1 s of an episode.
+        common: Further arguments of ``Generations``.
+    """
+
+    conformance_arguments: ClassVar[dict[str, Any]] = {"steps": 5}
+
+    def __init__(self, steps: int = 80, **common: Any) -> None:
+        super().__init__({"name": "octopus-arm", "steps": steps}, **common)
+
+
+class GymnasiumGenerations(Generations):
+    """Episodes of any environment of gymnasium whose observations are vectors.
+
+    Args:
+        environment: Such as ``CartPole-v1``, or ``package.module:Mine-v0``.
+        episodes: Of each individual's evaluation.
+        threshold: The mean return that solves it, confirmed by other episodes; None: never.
+        confirm_episodes: Of the confirmation, and of the test.
+        max_episode_steps: Where episodes are cut; the environment's own limit if None.
+        common: Further arguments of ``Generations``.
+    """
+
+    def __init__(
+        self,
+        environment: str = "CartPole-v1",
+        episodes: int = 1,
+        threshold: float | None = None,
+        confirm_episodes: int = 20,
+        max_episode_steps: int | None = None,
+        **common: Any,
+    ) -> None:
+        task = {
+            "name": "gymnasium",
+            "environment": environment,
+            "episodes": episodes,
+            "threshold": threshold,
+            "confirm_episodes": confirm_episodes,
+            "max_episode_steps": max_episode_steps,
+        }
+        super().__init__(task, **common)
