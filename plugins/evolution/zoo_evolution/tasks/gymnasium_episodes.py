@@ -17,6 +17,8 @@ from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds
 from zoo_rl.vector import EpisodicVectorEnv, make_vec
 
+FILMED = 200
+"""Frames of a film at most."""
 AT_ONCE = 64
 """Environments that are stepped together at most."""
 
@@ -116,7 +118,8 @@ class GymnasiumEpisodes(Task):
         frames: list[np.ndarray] = []
 
         def keep(each: Any, indices: np.ndarray, numbers: np.ndarray) -> None:
-            frames.append(np.asarray(each.envs[0].render()))
+            if len(frames) < FILMED:
+                frames.append(np.asarray(each.envs[0].render()))
 
         act = _Actors(policy, weights[None], self._facts)
         played = rollout(envs, act, [seed + 1], keep if film else None)
