@@ -17,7 +17,7 @@ from zoo_evolution.search.snes import SNES
 from zoo_evolution.tasks.poles.balancing import TRIAL, PoleBalancing
 
 SEEDS = range(1001, 1021)
-POPULATIONS = (5, 8, 12)
+POPULATIONS = (5, 8)
 STEPS = (0.5, 1.0, 2.0)
 BUDGET = 1500
 
