@@ -9,7 +9,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.plugin import UsageError, at_least
 from zoo_evolution.evolving import Evolving
 from zoo_evolution.objectives.objective import Objective
 from zoo_evolution.plots import draw_point
@@ -99,18 +98,8 @@ class BlackBox(Evolving):
         """The curves of the search, if this module was trained, and the best point."""
         return {**self.search_plots(), "point": draw_point(self.point.tolist())}
 
-    def produce(
-        self, folder: Path | None, *, count: int = 1, seed: int = 0
-    ) -> list[dict[str, Any]]:
-        """The best point and its value.
-
-        Args:
-            count: 1: there is one best point.
-            seed: Kept for the common interface; nothing is drawn.
-        """
-        at_least("--count", count, 1)
-        if count > 1:
-            raise UsageError("there is one best point: omit --count")
+    def produce(self, folder: Path | None) -> list[dict[str, Any]]:
+        """The best point and its value."""
         value = float(self.objective.values(self.point[None])[0])
         self.objective.close()
         numbers = ", ".join(f"{each:.10g}" for each in self.point.tolist())

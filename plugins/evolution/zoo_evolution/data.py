@@ -10,6 +10,11 @@ from zoo_evolution.tasks.base import Task
 from zoo_evolution.tasks.named import make_task
 
 
+NO_ORDER = {
+    "seed-decides-order": "a batch is the number of a generation: the seed is that of the search"
+}
+
+
 class Generations(NumberedSteps):
     """Generations of an evolution on one task; what the tasks' datamodules share.
 
@@ -25,6 +30,7 @@ class Generations(NumberedSteps):
         UsageError: an argument is out of its range, or a package is missing.
     """
 
+    conformance_exempt: ClassVar[dict[str, str]] = NO_ORDER
     not_foldable: ClassVar[str] = (
         "it has no samples: its episodes are played by the candidates; train it by several seeds "
         "instead"
@@ -120,6 +126,7 @@ class FunctionGenerations(NumberedSteps):
         UsageError: an argument is out of its range, or there is no such function.
     """
 
+    conformance_exempt: ClassVar[dict[str, str]] = NO_ORDER
     not_foldable: ClassVar[str] = Generations.not_foldable
 
     def __init__(
