@@ -3,8 +3,8 @@ uses.
 
     python benchmarks/evolution_octopus_settings.py
 
-Every step size of a grid runs 480 evaluations with seeds 1001 and 1002; the one of highest mean best
-fitness is the recipe's.
+Every step size of a grid runs 480 evaluations with seeds 1001 and 1002; the one of highest mean
+best fitness is the recipe's.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python benchmarks/evolution_pole_settings.py
 
-Every setting of a grid runs with seeds 1001 to 1020 until a net balances 1,000 steps; the setting of
+Every setting of a grid runs with seeds 1001 to 1020 until a net balances 1,000 steps; the one of
 lowest median is the recipe's. The seeds of the record are 1 to 20.
 """
 

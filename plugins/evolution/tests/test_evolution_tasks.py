@@ -126,7 +126,7 @@ def test_played_together_and_alone_is_the_same() -> None:
     weights = torch.randn(10, policy.size, generator=random, dtype=torch.float64) * 3
     weights = torch.cat([weights, BALANCING[None]])
     alone = task.balance(policy, weights, task.start(11), 300)
-    together = task._balance_together(policy, weights, task.start(11), 300)  # noqa: SLF001
+    together = task._balance_together(policy, weights, task.start(11), 300)
     assert torch.equal(alone[0], together[0])
     assert torch.allclose(alone[1], together[1], atol=1e-6)
     assert int(alone[0][-1]) == 300

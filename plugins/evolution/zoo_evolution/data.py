@@ -9,7 +9,6 @@ from zoo_evolution.objectives.objective import Objective
 from zoo_evolution.tasks.base import Task
 from zoo_evolution.tasks.named import make_task
 
-
 NO_ORDER = {
     "seed-decides-order": "a batch is the number of a generation: the seed is that of the search"
 }

@@ -82,4 +82,3 @@ def require_options(name: str, options: dict[str, Any]) -> None:
             near = nearest(option, known, 1)
             hint = f"did you mean {near}?" if near else f"it has {', '.join(known)}"
             raise UsageError(f"the optimizer {name} has no option {option!r}; {hint}")
-

@@ -57,7 +57,7 @@ def zoo_datasets() -> list[Dataset]:
         Dataset(
             "black-box-function",
             "zoo_evolution.data:FunctionGenerations",
-            "A function to minimize: a known one, or your own by module:function or file.py:function",
+            "A function to minimize: a known one, or your own by module:function or file",
             license="generated; no restrictions",
             embedded=True,
         ),

@@ -152,7 +152,8 @@ def _module(place: str, name: str) -> Any:
     if not path.is_file():
         raise UsageError(f"there is no file {place}, which {name!r} names")
     spec = importlib.util.spec_from_file_location(f"zoo_evolution_user_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
@@ -169,7 +170,7 @@ _worker_function: Scored | None = None
 
 def _begin(name: str) -> None:
     """In a process of the pool."""
-    global _worker_function  # noqa: PLW0603  # one a process
+    global _worker_function  # one a process
     torch.set_num_threads(1)
     _worker_function = find_function(name)
 
@@ -184,7 +185,7 @@ def _guarded_call(function: Scored, row: np.ndarray) -> tuple[Any, str]:
     processes."""
     try:
         return function(row.copy()), ""
-    except Exception as error:  # third-party code
+    except Exception as error:  # noqa: BLE001  # third-party code
         return None, f"{type(error).__name__}: {error}"
 
 

@@ -67,4 +67,3 @@ class Objective:
         """End processes that call it."""
         if self._user is not None:
             self._user.close()
-

@@ -102,7 +102,9 @@ class ENES(Optimizer):
         if not self.importance_mixing or self._points is None:
             self._points = self._fitness = None
             return self._sampled(self.population)
-        assert old_mean is not None and old_factor is not None and self._fitness is not None
+        assert old_mean is not None
+        assert old_factor is not None
+        assert self._fitness is not None
 
         def old(points: Tensor) -> Tensor:
             return log_density(points, old_mean, old_factor)

@@ -52,7 +52,9 @@ class OctopusArm(Task):
     def evaluate(self, policy: Policy, weights: Tensor, seed: Sequence[int]) -> Outcome:
         fitness, touched = self.reach(policy, weights)
         return Outcome(
-            fitness.mean(1), touched.amax(1), first_solver(_solved(touched, self.steps), 1.0),
+            fitness.mean(1),
+            touched.amax(1),
+            first_solver(_solved(touched, self.steps), 1.0),
             len(weights),
         )
 
