@@ -15,6 +15,8 @@ import zoo
 from zoo.inference.cost import cost_of
 
 REFERENCES = {
+    "evolved-controller": "evolution/double-pole-snes",
+    "black-box": "evolution/rosenbrock-xnes",
     "hpg": "hpg/four-rooms",
     "lipreader": "lipreading/lipreader-avletters",
     "lipreader-ctc": "lipreading/lipreader-ctc-talking-mouths",
