@@ -17,6 +17,8 @@ from zoo.inference.cost import cost_of
 REFERENCES = {
     "few-shot": "fastweights/omniglot",
     "flip-flop-1992": "fastweights/flip-flop",
+    "evolved-controller": "evolution/double-pole-snes",
+    "black-box": "evolution/rosenbrock-xnes",
     "hpg": "hpg/four-rooms",
     "lipreader": "lipreading/lipreader-avletters",
     "lipreader-ctc": "lipreading/lipreader-ctc-talking-mouths",

@@ -190,6 +190,21 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["fast matrix|changes itself"],
         ["label"],
     ],
+    "evolved-controller": [
+        ["optimizer|asks and is told"],
+        ["genomes|a population"],
+        ["encoding|direct or DCT"],
+        ["controllers"],
+        ["environment|all at once"],
+        ["fitness|by rank"],
+    ],
+    "black-box": [
+        ["optimizer|asks and is told"],
+        ["points|a population"],
+        ["box|bounds, whole numbers"],
+        ["your function"],
+        ["values|by rank"],
+    ],
 }
 _WIDTH, _HEIGHT, _GAP, _ROW = 138, 48, 26, 12
 

@@ -35,6 +35,7 @@ DATA = {
     "hpg": "",
     "sequence": "wave-folder --data.root recordings",
     "fastweights": "text-folder --data.root texts",
+    "evolution": "black-box-function --data.function my_file.py:score",
 }
 
 
