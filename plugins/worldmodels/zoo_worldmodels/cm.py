@@ -12,7 +12,7 @@ batch; the replay holds all episodes so far.
         M predicts every x_{t+1} of the replay from what was before
         a step of Adam on (x_{t+1} - M)^2
       for each of controller_updates:                          cm.py            _learn_controller
-        from first observations, C acts in M for `horizon` steps, each seeing M's prediction
+        after up to max_prefix real steps, C acts in M for `horizon`, seeing M's predictions
         pain = angle^2 + 0.3 position^2 of what is predicted, cut where it is lost
         a step of Adam on C alone: the gradient of the pain flows through M into the actions
       validate: real episodes; the best C is kept
@@ -120,6 +120,7 @@ class ControllerAndModel(LightningModule):
         model_updates: Updates of M in an iteration.
         controller_updates: Updates of C in an iteration.
         horizon: Steps that C acts in M.
+        max_prefix: Steps of real episodes, at most, after which it begins to; how many is drawn.
         lr: Learning rate of Adam, of both nets.
         clip: Norm that gradients are cut to.
 
@@ -141,6 +142,7 @@ class ControllerAndModel(LightningModule):
         "model_updates": 2,
         "controller_updates": 2,
         "horizon": 5,
+        "max_prefix": 3,
     }
     conformance_exempt = {  # noqa: RUF012
         "overfits-one-batch": "a batch is the number of an iteration, in which it plays itself",
@@ -158,6 +160,7 @@ class ControllerAndModel(LightningModule):
         model_updates: int = 60,
         controller_updates: int = 40,
         horizon: int = 50,
+        max_prefix: int = 40,
         lr: float = 0.003,
         clip: float = 1.0,
     ) -> None:
@@ -166,6 +169,7 @@ class ControllerAndModel(LightningModule):
         for name in ("first_episodes", "episodes", "model_updates", "controller_updates"):
             at_least(name, self.hparams[name], 1)
         at_least("horizon", horizon, 1)
+        at_least("max_prefix", max_prefix, 0)
         at_least("noise", noise, 0)
         above("lr", lr, 0)
         above("clip", clip, 0)
@@ -264,21 +268,31 @@ class ControllerAndModel(LightningModule):
         return (errors * mask).sum() / mask.sum()
 
     def _imagined_pain(self, replay: Played, random: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(replay.lengths), (64,), generator=random)
-        seen = replay.observations[chosen, :1].to(self.device)
-        return self.imagined(seen, self.hparams["horizon"])[1].mean()
+        longest = min(self.hparams["max_prefix"], int(replay.lengths.max()) - 1)
+        started = int(torch.randint(longest + 1, (), generator=random))
+        long_enough = (replay.lengths > started).nonzero()[:, 0]
+        chosen = long_enough[torch.randint(len(long_enough), (64,), generator=random)]
+        seen = replay.observations[chosen, : started + 1].to(self.device)
+        actions = replay.actions[chosen, :started, None].to(self.device)
+        return self.imagined(seen, actions, self.hparams["horizon"])[1].mean()
 
-    def imagined(self, seen: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """C acting in M.
+    def imagined(self, seen: Tensor, actions: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """C acting in M, after steps that were really made.
 
         Args:
-            seen: First observations (N, 1, O).
-            steps: How many.
+            seen: Observations (N, 1 + T, O) from the beginning.
+            actions: What was done after each of them but the last, (N, T, 1).
+            steps: How many C makes.
 
         Returns:
             Predicted observations (N, steps, O) and their pain (N, steps).
         """
         of_world = of_controller = None
+        if actions.shape[1]:
+            with torch.no_grad():
+                of_world = self.world(seen[:, :-1], actions)[1]
+            of_controller = self.controller(seen[:, :-1])[1]
+        seen = seen[:, -1:]
         predicted = []
         for _ in range(steps):
             actions, of_controller = self.controller(seen, of_controller)
@@ -335,7 +349,7 @@ class ControllerAndModel(LightningModule):
         """
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         states, seen, steps = balance(self.controller, data.starts("test", 0), data.max_steps)
-        imagined, _ = self.imagined(seen[:, :1], min(100, seen.shape[1] - 1))
+        imagined, _ = self.imagined(seen[:, :1], seen.new_zeros(len(seen), 0, 1), min(100, seen.shape[1] - 1))
         return {
             "balance": drawn_balance(states, steps),
             "imagination": drawn_imagination(seen.cpu(), imagined.cpu()),
