@@ -295,11 +295,13 @@ class MixedLander:
 
         from gymnasium.envs.box2d.lunar_lander import heuristic
 
+        # All that it reads of the environment is which kind of actions there are.
+        world: Any = SimpleNamespace(unwrapped=SimpleNamespace(continuous=False))
         drawn = self._without_aim(observations, numbers, rewards)
         for row, (number, seen) in enumerate(zip(numbers.tolist(), observations)):
             share = self.shares[(self._first + number) % len(self.shares)]
             if self._random.random() >= share:
-                drawn[row] = heuristic(SimpleNamespace(continuous=False), seen)
+                drawn[row] = heuristic(world, seen)
         return drawn
 
 

@@ -10,6 +10,8 @@ _CM = (
     "report FKI-126-90, 1990"
 )
 
+_WORLD_MODELS = "Ha, Schmidhuber: World Models, arXiv:1803.10122"
+
 
 @hookimpl
 def zoo_models() -> list[Model]:
@@ -20,6 +22,20 @@ def zoo_models() -> list[Model]:
             "Recurrent controller that learns by gradients through a recurrent world model",
             paper=_CM,
             task="reinforcement-learning",
+        ),
+        Model(
+            "world-model",
+            "zoo_worldmodels.world_model:WorldModel",
+            "Model of a world from its episodes: MDN-LSTM, deterministic GRU or small RSSM",
+            paper=_WORLD_MODELS,
+            task="reinforcement-learning",
+        ),
+        Model(
+            "conv-vae",
+            "zoo_worldmodels.vision:Vision",
+            "Convolutional VAE that codes the frames of a world",
+            paper=_WORLD_MODELS,
+            task="image-feature-extraction",
         ),
     ]
 
@@ -32,6 +48,20 @@ def zoo_datasets() -> list[Dataset]:
             "zoo_worldmodels.pole_positions:PolePositions",
             "A pole on a cart to balance, of which positions alone are seen",
             license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "episodes-folder",
+            "zoo_worldmodels.episodes_folder:EpisodesFolder",
+            "Your own logged episodes: npz, CSV or parquet",
+            license="your own",
+        ),
+        Dataset(
+            "collected-episodes",
+            "zoo_worldmodels.collected:CollectedEpisodes",
+            "Episodes played in any gymnasium environment by a policy without aim",
+            license="generated; no restrictions",
+            homepage="https://gymnasium.farama.org",
             embedded=True,
         ),
     ]

@@ -131,7 +131,7 @@ class WorldModel(LightningModule):
         self.register_buffer("std", _row(observation_std, features, 1.0), persistent=False)
         # Where dreams begin: first features of episodes of the training.
         self.register_buffer("starts", torch.zeros(STARTS, features))
-        self._errors = Errors(1)
+        self._errors = Errors(self._imagined_steps)
 
     # The world as numbers
 
