@@ -76,6 +76,11 @@ class WorldNet(nn.Module):
         hidden, state = self.recurrent(torch.cat([seen, actions], dim=-1), state)
         return seen + self.output(hidden), state
 
+    def step(self, seen: Tensor, action: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of one step: (N, O), (N, 1) and (N, hidden), in half the time."""
+        state = _gru_step(self.recurrent, torch.cat([seen, action], dim=-1), state)
+        return seen + self.output(state), state
+
 
 class ControlNet(nn.Module):
     """C: an action from -1 to 1 for an observation and its own state.
@@ -94,6 +99,17 @@ class ControlNet(nn.Module):
         """Actions (N, T, 1) for observations (N, T, O), and the state (1, N, hidden)."""
         hidden, state = self.recurrent(seen, state)
         return self.output(hidden).tanh(), state
+
+    def step(self, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of one step: (N, O) and (N, hidden)."""
+        state = _gru_step(self.recurrent, seen, state)
+        return self.output(state).tanh(), state
+
+
+def _gru_step(layer: nn.GRU, inputs: Tensor, state: Tensor) -> Tensor:
+    return torch.gru_cell(
+        inputs, state, layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0
+    )
 
 
 def pain(observations: Tensor) -> Tensor:
@@ -258,10 +274,10 @@ class ControllerAndModel(LightningModule):
     def _model_loss(self, replay: Played, iteration: int, update: int) -> Tensor:
         random = generator(self._seed, iteration, _MODEL, update)
         chosen = torch.randperm(len(replay.lengths), generator=random)[:128]
-        seen, actions, mask = (
-            part.to(self.device)
-            for part in (replay.observations[chosen], replay.actions[chosen], replay.mask[chosen])
-        )
+        longest = int(replay.lengths[chosen].max())
+        seen = replay.observations[chosen, : longest + 1].to(self.device)
+        actions = replay.actions[chosen, :longest].to(self.device)
+        mask = replay.mask[chosen, :longest].to(self.device)
         predicted, _ = self.world(seen[:, :-1], actions[..., None])
         # Differences between steps are small numbers, in which little would be left to learn.
         errors = (predicted - seen[:, 1:]).square().sum(-1) * 1000
@@ -287,18 +303,20 @@ class ControllerAndModel(LightningModule):
         Returns:
             Predicted observations (N, steps, O) and their pain (N, steps).
         """
-        of_world = of_controller = None
+        count = len(seen)
+        of_world = seen.new_zeros(count, self.hparams["model_hidden"])
+        of_controller = seen.new_zeros(count, self.hparams["controller_hidden"])
         if actions.shape[1]:
             with torch.no_grad():
-                of_world = self.world(seen[:, :-1], actions)[1]
-            of_controller = self.controller(seen[:, :-1])[1]
-        seen = seen[:, -1:]
+                of_world = self.world(seen[:, :-1], actions)[1][0]
+            of_controller = self.controller(seen[:, :-1])[1][0]
+        now = seen[:, -1]
         predicted = []
         for _ in range(steps):
-            actions, of_controller = self.controller(seen, of_controller)
-            seen, of_world = self.world(seen, actions, of_world)
-            predicted.append(seen)
-        observations = torch.cat(predicted, dim=1)
+            action, of_controller = self.controller.step(now, of_controller)
+            now, of_world = self.world.step(now, action, of_world)
+            predicted.append(now)
+        observations = torch.stack(predicted, dim=1)
         return observations, pain(observations)
 
     # Evaluation

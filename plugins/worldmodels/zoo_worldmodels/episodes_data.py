@@ -122,7 +122,7 @@ class EpisodesData(BaseDataModule[Any]):
             "features": self._encoder.latents if self._encoder else spaces["observation_shape"][0],
             "observation_mean": mean,
             "observation_std": std,
-            "reward_scale": float(max(rewards.std(), 1e-3)),
+            "reward_scale": float(max(np.sqrt(np.square(rewards).mean()), 1e-3)),
             "has_ends": any(each.terminated for each in self.episodes),
             "actions_vary": bool(_vary(training)),
         }

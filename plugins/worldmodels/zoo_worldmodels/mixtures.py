@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,7 +62,9 @@ class Mixture:
         """(..., F)."""
         return (self.log_weights.exp() * self.means).sum(-1)
 
-    def sample(self, random: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
+    def sample(
+        self, random: torch.Generator | None = None, temperature: float = 1.0, copies: int = 1
+    ) -> Tensor:
         """Draw a vector of each: (..., F).
 
         Weights become proportional to exp(log weight / temperature), and standard deviations are
@@ -70,6 +74,8 @@ class Mixture:
         Args:
             random: Where it is drawn from, on the CPU; the default generator without.
             temperature: From 0.
+            copies: The N vectors are so many times N / copies, and what is drawn is the same in
+                each: candidates that are compared meet the same chances.
 
         Raises:
             UsageError: the temperature is below 0.
@@ -78,19 +84,26 @@ class Mixture:
         if temperature == 0:
             chosen = self.log_weights.argmax(-1)
             return self._component(self.means, chosen)
-        shape = self.log_weights.shape[:-1]
-        device = self.means.device
-        uniform = torch.rand(*self.log_weights.shape, generator=random).to(device)
-        noise = torch.randn(*self.means.shape[:-1], generator=random).to(device)
+        uniform = drawn(torch.rand, self.log_weights.shape, random, copies).to(self.means)
+        noise = drawn(torch.randn, self.means.shape[:-1], random, copies).to(self.means)
         # The largest of logits with Gumbel noise is distributed as their softmax.
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        chosen = (self.log_weights / temperature + gumbel).argmax(-1).view(shape)
+        chosen = (self.log_weights / temperature + gumbel).argmax(-1)
         scale = self._component(self.log_scales, chosen).exp() * math.sqrt(temperature)
         return self._component(self.means, chosen) + scale * noise
 
     def _component(self, values: Tensor, chosen: Tensor) -> Tensor:
         chosen = chosen.expand(values.shape[:-1])
         return values.gather(-1, chosen[..., None])[..., 0]
+
+
+def drawn(
+    draw: Any, shape: Sequence[int], random: torch.Generator | None, copies: int = 1
+) -> Tensor:
+    """Random numbers of a shape (N, ...), of which the first N / copies are repeated."""
+    first, *rest = shape
+    numbers: Tensor = draw(first // copies, *rest, generator=random)
+    return numbers.repeat(copies, *[1] * len(rest))
 
 
 def per_number(outputs: Tensor, features: int, mixtures: int) -> Mixture:

@@ -37,6 +37,27 @@ def zoo_models() -> list[Model]:
             paper=_WORLD_MODELS,
             task="image-feature-extraction",
         ),
+        Model(
+            "dream-controller",
+            "zoo_worldmodels.controller:DreamController",
+            "Linear controller that is evolved in the dreams of a world model",
+            paper=_WORLD_MODELS,
+            task="reinforcement-learning",
+        ),
+        Model(
+            "planner",
+            "zoo_worldmodels.planning:PlanningAgent",
+            "Planning through a world model by gradients, CEM or MPPI",
+            paper=_CM,
+            task="reinforcement-learning",
+        ),
+        Model(
+            "behavior-clone",
+            "zoo_worldmodels.cloning:BehaviorClone",
+            "Net that does what a log did: what a controller from dreams has to beat",
+            paper="Pomerleau: ALVINN: an autonomous land vehicle in a neural network, NIPS 1988",
+            task="reinforcement-learning",
+        ),
     ]
 
 
@@ -47,6 +68,20 @@ def zoo_datasets() -> list[Dataset]:
             "pole-positions",
             "zoo_worldmodels.pole_positions:PolePositions",
             "A pole on a cart to balance, of which positions alone are seen",
+            license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "pole-swingup",
+            "zoo_worldmodels.swingup:PoleSwingup",
+            "Episodes of random forces on a cart with a pole that is to be swung up",
+            license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "dreams",
+            "zoo_worldmodels.controller:Dreams",
+            "Generations of a search in the dreams of a world model",
             license="generated; no restrictions",
             embedded=True,
         ),

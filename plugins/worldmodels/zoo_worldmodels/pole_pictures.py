@@ -52,11 +52,12 @@ def pole_frame(state: Tensor) -> np.ndarray:
     return np.asarray(image)
 
 
-def save_pole_gif(states: Tensor, path: Path) -> None:
+def save_pole_gif(states: Tensor, path: Path, substeps: int = 1) -> None:
     """Write an episode as an animated GIF, in real time.
 
     Args:
-        states: (T, 4), of steps of 0.02 s.
+        states: (T, 4).
         path: The file.
+        substeps: Of 0.02 s, between two states.
     """
-    save_gif([pole_frame(state) for state in states], path, fps=1 / pole.STEP)
+    save_gif([pole_frame(state) for state in states], path, fps=1 / (substeps * pole.STEP))

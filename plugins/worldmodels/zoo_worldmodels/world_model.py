@@ -333,6 +333,36 @@ class WorldModel(LightningModule):
             state = self.memory.observe(state, features)
         return torch.stack(found, 1)
 
+    def dream(
+        self,
+        state: State,
+        action: Tensor,
+        random: torch.Generator | None = None,
+        temperature: float = 1.0,
+        copies: int = 1,
+    ) -> tuple[State, Tensor, Tensor]:
+        """A dreamt step.
+
+        Args:
+            state: Of N dreams.
+            action: Coded, (N, A).
+            random: Where chances are drawn from, on the CPU.
+            temperature: From 0, where what is likeliest comes; 1 as learnt.
+            copies: As of ``Mixture.sample``.
+
+        Returns:
+            The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
+            the end is likelier than not.
+        """
+        _, after = self.memory.imagine(state, action, random, temperature, copies)
+        reward, end = self.outcomes(self.memory.readout(after), action)
+        return after, reward, end > 0
+
+    def begin_dreams(self, count: int, random: torch.Generator) -> State:
+        """The state of dreams that begin as episodes of the training did."""
+        chosen = torch.randint(len(self.starts), (count,), generator=random)
+        return self.memory.begin(self.starts[chosen.to(self.starts.device)])
+
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """Error by horizon and calibration, of the whole test.

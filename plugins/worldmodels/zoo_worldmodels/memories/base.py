@@ -6,9 +6,9 @@ the batch first.
 
     state = memory.begin(x_0)
     for each step:
-      outlook, advanced = memory.predict(state, action)      # a Mixture over the next features
-      state = memory.observe(advanced, x)                    # where the world is real
-      x, state = memory.imagine(advanced, outlook, ...)      # where it is dreamt
+      outlook, advanced = memory.predict(state, action)   # where the world is real: a Mixture
+      state = memory.observe(advanced, x)                 # over the next features, and what came
+      x, state = memory.imagine(state, action)            # where it is dreamt
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Memory(nn.Module, ABC):
 
         Returns:
             The mixture over the next features (N, F), and the state on the way to them, which
-            ``observe`` or ``imagine`` completes.
+            ``observe`` completes.
         """
 
     @abstractmethod
@@ -61,13 +61,23 @@ class Memory(nn.Module, ABC):
 
     def imagine(
         self,
-        advanced: State,
-        outlook: Mixture,
+        state: State,
+        action: Tensor,
         random: torch.Generator | None = None,
         temperature: float = 1.0,
+        copies: int = 1,
     ) -> tuple[Tensor, State]:
-        """Next features (N, F) that are drawn, and the state after them."""
-        features = outlook.sample(random, temperature)
+        """A step in which the next features (N, F) are drawn, and the state after them.
+
+        Args:
+            state: Of N worlds.
+            action: (N, A).
+            random: As of ``Mixture.sample``, as what follows.
+            temperature: From 0.
+            copies: Of the chances.
+        """
+        outlook, advanced = self.predict(state, action)
+        features = outlook.sample(random, temperature, copies)
         return features, self.observe(advanced, features)
 
     def expected(self, state: State, action: Tensor) -> tuple[Tensor, State]:

@@ -125,6 +125,10 @@ class DeterministicGRU(Memory):
             nn.Linear(hidden + features + actions, hidden), nn.SiLU(), nn.Linear(hidden, features)
         )
         self.log_scales = nn.Parameter(torch.full((features,), -1.0))
+        if residual:  # a world that stays as it is, to begin with
+            with torch.no_grad():
+                for each in self.output[-1].parameters():
+                    each.mul_(0.01)
 
     def begin(self, features: Tensor) -> State:
         return features.new_zeros(len(features), self.recurrent.hidden_size), features

@@ -14,12 +14,14 @@ bits and one per cent of uniform probability: arXiv:2301.04104 (unverified).
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo_worldmodels.memories.base import Memory, State
-from zoo_worldmodels.mixtures import Mixture, single
+from zoo_worldmodels.mixtures import Mixture, drawn, single
 
 _UNIFORM = 0.01
 _FREE = 1.0
@@ -66,11 +68,11 @@ class RSSM(Memory):
         hidden, latent, features = state
         after = self.recurrent(torch.cat([latent, action], -1), hidden)
         log_probs = self._log_probs(self.prior(after))
-        drawn = torch.stack([self._mode(log_probs)] + [_draw(log_probs) for _ in range(self.samples - 1)], 1)
+        latents = [self._mode(log_probs)] + [_draw(log_probs) for _ in range(self.samples - 1)]
         wide = after[:, None].expand(-1, self.samples, -1)
-        means = self.decoder(torch.cat([wide, drawn.flatten(2)], -1))
+        means = self.decoder(torch.cat([wide, torch.stack(latents, 1).flatten(2)], -1))
         around = single(means, self._scales)
-        equal = means.new_full((len(means), 1, self.samples), -torch.tensor(self.samples).log().item())
+        equal = means.new_full((len(means), 1, self.samples), -math.log(self.samples))
         mixture = Mixture(
             equal, around.means[..., 0].mT.contiguous(), around.log_scales[..., 0].mT.contiguous()
         )
@@ -90,17 +92,19 @@ class RSSM(Memory):
 
     def imagine(
         self,
-        advanced: State,
-        outlook: Mixture,
+        state: State,
+        action: Tensor,
         random: torch.Generator | None = None,
         temperature: float = 1.0,
+        copies: int = 1,
     ) -> tuple[Tensor, State]:
         """In latents: the state goes on with what is drawn from the prior."""
-        hidden = advanced[0]
+        hidden = self.recurrent(torch.cat([state[1], action], -1), state[0])
         log_probs = self._log_probs(self.prior(hidden))
-        latent = (_draw(log_probs, random, temperature) if temperature > 0 else self._mode(log_probs)).flatten(1)
+        choice = self._mode(log_probs) if temperature <= 0 else _draw(log_probs, random, temperature, copies)
+        latent = choice.flatten(1)
         means = self.decoder(torch.cat([hidden, latent], -1))
-        features = single(means, self._scales).sample(random, temperature)
+        features = single(means, self._scales).sample(random, temperature, copies)
         return features, (hidden, latent, features)
 
     def readout(self, state: State) -> Tensor:
@@ -144,10 +148,13 @@ class RSSM(Memory):
 
 
 def _draw(
-    log_probs: Tensor, random: torch.Generator | None = None, temperature: float = 1.0
+    log_probs: Tensor,
+    random: torch.Generator | None = None,
+    temperature: float = 1.0,
+    copies: int = 1,
 ) -> Tensor:
     """One-hot choices (..., classes) from log probabilities of the same shape."""
-    uniform = torch.rand(log_probs.shape, generator=random).to(log_probs.device)
+    uniform = drawn(torch.rand, log_probs.shape, random, copies).to(log_probs)
     gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
     chosen = (log_probs / temperature + gumbel).argmax(-1)
     return F.one_hot(chosen, log_probs.shape[-1]).to(log_probs.dtype)
