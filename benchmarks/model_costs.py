@@ -27,6 +27,11 @@ REFERENCES = {
     "mlp": "vision/mlp-mnist",
     "mcdnn": "vision/mcdnn-mnist",
     "timm/*": "timm/resnet18",
+    "cm": "worldmodels/cm-pole",
+    "world-model": "worldmodels/dreamt-cartpole",
+    "conv-vae": "worldmodels/takecover-vision",
+    "behavior-clone": "worldmodels/logs-lunarlander-clone",
+    "curious": "worldmodels/noisy-tv",
 }
 
 

@@ -52,6 +52,13 @@ def zoo_models() -> list[Model]:
             task="reinforcement-learning",
         ),
         Model(
+            "curious",
+            "zoo_worldmodels.curiosity:CuriousAgent",
+            "Agent that is paid by its own curiosity: prediction error, progress, disagreement, RND",
+            paper="Schmidhuber: Curious model-building control systems, IJCNN 1991",
+            task="reinforcement-learning",
+        ),
+        Model(
             "behavior-clone",
             "zoo_worldmodels.cloning:BehaviorClone",
             "Net that does what a log did: what a controller from dreams has to beat",
@@ -75,6 +82,13 @@ def zoo_datasets() -> list[Dataset]:
             "pole-swingup",
             "zoo_worldmodels.swingup:PoleSwingup",
             "Episodes of random forces on a cart with a pole that is to be swung up",
+            license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "noisy-tv",
+            "zoo_worldmodels.noisy_tv:NoisyTV",
+            "Steps of a curious agent in two rooms, one of noise",
             license="generated; no restrictions",
             embedded=True,
         ),
