@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from zoo_worldmodels.collected import CollectedEpisodes
-from zoo_worldmodels.episodes_folder import EpisodesFolder
 
 from zoo.plugin import UsageError
+from zoo_worldmodels.collected import CollectedEpisodes
+from zoo_worldmodels.episodes_folder import EpisodesFolder
 
 SPACE = {"actions": "discrete", "num_actions": 3}
 
@@ -66,7 +66,10 @@ def test_parquet_is_read(tmp_path):
     [
         ({"rewards": np.ones(4)}, "do not fit"),
         ({"observations": np.zeros((5, 2))}, "do not fit"),
-        ({"actions": np.array([0, 1, 2, 3, 0])}, "the action 3 of step 3 is outside the space, 0 to 2"),
+        (
+            {"actions": np.array([0, 1, 2, 3, 0])},
+            "the action 3 of step 3 is outside the space, 0 to 2",
+        ),
         ({"actions": np.array([0, 1, 0.5, 1, 0])}, "whole number"),
         ({"rewards": np.array([1, 1, np.nan, 1, 1])}, "the reward of step 2 is not a number"),
         ({"observations": np.full((6, 2), np.inf)}, "the observation of step 0 is not a number"),
@@ -99,7 +102,7 @@ def test_continuous_actions_have_bounds(tmp_path):
     bounds = {"actions": "continuous", "action_low": [-1.0], "action_high": [1.0]}
     with pytest.raises(UsageError, match=r"\[2.0\] of step 2 is outside"):
         _ = EpisodesFolder(str(tmp_path), **bounds).facts
-    with pytest.raises(UsageError, match="give --data.environment"):
+    with pytest.raises(UsageError, match=r"give --data\.environment"):
         EpisodesFolder(str(tmp_path))
     with pytest.raises(UsageError, match="action_low"):
         EpisodesFolder(str(tmp_path), actions="continuous")
@@ -129,7 +132,9 @@ def test_a_collection_is_kept_and_completed(tmp_path):
     assert len(more) == 16
     assert files[0].stat().st_mtime_ns == stamp
     again = CollectedEpisodes("CartPole-v1", episodes=16).episodes
-    assert all(np.array_equal(a.observations, b.observations) for a, b in zip(more, again))
+    assert all(
+        np.array_equal(a.observations, b.observations) for a, b in zip(more, again, strict=True)
+    )
     with pytest.raises(UsageError, match="policy differs"):
         _ = CollectedEpisodes("CartPole-v1", policy="held", folder=folder).episodes
     with pytest.raises(UsageError, match="plays LunarLander"):

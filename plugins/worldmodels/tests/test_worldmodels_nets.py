@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
+
+from zoo.plugin import UsageError
 from zoo_worldmodels.linear import LinearControllers
 from zoo_worldmodels.memories.recurrent import MDNLSTM, DeterministicGRU
 from zoo_worldmodels.memories.rssm import RSSM
 from zoo_worldmodels.mixtures import Mixture, per_number
 from zoo_worldmodels.vae_net import ConvVAE, vae_loss
-
-from zoo.plugin import UsageError
 
 
 def trained(module: torch.nn.Module) -> int:
@@ -31,7 +31,12 @@ def slow_log_prob(mixture: Mixture, values: torch.Tensor) -> float:
     features, components = mixture.means.shape
     terms = [
         [
-            -0.5 * ((float(values[f]) - float(mixture.means[f, m])) / math.exp(float(mixture.log_scales[f, m]))) ** 2
+            -0.5
+            * (
+                (float(values[f]) - float(mixture.means[f, m]))
+                / math.exp(float(mixture.log_scales[f, m]))
+            )
+            ** 2
             - float(mixture.log_scales[f, m])
             - 0.5 * math.log(2 * math.pi)
             for m in range(components)
@@ -40,7 +45,9 @@ def slow_log_prob(mixture: Mixture, values: torch.Tensor) -> float:
     ]
     weights = mixture.log_weights.tolist()
     if len(weights) == 1 and features > 1:
-        rows = [sum(terms[f][m] for f in range(features)) + weights[0][m] for m in range(components)]
+        rows = [
+            sum(terms[f][m] for f in range(features)) + weights[0][m] for m in range(components)
+        ]
         return math.log(sum(math.exp(each) for each in rows))
     return sum(
         math.log(sum(math.exp(weights[f][m] + terms[f][m]) for m in range(components)))
@@ -54,7 +61,9 @@ def test_densities_are_those_of_the_formula(joint):
     weights = torch.randn(1 if joint else 4, 3).log_softmax(-1)
     mixture = Mixture(weights, torch.randn(4, 3), 0.3 * torch.randn(4, 3))
     values = torch.randn(4)
-    assert float(mixture.log_prob(values)) == pytest.approx(slow_log_prob(mixture, values), abs=1e-5)
+    assert float(mixture.log_prob(values)) == pytest.approx(
+        slow_log_prob(mixture, values), abs=1e-5
+    )
     assert mixture.is_joint == joint
 
 
@@ -90,7 +99,9 @@ def test_temperature_sharpens_and_widens():
 
 def test_candidates_meet_the_same_chances():
     mixture = Mixture(
-        torch.zeros(6, 2, 3).log_softmax(-1), torch.arange(36.0).view(6, 2, 3) % 18, torch.zeros(6, 2, 3)
+        torch.zeros(6, 2, 3).log_softmax(-1),
+        torch.arange(36.0).view(6, 2, 3) % 18,
+        torch.zeros(6, 2, 3),
     )
     drawn = mixture.sample(torch.Generator().manual_seed(3), copies=2)
     assert torch.equal(drawn[:3], drawn[3:])
@@ -129,7 +140,7 @@ def test_the_lstm_is_that_of_the_equations():
     outlook, (hidden, cell, *_) = memory.predict(memory.begin(x), a)
     layer = memory.recurrent
     gates = layer.weight_ih_l0 @ torch.cat([x, a], -1)[0] + layer.bias_ih_l0
-    i, f, g, o = gates.view(4, 3)
+    i, _, g, o = gates.view(4, 3)
     c = i.sigmoid() * g.tanh()
     assert torch.allclose(cell[0], c)
     assert torch.allclose(hidden[0], o.sigmoid() * c.tanh())
@@ -142,7 +153,9 @@ def test_gradients_reach_the_action_through_the_model():
     torch.manual_seed(4)
     memory = DeterministicGRU(3, 2, 8).double()
     state = memory.begin(torch.randn(1, 3).double())
-    assert torch.autograd.gradcheck(lambda a: memory.expected(state, a)[0], (torch.randn(1, 2).double().requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda a: memory.expected(state, a)[0], (torch.randn(1, 2).double().requires_grad_(),)
+    )
 
 
 def test_the_state_space_model_learns_what_is_to_be_seen():
@@ -153,7 +166,9 @@ def test_the_state_space_model_learns_what_is_to_be_seen():
     losses.mean().backward()
     assert losses.shape == (4, 3)
     assert readouts.shape == (4, 3, memory.readout_size)
-    assert all(each.grad is not None and bool(each.grad.isfinite().all()) for each in memory.parameters())
+    assert all(
+        each.grad is not None and bool(each.grad.isfinite().all()) for each in memory.parameters()
+    )
     state = memory.begin(features[:, 0])
     outlook, _ = memory.predict(state, actions[:, 0])
     assert outlook.is_joint

@@ -37,19 +37,21 @@ class RealActing:
         self._advanced: dict[int, State] = {}
 
     @torch.no_grad()
-    def __call__(self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
+    ) -> np.ndarray:
         memory = self._world.memory
         features = self._world.seen(torch.from_numpy(observations))
         known = self._advanced
         parts = [
             memory.observe(known[number], row) if number in known else memory.begin(row)
-            for number, row in zip(numbers.tolist(), features.split(1))
+            for number, row in zip(numbers.tolist(), features.split(1), strict=True)
         ]
-        state = tuple(torch.cat(part) for part in zip(*parts))
+        state = tuple(torch.cat(part) for part in zip(*parts, strict=True))
         actions = self._choose(memory.readout(state), memory.extra(state))
         _, advanced = memory.expected(state, self._world.coded(actions))
-        rows = zip(*(part.split(1) for part in advanced))
-        self._advanced = dict(zip(numbers.tolist(), rows))
+        rows = zip(*(part.split(1) for part in advanced), strict=True)
+        self._advanced = dict(zip(numbers.tolist(), rows, strict=True))
         return actions.cpu().numpy()
 
 

@@ -113,17 +113,25 @@ class BehaviorClone(LightningModule):
             loss = F.cross_entropy(outputs, actions)
         else:
             loss = F.mse_loss(outputs, self._coded(actions))
-        self.log(f"{stage}/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(outputs))
+        self.log(
+            f"{stage}/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(outputs)
+        )
         return loss
 
     def _coded(self, actions: Tensor) -> Tensor:
-        low, high = (actions.new_tensor(self.hparams[name]) for name in ("action_low", "action_high"))
+        low, high = (
+            actions.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
+        )
         return 2 * (actions - low) / (high - low) - 1
 
     @torch.no_grad()
-    def _act(self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def _act(
+        self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
+    ) -> np.ndarray:
         outputs = self(torch.from_numpy(observations).to(self.device)).cpu()
         if self.hparams["actions"] == "discrete":
             return outputs.argmax(-1).numpy()
-        low, high = (outputs.new_tensor(self.hparams[name]) for name in ("action_low", "action_high"))
+        low, high = (
+            outputs.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
+        )
         return (low + (high - low) * (outputs + 1) / 2).numpy()

@@ -18,10 +18,10 @@ batch; the replay holds all episodes so far.
       validate: real episodes; the best C is kept
 
 Schmidhuber: Making the world differentiable, report FKI-126-90, TU München, 1990, and An on-line
-algorithm for dynamic reinforcement learning and planning in reactive environments, IJCNN 1990. There
-M predicts the pain too, and both nets have tanh units; here pain is a known function of what is
-observed, the nets have gates (Cho et al., arXiv:1406.1078), M predicts differences, and C learns in
-M's continuation instead of beside the real inputs.
+algorithm for dynamic reinforcement learning and planning in reactive environments, IJCNN 1990.
+There M predicts the pain too, and both nets have tanh units; here pain is a known function of what
+is observed, the nets have gates (Cho et al., arXiv:1406.1078), M predicts differences, and C learns
+in M's continuation instead of beside the real inputs.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from torch.nn.utils import clip_grad_norm_
 from zoo.plugin import above, at_least
 from zoo_rl.seeding import generator
 from zoo_worldmodels import pole
-from zoo_worldmodels.pole_positions import Played, balance, join, play, random_actions
 from zoo_worldmodels.pole_pictures import drawn_balance, save_pole_gif
+from zoo_worldmodels.pole_positions import Played, balance, join, play, random_actions
 
 _EPISODES, _MODEL, _CONTROLLER = range(3)  # what a generator is for
 _LOST = 4.0
@@ -367,7 +367,9 @@ class ControllerAndModel(LightningModule):
         """
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         states, seen, steps = balance(self.controller, data.starts("test", 0), data.max_steps)
-        imagined, _ = self.imagined(seen[:, :1], seen.new_zeros(len(seen), 0, 1), min(100, seen.shape[1] - 1))
+        imagined, _ = self.imagined(
+            seen[:, :1], seen.new_zeros(len(seen), 0, 1), min(100, seen.shape[1] - 1)
+        )
         return {
             "balance": drawn_balance(states, steps),
             "imagination": drawn_imagination(seen.cpu(), imagined.cpu()),
@@ -406,7 +408,11 @@ class ControllerAndModel(LightningModule):
                 path = folder / f"episode-{number:02d}.gif"
                 save_pole_gif(states[number, : int(steps[number]) + 1][:500], path)
         return [
-            {"episode": number, "steps": int(steps[number]), "balanced": int(steps[number]) == max_steps}
+            {
+                "episode": number,
+                "steps": int(steps[number]),
+                "balanced": int(steps[number]) == max_steps,
+            }
             for number in range(episodes)
         ]
 
@@ -419,7 +425,9 @@ def drawn_imagination(seen: Tensor, imagined: Tensor) -> Figure:
         imagined: (N, T, 2).
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
-    for axes, index, name in zip(figure.subplots(2, 1, sharex=True), range(2), ("position", "angle")):
+    for axes, index, name in zip(
+        figure.subplots(2, 1, sharex=True), range(2), ("position", "angle"), strict=True
+    ):
         steps = range(1, imagined.shape[1] + 1)
         axes.plot(steps, seen[0, 1 : imagined.shape[1] + 1, index], label="real")
         axes.plot(steps, imagined[0, :, index], "--", label="imagined by M")

@@ -10,7 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.plugin import Facts, Reference, UsageError, at_least, one_of, trained_model, write_atomically
+from zoo.plugin import (
+    Facts,
+    Reference,
+    UsageError,
+    at_least,
+    one_of,
+    trained_model,
+    write_atomically,
+)
 from zoo_rl.environments import describe, make, require_trusted
 from zoo_rl.rollout import Policy, rollout
 from zoo_rl.seeding import episode_seeds
@@ -175,7 +183,9 @@ class CollectedEpisodes(EpisodesData):
                 )
             return
         if folder.is_dir() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty and holds no collected episodes: name another folder")
+            raise UsageError(
+                f"{folder} is not empty and holds no collected episodes: name another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(note, json.dumps(self._about, indent=2).encode())
 
@@ -186,7 +196,7 @@ class CollectedEpisodes(EpisodesData):
             return self._play(numbers, names)
         paths = [self._folder / f"episode-{number:05d}.npz" for number in numbers]
         if not all(path.is_file() for path in paths):
-            for path, episode in zip(paths, self._play(numbers, names)):
+            for path, episode in zip(paths, self._play(numbers, names), strict=True):
                 save(path, episode)
         return [load(path) for path in paths]
 
@@ -259,7 +269,9 @@ class WithoutAim:
         self._spaces, self._random, self._hold = spaces, random, hold
         self._held: dict[int, tuple[int, Any]] = {}
 
-    def __call__(self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
+    ) -> np.ndarray:
         return np.stack([self._next(number) for number in numbers.tolist()])
 
     def _next(self, number: int) -> Any:
@@ -287,10 +299,14 @@ class MixedLander:
 
     shares = (0.3, 0.6, 1.0)
 
-    def __init__(self, without_aim: WithoutAim, random: np.random.Generator, numbers: range) -> None:
+    def __init__(
+        self, without_aim: WithoutAim, random: np.random.Generator, numbers: range
+    ) -> None:
         self._without_aim, self._random, self._first = without_aim, random, numbers.start
 
-    def __call__(self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
+    ) -> np.ndarray:
         from types import SimpleNamespace
 
         from gymnasium.envs.box2d.lunar_lander import heuristic
@@ -298,7 +314,7 @@ class MixedLander:
         # All that it reads of the environment is which kind of actions there are.
         world: Any = SimpleNamespace(unwrapped=SimpleNamespace(continuous=False))
         drawn = self._without_aim(observations, numbers, rewards)
-        for row, (number, seen) in enumerate(zip(numbers.tolist(), observations)):
+        for row, (number, seen) in enumerate(zip(numbers.tolist(), observations, strict=True)):
             share = self.shares[(self._first + number) % len(self.shares)]
             if self._random.random() >= share:
                 drawn[row] = heuristic(world, seen)
@@ -316,7 +332,9 @@ class EverySecond:
     def __init__(self, controller: Policy, without_aim: WithoutAim) -> None:
         self._controller, self._without_aim = controller, without_aim
 
-    def __call__(self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
+    ) -> np.ndarray:
         chosen = self._controller(observations, numbers, rewards)
         drawn = self._without_aim(observations, numbers, rewards)
         odd = (numbers % 2 == 1).reshape(-1, *[1] * (drawn.ndim - 1))

@@ -1,6 +1,6 @@
 """A controller that is evolved in dreams alone, and then acts in the world.
 
-The whole learning loop, each line with the place where it happens. A generation is a training batch.
+The whole learning loop, each line with the place where it happens. A batch is a generation.
 
     world = a trained world model, frozen                        world_model.py
     search = SNES over the weights of a linear controller        zoo_evolution.optimizers
@@ -29,6 +29,7 @@ import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from zoo_evolution.optimizers import SNES
 
 from zoo.plugin import (
     NumberedSteps,
@@ -39,7 +40,6 @@ from zoo.plugin import (
     rank_zero_print,
     trained_model,
 )
-from zoo_evolution.optimizers import SNES
 from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_worldmodels.acting import RealActing, real_metrics, real_returns, real_world
@@ -93,8 +93,8 @@ class DreamController(LightningModule):
 
     trainer_defaults = {"num_sanity_val_steps": 0}  # noqa: RUF012  # read, never changed
     plot_captions = {  # noqa: RUF012
-        "returns": "Returns of the controller in dreams and in reality: where dreams are better, the "
-        "controller lives by the model's errors.",
+        "returns": "Returns of the controller in dreams and in reality: where dreams are better, "
+        "the controller lives by the model's errors.",
     }
     conformance_arguments = {  # noqa: RUF012
         "world_model": "recipe:worldmodels/dreamt-cartpole",
@@ -186,7 +186,11 @@ class DreamController(LightningModule):
 
     @torch.no_grad()
     def dream_returns(
-        self, weights: Tensor, dreams: int, random: torch.Generator, temperature: float | None = None
+        self,
+        weights: Tensor,
+        dreams: int,
+        random: torch.Generator,
+        temperature: float | None = None,
     ) -> Tensor:
         """Returns of dreams, (P, dreams); every controller meets the same chances.
 
@@ -199,7 +203,8 @@ class DreamController(LightningModule):
         heat = self.hparams["temperature"] if temperature is None else temperature
         world, count = self.world, len(weights)
         state = tuple(
-            part.repeat(count, *[1] * (part.ndim - 1)) for part in world.begin_dreams(dreams, random)
+            part.repeat(count, *[1] * (part.ndim - 1))
+            for part in world.begin_dreams(dreams, random)
         )
         returns = torch.zeros(count * dreams, device=self.device)
         alive = torch.ones_like(returns)
@@ -282,7 +287,10 @@ class DreamController(LightningModule):
     def test_step(self, batch: Tensor, batch_idx: int) -> None:
         dreamt = self._dreams_of_center(_TEST)
         self._returns = {"dream": dreamt.cpu()}
-        metrics = {"test/dream_return": float(dreamt.mean()), "test/dream_return/std": float(dreamt.std())}
+        metrics = {
+            "test/dream_return": float(dreamt.mean()),
+            "test/dream_return/std": float(dreamt.std()),
+        }
         if self.world.hparams["environment"]:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             real = real_returns(self.world.hparams, self.acting(), data.test_episodes, "test")
@@ -290,7 +298,9 @@ class DreamController(LightningModule):
             metrics |= real_metrics(real, "test")
             metrics["test/gap"] = metrics["test/dream_return"] - metrics["test/return"]
         else:
-            rank_zero_print("the world is of logs that name no environment: measured in dreams alone")
+            rank_zero_print(
+                "the world is of logs that name no environment: measured in dreams alone"
+            )
         for name, value in metrics.items():
             self.log(name, value, batch_size=1)
 
@@ -357,7 +367,7 @@ def drawn_returns(returns: dict[str, Tensor]) -> Figure:
     axes = figure.add_subplot()
     values = [each.numpy() for each in returns.values()]
     edges = np.histogram_bin_edges(np.concatenate(values), 30)
-    for name, each in zip(returns, values):
+    for name, each in zip(returns, values, strict=True):
         axes.hist(each, bins=edges, alpha=0.6, label=f"{name}, mean {each.mean():.4g}")
     axes.set(xlabel="return", ylabel="episodes")
     axes.legend(fontsize=8)

@@ -9,10 +9,11 @@
       Q(s, a) += alpha (r + gamma max Q(s', .) - Q(s, a))
 
 `error`         r = (b - M)^2: what M cannot predict (Schmidhuber: A possibility for implementing
-                curiosity and boredom in model-building neural controllers, SAB 1991). Noise is never
-                predicted, and never boring.
-`progress`      r = error of M as it was some steps ago - error of M now, on the same bits
-                (Schmidhuber: Curious model-building control systems, IJCNN 1991). Noise is boring.
+                curiosity and boredom in model-building neural controllers, SAB 1991). Noise is
+                never predicted, and never boring.
+`progress`      r = error of M as it was some steps ago - error of M now, on the same bits, from
+                which neither has learnt (Schmidhuber: Curious model-building control systems,
+                IJCNN 1991). Noise is boring.
 `disagreement`  r = variance among several M that learn from different steps (Sekar et al.,
                 arXiv:2005.05960)
 `rnd`           r = (f(b) - g)^2: how badly a fixed random function f of what is shown is predicted
@@ -70,7 +71,9 @@ class IntrinsicReward:
         self._codes = random.normal(0, 1 / bits**0.5, (bits, width))
         self._steps = 0
 
-    def __call__(self, state: int, action: int, shown: np.ndarray, random: np.random.Generator) -> float:
+    def __call__(
+        self, state: int, action: int, shown: np.ndarray, random: np.random.Generator
+    ) -> float:
         """The reward of having seen ``shown``, from which the models learn."""
         target = shown @ self._codes if self._mode == "rnd" else shown
         now = self.model[:, state, action]
@@ -79,8 +82,10 @@ class IntrinsicReward:
         now[learns] += self._lr * (target - now[learns])
         self._steps += 1
         if self._mode == "progress":
-            earlier, later = self.old[0, state, action], now[0]
-            reward = float(((target - earlier) ** 2 - (target - later) ** 2).mean())
+            # The model from before it learnt these bits: what it had just been told it would know
+            # of noise too.
+            earlier = self.old[0, state, action]
+            reward = float(((target - earlier) ** 2 - (target - before[0]) ** 2).mean())
             if self._steps % self._lag == 0:
                 self.old[:] = self.model
             return reward
@@ -90,7 +95,12 @@ class IntrinsicReward:
 
     def state_dict(self) -> dict[str, Any]:
         """All that it goes on from."""
-        return {"model": self.model.copy(), "old": self.old.copy(), "codes": self._codes, "steps": self._steps}
+        return {
+            "model": self.model.copy(),
+            "old": self.old.copy(),
+            "codes": self._codes,
+            "steps": self._steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
@@ -252,7 +262,9 @@ class CuriousAgent(LightningModule):
         for name, room in (("learnable room", LEARNABLE), ("noise room", NOISE)):
             shares = [(rooms[start : start + _WINDOW] == room).mean() for start in starts]
             axes.plot([start + _WINDOW / 2 for start in starts], shares, marker="o", label=name)
-        axes.set(xlabel="steps", ylabel="part of the time", ylim=(0, 1), title=self.hparams["reward"])
+        axes.set(
+            xlabel="steps", ylabel="part of the time", ylim=(0, 1), title=self.hparams["reward"]
+        )
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
         return {"rooms": figure}

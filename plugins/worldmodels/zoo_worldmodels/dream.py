@@ -1,7 +1,7 @@
-"""A learnt world as an environment of gymnasium: any library of reinforcement learning trains in it.
+"""A learnt world as an environment of gymnasium: any library of agents trains in it.
 
-    world = zoo.load("recipe:worldmodels/logs-lunarlander-model")
-    envs = Dream(world, num_envs=16, temperature=1.15)
+world = zoo.load("recipe:worldmodels/logs-lunarlander-model")
+envs = Dream(world, num_envs=16, temperature=1.15)
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Dream(VectorEnv[Any, Any, Any]):
         UsageError: an argument is out of its range, or this is no world model.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: ClassVar[dict[str, Any]] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
 
     def __init__(
         self,
@@ -97,14 +100,17 @@ class Dream(VectorEnv[Any, Any, Any]):
             raise UsageError("a dream is stepped before it was reset: call reset first")
         actions = np.asarray(actions)
         if not self.action_space.contains(actions.astype(self.action_space.dtype)):
-            raise UsageError(f"actions {actions.tolist()} are outside the space {self.action_space}")
+            raise UsageError(
+                f"actions {actions.tolist()} are outside the space {self.action_space}"
+            )
         world, over = self._world, self._over.copy()
         coded = world.coded(torch.from_numpy(actions).to(world.device))
         state, rewards, ends = world.dream(self._state, coded, self._random, self._temperature)
         fresh = world.begin_dreams(self.num_envs, self._random)
         again = torch.from_numpy(over).to(world.device)
         self._state = tuple(
-            torch.where(again.view(-1, *[1] * (new.ndim - 1)), new, old) for new, old in zip(fresh, state)
+            torch.where(again.view(-1, *[1] * (new.ndim - 1)), new, old)
+            for new, old in zip(fresh, state, strict=True)
         )
         self._steps = np.where(over, 0, self._steps + 1)
         terminated = ends.cpu().numpy() & ~over
@@ -161,8 +167,8 @@ def checked_world(model: Any) -> WorldModel:
         )
     if not model.hparams["actions_vary"]:
         warnings.warn(
-            "this world model was learnt from a log of one action only: its dreams do not know what "
-            "other actions do",
+            "this world model was learnt from a log of one action only: its dreams do not know "
+            "what other actions do",
             stacklevel=2,
         )
     return model

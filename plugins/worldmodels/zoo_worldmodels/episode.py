@@ -35,7 +35,7 @@ class Episode:
 def unpadded(episodes: Episodes, names: Sequence[str]) -> list[Episode]:
     """Episodes one by one."""
     found = []
-    for number, (length, name) in enumerate(zip(episodes.lengths.tolist(), names)):
+    for number, (length, name) in enumerate(zip(episodes.lengths.tolist(), names, strict=True)):
         found.append(
             Episode(
                 episodes.observations[number, : length + 1].numpy().copy(),

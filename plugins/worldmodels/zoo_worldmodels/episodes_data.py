@@ -180,11 +180,13 @@ class EpisodesData(BaseDataModule[Any]):
         if self._encoder is None:
             if len(self.spaces()["observation_shape"]) == 3:
                 raise UsageError(
-                    f"{self.root}: observations are pictures, and a world model learns from codes of "
-                    "them: name a trained encoder by --data.encoder, as recipe:worldmodels/"
+                    f"{self.root}: observations are pictures, and a world model learns from codes "
+                    "of them: name a trained encoder by --data.encoder, as recipe:worldmodels/"
                     "takecover-vision"
                 )
-            return Described(episodes, [torch.from_numpy(each.observations) for each in episodes], None)
+            return Described(
+                episodes, [torch.from_numpy(each.observations) for each in episodes], None
+            )
         codes = [self._encoder.encode_all(each.observations) for each in episodes]
         return Described(episodes, [mean for mean, _ in codes], [scale for _, scale in codes])
 

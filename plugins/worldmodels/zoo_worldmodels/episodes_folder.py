@@ -102,7 +102,12 @@ class EpisodesFolder(EpisodesData):
         else:
             _check_space(actions, num_actions, action_low, action_high)
         self._environment = environment
-        self._space = (actions, num_actions or len(action_low or []), action_low or [], action_high or [])
+        self._space = (
+            actions,
+            num_actions or len(action_low or []),
+            action_low or [],
+            action_high or [],
+        )
 
     def spaces(self) -> Facts:
         if self._environment is not None:
@@ -153,8 +158,8 @@ class EpisodesFolder(EpisodesData):
         for each in episodes:
             if each.observations.shape[1:] != shape:
                 raise UsageError(
-                    f"{each.name}: an observation has the shape {list(each.observations.shape[1:])}, "
-                    f"and {list(shape)} was expected"
+                    f"{each.name}: an observation has the shape "
+                    f"{list(each.observations.shape[1:])}, and {list(shape)} was expected"
                 )
             check_actions(each, count, low, high)
 
@@ -173,7 +178,12 @@ def _check_space(
         if count is None:
             raise UsageError("discrete actions need --data.num_actions: how many there are")
         at_least("num_actions", count, 2)
-    elif not low or not high or len(low) != len(high) or any(a >= b for a, b in zip(low, high)):
+    elif (
+        not low
+        or not high
+        or len(low) != len(high)
+        or any(a >= b for a, b in zip(low, high, strict=True))
+    ):
         raise UsageError(
             "continuous actions need --data.action_low and --data.action_high: a lower bound and a "
             "higher upper bound for each number of an action"
@@ -292,7 +302,9 @@ def _of_table(path: Path, discrete: bool) -> Iterator[Episode]:
 def _columns(path: Path) -> dict[str, np.ndarray]:
     if path.suffix.lower() == ".csv":
         try:
-            table = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64, encoding="utf-8")
+            table = np.genfromtxt(
+                path, delimiter=",", names=True, dtype=np.float64, encoding="utf-8"
+            )
         except ValueError as error:
             text = " ".join(str(error).split())
             raise UsageError(f"{path} is not a table of numbers: {text}") from error
@@ -322,8 +334,8 @@ def _check_steps(name: str, steps: np.ndarray) -> None:
     gaps = np.flatnonzero(steps != np.arange(len(steps)))
     if len(gaps):
         raise UsageError(
-            f"{name}: step {int(gaps[0])} is missing, {steps[gaps[0]]:g} stands in its place: a log "
-            "with a gap is two episodes"
+            f"{name}: step {int(gaps[0])} is missing, {steps[gaps[0]]:g} stands in its place: a "
+            "log with a gap is two episodes"
         )
 
 

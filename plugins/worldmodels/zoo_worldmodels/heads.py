@@ -1,4 +1,4 @@
-"""What a world model says of a step besides its features: the reward, and whether it was the last."""
+"""What a world model says of a step besides its features: its reward, and whether it ended."""
 
 from __future__ import annotations
 

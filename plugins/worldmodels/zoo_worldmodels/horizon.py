@@ -42,7 +42,9 @@ class Errors:
         self._inside += (outside[:, None] < levels).float().sum(0).cpu()
         self._numbers += outside.numel()
 
-    def add_outcomes(self, end_logits: Tensor, ends: Tensor, reward_errors: Tensor, mask: Tensor) -> None:
+    def add_outcomes(
+        self, end_logits: Tensor, ends: Tensor, reward_errors: Tensor, mask: Tensor
+    ) -> None:
         """Ends that were predicted, and squared errors of scaled rewards, (N, T) each."""
         found, true = (end_logits > 0) & (mask > 0), ends > 0
         self._ends["true"] += float(true.sum())
@@ -101,7 +103,9 @@ def drawn_calibration(levels: Sequence[float], inside: Sequence[float]) -> Figur
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="calibrated")
     axes.plot(levels, inside, marker="o", label="this model")
-    axes.set(xlabel="level of the interval", ylabel="part of what came inside", xlim=(0, 1), ylim=(0, 1))
+    axes.set(
+        xlabel="level of the interval", ylabel="part of what came inside", xlim=(0, 1), ylim=(0, 1)
+    )
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure

@@ -36,7 +36,9 @@ class TwoRooms:
         ]
         self._numbers = {place: number for number, place in enumerate(self.places)}
         self.start = self._numbers[SIDE // 2, SIDE]
-        self.rooms = np.array([int(column > SIDE) + int(column >= SIDE) for _, column in self.places])
+        self.rooms = np.array(
+            [int(column > SIDE) + int(column >= SIDE) for _, column in self.places]
+        )
         self._after = np.array(
             [[self._moved(place, move) for move in _MOVES] for place in self.places]
         )

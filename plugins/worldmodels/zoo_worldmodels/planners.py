@@ -5,7 +5,7 @@ step before, moved on by one.
 
 gradient    actions <- actions + step of Adam along d(sum of predicted rewards)/d(actions), from
             several plans at once (Schmidhuber: Making the world differentiable, FKI-126-90, 1990)
-cem         plans ~ N(mean, deviation); mean and deviation of the best tenth; again (Rubinstein 1999)
+cem         plans ~ N(mean, deviation); those of the best tenth; again (Rubinstein, 1999)
 mppi        plans = mean + smooth noise; mean = their average, weighted by exp(return / lambda)
             (Williams et al., arXiv:1707.02342)
 """

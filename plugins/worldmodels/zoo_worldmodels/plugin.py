@@ -54,7 +54,7 @@ def zoo_models() -> list[Model]:
         Model(
             "curious",
             "zoo_worldmodels.curiosity:CuriousAgent",
-            "Agent that is paid by its own curiosity: prediction error, progress, disagreement, RND",
+            "Agent paid by its own curiosity: prediction error, progress, disagreement, RND",
             paper="Schmidhuber: Curious model-building control systems, IJCNN 1991",
             task="reinforcement-learning",
         ),

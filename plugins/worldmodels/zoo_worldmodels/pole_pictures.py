@@ -25,7 +25,7 @@ def drawn_balance(states: Tensor, steps: Tensor, worst: int = 5) -> Figure:
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     names = (("position, m", 0, 1.0), ("angle, degrees", 2, 180 / np.pi))
-    for axes, (name, index, unit) in zip(figure.subplots(2, 1, sharex=True), names):
+    for axes, (name, index, unit) in zip(figure.subplots(2, 1, sharex=True), names, strict=True):
         for episode in steps.argsort(stable=True)[:worst].tolist():
             path = states[episode, : int(steps[episode]) + 1, index] * unit
             axes.plot(path.numpy(), linewidth=0.8)

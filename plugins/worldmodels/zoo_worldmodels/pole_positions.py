@@ -49,12 +49,15 @@ class Played:
 def join(first: Played, second: Played) -> Played:
     """The episodes of both."""
     return Played(
-        *(torch.cat([a, b]) for a, b in zip(first.state().values(), second.state().values()))
+        *(
+            torch.cat([a, b])
+            for a, b in zip(first.state().values(), second.state().values(), strict=True)
+        )
     )
 
 
 def random_actions(random: torch.Generator) -> Policy:
-    """Actions that do not look, each much like the one before (Ornstein and Uhlenbeck's process)."""
+    """Actions that do not look, each much like the one before (an Ornstein-Uhlenbeck process)."""
     value: Tensor | None = None
 
     def act(seen: Tensor) -> Tensor:

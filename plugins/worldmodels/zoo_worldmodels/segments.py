@@ -63,7 +63,10 @@ class Described:
     """
 
     def __init__(
-        self, episodes: Sequence[Episode], features: Sequence[Tensor], scales: Sequence[Tensor] | None
+        self,
+        episodes: Sequence[Episode],
+        features: Sequence[Tensor],
+        scales: Sequence[Tensor] | None,
     ) -> None:
         self.episodes, self.features = episodes, features
         self._scales = scales
@@ -148,4 +151,6 @@ class Steps(Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         number, step = self._places[index]
         episode = self._episodes[number]
-        return torch.from_numpy(np.array(episode.observations[step])), torch.as_tensor(episode.actions[step])
+        return torch.from_numpy(np.array(episode.observations[step])), torch.as_tensor(
+            episode.actions[step]
+        )

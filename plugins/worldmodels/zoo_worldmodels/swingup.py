@@ -37,7 +37,7 @@ def seen(state: Tensor) -> Tensor:
 
 
 def reward(state: Tensor) -> Tensor:
-    """From 0 where the pole hangs to 1 where it is upright, and less far from the middle: (...,)."""
+    """From 0 where the pole hangs to 1 where it is upright in the middle: (...,)."""
     upright = (1 + state[..., 2].cos()) / 2
     return upright * (1 - 0.2 * (state[..., 0] / pole.MAX_POSITION).square()).clamp(min=0.0)
 
@@ -137,6 +137,11 @@ class PoleSwingup(EpisodesData):
         return [
             Episode(each.numpy(), action.numpy(), rewards.numpy(), False, f"episode {number}")
             for number, (each, action, rewards) in enumerate(
-                zip(torch.stack(observed, 1), torch.stack(acted, 1), torch.stack(paid, 1))
+                zip(
+                    torch.stack(observed, 1),
+                    torch.stack(acted, 1),
+                    torch.stack(paid, 1),
+                    strict=True,
+                )
             )
         ]

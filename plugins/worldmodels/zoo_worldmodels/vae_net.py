@@ -10,6 +10,8 @@ three channels, 4,446,915 with 64.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class ConvVAE(nn.Module):
         self.latents, self._last = latents, 8 * width
         sizes = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:]):
+        for before, after in pairwise(sizes):
             layers += [nn.Conv2d(before, after, 4, stride=2), nn.ReLU()]
         self.encoder = nn.Sequential(*layers, nn.Flatten())
         self.mean = nn.Linear(4 * self._last, latents)

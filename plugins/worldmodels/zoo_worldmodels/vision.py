@@ -115,12 +115,16 @@ class Vision(LightningModule):
 
     def _loss(self, batch: Any, stage: str) -> Tensor:
         pictures = self._scaled(batch[0])
-        error, divergence = vae_loss(
-            pictures, *self.network(pictures), self.hparams["free_nats"]
-        )
+        error, divergence = vae_loss(pictures, *self.network(pictures), self.hparams["free_nats"])
         values = {"loss": error + divergence, "error": error, "divergence": divergence}
         for name, value in values.items():
-            self.log(f"{stage}/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(pictures))
+            self.log(
+                f"{stage}/{name}",
+                value.detach(),
+                on_step=False,
+                on_epoch=True,
+                batch_size=len(pictures),
+            )
         return values["loss"]
 
     def _scaled(self, pictures: Tensor) -> Tensor:
@@ -140,9 +144,11 @@ def drawn_pairs(real: Tensor, made: Tensor) -> Figure:
     """Pictures above others, uint8 (N, C, H, W) each."""
     figure = Figure(figsize=(1.2 * len(real), 2.6), layout="constrained")
     rows = figure.subplots(2, len(real), squeeze=False)
-    for axes, pictures, name in zip(rows, (real, made), ("real", "decoded")):
-        for place, picture in zip(axes, pictures.cpu()):
-            place.imshow(picture.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+    for axes, pictures, name in zip(rows, (real, made), ("real", "decoded"), strict=True):
+        for place, picture in zip(axes, pictures.cpu(), strict=True):
+            place.imshow(
+                picture.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255
+            )
             place.set_xticks([])
             place.set_yticks([])
         axes[0].set_ylabel(name)

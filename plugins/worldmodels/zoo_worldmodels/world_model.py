@@ -76,8 +76,8 @@ class WorldModel(LightningModule):
     monitor, monitor_mode = "val/nll", "min"
     plot_captions = {  # noqa: RUF012  # read, never changed
         "horizon": "How far imagination is from what happens, the longer it sees nothing.",
-        "calibration": "How much of what comes lies in the intervals that the model predicts; below "
-        "the line it is too sure of itself.",
+        "calibration": "How much of what comes lies in the intervals that the model predicts; "
+        "below the line it is too sure of itself.",
     }
     conformance_arguments = {"hidden": 16}  # noqa: RUF012
 
@@ -166,7 +166,9 @@ class WorldModel(LightningModule):
         """
         if self.hparams["actions"] == "discrete":
             return F.one_hot(actions, self.hparams["num_actions"]).to(self.mean.dtype)
-        low, high = (actions.new_tensor(self.hparams[name]) for name in ("action_low", "action_high"))
+        low, high = (
+            actions.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
+        )
         return 2 * (actions - low) / (high - low) - 1
 
     def outcomes(self, readout: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,7 +186,9 @@ class WorldModel(LightningModule):
         if isinstance(self.memory, MDNLSTM) and self.memory.ends:
             end = self.memory.end_logits(readout)
         if self.hparams["constant_reward"] is not None:
-            reward = torch.full_like(end, self.hparams["constant_reward"] / self.hparams["reward_scale"])
+            reward = torch.full_like(
+                end, self.hparams["constant_reward"] / self.hparams["reward_scale"]
+            )
         if not self.hparams["has_ends"]:
             end = torch.full_like(end, -100.0)
         return reward, end
@@ -237,7 +241,9 @@ class WorldModel(LightningModule):
     def on_fit_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "starts"):
-            raise UsageError("a world model learns from a dataset of episodes, such as episodes-folder")
+            raise UsageError(
+                "a world model learns from a dataset of episodes, such as episodes-folder"
+            )
         self.starts.copy_(self.describe(data.starts(STARTS).to(self.device)))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -257,7 +263,9 @@ class WorldModel(LightningModule):
             means["memory"] = means["memory"].detach()
         count = len(mask)
         for name, value in means.items():
-            self.log(f"train/{name}_loss", value.detach(), on_step=False, on_epoch=True, batch_size=count)
+            self.log(
+                f"train/{name}_loss", value.detach(), on_step=False, on_epoch=True, batch_size=count
+            )
         return torch.stack(list(means.values())).sum()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -309,9 +317,13 @@ class WorldModel(LightningModule):
             state = self.memory.observe(advanced, after)
             reward, end = self._scaled_outcomes(self.memory.readout(state), actions[:, step])
             ends.append(end)
-            rewards.append((reward - batch["rewards"][:, step] / self.hparams["reward_scale"]).square())
+            rewards.append(
+                (reward - batch["rewards"][:, step] / self.hparams["reward_scale"]).square()
+            )
         self._errors.add_one_step(torch.stack(losses, 1), torch.stack(below, 1), mask)
-        self._errors.add_outcomes(torch.stack(ends, 1), batch["ends"], torch.stack(rewards, 1), mask)
+        self._errors.add_outcomes(
+            torch.stack(ends, 1), batch["ends"], torch.stack(rewards, 1), mask
+        )
         if imagining is not None:
             rest = slice(self._context, self._context + self._imagined_steps)
             found = self.imagined(imagining, actions[:, rest])

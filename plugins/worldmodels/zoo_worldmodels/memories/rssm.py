@@ -101,7 +101,11 @@ class RSSM(Memory):
         """In latents: the state goes on with what is drawn from the prior."""
         hidden = self.recurrent(torch.cat([state[1], action], -1), state[0])
         log_probs = self._log_probs(self.prior(hidden))
-        choice = self._mode(log_probs) if temperature <= 0 else _draw(log_probs, random, temperature, copies)
+        choice = (
+            self._mode(log_probs)
+            if temperature <= 0
+            else _draw(log_probs, random, temperature, copies)
+        )
         latent = choice.flatten(1)
         means = self.decoder(torch.cat([hidden, latent], -1))
         features = single(means, self._scales).sample(random, temperature, copies)
