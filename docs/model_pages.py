@@ -33,7 +33,7 @@ DATA = {
     "lipreading": "grid --data.root clips",
     "udrl": "udrl-episodes --data.environment package.module:Name-v0",
     "hpg": "",
-    "worldmodels": "episodes-folder --data.root logs --data.environment package.module:Name-v0",
+    "worldmodels": "",
 }
 
 

@@ -55,7 +55,9 @@ class RealActing:
         return actions.cpu().numpy()
 
 
-def real_returns(world: Mapping[str, Any], policy: Any, episodes: int, part: str) -> Tensor:
+def real_returns(
+    world: Mapping[str, Any], policy: Any, episodes: int, part: str, *position: int
+) -> Tensor:
     """Returns of real episodes, float32 (N,), of seeds that no training has.
 
     Args:
@@ -63,10 +65,11 @@ def real_returns(world: Mapping[str, Any], policy: Any, episodes: int, part: str
         policy: Acts; made anew for every call.
         episodes: How many.
         part: ``val`` or ``test``.
+        position: Numbers that give other episodes.
     """
     envs = real_world(world, min(episodes, _AT_ONCE))
     try:
-        return rollout(envs, policy, episode_seeds(part, episodes)).returns
+        return rollout(envs, policy, episode_seeds(part, episodes, *position)).returns
     finally:
         envs.close()
 

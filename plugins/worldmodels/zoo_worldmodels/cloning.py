@@ -8,6 +8,7 @@ Pomerleau: ALVINN: an autonomous land vehicle in a neural network, NIPS 1988.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,29 @@ class BehaviorClone(LightningModule):
             returns = real_returns(self.hparams, self._act, self.hparams["test_episodes"], "test")
             for name, value in real_metrics(returns, "test").items():
                 self.log(name, value)
+
+    def play(
+        self, folder: Path | None, *, episodes: int = 10, seed: int = 0
+    ) -> list[dict[str, Any]]:
+        """Act in the world of the log.
+
+        Args:
+            folder: Nothing is written.
+            episodes: How many.
+            seed: Another seed gives other episodes.
+
+        Returns:
+            A row an episode: its return.
+
+        Raises:
+            UsageError: the log names no environment.
+        """
+        at_least("--episodes", episodes, 1)
+        returns = real_returns(self.hparams, self._act, episodes, "test", seed)
+        return [
+            {"episode": number, "return": round(value, 4)}
+            for number, value in enumerate(returns.tolist())
+        ]
 
     def _loss(self, batch: Any, stage: str) -> Tensor:
         observations, actions = batch

@@ -22,6 +22,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -220,10 +221,7 @@ class CuriousAgent(LightningModule):
     ) -> tuple[int, float]:
         assert self._curiosity is not None
         row = values[place]
-        if random.random() < self.hparams["epsilon"]:
-            action = int(random.integers(len(row)))
-        else:  # of several that are as good, any
-            action = int(random.choice(np.flatnonzero(row == row.max())))
+        action = self._choice(row, random)
         after, shown = rooms.step(place, action, random)
         reward = self._curiosity(place, action, shown, random)
         goal = reward + self.hparams["gamma"] * values[after].max()
@@ -248,6 +246,42 @@ class CuriousAgent(LightningModule):
             self._place, self._rooms = state["place"], list(state["rooms"])
             saved = state["reward"]
             self._saved = None if saved is None else _arrays(saved)
+
+    def play(
+        self, folder: Path | None, *, episodes: int = 5, steps: int = 200, seed: int = 0
+    ) -> list[dict[str, Any]]:
+        """Go where the values say, without learning.
+
+        Args:
+            folder: Nothing is written.
+            episodes: How many, each from the middle.
+            steps: Of each.
+            seed: Another seed gives other ones.
+
+        Returns:
+            A row an episode: the part of its steps in each room.
+
+        Raises:
+            UsageError: a number is out of its range.
+        """
+        at_least("--episodes", episodes, 1)
+        at_least("--steps", steps, 1)
+        rooms, random = TwoRooms(0), np.random.default_rng(seed)
+        rows = []
+        for number in range(episodes):
+            place, counts = rooms.start, np.zeros(3)
+            for _ in range(steps):
+                row = self.values[place].detach().cpu().numpy()
+                place, _ = rooms.step(place, self._choice(row, random), random)
+                counts[rooms.rooms[place]] += 1 / steps
+            learnable, _, noise = counts.round(4).tolist()
+            rows.append({"episode": number, "learnable_share": learnable, "noise_share": noise})
+        return rows
+
+    def _choice(self, row: np.ndarray, random: np.random.Generator) -> int:
+        if random.random() < self.hparams["epsilon"]:
+            return int(random.integers(len(row)))
+        return int(random.choice(np.flatnonzero(row == row.max())))  # of as good ones, any
 
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
         """Where the agent was, over time.

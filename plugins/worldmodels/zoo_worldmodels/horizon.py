@@ -109,3 +109,23 @@ def drawn_calibration(levels: Sequence[float], inside: Sequence[float]) -> Figur
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+def drawn_dreams(features: Tensor, lengths: Tensor, shown: int = 4) -> Figure:
+    """The first features along dreams.
+
+    Args:
+        features: Standardized, (N, T, F).
+        lengths: Steps of each, (N,).
+        shown: Features, at most.
+    """
+    count = min(shown, features.shape[2])
+    figure = Figure(figsize=(6.4, 1.4 * count + 0.4), layout="constrained")
+    rows = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for index, axes in enumerate(rows):
+        for path, length in zip(features, lengths.tolist(), strict=True):
+            axes.plot(path[:length, index].numpy(), linewidth=0.8)
+        axes.set_ylabel(f"feature {index}")
+        axes.grid(alpha=0.3)
+    rows[-1].set_xlabel("steps dreamt")
+    return figure

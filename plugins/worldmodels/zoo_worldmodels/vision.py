@@ -6,12 +6,14 @@ does with it: encode the frames of an episode's file and decode them again.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from zoo.plugin import UsageError, above, at_least
@@ -100,6 +102,31 @@ class Vision(LightningModule):
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures uint8 (N, C, 64, 64) of codes (N, latents)."""
         return (self.network.decode(codes) * 255).round().to(torch.uint8)
+
+    input_suffixes = (".png", ".jpg", ".jpeg", ".bmp")
+
+    def read_file(self, path: Path) -> Tensor:
+        """A picture, cut to a square in the middle and made 64 x 64: uint8 (C, 64, 64).
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        channels = self.hparams["observation_shape"][0]
+        try:
+            with Image.open(path) as file:
+                picture = ImageOps.fit(file.convert("L" if channels == 1 else "RGB"), (SIZE, SIZE))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read as a picture: {error}") from error
+        return torch.from_numpy(np.array(picture).reshape(SIZE, SIZE, channels)).permute(2, 0, 1)
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """Means of the codes, (N, latents)."""
+        codes: Tensor = self(batch)
+        return codes
+
+    def describe_prediction(self, output: Tensor) -> dict[str, Any]:
+        """A code, a column a number."""
+        return {f"z{index}": round(value, 5) for index, value in enumerate(output.tolist())}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), self.hparams["lr"])

@@ -17,6 +17,7 @@ state-space model.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -25,9 +26,19 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.plugin import Reference, UsageError, above, at_least, one_of, optim, trained_model
+from zoo.plugin import (
+    Reference,
+    UsageError,
+    above,
+    at_least,
+    one_of,
+    optim,
+    plots,
+    trained_model,
+)
+from zoo_rl.seeding import generator
 from zoo_worldmodels.heads import OutcomeHead
-from zoo_worldmodels.horizon import Errors, drawn_calibration, drawn_horizon
+from zoo_worldmodels.horizon import Errors, drawn_calibration, drawn_dreams, drawn_horizon
 from zoo_worldmodels.memories.base import Memory, State
 from zoo_worldmodels.memories.recurrent import MDNLSTM, DeterministicGRU
 from zoo_worldmodels.memories.rssm import RSSM
@@ -374,6 +385,66 @@ class WorldModel(LightningModule):
         """The state of dreams that begin as episodes of the training did."""
         chosen = torch.randint(len(self.starts), (count,), generator=random)
         return self.memory.begin(self.starts[chosen.to(self.starts.device)])
+
+    @torch.no_grad()
+    def play(
+        self,
+        folder: Path | None,
+        *,
+        episodes: int = 4,
+        temperature: float = 1.0,
+        max_steps: int = 200,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Dream of random actions.
+
+        Args:
+            folder: Where a drawing of the dreamt features goes; None for none.
+            episodes: How many dreams.
+            temperature: From 0, where what is likeliest comes.
+            max_steps: Steps after which a dream is cut.
+            seed: Another seed gives other dreams.
+
+        Returns:
+            A row a dream: its return, its length and whether the model ended it.
+
+        Raises:
+            UsageError: a number is out of its range.
+        """
+        at_least("--episodes", episodes, 1)
+        at_least("--temperature", temperature, 0)
+        at_least("--max-steps", max_steps, 1)
+        random = generator(seed, 5)
+        state = self.begin_dreams(episodes, random)
+        returns, lengths = torch.zeros(episodes), torch.zeros(episodes, dtype=torch.int64)
+        alive = torch.ones(episodes, dtype=torch.bool)
+        path = []
+        for _ in range(max_steps):
+            path.append(self.memory.readout(state)[:, : self.memory.features].cpu())
+            action = self.coded(self._random_actions(episodes, random))
+            state, rewards, ends = self.dream(state, action, random, temperature)
+            returns += rewards.cpu() * alive
+            lengths += alive
+            alive &= ~ends.cpu()
+        if folder is not None:
+            plots.save(drawn_dreams(torch.stack(path, 1), lengths), folder / "dreams.png")
+        return [
+            {
+                "episode": number,
+                "return": round(float(returns[number]), 4),
+                "length": int(lengths[number]),
+                "ended": not bool(alive[number]),
+            }
+            for number in range(episodes)
+        ]
+
+    def _random_actions(self, count: int, random: torch.Generator) -> Tensor:
+        number = self.hparams["num_actions"]
+        if self.hparams["actions"] == "discrete":
+            return torch.randint(number, (count,), generator=random).to(self.device)
+        low, high = (torch.tensor(self.hparams[name]) for name in ("action_low", "action_high"))
+        drawn = torch.rand(count, number, generator=random)
+        return (low + (high - low) * drawn).to(self.device)
 
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
