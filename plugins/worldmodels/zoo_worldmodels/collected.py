@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from zoo_worldmodels.episodes_data import EpisodesData
 POLICIES = ("random", "held", "lander")
 _AT_ONCE = 8  # episodes
 _ABOUT = "episodes.json"
+_PLAYED: dict[tuple[str, int, int], list[Episode]] = {}
 
 
 class CollectedEpisodes(EpisodesData):
@@ -70,7 +71,7 @@ class CollectedEpisodes(EpisodesData):
         UsageError: an argument is out of its range, or the folder holds other episodes.
     """
 
-    conformance_arguments = {  # noqa: RUF012  # read, never changed
+    conformance_arguments: ClassVar[dict[str, Any]] = {
         "environment": "CartPole-v1",
         "episodes": 40,
         "length": 12,
@@ -159,6 +160,15 @@ class CollectedEpisodes(EpisodesData):
     def read(self) -> list[Episode]:
         if self._folder is not None:
             self._claim(self._folder)
+        elif self._controller is None:  # played once, and held for those who ask again
+            key = (json.dumps(self._about), self._count, self._max_steps)
+            if key not in _PLAYED:
+                _PLAYED.clear()
+                _PLAYED[key] = self._read()
+            return _PLAYED[key]
+        return self._read()
+
+    def _read(self) -> list[Episode]:
         episodes: list[Episode] = []
         steps = 0
         for start in range(0, self._count, _AT_ONCE):
@@ -216,6 +226,23 @@ class CollectedEpisodes(EpisodesData):
         if self._controller is None:
             return without_aim
         return EverySecond(self._controller.acting(), without_aim)
+
+
+class CollectedFrames(CollectedEpisodes):
+    """Episodes of an environment of pictures, which are kept in a folder.
+
+    Args:
+        root: Where they are kept, or are to be: they are played when they are first needed, and a
+            collection that was cut is completed.
+        environment: gymnasium's id.
+        options: Of ``collected-episodes``, but for its ``folder``.
+    """
+
+    conformance_arguments: ClassVar[dict[str, Any]] = {"episodes": 2}
+
+    def __init__(self, root: str, environment: str = "VizdoomTakeCover-v1", **options: Any) -> None:
+        options.pop("folder", None)
+        super().__init__(environment, folder=root, **options)
 
 
 def save(path: Path, episode: Episode) -> None:

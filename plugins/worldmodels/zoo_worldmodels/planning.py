@@ -37,7 +37,7 @@ class PlanningAgent(LightningModule):
         planners: Names out of ``gradient``, ``cem`` and ``mppi``.
         horizon: Steps of a plan, of 0.04 s.
         samples: Plans at once, of ``cem`` and ``mppi``; ``gradient`` has a sixteenth as many.
-        rounds: How often they are made better, of ``cem`` and ``mppi``; ``gradient`` four times.
+        rounds: How often they are made better, of ``cem`` and ``mppi``; ``gradient`` twice.
         steps: Of an episode.
 
     Raises:
@@ -125,7 +125,7 @@ class PlanningAgent(LightningModule):
         """A planner by its name."""
         samples, rounds = self.hparams["samples"], self.hparams["rounds"]
         if name == "gradient":
-            samples, rounds = samples // 16, 4 * rounds
+            samples, rounds = samples // 16, 2 * rounds
         return PLANNERS[name](1, self.hparams["horizon"], samples, rounds)
 
     @torch.no_grad()

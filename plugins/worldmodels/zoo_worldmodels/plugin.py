@@ -113,6 +113,13 @@ def zoo_datasets() -> list[Dataset]:
             homepage="https://gymnasium.farama.org",
             embedded=True,
         ),
+        Dataset(
+            "collected-frames",
+            "zoo_worldmodels.collected:CollectedFrames",
+            "Frames of an environment of pictures, such as Doom's Take Cover, kept in a folder",
+            license="generated; ViZDoom's scenarios are under the MIT license, freedoom under BSD",
+            homepage="https://vizdoom.farama.org",
+        ),
     ]
 
 
