@@ -312,7 +312,7 @@ class DreamController(LightningModule):
         Args:
             batch: As of the test loader.
         """
-        return {"returns": drawn_returns(self._returns)}
+        return {"returns": drawn_returns(self._returns)} if self._returns else {}
 
     def play(
         self,

@@ -142,7 +142,7 @@ class CuriousAgent(LightningModule):
         num_actions: int,
         bits: int,
         reward: Literal["error", "progress", "disagreement", "rnd"] = "progress",
-        model_lr: float = 0.01,
+        model_lr: float = 0.02,
         lag: int = 200,
         alpha: float = 0.1,
         gamma: float = 0.95,

@@ -89,7 +89,8 @@ def drawn_horizon(errors: Tensor) -> Figure:
     """Error against the steps imagined."""
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(np.arange(1, len(errors) + 1), errors.numpy(), label="imagined")
+    known = ~errors.isnan()
+    axes.plot(np.arange(1, len(errors) + 1)[known.numpy()], errors[known].numpy(), label="imagined")
     axes.axhline(1.0, color="black", linestyle="--", linewidth=1, label="as far off as the mean")
     axes.set(xlabel="steps imagined", ylabel="mean squared error, standardized", ylim=(0, None))
     axes.grid(alpha=0.3)

@@ -166,6 +166,8 @@ class PlanningAgent(LightningModule):
         Args:
             batch: As of the test loader.
         """
+        if not self._rewards:
+            return {}
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for (name, kind), rewards in self._rewards.items():
