@@ -312,7 +312,8 @@ class DreamController(LightningModule):
         Args:
             batch: As of the test loader.
         """
-        return {"returns": drawn_returns(self._returns)} if self._returns else {}
+        returns = self._returns or {"dream": self._dreams_of_center(_TEST).cpu()}
+        return {"returns": drawn_returns(returns)}
 
     def play(
         self,

@@ -166,8 +166,9 @@ class PlanningAgent(LightningModule):
         Args:
             batch: As of the test loader.
         """
-        if not self._rewards:
-            return {}
+        if not self._rewards:  # nothing was tested
+            first = self._names[0]
+            self._rewards[first, "model"] = self.episodes(self.planner(first), 1, "model")[1]
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for (name, kind), rewards in self._rewards.items():
