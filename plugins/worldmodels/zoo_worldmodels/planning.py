@@ -101,8 +101,15 @@ class PlanningAgent(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing is trained."""
 
+    @torch.no_grad()
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Nothing is trained."""
+        """What the first plan of an episode is expected to bring."""
+        random = generator(0, 5)
+        start = swingup.seen(swingup.hanging(1, random))
+        evaluate = by_model(self.world, self.world.memory.begin(self.world.seen(start)))
+        planner = self.planner(self._names[0])
+        plan = planner.plan(evaluate, planner.first(1), random)
+        self.log("val/planned_return", evaluate(plan[:, None]).mean(), batch_size=1)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         count = self.trainer.datamodule.test_episodes  # type: ignore[attr-defined]

@@ -212,6 +212,19 @@ class WorldModel(LightningModule):
         count = self.memory.features + self.memory.actions
         return torch.linspace(-1, 1, 2 * 3 * count).view(2, 3, count)
 
+    @torch.no_grad()
+    def real_inputs(self) -> Tensor:
+        """Dreams of random actions, (4, 8, F + A)."""
+        random = generator(6)
+        state = self.begin_dreams(4, random)
+        steps = []
+        for _ in range(8):
+            features = self.memory.readout(state)[:, : self.memory.features]
+            action = self.coded(self._random_actions(4, random))
+            steps.append(torch.cat([features, action], -1))
+            state, _, _ = self.dream(state, action, random, 0.0)
+        return torch.stack(steps, 1)
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Expect the features after each step of sequences from the beginning.
 
