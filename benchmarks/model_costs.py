@@ -29,9 +29,7 @@ REFERENCES = {
     "timm/*": "timm/resnet18",
     "cm": "worldmodels/cm-pole",
     "world-model": "worldmodels/dreamt-cartpole",
-    "conv-vae": "worldmodels/takecover-vision",
     "behavior-clone": "worldmodels/logs-lunarlander-clone",
-    "curious": "worldmodels/noisy-tv",
 }
 
 

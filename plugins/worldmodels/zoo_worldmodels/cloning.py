@@ -45,6 +45,9 @@ class BehaviorClone(LightningModule):
     monitor, monitor_mode = "val/loss", "min"
     conformance_arguments = {"hidden": 16, "test_episodes": 2}  # noqa: RUF012  # read, never changed
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         environment: str,

@@ -107,9 +107,8 @@ class ControlNet(nn.Module):
 
 
 def _gru_step(layer: nn.GRU, inputs: Tensor, state: Tensor) -> Tensor:
-    return torch.gru_cell(
-        inputs, state, layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0
-    )
+    weights: list[Tensor] = list(layer.parameters())  # of inputs, of state, and their biases
+    return torch.gru_cell(inputs, state, *weights)
 
 
 def pain(observations: Tensor) -> Tensor:
@@ -280,7 +279,8 @@ class ControllerAndModel(LightningModule):
         predicted, _ = self.world(seen[:, :-1], actions[..., None])
         # Differences between steps are small numbers, in which little would be left to learn.
         errors = (predicted - seen[:, 1:]).square().sum(-1) * 1000
-        return (errors * mask).sum() / mask.sum()
+        loss: Tensor = (errors * mask).sum() / mask.sum()
+        return loss
 
     def _imagined_pain(self, replay: Played, random: torch.Generator) -> Tensor:
         longest = min(self.hparams["max_prefix"], int(replay.lengths.max()) - 1)
@@ -289,7 +289,8 @@ class ControllerAndModel(LightningModule):
         chosen = long_enough[torch.randint(len(long_enough), (64,), generator=random)]
         seen = replay.observations[chosen, : started + 1].to(self.device)
         actions = replay.actions[chosen, :started, None].to(self.device)
-        return self.imagined(seen, actions, self.hparams["horizon"])[1].mean()
+        felt: Tensor = self.imagined(seen, actions, self.hparams["horizon"])[1]
+        return felt.mean()
 
     def imagined(self, seen: Tensor, actions: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """C acting in M, after steps that were really made.

@@ -136,6 +136,9 @@ class CuriousAgent(LightningModule):
     }
     not_exportable = "its values are a table"
 
+    values: Tensor
+    visits: Tensor
+
     def __init__(
         self,
         states: int,

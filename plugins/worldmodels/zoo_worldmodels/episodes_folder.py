@@ -198,14 +198,15 @@ def check_actions(episode: Episode, count: int, low: list[float], high: list[flo
     """
     actions = episode.actions
     if not low:
-        wrong = (actions < 0) | (actions >= count)
+        wrong = np.asarray((actions < 0) | (actions >= count))
         space = f"0 to {count - 1}"
     else:
         if actions.shape[1:] != (len(low),):
             raise UsageError(
                 f"{episode.name}: an action has {actions[0].size} numbers, and the space {len(low)}"
             )
-        wrong = ((actions < np.array(low) - 1e-6) | (actions > np.array(high) + 1e-6)).any(1)
+        outside = (actions < np.array(low) - 1e-6) | (actions > np.array(high) + 1e-6)
+        wrong = np.asarray(outside.any(1))
         space = f"{low} to {high}"
     if wrong.any():
         step = int(wrong.argmax())
@@ -302,7 +303,7 @@ def _of_table(path: Path, discrete: bool) -> Iterator[Episode]:
 def _columns(path: Path) -> dict[str, np.ndarray]:
     if path.suffix.lower() == ".csv":
         try:
-            table = np.genfromtxt(
+            table: Any = np.genfromtxt(
                 path, delimiter=",", names=True, dtype=np.float64, encoding="utf-8"
             )
         except ValueError as error:
@@ -310,7 +311,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             raise UsageError(f"{path} is not a table of numbers: {text}") from error
         return {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
     try:
-        import pyarrow.parquet
+        import pyarrow.parquet  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError(
             f"{path}: reading parquet needs pyarrow: {install_hint('zoo-worldmodels[parquet]')}"

@@ -145,7 +145,9 @@ class Vision(LightningModule):
 
     def _loss(self, batch: Any, stage: str) -> Tensor:
         pictures = self._scaled(batch[0])
-        error, divergence = vae_loss(pictures, *self.network(pictures), self.hparams["free_nats"])
+        decoded, mean, log_variance = self.network(pictures)
+        free = self.hparams["free_nats"]
+        error, divergence = vae_loss(pictures, decoded, mean, log_variance, free)
         values = {"loss": error + divergence, "error": error, "divergence": divergence}
         for name, value in values.items():
             self.log(

@@ -92,6 +92,10 @@ class WorldModel(LightningModule):
     }
     conformance_arguments = {"hidden": 16}  # noqa: RUF012
 
+    mean: Tensor
+    std: Tensor
+    starts: Tensor
+
     def __init__(
         self,
         environment: str,
@@ -249,7 +253,7 @@ class WorldModel(LightningModule):
     def configure_optimizers(self) -> Any:
         trained = [each for each in self.parameters() if each.requires_grad]
         optimizer = torch.optim.Adam(trained, self.hparams["lr"])
-        steps = max(1, optim.total_steps(self.trainer))  # type: ignore[arg-type]
+        steps = max(1, optim.total_steps(self.trainer))
 
         def factor(step: int) -> float:
             return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))

@@ -46,8 +46,8 @@ class MDNLSTM(Memory):
         self.readout_size, self.extra_size = features + hidden, hidden
         self.recurrent = nn.LSTM(features + actions + ends, hidden, batch_first=True)
         # One bias a gate, as published: torch adds a second one, which would do the same.
-        nn.init.zeros_(self.recurrent.bias_hh_l0)
-        self.recurrent.bias_hh_l0.requires_grad_(False)
+        second = dict(self.recurrent.named_parameters())["bias_hh_l0"]
+        nn.init.zeros_(second).requires_grad_(False)
         self.output = nn.Linear(hidden, 3 * features * mixtures + ends)
 
     def begin(self, features: Tensor) -> State:

@@ -144,7 +144,7 @@ class RSSM(Memory):
         return log_probs, (_draw(log_probs) + probs - probs.detach()).flatten(1)
 
     def _log_probs(self, logits: Tensor) -> Tensor:
-        probs = logits.unflatten(-1, (self.groups, self.classes)).softmax(-1)
+        probs: Tensor = logits.unflatten(-1, (self.groups, self.classes)).softmax(-1)
         return ((1 - _UNIFORM) * probs + _UNIFORM / self.classes).log()
 
     def _mode(self, log_probs: Tensor) -> Tensor:
