@@ -42,6 +42,9 @@ REFERENCES = {
     "echo-state": "sequence/japanese-vowels",
     "next-frame": "sequence/jsb",
     "timm/*": "timm/resnet18",
+    "cm": "worldmodels/cm-pole",
+    "world-model": "worldmodels/dreamt-cartpole",
+    "behavior-clone": "worldmodels/logs-lunarlander-clone",
 }
 
 
