@@ -1,9 +1,9 @@
 """The flip-flop of 1992 by several seeds, with the settings of its two recipes.
 
-    python benchmarks/fastweights_flip_flop.py --seeds 1-10    # writes results/fastweights-flip-flop.md
+    python benchmarks/fastweights_flip_flop.py --seeds 1-10
 
-The events are learned from as in a run of the recipes, without a Trainer around: a run of the same seed
-begins with other slow weights.
+Writes results/fastweights-flip-flop.md. The events are learned from as in a run of the recipes, without
+a Trainer around: a run of the same seed begins with other slow weights.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def main() -> None:
     lines = [
         "# The flip-flop of 1992",
         "",
-        f"`python benchmarks/fastweights_flip_flop.py --seeds {first}-{last}`, {today()}, {describe()}. "
-        f"Events until 100 in a row were within 0.05, by seed; the median counts what is not solved "
-        f"within {LIMIT} as infinite.",
+        f"`python benchmarks/fastweights_flip_flop.py --seeds {first}-{last}`, {today()}, "
+        f"{describe()}. Events until 100 in a row were within 0.05, by seed; the median counts what "
+        f"is not solved within {LIMIT} as infinite.",
         "",
         "| interface | rate | paper | asked | median | solved | seeds |",
         "|---|---|---|---|---|---|---|",
