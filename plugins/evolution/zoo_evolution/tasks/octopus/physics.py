@@ -154,7 +154,8 @@ def _drag(edge: Tensor, speed: Tensor) -> Tensor:
     fast = (speed * along).sum(-1, keepdim=True)
     across = speed - fast * along
     slowed = DRAG_ALONG * fast * fast.abs() * along
-    return -length * (slowed + DRAG_ACROSS * across * across.norm(dim=-1, keepdim=True))
+    water: Tensor = slowed + DRAG_ACROSS * across * across.norm(dim=-1, keepdim=True)
+    return -length * water
 
 
 def _areas(position: Tensor) -> Tensor:
