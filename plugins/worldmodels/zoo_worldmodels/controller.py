@@ -367,7 +367,7 @@ def drawn_returns(returns: dict[str, Tensor]) -> Figure:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     values = [each.numpy() for each in returns.values()]
-    edges = np.histogram_bin_edges(np.concatenate(values), 30)
+    edges = np.histogram_bin_edges(np.concatenate(values), 30).tolist()
     for name, each in zip(returns, values, strict=True):
         axes.hist(each, bins=edges, alpha=0.6, label=f"{name}, mean {each.mean():.4g}")
     axes.set(xlabel="return", ylabel="episodes")

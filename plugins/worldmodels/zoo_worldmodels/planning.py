@@ -217,8 +217,9 @@ class PlanningAgent(LightningModule):
         at_least("--episodes", episodes, 1)
         one_of("--planner", planner, tuple(PLANNERS))
         states, rewards = self.episodes(self.planner(planner), episodes, "model", seed)
-        for number in range(episodes) if folder is not None and record_video else ():
-            save_pole_gif(states[number], folder / f"episode-{number:02d}.gif", swingup.SUBSTEPS)
+        if folder is not None and record_video:
+            for number, path in enumerate(states):
+                save_pole_gif(path, folder / f"episode-{number:02d}.gif", swingup.SUBSTEPS)
         return [
             {"episode": number, "return": round(float(each.sum()), 4)}
             for number, each in enumerate(rewards)
