@@ -116,9 +116,11 @@ class EvolvedController(Evolving):
         remembered = self.policy.remembered
         sizes = [int(torch.Size(shape).numel()) for shape in remembered]
         observed, *memory = inputs.split([self.policy.inputs, *sizes], 1)
-        state = tuple(m.reshape(-1, *s) for m, s in zip(memory, remembered, strict=True))
-        vectors = self.weights.to(inputs.dtype).expand(len(inputs), -1)
-        actions, state = self.policy.step(self.policy.split(vectors), state, observed)
+        count = inputs.shape[0]
+        state = tuple(m.reshape(count, *s) for m, s in zip(memory, remembered, strict=True))
+        matrices = self.policy.split(self.weights.to(inputs.dtype)[None])
+        weights = [each.expand(count, *each.shape[1:]) for each in matrices]
+        actions, state = self.policy.step(weights, state, observed)
         return torch.cat([actions, *(each.flatten(1) for each in state)], 1)
 
     def evaluate(self, genomes: Tensor, seed: tuple[int, int]) -> Outcome:

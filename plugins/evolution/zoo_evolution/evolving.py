@@ -138,6 +138,9 @@ class Evolving(LightningModule):
         search = self.search
         assert search is not None
         candidates = search.ask()
+        if not len(candidates):  # importance mixing kept all of the last generation
+            search.tell(torch.zeros(0, dtype=torch.float64))
+            return
         begin, chunk = len(self._told), self.evaluations_per_step or len(candidates)
         part = candidates[begin : begin + chunk].to(self.device)
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -178,6 +181,7 @@ class Evolving(LightningModule):
             checkpoint["evolution"] = {
                 "search": state,
                 "told": list(self._told),
+                "evaluations": self.counters["evaluations"],
                 "history": [list(each) for each in self.history],
             }
 
@@ -186,6 +190,7 @@ class Evolving(LightningModule):
         if kept is not None:
             self._resumed, self._told = kept["search"], list(kept["told"])
             self.history = [list(each) for each in kept["history"]]
+            self.counters["evaluations"] = kept["evaluations"]
 
     def search_plots(self) -> dict[str, Figure]:
         """The curves of the search, if this module was trained here."""

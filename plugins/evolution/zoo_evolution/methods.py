@@ -5,15 +5,32 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zoo.plugin import UsageError, nearest, one_of
-from zoo_evolution.optimizers import SNES, XNES, Optimizer
+from zoo_evolution.optimizers import (
+    ENES,
+    PGPE,
+    SNES,
+    XNES,
+    Cne,
+    Cosyne,
+    Esp,
+    OpenES,
+    Optimizer,
+    RandomSearch,
+)
 
 METHODS: dict[str, type[Optimizer]] = {
     "snes": SNES,
     "xnes": XNES,
+    "enes": ENES,
+    "pgpe": PGPE,
+    "open-es": OpenES,
+    "cosyne": Cosyne,
+    "esp": Esp,
+    "cne": Cne,
+    "random-search": RandomSearch,
 }
 _GIVEN = {"self", "start", "seed", "dtype", "device", "neurons"}
 
@@ -65,8 +82,3 @@ def require_options(name: str, options: dict[str, Any]) -> None:
             near = nearest(option, known, 1)
             hint = f"did you mean {near}?" if near else f"it has {', '.join(known)}"
             raise UsageError(f"the optimizer {name} has no option {option!r}; {hint}")
-
-
-def tensor_of(values: Any) -> Tensor:
-    """Numbers as float64."""
-    return torch.as_tensor(values, dtype=torch.float64)

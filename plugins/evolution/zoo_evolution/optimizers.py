@@ -8,7 +8,25 @@ while search.best_fitness < -1e-8:
 """
 
 from zoo_evolution.search.base import Optimizer
+from zoo_evolution.search.cne import Cne
+from zoo_evolution.search.cosyne import Cosyne
+from zoo_evolution.search.enes import ENES
+from zoo_evolution.search.esp import Esp
+from zoo_evolution.search.open_es import OpenES
+from zoo_evolution.search.pgpe import PGPE
+from zoo_evolution.search.random_search import RandomSearch
 from zoo_evolution.search.snes import SNES
 from zoo_evolution.search.xnes import XNES
 
-__all__ = ["SNES", "XNES", "Optimizer"]
+__all__ = [
+    "ENES",
+    "PGPE",
+    "SNES",
+    "XNES",
+    "Cne",
+    "Cosyne",
+    "Esp",
+    "OpenES",
+    "Optimizer",
+    "RandomSearch",
+]

@@ -50,3 +50,13 @@ def draw_weights(matrices: Sequence[Tensor]) -> Figure:
         axes.set(xticks=[], yticks=[], title=f"{each.shape[0]} x {each.shape[1]}")
     figure.colorbar(image, ax=figure.axes)
     return figure
+
+
+def draw_point(point: Sequence[float]) -> Figure:
+    """The coordinates of a point, in their order."""
+    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axhline(0, color="0.7", linewidth=0.8)
+    axes.plot(range(len(point)), point, "o", markersize=4)
+    axes.set(xlabel="coordinate", ylabel="value")
+    return figure

@@ -61,6 +61,11 @@ class Policy(ABC):
         return ()
 
     @property
+    def plain(self) -> bool:
+        """Whether ``single`` needs no call of torch for a step."""
+        return False
+
+    @property
     def neurons(self) -> Tensor | None:
         """For methods that evolve neurons: for each hidden neuron, where its weights lie in the
         vector, int64 (hidden, weights of a neuron). None where they are not cut that way."""

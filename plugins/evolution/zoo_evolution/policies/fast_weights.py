@@ -37,7 +37,7 @@ class FastWeights(Policy):
         plain: bool = False,
     ) -> None:
         super().__init__(inputs, outputs, hidden, bias)
-        self.recurrent, self.plain = recurrent, plain
+        self.recurrent, self._summed = recurrent, plain
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -59,7 +59,7 @@ class FastWeights(Policy):
             total = total + weights[-1]
         units = total.tanh()
         fast = apply(weights[1], units).unflatten(1, (self.outputs, self.inputs + 1))
-        if self.plain:
+        if self._summed:
             acted = fast.sum(2)
         else:
             seen = torch.cat([observed, torch.ones_like(observed[:, :1])], 1)

@@ -63,9 +63,13 @@ class FullyRecurrent(Policy):
         units = total.tanh()
         return units[:, : self.outputs], (units,)
 
+    @property
+    def plain(self) -> bool:
+        return self.hidden <= 4
+
     def single(self, vector: Tensor) -> Callable[[list[float]], list[float]]:
         """In plain numbers throughout: a few units take less time than a call of torch."""
-        if self.hidden > 4:
+        if not self.plain:
             return super().single(vector)
         matrices = [each[0].tolist() for each in self.split(vector[None])]
         rows = [into + back for into, back in zip(matrices[0], matrices[1], strict=True)]

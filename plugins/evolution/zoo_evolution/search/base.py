@@ -107,12 +107,12 @@ class Optimizer(ABC):
         fitness = nan_is_worst(fitness.detach().to(self.device, self.dtype))
         self._asked = None
         self.evaluations += len(candidates)
-        self.generations += 1
         if len(candidates):
             index = int(fitness.argmax())
             if float(fitness[index]) > self.best_fitness:
                 self.best, self.best_fitness = candidates[index].clone(), float(fitness[index])
         self._learn(candidates, fitness)
+        self.generations += 1
 
     def state_dict(self) -> dict[str, Any]:
         """All that the search continues from, also between ``ask`` and ``tell``: tensors and plain

@@ -6,10 +6,14 @@ from typing import Any
 
 from zoo.plugin import one_of
 from zoo_evolution.tasks.base import Task
+from zoo_evolution.tasks.gymnasium_episodes import GymnasiumEpisodes
+from zoo_evolution.tasks.octopus.reaching import OctopusArm
 from zoo_evolution.tasks.poles.balancing import PoleBalancing
 
 TASKS: dict[str, type[Task]] = {
     "pole-balancing": PoleBalancing,
+    "octopus-arm": OctopusArm,
+    "gymnasium": GymnasiumEpisodes,
 }
 
 
