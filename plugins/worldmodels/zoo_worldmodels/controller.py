@@ -29,7 +29,6 @@ import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from zoo_evolution.optimizers import SNES
 
 from zoo.plugin import (
     NumberedSteps,
@@ -40,6 +39,7 @@ from zoo.plugin import (
     rank_zero_print,
     trained_model,
 )
+from zoo_evolution.optimizers import SNES
 from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_worldmodels.acting import RealActing, real_metrics, real_returns, real_world
