@@ -63,7 +63,7 @@ class Dreams(NumberedSteps):
     """
 
     conformance_exempt = {  # noqa: RUF012  # read, never changed
-        "seed-decides-order": "a batch is the number of a generation: the seed is that of the search"
+        "seed-decides-order": "a batch is the number of a generation; the search has the seed"
     }
 
     def __init__(
