@@ -265,7 +265,8 @@ class ControllerAndModel(LightningModule):
             nonlocal state
             actions, state = self.controller(seen[:, None].to(self.device), state)
             drawn: Tensor = noise * torch.randn(len(seen), generator=random)
-            return (drawn + actions[:, 0, 0].cpu()).clamp(-1, 1)
+            pushed: Tensor = (drawn + actions[:, 0, 0].cpu()).clamp(-1, 1)
+            return pushed
 
         return act
 
