@@ -63,6 +63,8 @@ class EpisodesFolder(EpisodesData):
         UsageError: the folder or a log is not as described; the sentence names file and row.
     """
 
+    conformance_arguments = {"actions": "discrete", "num_actions": 2}  # noqa: RUF012
+
     def __init__(
         self,
         root: str,
