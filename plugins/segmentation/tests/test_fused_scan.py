@@ -143,3 +143,27 @@ def test_a_machine_without_a_gpu_has_neither_kernels_nor_another_rule() -> None:
     graphed = copy.deepcopy(layer("graphed"))
     for mine, true in zip(results(graphed, x), results(layer("fused"), x), strict=True):
         torch.testing.assert_close(mine, true, rtol=0, atol=0)
+
+
+@pytest.mark.slow  # the compiler, without a GPU
+@pytest.mark.parametrize("capability", [80, 90])
+def test_the_kernels_compile_for_gpus(capability: int) -> None:
+    pytest.importorskip("triton", reason="Triton is for Linux")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from zoo_segmentation.layers.scan import triton_cell
+
+    narrow, wide = "*bf16", "*fp32"
+    forward = {"gates": narrow, "z": narrow, "before": wide, "cell": wide, "hidden": wide}
+    backward = {"gates": narrow, "before": wide, "cell": wide, "d_out": wide, "d_hidden": narrow}
+    forward["narrow"] = narrow
+    backward |= {"d_cell": wide, "d_gates": narrow}
+    for kernel, pointers, flag in (
+        (triton_cell._forward, forward, "same"),
+        (triton_cell._backward, backward, "last"),
+    ):
+        constants = {"width": 64, "first": False, flag: False, "block": triton_cell.BLOCK}
+        signature = {**pointers, "count": "i32", **dict.fromkeys(constants, "constexpr")}
+        source = ASTSource(kernel, signature, constexprs=constants)
+        assert compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"]
