@@ -112,6 +112,8 @@ def _section(name: str, recipe: Recipe, records: list[Record]) -> str:
     lines.append(f"- Target: {target}" + (f"; {source}" if source else ""))
     if changed := about.get("changed"):
         lines.append(f"- The target was changed: {changed}")
+    if differs := about.get("differs"):
+        lines.append(f"- What differs from the paper: {differs}")
     if reported := about.get("paper_result"):
         lines.append(f"- The paper reports: {reported}")
     if paper := about.get("paper"):

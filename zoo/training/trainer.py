@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +41,7 @@ from zoo.training.monitors import MonitorNames
 from zoo.training.overfitting import Overfitting
 from zoo.training.pending_gradients import PendingGradients
 from zoo.training.progress import Bar, progress_callback
+from zoo.training.quiet import Quiet, quiet_lightning
 from zoo.training.random_state import RandomState
 from zoo.training.time_left import Estimate
 from zoo.training.users_checkpoints import UsersCheckpoints, place
@@ -106,6 +105,7 @@ class ResumableTrainer:
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,
+            Quiet(),
             *callbacks,
         ]
         quiet_lightning()
@@ -175,6 +175,8 @@ class ResumableTrainer:
 
     def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
+        # Where the strategy starts its processes itself, Lightning adds what the test logged there.
+        self.trainer.callback_metrics.clear()
         self.trainer.test(model, datamodule=data, verbose=False)
         self._return_to_this_process(model, data)
 
@@ -352,24 +354,3 @@ def destroy_process_group() -> None:
     first process before it has written the bundle.
     """
     distributed.destroy_process_group()
-
-
-def quiet_lightning() -> None:
-    """Leave Lightning's advertisements and advice out; warnings of other kinds stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*smaller than the logging interval.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*is not resumable.*",
-        ".*passed in a `val_dataloader` but have no `validation_step`.*",  # as of `test_step`
-        ".*overridden `on_before_batch_transfer` in `LightningModule` but.*",  # AdaptedModule
-        ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
-        ".*using `DistributedSampler` with the dataloaders.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*configure_optimizers.* returned .None., this fit will run with no optimizer.*",
-        ".*module.s. in eval mode at the start of training.*",  # its constructor chose that
-        "Grad strides do not match bucket view strides.*",
-    ):
-        warnings.filterwarnings("ignore", message)

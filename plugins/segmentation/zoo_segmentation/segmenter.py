@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from math import isnan
+from math import isnan, prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
@@ -74,10 +74,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         window: Size of the windows by which whole volumes are predicted, 0 for the whole of an
             axis; ``patch_size`` without.
         overlap: Part of a window that the next one covers again.
+        blending: Standard deviation of the Gaussian that weighs the voxels of overlapping windows,
+            as a part of the window's lengths. The authors' program has exp(-sum (d / half a
+            length)^2), which is 0.354 (``pyramid-lstm-mrbrains13``).
         flips: Spatial axes (0 to 2, of D, H, W) along which predictions are averaged over
             flipped volumes too, in all combinations.
         loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
             (the squared error of Stollenga et al. 2015).
+        loss_volume: Size of a volume whose voxels the loss of a sub-volume is divided by, as in
+            the authors' program, instead of its own. It decides how much ``eps`` of
+            ``normalized-momentum`` weighs, and nothing else of it.
         optimizer: ``adamw``, ``normalized-momentum`` (of Stollenga et al. 2015), or a class such as
             ``torch.optim.RAdam``.
         lr: Largest learning rate.
@@ -134,8 +140,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
         patch_size: list[int] | None = None,
         window: list[int] | None = None,
         overlap: float = 0.5,
+        blending: float = 0.125,
         flips: list[int] | None = None,
         loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
+        loss_volume: list[int] | None = None,
         optimizer: Literal["adamw", "normalized-momentum"] | str = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
@@ -174,6 +182,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
         at_least("lr_backbone", lr_backbone or 0.0, 0)
         at_least("lr_floor", lr_floor, 0)
         within("overlap", overlap, 0, 1, below=True)
+        above("blending", blending, 0)
+        if loss_volume is not None:
+            _check_size("loss_volume", loss_volume, spatial_dims, 1)
         restarts, flips = restarts or [], flips or []
         require(
             restarts == sorted({epoch for epoch in restarts if epoch > 0}),
@@ -189,6 +200,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.patch_size = patch_size
         self.window = window
         self.overlap = overlap
+        self.blending = blending
+        self.loss_voxels = None if loss_volume is None else prod(loss_volume)
         self.flips = flips
         self.distances = distances
         self.restarts = restarts
@@ -271,6 +284,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self._training_shape = image.shape
         loss = losses.supervised(self.loss, [each.float() for each in self.outputs(image)], label)
         self.train_loss.update(loss.detach(), len(image))
+        if self.loss_voxels is not None:
+            loss = loss * (label[0].numel() / self.loss_voxels)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -425,6 +440,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             predictor=lambda part: self(part).float().softmax(dim=1),
             overlap=self.overlap,
             mode="gaussian",
+            sigma_scale=self.blending,
         )
         assert isinstance(result, Tensor)
         return result
