@@ -65,6 +65,7 @@ class CudaGraphs:
         self._graphs: OrderedDict[Any, _Graph] = OrderedDict()
         self._failed = False
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(self, *arguments: Tensor) -> Tensor:
         """Call the function."""
         graph = None if self._failed else self._graph_of(arguments)
