@@ -96,6 +96,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LightningModule, "device", CUDA)
     monkeypatch.setattr(torch, "Generator", PretendedGenerator)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
 
 
 def built(model: dict[str, Any], data: dict[str, Any]) -> tuple[Any, Any]:
