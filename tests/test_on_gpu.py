@@ -61,18 +61,26 @@ def test_a_run_notes_how_it_computed(toy: Any, zoo: Callable) -> None:
     torch.use_deterministic_algorithms(False)
 
 
-def test_cudnn_chooses_by_trial_on_a_gpu_for_fixed_shapes_alone() -> None:
-    other = Net()
-    other.fixed_shapes = False  # type: ignore[misc]
+def test_cudnn_chooses_by_trial_for_fixed_shapes_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = Net()
+    monkeypatch.setattr(free, "fixed_shapes", False, raising=False)
     assert on_gpu.chooses_by_trial(on("cuda", benchmark=None), Net())
-    assert not on_gpu.chooses_by_trial(on("cpu", benchmark=None), Net())
-    assert not on_gpu.chooses_by_trial(on("cuda", benchmark=False), Net())
-    assert not on_gpu.chooses_by_trial(on("cuda", benchmark=None), other)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        assert not on_gpu.chooses_by_trial(on("cuda", benchmark=None), Net())
-    finally:
-        torch.use_deterministic_algorithms(False)
+    assert not on_gpu.chooses_by_trial(on("cuda", benchmark=None), free)
+    assert on_gpu.chooses_by_trial(on("cuda", benchmark=True), free)
+    given = Trainer(accelerator="cpu", benchmark=False, logger=False)
+    assert not on_gpu.chooses_by_trial(given, Net())
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    assert not on_gpu.chooses_by_trial(on("cuda", benchmark=None), Net())
+
+
+def test_a_cpu_training_leaves_cudnn_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    on_gpu.prepare(on("cpu", benchmark=None), Net())
+    assert not torch.backends.cudnn.benchmark
+    on_gpu.prepare(on("cuda", benchmark=None), Net())
+    assert torch.backends.cudnn.benchmark
 
 
 @pytest.mark.parametrize("works", [True, False])
