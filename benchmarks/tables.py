@@ -32,6 +32,12 @@ HEADLINES = (
     "udrl/lunarlander",
     "hpg/bitflip8",
     "hpg/four-rooms",
+    "sequence/adding-100",
+    "sequence/spoken-digits",
+    "sequence/jsb",
+    "fastweights/retrieval-elu-40",
+    "fastweights/retrieval-delta-40",
+    "fastweights/shakespeare",
 )
 """What the README shows; every recipe stands in docs/reproduction.md."""
 PAGE = """# Reproduction

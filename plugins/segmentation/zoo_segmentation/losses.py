@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceCELoss, DiceLoss
 from torch import Tensor
 
 from zoo.plugin import one_of
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 
 LOSSES = ("dice-ce", "softmax-squared")
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -42,15 +42,23 @@ def _all_known(counted: Tensor) -> bool:
 class DiceCrossEntropy:
     """Soft Dice of the foreground + cross-entropy, by MONAI; of the voxels that count."""
 
-    def __init__(self) -> None:
-        self._all = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
-        self._dice = DiceLoss(include_background=False)
+    @cached_property
+    def _of_all(self) -> Loss:
+        # All of MONAI, which takes seconds, and which a prediction needs not.
+        from monai.losses import DiceCELoss
+
+        return DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
+
+    @cached_property
+    def _dice(self) -> Loss:
+        from monai.losses import DiceLoss
+
+        return DiceLoss(include_background=False)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         counted = labels != IGNORED
         if _all_known(counted):
-            whole: Tensor = self._all(logits, labels)
-            return whole
+            return self._of_all(logits, labels)
         target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
         dice: Tensor = self._dice(logits.softmax(dim=1) * counted, target * counted)
         if logits.device.type == "cpu":
