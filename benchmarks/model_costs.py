@@ -26,6 +26,14 @@ REFERENCES = {
     "mpcnn": "vision/mpcnn-mnist",
     "mlp": "vision/mlp-mnist",
     "mcdnn": "vision/mcdnn-mnist",
+    "lstm97": "sequence/adding-100",
+    "lstm": "sequence/adding-1000",
+    "clockwork-rnn": "sequence/clockwork-waveform",
+    "history-compressor": "sequence/history-compressor",
+    "meta-lstm": "sequence/meta-lstm",
+    "ctc-recognizer": "sequence/spoken-digits",
+    "echo-state": "sequence/japanese-vowels",
+    "next-frame": "sequence/jsb",
     "timm/*": "timm/resnet18",
 }
 

@@ -32,6 +32,9 @@ HEADLINES = (
     "udrl/lunarlander",
     "hpg/bitflip8",
     "hpg/four-rooms",
+    "sequence/adding-100",
+    "sequence/spoken-digits",
+    "sequence/jsb",
 )
 """What the README shows; every recipe stands in docs/reproduction.md."""
 PAGE = """# Reproduction

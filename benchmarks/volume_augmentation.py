@@ -26,7 +26,8 @@ from monai.transforms import (
 )
 
 from zoo_segmentation.data.phantom import make_phantom
-from zoo_segmentation.data.sampling import Patches, Volume, augmentation, collate
+from zoo_segmentation.data.sampling import Patches, augmentation, collate
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.monai_nets import MonaiSegmenter
 
 SIZE = (32, 48, 32)

@@ -105,6 +105,60 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["every state reached|counts as a goal"],
         ["gradient|importance-weighted"],
     ],
+    "lstm97": [
+        ["step of|a sequence"],
+        ["input gate", "cell input", "output gate"],
+        ["cell|adds, forgets nothing"],
+        ["outputs"],
+        ["cells and gates|of the step before"],
+    ],
+    "lstm": [
+        ["step of|a sequence"],
+        ["forget gate|opened for the lag", "input gate", "output gate"],
+        ["cell"],
+        ["outputs"],
+    ],
+    "clockwork-rnn": [
+        ["step"],
+        ["every step", "every 2nd", "every 4th", "..."],
+        ["slow groups|speak to fast ones"],
+        ["wave"],
+    ],
+    "history-compressor": [
+        ["symbols"],
+        ["automatizer|tells the next"],
+        ["what it did|not expect"],
+        ["chunker|tells the next of these"],
+        ["taught back|to the automatizer"],
+    ],
+    "meta-lstm": [
+        ["point", "value of the|point before"],
+        ["LSTM|weights fixed"],
+        ["its state|has learnt"],
+        ["value"],
+    ],
+    "ctc-recognizer": [
+        ["sound"],
+        ["cepstra|20 ms each"],
+        ["LSTM|both ways"],
+        ["symbol or blank|each frame"],
+        ["CTC|all placements"],
+        ["string|with times"],
+    ],
+    "echo-state": [
+        ["series"],
+        ["reservoir|random, fixed", "reservoir", "..."],
+        ["states"],
+        ["readout|solved for"],
+        ["class|or next step"],
+    ],
+    "next-frame": [
+        ["notes|of all steps so far"],
+        ["LSTM"],
+        ["each note's|probability"],
+        ["next step"],
+        ["drawn,|and fed back"],
+    ],
 }
 _WIDTH, _HEIGHT, _GAP, _ROW = 138, 48, 26, 12
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 from model_pages import gallery, model_page, slug
+from notebooks import notebooks, page
 
 from zoo.cli import plugin
 from zoo.cli.main import COMMANDS, main
@@ -17,11 +18,12 @@ from zoo.registry.registry import registry
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the gallery, a page for every model, and the commands."""
+    """Add the gallery, a page for every model, the tutorials, and the commands."""
     recipes = {name: read_recipe(path) for name, path in registry().recipes.items()}
     pages = {"gallery/index.md": gallery(recipes), "commands.md": commands()}
     for entry in registry().models.values():
         pages[f"gallery/{slug(entry.name)}.md"] = model_page(entry, recipes)
+    pages |= {f"tutorials/{path.stem}.md": page(path) for path in notebooks()}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files

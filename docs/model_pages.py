@@ -33,6 +33,7 @@ DATA = {
     "lipreading": "grid --data.root clips",
     "udrl": "udrl-episodes --data.environment package.module:Name-v0",
     "hpg": "",
+    "sequence": "wave-folder --data.root recordings",
 }
 
 

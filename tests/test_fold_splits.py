@@ -61,6 +61,21 @@ def test_of_neighbors_that_are_alike_a_fold_is_a_run() -> None:
     assert [fold.val for fold in divide(samples, 3)] == [(0, 1, 2), (3, 4), (5, 6)]
 
 
+def counted(*groups: dict[str, int]) -> FoldSamples:
+    """Samples of groups that hold so many of each class."""
+    rows = [
+        (label, str(number))
+        for number, counts in enumerate(groups)
+        for label, count in counts.items()
+        for _ in range(count)
+    ]
+    classes, tracks = zip(*rows, strict=True)
+    return FoldSamples([f"{i}.png" for i in range(len(rows))], classes, tracks, "track")
+
+
+UNEVEN = counted({"a": 1, "b": 4, "c": 4}, {"b": 3, "c": 5}, {"a": 1, "c": 5})
+
+
 def table(path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     return str(path)
@@ -87,6 +102,11 @@ def table(path: Path, text: str) -> str:
             SAMPLES,
             {"group_by": r"regex:/([ab])/", "count": 2},
             "the class 'a' is in 1 of the groups",
+        ),
+        (
+            UNEVEN,
+            {"count": 2},
+            "fold 2 of 2 would have no sample of the class 'b' to train on: take fewer folds",
         ),
         (FoldSamples(NAMES), {"stratify": True}, "--stratify: these samples have no class each"),
         (

@@ -120,8 +120,9 @@ def _describe(asked: Recipe) -> None:
     print(
         "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
         "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
-        "or --trainer.logger WandbLogger.\n--seed, --seeds, --budget, --out, --resume, "
-        "--print-config: see `zoo train --help`."
+        "or --trainer.logger WandbLogger;\n--trainer.tf32 false leaves TensorFloat-32 out, "
+        "--compile compiles the networks (docs/scaling.md).\n"
+        "--seed, --seeds, --budget, --out, --resume, --print-config: see `zoo train --help`."
     )
 
 

@@ -24,13 +24,18 @@ def add_recipe(parser: argparse.ArgumentParser, nargs: str | None = None) -> Non
 
 
 def add_overrides(parser: argparse.ArgumentParser, budget: str | None = None) -> None:
-    """Add ``--seed``, and ``--budget`` where there is one.
+    """Add ``--seed``, ``--compile``, and ``--budget`` where there is one.
 
     Args:
         parser: Of the command.
         budget: What its budget does.
     """
     parser.add_argument("--seed", help="seed of everything random")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the networks with torch.compile, as --trainer.compile true does",
+    )
     if budget is not None:
         parser.add_argument(
             "--budget",
@@ -67,7 +72,7 @@ def add_trust_and_json(
 
 
 def overrides_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The overrides that the words, ``--seed`` and ``--budget`` ask for.
+    """The overrides that the words, ``--seed``, ``--compile`` and ``--budget`` ask for.
 
     Raises:
         UsageError: a word is not an option, or an option has no value.
@@ -75,6 +80,8 @@ def overrides_of(options: argparse.Namespace) -> dict[str, Any]:
     overrides: dict[str, Any] = dict(read_overrides(options.rest))
     if options.seed is not None:
         overrides["seed"] = options.seed
+    if options.compile:
+        overrides["trainer.compile"] = "true"
     if getattr(options, "budget", None):
         overrides["budget"] = ",".join(options.budget)
     return overrides

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -49,8 +50,13 @@ def annotation(cls: type, name: str) -> Any:
         init = vars(owner).get("__init__")
         if init is None or name not in inspect.signature(init).parameters:
             continue
-        try:
-            return get_type_hints(init, include_extras=True).get(name, Any)
-        except Exception:  # noqa: BLE001  # a type that cannot be read at run time
-            return Any
+        return _hints(init).get(name, Any)
     return Any
+
+
+@lru_cache(maxsize=64)  # all of a constructor's are read at once, which takes milliseconds
+def _hints(init: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(init, include_extras=True)
+    except Exception:  # noqa: BLE001  # a type that cannot be read at run time
+        return {}

@@ -14,7 +14,7 @@ import tifffile
 import zoo
 from zoo.plugin import UsageError
 from zoo_segmentation.data.decathlon import Decathlon
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 from zoo_segmentation.data.volume_folder import VolumeFolder
 from zoo_segmentation.pyramid_lstm import SmallPyramidLSTMSegmenter
 

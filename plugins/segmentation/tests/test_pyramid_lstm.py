@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -321,3 +324,12 @@ def test_a_new_head_begins_alike_for_all_voxels_of_a_block(block):
 
 def test_a_fine_tuning_starts_the_new_head():
     assert isinstance(SmallPyramidLSTMSegmenter([2, 2]), HeadStarter)
+
+
+def test_to_load_one_needs_no_monai():
+    code = (
+        "import sys, zoo; zoo.create_model('pyramid-lstm-small'); "
+        "print(sorted({'monai', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo_segmentation.data.overview import doubts, look_at, summary
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume import Volume
 
 NAMES = ["background", "left", "right"]
 TRAIN, VAL, TEST = 0, 1, 2

@@ -11,7 +11,8 @@ from zoo_segmentation import memory
 from zoo_segmentation.data.overview import Seen
 from zoo_segmentation.data.plan import choose_patch, choose_spacing, levels
 from zoo_segmentation.data.preprocessing import normalize
-from zoo_segmentation.data.sampling import IGNORED, Patches, Volume, augmentation
+from zoo_segmentation.data.sampling import Patches, augmentation
+from zoo_segmentation.data.volume import IGNORED, Volume
 from zoo_segmentation.data.volume_folder import VolumeFolder
 from zoo_segmentation.losses import loss, supervised
 from zoo_segmentation.memory import kept_for_backward, require_trainable

@@ -7,6 +7,7 @@ import pytest
 import torch
 from monai.transforms import (
     Compose,
+    NormalizeIntensity,
     RandFlipd,
     RandGaussianNoised,
     RandRotate90d,
@@ -23,7 +24,8 @@ from zoo_segmentation.data.preprocessing import (
     resampled_size,
 )
 from zoo_segmentation.data.quick_changes import plain
-from zoo_segmentation.data.sampling import Patches, PatchLoader, Volume, augmentation, collate
+from zoo_segmentation.data.sampling import Patches, PatchLoader, augmentation, collate
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.data.volumes import (
     TEST,
     TRAIN,
@@ -281,6 +283,15 @@ def test_each_channel_is_normalized_by_itself():
     by_slice = normalize(slices.astype(np.float32), "slice")
     assert np.allclose(by_slice[0, 0], by_slice[0, 1])
     assert not np.allclose(*normalize(slices.astype(np.float32))[0])
+
+
+@pytest.mark.parametrize("by", ["volume", "nonzero"])
+def test_normalization_is_monais_to_the_last_bit(by):
+    image = np.random.default_rng(0).normal(100, 300, (4, 9, 8, 7)).astype(np.float32)
+    image[image < 0] = 0
+    image[1], image[2] = 7, 0
+    theirs = NormalizeIntensity(channel_wise=True, nonzero=by == "nonzero")(image.copy())
+    assert np.array_equal(normalize(image, by), np.asarray(theirs))
 
 
 def test_large_values_keep_their_contrast():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceCELoss, DiceLoss
 from torch import Tensor
 
 from zoo.plugin import one_of
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 
 LOSSES = ("dice-ce", "softmax-squared")
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -28,26 +28,43 @@ def softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
     counted = labels != IGNORED
     target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
     squares = (logits.softmax(dim=1) - target).square()
-    if counted.all():
+    if _all_known(counted):
         return 0.5 * squares.mean()
     return 0.5 * (squares * counted).sum() / (counted.sum().clamp(min=1) * logits.shape[1])
+
+
+def _all_known(counted: Tensor) -> bool:
+    """Whether all voxels are known to count. Another device than a CPU is not asked, as the host
+    would wait for the answer: the general formula gives the same up to rounding."""
+    return counted.device.type == "cpu" and bool(counted.all())
 
 
 class DiceCrossEntropy:
     """Soft Dice of the foreground + cross-entropy, by MONAI; of the voxels that count."""
 
-    def __init__(self) -> None:
-        self._all = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
-        self._dice = DiceLoss(include_background=False)
+    @cached_property
+    def _of_all(self) -> Loss:
+        # All of MONAI, which takes seconds, and which a prediction needs not.
+        from monai.losses import DiceCELoss
+
+        return DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
+
+    @cached_property
+    def _dice(self) -> Loss:
+        from monai.losses import DiceLoss
+
+        return DiceLoss(include_background=False)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         counted = labels != IGNORED
-        if counted.all():
-            whole: Tensor = self._all(logits, labels)
-            return whole
+        if _all_known(counted):
+            return self._of_all(logits, labels)
         target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
         dice: Tensor = self._dice(logits.softmax(dim=1) * counted, target * counted)
-        entropy = F.cross_entropy(logits, labels[:, 0], ignore_index=IGNORED, reduction="sum")
+        if logits.device.type == "cpu":
+            entropy = F.cross_entropy(logits, labels[:, 0], ignore_index=IGNORED, reduction="sum")
+        else:  # by sums, which a GPU repeats bit for bit; its own kernel does not
+            entropy = -(logits.log_softmax(dim=1) * target * counted).sum()
         return dice + entropy / counted.sum().clamp(min=1)
 
 

@@ -11,11 +11,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from monai.metrics import compute_dice, compute_hausdorff_distance
 from torch import Tensor
 from torchmetrics import Metric
 
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 
 NAMES = ("dice", "hd95", "avd")
 CLASSES = 5
@@ -42,6 +41,9 @@ def measure(
         (3, classes - 1) float64: Dice, 95th-percentile Hausdorff distance in mm, and absolute
         difference of volume relative to the true one; nan where there is none.
     """
+    # All of MONAI, which takes seconds, and which a prediction needs not.
+    from monai.metrics import compute_dice, compute_hausdorff_distance
+
     counted = labels != IGNORED
     # As background, which has no metric, in both: they are neither right nor wrong.
     predicted, labels = predicted.where(counted, 0), labels.where(counted, 0)

@@ -17,7 +17,6 @@ from zoo.plugin import UsageError, rank_zero_print
 from zoo_segmentation import plots
 from zoo_segmentation.data import dicom, nifti, stacks
 from zoo_segmentation.data.channel_files import channel_files, image_name, read_channels
-from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
 from zoo_segmentation.data.nifti import Scan, write_nifti
 from zoo_segmentation.data.preprocessing import (
     Normalize,
@@ -28,6 +27,7 @@ from zoo_segmentation.data.preprocessing import (
 )
 from zoo_segmentation.data.stacks import read_channel_stack, write_stack
 from zoo_segmentation.example_files import write_volume
+from zoo_segmentation.largest_component import largest_components
 from zoo_segmentation.memory import format_shape
 from zoo_segmentation.slices import orthogonal_slices
 
@@ -91,6 +91,8 @@ class VolumePrediction(ABC):
     spatial_dims: int
     hparams: Any
     device: Any
+    largest: Sequence[int] = ()
+    """Classes of which the largest connected component alone is predicted."""
 
     @abstractmethod
     def probabilities(self, images: Tensor) -> Tensor:
@@ -138,6 +140,8 @@ class VolumePrediction(ABC):
 
     def _image_of(self, path: Path) -> tuple[Path, str]:
         if self._of_mrbrains():
+            from zoo_segmentation.data.mrbrains import find_subject  # MONAI and scikit-image
+
             try:
                 subject = find_subject(path)
             except UsageError:  # said by read_file, with the others' predictions
@@ -200,7 +204,7 @@ class VolumePrediction(ABC):
             probs = F.interpolate(probs, sample.shape, mode="trilinear", align_corners=False)
         values = probs[0].numpy()
         millilitres = float(np.prod(sample.spacing)) / 1000 if sample.scan else None
-        return FilePrediction(values.argmax(axis=0).astype(np.uint8), values, millilitres)
+        return FilePrediction(self._classes_of(values), values, millilitres)
 
     def probabilities_of(self, output: FilePrediction) -> Tensor:
         """The probabilities (classes, D, H, W) on the file's own grid."""
@@ -209,8 +213,11 @@ class VolumePrediction(ABC):
     def with_probabilities(self, output: FilePrediction, probabilities: Tensor) -> FilePrediction:
         """The label map of other probabilities."""
         values = probabilities.numpy()
-        label = values.argmax(axis=0).astype(np.uint8)
-        return replace(output, label=label, probabilities=values)
+        return replace(output, label=self._classes_of(values), probabilities=values)
+
+    def _classes_of(self, probabilities: np.ndarray) -> np.ndarray:
+        label = probabilities.argmax(axis=0).astype(np.uint8)
+        return largest_components(label, self.largest)
 
     def write_disagreement(
         self, name: str, sample: FileSample, disagreement: Tensor, folder: Path
@@ -367,6 +374,8 @@ class VolumePrediction(ABC):
         if not self._of_mrbrains():
             files = channel_files(path) if self.in_channels > 1 else [path]
             return read_channels(files, self.in_channels)
+        from zoo_segmentation.data.mrbrains import find_subject, five_channels, read_subject
+
         subject = find_subject(path)
         scan = (
             read_subject(subject)

@@ -12,15 +12,16 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     ZooError,
     above,
     at_least,
+    has_part,
     one_of,
     optim,
     rank_zero_print,
@@ -30,8 +31,9 @@ from zoo.plugin import (
 )
 from zoo_segmentation import losses, optimizers, plots
 from zoo_segmentation.cases import Case, TestedCases
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 from zoo_segmentation.em_metrics import MembraneScores
+from zoo_segmentation.largest_component import Gains, of_batch
 from zoo_segmentation.memory import (
     first_that_fits,
     format_shape,
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
 
 MEMBRANE = "membrane"
 """A class of this name is measured as the ISBI 2012 challenge measures it."""
+
+WINDOWS_AT_ONCE = 8
+"""Windows that a GPU predicts at a time, as long as its memory lasts."""
 
 
 class Segmenter(VolumePrediction, L.LightningModule):
@@ -96,12 +101,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         restarts: Epochs, ascending, at which the schedule starts over. Filled in from the data,
             whose curriculum's stages begin there; none without.
         distances: Measure the Hausdorff distance in tests; it takes longest.
+        keep_largest: Classes, by name, of which the largest connected component alone is predicted;
+            ``auto`` chooses, once it is trained, those whose Dice gains by it on the validation
+            part. None without.
 
     Raises:
         UsageError: an argument is out of its range, or two do not fit together.
     """
 
     network: nn.Module
+    fixed_shapes = True
     monitor = "val/dice"
     monitor_mode = "max"
     plot_captions: ClassVar[dict[str, str]] = {
@@ -120,6 +129,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         "preprocessing",
         "topology",
         "restarts",
+        "keep_largest",
     )
 
     def __init__(
@@ -150,6 +160,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         topology: dict[str, Any] | None = None,
         restarts: list[int] | None = None,
         distances: bool = True,
+        keep_largest: list[str] | Literal["auto"] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -211,12 +222,29 @@ class Segmenter(VolumePrediction, L.LightningModule):
             label_values is None or len(label_values) == num_classes,
             f"label_values has {len(label_values or [])} values for {num_classes} classes",
         )
+        self.largest = self._numbers_of(keep_largest or [])
         self.loss = losses.loss(loss)
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss = DeviceMean(), MeanMetric()
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
         self.membrane_scores = MembraneScores()
+        self._windows_at_once = WINDOWS_AT_ONCE
         self._training_shape: torch.Size | None = None
         self._cases: TestedCases | None = None
+
+    def _numbers_of(self, keep_largest: list[str] | str) -> list[int]:
+        require(
+            not keep_largest or self.spatial_dims == 3,
+            "keep_largest takes volumes, and this model takes slices; omit it",
+        )
+        if keep_largest == "auto":
+            return []
+        known = self.label_names[1:]
+        unknown = [name for name in keep_largest if name not in known]
+        require(
+            not unknown,
+            f"keep_largest names {', '.join(unknown)}; it takes classes of {', '.join(known)}",
+        )
+        return [self.label_names.index(name) for name in keep_largest]
 
     # What a model is
 
@@ -266,9 +294,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         """Lightning's, before anything is trained.
 
         Raises:
-            UsageError: the sub-volumes need more memory than this machine has.
+            UsageError: the sub-volumes need more memory than this machine has, or there is no
+                validation part to choose by.
         """
-        batch = getattr(getattr(self.trainer, "datamodule", None), "batch_size", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
+        require(
+            self.hparams["keep_largest"] != "auto" or (data is not None and has_part(data, "val")),
+            "keep_largest is auto, and there is no validation part that could tell which classes "
+            "gain: give --data.val_fraction, name the classes, or omit it",
+        )
+        batch = getattr(data, "batch_size", None)
         if batch and self.device.type == "cpu":
             halved = str(self.trainer.precision).startswith(("16", "bf16"))
             require_trainable(self.network, self.in_channels, batch, self.patch_size, halved)
@@ -304,12 +339,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def _what_fits_in_training(self) -> str:
         assert self._training_shape is not None
         batch, _, *size = self._training_shape
-        self.zero_grad()
-        fits = first_that_fits(self._try_training, batch, size)
         message = (
             f"memory ran out in training on sub-volumes of {format_shape(size)}, {batch} at a "
             "time; "
         )
+        if self.trainer.world_size > 1:  # the other processes wait for this one's gradients
+            return message + "one process alone tells what fits: --trainer.devices 1"
+        self.zero_grad()
+        fits = first_that_fits(self._try_training, batch, size)
         if self.hparams.get("checkpoint") is False:
             message += "--model.checkpoint true needs less, or "
         if fits is None:
@@ -385,11 +422,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return total / count
 
     def _windows(self, image: Tensor) -> Tensor:
-        try:
-            return self._blended(image, self.window)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        # A GPU takes several windows in the time of one; fewer where memory runs out.
+        at_once = 1 if self.device.type == "cpu" else self._windows_at_once
+        while at_once:
+            try:
+                return self._blended(image, self.window, at_once)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            at_once //= 2
+            self._windows_at_once = max(at_once, 1)
         raise ZooError(self._what_fits_in_prediction(image))
 
     def _what_fits_in_prediction(self, image: Tensor) -> str:
@@ -415,15 +457,19 @@ class Segmenter(VolumePrediction, L.LightningModule):
             self(part).float().softmax(dim=1)
         del blended
 
-    def _blended(self, image: Tensor, window: Sequence[int]) -> Tensor:
+    def _blended(self, image: Tensor, window: Sequence[int], at_once: int = 1) -> Tensor:
         sizes = zip(window, image.shape[2:], strict=True)
         if all(size in (0, length) for size, length in sizes):
             probs: Tensor = self(image).float().softmax(dim=1)
             return probs
+        from monai.inferers import (
+            sliding_window_inference,  # seconds, which a whole volume needs not
+        )
+
         result = sliding_window_inference(
             image,
             window,
-            sw_batch_size=1,
+            sw_batch_size=at_once,
             predictor=lambda part: self(part).float().softmax(dim=1),
             overlap=self.overlap,
             mode="gaussian",
@@ -452,7 +498,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
         """Dice of each volume: the mean of the classes but background, and each of them."""
-        predicted, label = probabilities.argmax(dim=1, keepdim=True), batch["label"]
+        predicted, label = self.to_labels(probabilities), batch["label"]
         rows = []
         for index in range(len(label)):
             one = slice(index, index + 1)
@@ -463,6 +509,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
             mean = round(sum(known) / len(known), 6) if known else None
             rows.append({"dice": mean, **{f"dice/{name}": value for name, value in each.items()}})
         return rows
+
+    def to_labels(self, probabilities: Tensor) -> Tensor:
+        """The classes of probabilities (N, num_classes, *spatial): int64 (N, 1, *spatial)."""
+        return of_batch(probabilities.argmax(dim=1, keepdim=True), self.largest)
 
     def to_probabilities(self, outputs: Tensor) -> Tensor:
         """Logits (N, num_classes, *spatial) as probabilities."""
@@ -507,7 +557,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         cases: TestedCases | None = None,
     ) -> None:
         label = batch["label"]
-        predicted = probs.argmax(dim=1, keepdim=True)
+        predicted = self.to_labels(probs)
         spacing = batch.get("spacing")
         for index in range(len(label)):
             pred, target = predicted[index : index + 1], label[index : index + 1]
@@ -547,6 +597,24 @@ class Segmenter(VolumePrediction, L.LightningModule):
         # A class that no volume has says nothing for or against the model.
         self.log("val/dice", values["dice"].nanmean(), prog_bar=True, sync_dist=True)
         self.log("val/error", values["error"], sync_dist=True)
+
+    def on_test_start(self) -> None:
+        """Choose, of the trained weights, the classes whose largest component alone is kept."""
+        if self.hparams["keep_largest"] != "auto":
+            return
+        gains = Gains(self.num_classes)
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        for batch in data.val_dataloader():
+            ready = self.transfer_batch_to_device(batch, self.device, 0)
+            predicted = self.probabilities(ready["image"]).argmax(dim=1, keepdim=True)
+            gains.add(predicted, ready["label"])
+        self.largest = gains.chosen(self.all_gather)
+        names = [self.label_names[number] for number in self.largest]
+        self.hparams["keep_largest"] = names
+        rank_zero_print(
+            "by the validation part, the largest connected component alone is kept of: "
+            f"{', '.join(names) or 'no class'}"
+        )
 
     def on_test_epoch_start(self) -> None:
         self._cases = TestedCases()
@@ -588,7 +656,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
         image, label = batch["image"][:1], batch["label"][:1]
         probs = self.probabilities(image)
         if not drawn:
-            case = self._case(batch, probs.argmax(dim=1, keepdim=True), 0, 0.0)
+            case = self._case(batch, self.to_labels(probs), 0, 0.0)
             drawn["slices"] = draw_slices(case.cuts, self.label_names, case.name, case.sides)
         if MEMBRANE in self.label_names:
             name = str((batch.get("name") or [""])[0])

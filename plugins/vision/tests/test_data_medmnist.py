@@ -49,11 +49,26 @@ def test_the_publishers_parts(tmp_path, shape, channels):
     assert len(MedMNIST(str(path), split="all").samples("test")) == 22
 
 
+def test_an_image_may_have_several_classes_or_none(tmp_path):
+    content = arrays(labels=14)
+    for part in PARTS:
+        content[f"{part}_labels"] %= 2
+        content[f"{part}_labels"][0] = 0
+    data = MedMNIST(str(saved(tmp_path / "chestmnist.npz", content)))
+    assert data.facts["multilabel"] is True
+    assert data.facts["num_classes"] == len(data.facts["label_names"]) == 14
+    assert np.array_equal(data.samples("val").labels.numpy(), content["val_labels"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (arrays((28, 28, 28)), r"volumes of 28x28x28 voxels.*without 3D"),
-        (arrays(labels=14), "14 labels an image.*one label"),
+        (arrays(labels=14), "14 columns with values other than 0 and 1"),
+        (
+            {**arrays(), "val_labels": np.zeros((4, 14), np.uint8)},
+            "the parts have labels of different shapes",
+        ),
         ({"train_images": np.zeros((2, 2))}, "holds no train_labels: it is not a set of MedMNIST"),
         ({**arrays(), "val_labels": np.zeros((3, 1), np.uint8)}, r"val_labels .* for 4 images"),
         ({**arrays(), "val_images": np.zeros((4, 28, 28))}, "val_images are float64"),

@@ -134,7 +134,8 @@ class Deformation(nn.Module):
         if self.elastic_alpha:
             grid += self.field(count, size, affine.device)
         # One pixel is 2 / width of grid_sample's units.
-        grid *= grid.new_tensor([2 / width, 2 / height]).view(2, 1, 1)
+        grid[:, 0] *= 2 / width
+        grid[:, 1] *= 2 / height
         return grid.permute(0, 2, 3, 1)
 
     def _prepared(

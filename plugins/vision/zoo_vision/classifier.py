@@ -107,6 +107,9 @@ class Classifier(L.LightningModule):
     """
 
     task_arguments = ("num_classes", "label_names", "pixel_ranges", "class_shares", "multilabel")
+    fixed_shapes = True
+    channels_last = False
+    """Whether a GPU is given images with the channels last, which its fast convolutions take."""
     monitor = "val/accuracy"
     monitor_mode = "max"
     plot_captions = {  # noqa: RUF012  # read, never changed
@@ -264,7 +267,10 @@ class Classifier(L.LightningModule):
 
     def normalize(self, images: Tensor) -> Tensor:
         # Under "bf16-true" the constants and the weights are bfloat16 and the images are not.
-        return ((images - self.mean) / self.std).to(self.mean.dtype)
+        normalized = ((images - self.mean) / self.std).to(self.mean.dtype)
+        if self.channels_last and normalized.is_cuda:
+            return normalized.contiguous(memory_format=torch.channels_last)
+        return normalized
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify.

@@ -63,6 +63,17 @@ class HasTrainerDefaults(Protocol):
 
 
 @runtime_checkable
+class HasFixedShapes(Protocol):
+    """A model class (the attribute is the class's) that says whether its training steps see the
+    same few shapes. Without, these may differ from step to step, as of clips of any length."""
+
+    @property
+    def fixed_shapes(self) -> bool:
+        """True: on a GPU cuDNN tries its convolutions at each new shape and keeps the fastest."""
+        ...
+
+
+@runtime_checkable
 class HasMonitor(Protocol):
     """A model that names the metric by which the best of its epochs is chosen. Without, the last
     epoch is kept, unless a recipe has a ``ModelCheckpoint`` that monitors a metric.

@@ -12,7 +12,7 @@ from zoo.plugin import UsageError, within
 from zoo_segmentation.data.dataset_json import is_nnunet, read_json
 from zoo_segmentation.data.labels import read_mapping, values_of
 from zoo_segmentation.data.nifti import read_image, read_labels, stem
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.data.volumes import Case, Listing, VolumeDataModule, parts_of
 
 HOMEPAGE = "http://medicaldecathlon.com"

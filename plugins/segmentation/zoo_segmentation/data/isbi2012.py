@@ -9,8 +9,8 @@ import numpy as np
 
 from zoo.plugin import Fold, FoldSamples, UsageError, at_least
 from zoo_segmentation.data.preprocessing import Normalize
-from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.stacks import read_stack
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
 from zoo_segmentation.memory import format_shape
 

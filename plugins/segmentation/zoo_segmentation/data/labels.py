@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.plugin import UsageError
-from zoo_segmentation.data.sampling import IGNORED
+from zoo_segmentation.data.volume import IGNORED
 
 ROUNDING = 1e-3
 """A value this near to a whole number is that number: what scaling and resampling leave over."""

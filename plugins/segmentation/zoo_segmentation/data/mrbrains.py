@@ -20,7 +20,7 @@ from zoo_segmentation.data.nifti import (
     read_image,
     read_labels,
 )
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.data.volumes import (
     TEST,
     TRAIN,

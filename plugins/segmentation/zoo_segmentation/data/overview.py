@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo_segmentation.data.sampling import IGNORED, Volume
+from zoo_segmentation.data.volume import IGNORED, Volume
 
 PARTS = ("training", "validation", "test")
 NAMED = 5

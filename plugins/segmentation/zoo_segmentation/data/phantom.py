@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from zoo.plugin import at_least, one_of, require
-from zoo_segmentation.data.sampling import Volume
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.data.volumes import TEST, TRAIN, VAL, Case, Listing, VolumeDataModule
 
 LABELS = ["background", "csf", "grey matter", "white matter", "cerebellum"]

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from zoo_segmentation.data.overview import Seen
-from zoo_segmentation.data.sampling import IGNORED, Volume
+from zoo_segmentation.data.volume import IGNORED, Volume
 
 ANISOTROPIC = 3.0
 """An axis is coarse whose voxels are so many times as long as the others."""

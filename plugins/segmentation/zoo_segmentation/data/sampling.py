@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,36 +20,13 @@ from torch.utils.data import Dataset
 from zoo.plugin import EpochSampler, ResumableLoader
 from zoo_segmentation.data.nnunet_augmentation import nnunet_changes
 from zoo_segmentation.data.quick_changes import Flip, Scale, Shift, Turn, plain
+from zoo_segmentation.data.volume import IGNORED, Volume
 
 Sample = dict[str, Any]
-IGNORED = 255
-"""In label maps, as they lie in memory: a voxel that neither losses nor metrics count."""
 FOREGROUND = 1 / 3
 """Of the sub-volumes, how many are around foreground, with ``foreground``; nnU-Net's share."""
 CENTERS_KEPT = 5000
 """Voxels of each class in each volume that a sub-volume may be centered at."""
-
-
-@dataclass(frozen=True)
-class Volume:
-    """One image ready for a model, with its labels.
-
-    Attributes:
-        name: What to call it.
-        image: float32 (C, *spatial), normalized; in memory or memory-mapped.
-        label: uint8 (*spatial).
-        spacing: Voxel edges along the spatial axes, in mm.
-        notes: What was assumed when it was read, as the end of a sentence each.
-        oriented: Whether its file says how it lies in space, so that its axes are known to run
-            from inferior to superior, posterior to anterior, left to right.
-    """
-
-    name: str
-    image: np.ndarray
-    label: np.ndarray
-    spacing: tuple[float, ...]
-    notes: tuple[str, ...] = ()
-    oriented: bool = False
 
 
 def pad_to(array: Tensor, size: Sequence[int]) -> Tensor:

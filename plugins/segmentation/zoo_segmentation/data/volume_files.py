@@ -12,9 +12,9 @@ from zoo_segmentation.data import dicom
 from zoo_segmentation.data.channel_files import read_channels
 from zoo_segmentation.data.labels import to_classes
 from zoo_segmentation.data.nifti import count_channels, read_labels, read_scan, stem
-from zoo_segmentation.data.sampling import Volume
 from zoo_segmentation.data.stacks import SUFFIXES as STACK_SUFFIXES
 from zoo_segmentation.data.stacks import read_channel_stack, read_stack
+from zoo_segmentation.data.volume import Volume
 from zoo_segmentation.memory import format_shape
 
 NO_SPACING = (

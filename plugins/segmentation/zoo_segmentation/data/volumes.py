@@ -42,11 +42,11 @@ from zoo_segmentation.data.sampling import (
     Patches,
     PatchLoader,
     Sample,
-    Volume,
     WholeVolumeDataset,
     augmentation,
     collate,
 )
+from zoo_segmentation.data.volume import Volume
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from zoo_vision.data.opening import UNDECODABLE, cause, has_pages, open_image, r
 from zoo_vision.data.pixel_range import (
     COLORS,
     Extent,
+    Ranges,
     RangeSource,
     eight_bits,
     is_deep_color,
@@ -116,21 +117,29 @@ def _decode(
     box: Box | None,
     ranges: RangeSource | None,
 ) -> tuple[np.ndarray, str]:
-    height, width = size
     with open_image(source) as image:
         if box is None:
-            # A JPEG decodes several times faster at a reduced size; twice the wanted one keeps
-            # the final, antialiased step in charge. Other formats ignore this.
-            image.draft(None, (2 * max(size), 2 * max(size)))
+            _draft(image, size)
         pages = has_pages(image)
         bright, note = _in_eight_bits(image, source, box, ranges)
-        fitted = ImageOps.fit(_flat(bright, channels), (width, height), Image.Resampling.BILINEAR)
-    pixels = np.array(fitted, dtype=np.uint8)
+        fitted = _fitted(bright, channels, size)
     if pages and not note:
         note = "of its pages the first is read"
-    if channels == 1:
-        return pixels[None], note
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), note
+    return fitted, note
+
+
+def _draft(image: Image.Image, size: Sequence[int]) -> None:
+    """Let a JPEG decode at a reduced size, several times faster: twice the wanted one keeps the
+    final, antialiased step in charge. Other formats ignore this."""
+    image.draft(None, (2 * max(size), 2 * max(size)))
+
+
+def _fitted(image: Image.Image, channels: int, size: Sequence[int]) -> np.ndarray:
+    """An image of 8 bits at its final size: uint8 (channels, height, width)."""
+    height, width = size
+    fitted = ImageOps.fit(_flat(image, channels), (width, height), Image.Resampling.BILINEAR)
+    pixels = np.array(fitted, dtype=np.uint8)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def decode_all(
@@ -172,25 +181,49 @@ def attempt_all(function: Callable[[T], R], files: Mapping[str, T]) -> list[R]:
         UsageError: some files do not decode: the first few are named and all are counted.
     """
 
-    def attempt(item: T) -> tuple[R | None, Exception | None]:
+    outcomes = _outcomes(function, list(files.values()))
+    _require_decoded(dict(zip(files, outcomes, strict=True)))
+    return [result for result, _ in outcomes]  # type: ignore[misc]
+
+
+_CHUNK = 16
+"""Files that a thread takes at once: to hand one over costs as much as to decode a small one."""
+
+
+def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What a function returns for each item, in their order; Pillow's decoders release the GIL."""
+    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
+
+    def all_of(chunk: Sequence[T]) -> list[R]:
+        return [function(item) for item in chunk]
+
+    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
+        return [result for part in pool.map(all_of, chunks) for result in part]
+
+
+Outcome = tuple[R | None, Exception | None]
+
+
+def _outcomes(function: Callable[[T], R], items: Sequence[T]) -> list[Outcome[R]]:
+    def attempt(item: T) -> Outcome[R]:
         try:
             return function(item), None
         except UNDECODABLE as error:
             return None, error
 
-    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
-        outcomes = list(pool.map(attempt, files.values()))
-    failures = [
-        (path, error) for path, (_, error) in zip(files, outcomes, strict=True) if error is not None
-    ]
-    if failures:
-        shown = "; ".join(f"{path} ({cause(error)})" for path, error in failures[:5])
-        more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
-        raise UsageError(
-            f"{len(failures)} of {len(files)} image files do not decode: {shown}{more}; "
-            "replace or remove them"
-        )
-    return [result for result, _ in outcomes]  # type: ignore[misc]
+    return on_all_cores(attempt, items)
+
+
+def _require_decoded(outcomes: Mapping[str, Outcome[Any]]) -> None:
+    failures = [(path, error) for path, (_, error) in outcomes.items() if error is not None]
+    if not failures:
+        return
+    shown = "; ".join(f"{path} ({cause(error)})" for path, error in failures[:5])
+    more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
+    raise UsageError(
+        f"{len(failures)} of {len(outcomes)} image files do not decode: {shown}{more}; "
+        "replace or remove them"
+    )
 
 
 @dataclass(frozen=True)
@@ -206,6 +239,55 @@ class Inspection:
     extent: Extent | None
     constant: bool | None
     pages: bool
+
+
+def decode_folder(
+    paths: Sequence[str],
+    channels: int,
+    size: Sequence[int],
+    sources: Sources,
+    decide: Callable[[Sequence[Inspection | None]], Ranges],
+) -> tuple[np.ndarray, list[Inspection | None], Ranges]:
+    """Decode all files of a folder, each opened once; those of more than 8 bits twice, since all
+    of them together say what is black and what is white.
+
+    Args:
+        paths: The files.
+        channels: As in `decode`.
+        size: As in `decode`.
+        sources: Opens them.
+        decide: Makes the ranges of what is known of each file; None of those that do not decode.
+
+    Returns:
+        uint8 (N, channels, height, width), what is known of each file, and the ranges.
+
+    Raises:
+        UsageError: some files do not decode; they are named and counted.
+    """
+    pixels = np.empty((len(paths), channels, *size), dtype=np.uint8)
+
+    def first(place: int) -> Inspection:
+        with sources.open(paths[place]) as stream, open_image(stream) as image:
+            found = Inspection(None, None, has_pages(image))
+            if stored_kind(image) is None:
+                _draft(image, size)
+                pixels[place] = _fitted(_upright(image, None), channels, size)
+                return found
+        return inspect(paths[place], whole=False, sources=sources)
+
+    def second(place: int) -> Inspection:
+        with sources.open(paths[place]) as stream:
+            pixels[place] = decode(stream, channels, size, None, ranges)
+        return looks[place]
+
+    outcomes = _outcomes(first, range(len(paths)))
+    looks: list[Any] = [found for found, _ in outcomes]
+    ranges = decide(looks)
+    deep = [place for place, found in enumerate(looks) if found and found.extent]
+    for place, outcome in zip(deep, _outcomes(second, deep), strict=True):
+        outcomes[place] = outcome
+    _require_decoded(dict(zip(paths, outcomes, strict=True)))
+    return pixels, looks, ranges
 
 
 def inspect(path: str | Path, whole: bool, sources: Sources = FILES) -> Inspection:

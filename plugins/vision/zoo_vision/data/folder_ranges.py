@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from zoo.plugin import UsageError, rank_zero_print
-from zoo_vision.data.decoding import Inspection, inspect
+from zoo_vision.data.decoding import Inspection, inspect, on_all_cores
 from zoo_vision.data.opening import UNDECODABLE
 from zoo_vision.data.pixel_range import STATED, Extent, Ranges, assumed_range, merged, sentence
 from zoo_vision.data.sources import FILES, Sources
@@ -26,8 +24,7 @@ def inspect_readable(paths: Sequence[str], sources: Sources = FILES) -> list[Ins
         except UNDECODABLE:
             return None
 
-    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
-        return list(pool.map(attempt, paths))
+    return on_all_cores(attempt, paths)
 
 
 def decide_ranges(

@@ -6,6 +6,7 @@ on these says nothing.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,17 @@ from zoo_vision.data.images import SPLIT_SEED, UNUSED
 
 _SHOWN = 3
 _PASSES = 5
+
+
+def relative(path: str, root: Path) -> str:
+    """A file's path below a folder, with ``/`` between folders; as it is where it is not there.
+
+    Paths are made by joining names to ``root``; to take each apart again costs more than to read a
+    small image.
+    """
+    start = os.path.join(root, "")
+    below = path[len(start) :] if path.startswith(start) else path
+    return below if os.sep == "/" else below.replace(os.sep, "/")
 
 
 def by_pattern(paths: list[str], root: Path, pattern: str) -> list[str]:
@@ -33,7 +45,7 @@ def by_pattern(paths: list[str], root: Path, pattern: str) -> list[str]:
     expression = re.compile(pattern)
     groups, strange = [], []
     for path in paths:
-        shown = Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+        shown = relative(path, root)
         match = expression.search(shown)
         if match is None:
             strange.append(shown)

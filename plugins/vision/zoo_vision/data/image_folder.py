@@ -17,7 +17,7 @@ from torch import Tensor
 
 from zoo.plugin import UsageError, at_least, fractions, is_rank_zero, one_of, require
 from zoo_vision.data.copies import find_copies, settle
-from zoo_vision.data.decoding import attempt_all, decode, decode_all, inspect, read_image
+from zoo_vision.data.decoding import attempt_all, decode_folder, inspect, read_image
 from zoo_vision.data.folder_layout import (
     PART_NAMES,
     Listing,
@@ -30,6 +30,7 @@ from zoo_vision.data.folder_ranges import decide_ranges, inspect_readable
 from zoo_vision.data.groups import (
     by_pattern,
     hold_out_spread,
+    relative,
     require_whole,
     sentence,
     units,
@@ -98,11 +99,6 @@ class ImageFiles(LabelledImages):
         paths = self.paths[indices.numpy()]
         options = (self.channels, self.size, self.ranges, self.sources)
         return ImageFiles(paths, self.labels[indices], *options)
-
-
-def _below(path: str, root: Path) -> str:
-    place = Path(path)
-    return place.relative_to(root).as_posix() if place.is_relative_to(root) else path
 
 
 class ImageFolder(ImageDataModule):
@@ -272,7 +268,7 @@ class ImageFolder(ImageDataModule):
             labels = listing.held(labels).astype(np.uint8)
         return replace(
             self._read_images(listing, labels, parts),
-            names=[_below(path, root) for path in listing.paths],
+            names=[relative(path, root) for path in listing.paths],
             groups=[group or f"image {i}" for i, group in enumerate(listing.groups)] or None,
             group_name=self.columns.group or "group",
             copies=copies,
@@ -282,10 +278,9 @@ class ImageFolder(ImageDataModule):
         paths, channels, size = listing.paths, self.in_channels, self.size
         stated = {STATED: [float(value) for value in self.range]} if self.range else {}
         if len(paths) * channels * size[0] * size[1] <= self.memory_mb * 1e6:
-            found = inspect_readable(paths, self.sources)
-            ranges = decide_ranges(paths, found, stated, listing.notes)
-            calls = {path: partial(self._decode, path, ranges) for path in paths}
-            pixels = torch.from_numpy(decode_all(calls, channels, size))
+            decide = partial(decide_ranges, paths, stated=stated, notes=listing.notes)
+            decoded, found, ranges = decode_folder(paths, channels, size, self.sources, decide)
+            pixels = torch.from_numpy(decoded)
             flat = pixels.flatten(2)
             constant = (flat.amax(2) == flat.amin(2)).all(1).tolist()
             images: LabelledImages = TensorImages(pixels, torch.from_numpy(labels))
@@ -314,10 +309,6 @@ class ImageFolder(ImageDataModule):
                 f"{paths[constant.index(True)]}"
             )
         return LoadedImages(images, parts, listing.names, ranges, listing.notes)
-
-    def _decode(self, path: str, ranges: Ranges) -> np.ndarray:
-        with self.sources.open(path) as stream:
-            return decode(stream, self.in_channels, self.size, None, ranges)
 
     def _list(self) -> Listing:
         root = Path(self.root)

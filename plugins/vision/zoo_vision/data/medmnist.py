@@ -21,13 +21,13 @@ _NAMES = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
 
 
 class MedMNIST(ImageDataModule):
-    """A set of MedMNIST: small medical images of 2 to 11 classes in the publisher's three parts.
+    """A set of MedMNIST: small medical images of 2 to 14 classes in the publisher's three parts.
 
     Source: Yang, Shi, Wei et al.: MedMNIST v2: A large-scale lightweight benchmark for 2D and 3D
     biomedical image classification, Scientific Data 10, 2023. Read in place from the npz file,
-    gray or RGB, of any size (28, 64, 128 or 224 pixels). Sets of volumes (``organmnist3d`` and
-    so on) and with several labels an image (``chestmnist``) are refused. The classes are called
-    by their numbers, since the file has no names.
+    gray or RGB, of any size (28, 64, 128 or 224 pixels). An image of ``chestmnist`` may have
+    several classes, or none. Sets of volumes (``organmnist3d`` and so on) are refused. The classes
+    are called by their numbers, since the file has no names.
 
     Args:
         root: The npz file, such as ``pathmnist.npz``, or the folder with it alone.
@@ -65,18 +65,19 @@ class MedMNIST(ImageDataModule):
         images, labels, parts = [], [], []
         for part, code in _PARTS.items():
             pixels = _pixels(arrays[f"{part}_images"], part, path)
-            classes = _labels(arrays[f"{part}_labels"], len(pixels), part, path)
             images.append(pixels)
-            labels.append(classes)
-            parts.append(np.full(len(classes), code, dtype=np.uint8))
+            labels.append(_labels(arrays[f"{part}_labels"], len(pixels), part, path))
+            parts.append(np.full(len(pixels), code, dtype=np.uint8))
         shapes = {pixels.shape[1:] for pixels in images}
         if len(shapes) > 1:
             raise UsageError(f"{path}: the parts have images of different shapes; fetch it again")
+        _require_alike(labels, path)
         joined = np.concatenate(labels)
+        classes = joined.shape[1] if joined.ndim == 2 else int(joined.max()) + 1
         return LoadedImages(
             TensorImages(torch.from_numpy(np.concatenate(images)), torch.from_numpy(joined)),
             np.concatenate(parts),
-            [str(number) for number in range(int(joined.max()) + 1)],
+            [str(number) for number in range(classes)],
         )
 
     def _file(self) -> Path:
@@ -153,15 +154,23 @@ def _pixels(images: np.ndarray, part: str, path: Path) -> np.ndarray:
 
 
 def _labels(labels: np.ndarray, count: int, part: str, path: Path) -> np.ndarray:
-    """int64 (N,)."""
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        raise UsageError(
-            f"{path} has {labels.shape[1]} labels an image, of which several may hold at once; a "
-            "classifier takes one: take a set with one label an image"
-        )
-    if labels.size != count or labels.dtype.kind not in "iu":
+    """int64 (N,); of several labels an image uint8 (N, classes) of 0 and 1."""
+    several = labels.ndim == 2 and labels.shape[1] > 1
+    if labels.ndim < 1 or len(labels) != count or labels.dtype.kind not in "iu" or labels.ndim > 2:
         raise UsageError(
             f"{path}: {part}_labels are {labels.dtype} {labels.shape} for {count} images; fetch it "
             f"again from {HOMEPAGE}"
         )
-    return labels.reshape(-1).astype(np.int64)
+    if not several:
+        return labels.reshape(-1).astype(np.int64)
+    if not np.isin(labels, (0, 1)).all():
+        raise UsageError(
+            f"{path}: {part}_labels have {labels.shape[1]} columns with values other than 0 and 1; "
+            f"fetch it again from {HOMEPAGE}"
+        )
+    return labels.astype(np.uint8)
+
+
+def _require_alike(labels: list[np.ndarray], path: Path) -> None:
+    if len({part.shape[1:] for part in labels}) > 1:
+        raise UsageError(f"{path}: the parts have labels of different shapes; fetch it again")

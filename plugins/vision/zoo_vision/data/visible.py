@@ -36,7 +36,21 @@ def visible_folders(folder: Path) -> list[Path]:
     Raises:
         UsageError: the folder cannot be read.
     """
-    return [path for path in _inside(folder) if path.is_dir() and not is_hidden(path.name)]
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                each.name for each in entries if not is_hidden(each.name) and _leads(each)
+            )
+    except OSError as error:
+        raise _unreadable(error, folder) from error
+    return [folder / name for name in found]
+
+
+def _leads(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one; only links are looked up once more."""
+    if entry.is_symlink():
+        return os.path.isdir(entry.path)
+    return entry.is_dir(follow_symlinks=False)
 
 
 def visible_files(folder: Path, suffixes: set[str]) -> list[Path]:
@@ -110,11 +124,11 @@ class Walk:
             for name in files:
                 if is_hidden(name):
                     continue
-                suffix = Path(name).suffix.lower()
+                suffix = os.path.splitext(name)[1].lower()
                 if suffix in self.suffixes:
                     yield os.path.join(where, name)
                 elif name.lower() not in _FILES_OF_SYSTEMS:
-                    self.others[suffix or "without a suffix"] += 1
+                    self.others[suffix.rstrip(".") or "without a suffix"] += 1
 
     def _enters(self, where: str, name: str, visited: set[Path]) -> bool:
         if is_hidden(name):
