@@ -35,6 +35,9 @@ HEADLINES = (
     "sequence/adding-100",
     "sequence/spoken-digits",
     "sequence/jsb",
+    "fastweights/retrieval-elu-40",
+    "fastweights/retrieval-delta-40",
+    "fastweights/shakespeare",
 )
 """What the README shows; every recipe stands in docs/reproduction.md."""
 PAGE = """# Reproduction
