@@ -50,7 +50,7 @@ from rows import add_row, read_rows
 from zoo.recipes.experiment import resolve
 from zoo.recipes.recipe import override, read_recipe
 from zoo.training.csv_logger import metrics_of
-from zoo.training.train import quiet_lightning
+from zoo.training.quiet import quiet_lightning
 from zoo_lipreading.data import avletters
 
 HERE = Path(__file__).parent

@@ -30,8 +30,8 @@ from machine import describe, today
 
 from zoo.recipes.experiment import Experiment, resolve
 from zoo.recipes.recipe import make_recipe
+from zoo.training.quiet import quiet_lightning
 from zoo.training.train import fit, prepare_data
-from zoo.training.trainer import quiet_lightning
 
 RESULTS = Path(__file__).parent / "results"
 EPOCHS = 2

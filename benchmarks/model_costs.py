@@ -16,6 +16,10 @@ import zoo
 from zoo.inference.cost import cost_of
 
 REFERENCES = {
+    "few-shot": "fastweights/omniglot",
+    "flip-flop-1992": "fastweights/flip-flop",
+    "evolved-controller": "evolution/double-pole-snes",
+    "black-box": "evolution/rosenbrock-xnes",
     "hpg": "hpg/four-rooms",
     "lipreader": "lipreading/lipreader-avletters",
     "lipreader-ctc": "lipreading/lipreader-ctc-talking-mouths",
@@ -25,10 +29,24 @@ REFERENCES = {
     "md-lstm": "segmentation/md-lstm-isbi2012",
     "monai/*": "segmentation/monai-unet-hippocampus",
     "udrl": "udrl/lunarlander",
+    "mqar-net": "fastweights/mqar",
+    "retrieval-net": "fastweights/retrieval-elu-40",
+    "text-lm": "fastweights/shakespeare",
     "mpcnn": "vision/mpcnn-mnist",
     "mlp": "vision/mlp-mnist",
     "mcdnn": "vision/mcdnn-mnist",
+    "lstm97": "sequence/adding-100",
+    "lstm": "sequence/adding-1000",
+    "clockwork-rnn": "sequence/clockwork-waveform",
+    "history-compressor": "sequence/history-compressor",
+    "meta-lstm": "sequence/meta-lstm",
+    "ctc-recognizer": "sequence/spoken-digits",
+    "echo-state": "sequence/japanese-vowels",
+    "next-frame": "sequence/jsb",
     "timm/*": "timm/resnet18",
+    "cm": "worldmodels/cm-pole",
+    "world-model": "worldmodels/dreamt-cartpole",
+    "behavior-clone": "worldmodels/logs-lunarlander-clone",
 }
 
 

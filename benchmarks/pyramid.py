@@ -6,10 +6,12 @@
 Forward and backward of one layer. The limit is one plain convolution with the same number of
 multiplications, over all slabs at once, in the layout and precision that is fastest here. The
 obvious loop is ``strategy="loop"``: a convolution of the input and one of the state at every
-step, by autograd, in float32. The repeats alternate, so that a busy machine slows all; printed
+step, by autograd; each precision is compared with the loop in the same one, and bfloat16 with the
+float32 loop too, by that name. The repeats alternate, so that a busy machine slows all; printed
 are medians. Memory is the peak of a process of its own above what it held before the step. The
 result is written to benchmarks/results/pyramid-DEVICE.md; with ``--checkpointing`` only what that
-costs is measured, and printed.
+costs is measured, and printed; with ``--pairs`` only the loop and the chosen strategy are, in both
+precisions, and printed.
 """
 
 from __future__ import annotations
@@ -128,6 +130,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="timings of each")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--checkpointing", action="store_true", help="measure nothing else")
+    parser.add_argument("--pairs", action="store_true", help="measure the loop and ours alone")
     parser.add_argument("--peak", choices=["all", "checkpoint"], help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -143,6 +146,9 @@ def main() -> None:
     if arguments.checkpointing:
         medians = times(checkpointing_rows(arguments, chosen), arguments)
         print(checkpointing(medians, peaks(), chosen))
+        return
+    if arguments.pairs:
+        print(pairs(arguments, chosen))
         return
     rows: dict[str, Callable[[], None]] = {}
     for name, dtype in PRECISIONS.items():
@@ -160,6 +166,33 @@ def main() -> None:
     for name, net in nets_of.items():
         rows[name] = net_step(net, cube, arguments.device)
     write(arguments, times(rows, arguments), peaks(), chosen, cube)
+
+
+def pairs(arguments: argparse.Namespace, chosen: str) -> str:
+    """The loop and the chosen strategy in both precisions, like with like."""
+    rows = {
+        f"{strategy}, {name}": layer_step(arguments, dtype, strategy=strategy)
+        for name, dtype in PRECISIONS.items()
+        for strategy in ("loop", chosen)
+    }
+    medians = times(rows, arguments)
+    lines = [f"- {machine.today()}; {machine.describe()}", "", *_PAIRS]
+    for name, value in medians.items():
+        lines.append(f"| {name} | {value:.3f} | {_against_the_loop(medians, name)} |")
+    return "\n".join(lines)
+
+
+_PAIRS = [
+    "| forward and backward | seconds (median) | times the loop in that precision "
+    "| times the float32 loop |",
+    "|---|---|---|---|",
+]
+
+
+def _against_the_loop(medians: dict[str, float], name: str) -> str:
+    """Two cells: how much faster than the loop in the same precision, and than that in float32."""
+    own = medians[f"loop, {name.split(', ')[1]}"] / medians[name]
+    return f"{own:.2f} | {medians['loop, float32'] / medians[name]:.2f}"
 
 
 def checkpointing_rows(arguments: argparse.Namespace, chosen: str) -> dict[str, Callable[[], None]]:
@@ -215,16 +248,16 @@ def write(
     work = 3 * 6 * 2 * voxels * arguments.kernel**2 * 4 * arguments.hidden
     work *= arguments.channels + arguments.hidden
     limit = min(value for name, value in medians.items() if name.startswith("limit"))
-    loop = medians["loop, float32"]
     table = [
-        "| forward and backward | seconds (median) | GFLOP/s | of the limit | times the loop |",
-        "|---|---|---|---|---|",
+        "| forward and backward | seconds (median) | GFLOP/s | of the limit "
+        "| times the loop in that precision | times the float32 loop |",
+        "|---|---|---|---|---|---|",
     ]
     for name, value in medians.items():
         if not name.startswith("MONAI"):
             table.append(
                 f"| {name} | {value:.3f} | {work / value / 1e9:.0f} | {limit / value:.2f} | "
-                f"{loop / value:.2f} |"
+                f"{_against_the_loop(medians, name)} |"
             )
     table += ["", "| whole nets, training step | voxels a second |", "|---|---|"]
     for name, value in medians.items():

@@ -32,6 +32,12 @@ HEADLINES = (
     "udrl/lunarlander",
     "hpg/bitflip8",
     "hpg/four-rooms",
+    "sequence/adding-100",
+    "sequence/spoken-digits",
+    "sequence/jsb",
+    "fastweights/retrieval-elu-40",
+    "fastweights/retrieval-delta-40",
+    "fastweights/shakespeare",
 )
 """What the README shows; every recipe stands in docs/reproduction.md."""
 PAGE = """# Reproduction
@@ -112,6 +118,8 @@ def _section(name: str, recipe: Recipe, records: list[Record]) -> str:
     lines.append(f"- Target: {target}" + (f"; {source}" if source else ""))
     if changed := about.get("changed"):
         lines.append(f"- The target was changed: {changed}")
+    if differs := about.get("differs"):
+        lines.append(f"- What differs from the paper: {differs}")
     if reported := about.get("paper_result"):
         lines.append(f"- The paper reports: {reported}")
     if paper := about.get("paper"):

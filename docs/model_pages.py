@@ -33,6 +33,10 @@ DATA = {
     "lipreading": "grid --data.root clips",
     "udrl": "udrl-episodes --data.environment package.module:Name-v0",
     "hpg": "",
+    "sequence": "wave-folder --data.root recordings",
+    "fastweights": "text-folder --data.root texts",
+    "evolution": "black-box-function --data.function my_file.py:score",
+    "worldmodels": "",
 }
 
 

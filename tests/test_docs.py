@@ -36,7 +36,17 @@ def test_every_model_of_this_repository_has_a_text_and_a_drawing() -> None:
         assert "x &amp; y" in diagram(name, "x & y")
 
 
-PLUGINS = ("vision", "segmentation", "lipreading", "udrl", "hpg")
+PLUGINS = (
+    "vision",
+    "segmentation",
+    "lipreading",
+    "udrl",
+    "hpg",
+    "sequence",
+    "fastweights",
+    "evolution",
+    "worldmodels",
+)
 
 
 class Base:

@@ -143,7 +143,7 @@ FAULTY: Faulty = [
             "def to(self, *a):\n    self.shift = 1.0\n    return super().to(*a)\n"
             "def forward(self, points):\n    return super().forward(points) + self.shift"
         ),
-        "outputs differ by",
+        "gradients or weights differ by",
     ),
 ]
 

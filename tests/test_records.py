@@ -94,6 +94,10 @@ def test_a_run_is_recorded_with_all_that_repeats_it(toy: Any, programs: Any) -> 
     assert record.threads
     assert record.seconds
     assert record.note == "beside others"
+    again, other = programs("reproduce").records("toy/points", [run], "1", others=["train/loss"])
+    assert again.metric == record.metric
+    assert other.metric == "train/loss"
+    assert other.target == {}  # the target is another metric's
 
 
 @pytest.mark.whole_zoo
@@ -109,6 +113,17 @@ def test_every_target_has_its_source_and_its_day() -> None:
         if about["target"]["value"] is not None:
             assert about["source"], name
             assert len(about["target"]["set"]) == len("2026-11-20"), name
+
+
+@pytest.mark.whole_zoo
+def test_a_target_of_a_publication_says_what_its_recipe_does_otherwise() -> None:
+    found = {}
+    for name, path in registry().recipes.items():
+        about = read_recipe(path).about
+        if about["target"]["value"] is not None and "set for this project" not in about["source"]:
+            found[name] = about.get("differs")
+    assert len(found) > 10
+    assert [name for name, differs in found.items() if not differs] == []
 
 
 @pytest.mark.whole_zoo

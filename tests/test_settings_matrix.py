@@ -60,6 +60,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "hpg": ("hpg/bitflip8", {"data.batches_per_epoch": 3}),
+    "sequence": ("sequence/adding-100", {"data.length": 10, "data.epoch": 48}),
 }
 
 

@@ -14,7 +14,6 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins import TorchCheckpointIO
 
 from zoo.errors import UsageError
-from zoo.runs.run import Run
 from zoo.training.train import train
 
 QUICK = {
@@ -122,21 +121,6 @@ def test_fast_dev_run_keeps_nothing(toy: Any, zoo: Any) -> None:
     assert in_a_process(lambda: with_signal("on_train_epoch_end", 2, signal.SIGKILL)) < 0
     with pytest.raises(UsageError, match="continues nothing"):
         train("toy/points", {**SETTINGS, "trainer.fast_dev_run": True}, resume="cut")
-
-
-@pytest.mark.slow
-def test_processes_that_the_strategy_starts_itself(toy: Any, python: Any) -> None:
-    """A subprocess, as the spawned ones import what started them."""
-    words = ["--trainer.devices", 2, "--trainer.strategy", "ddp_spawn", "--trainer.max_epochs", 2]
-    words += ["--trainer.accelerator", "cpu", "--data.size", 64, "--out", "run"]
-    done = python("-m", "zoo", "train", "toy/points", *words, timeout=500)
-    assert done.returncode == 0, done.stderr
-    run = Run(Path("run"))
-    assert run.finished
-    assert run.environment["epochs"] == 2
-    rows = run.metrics_csv.read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 4  # a head, two epochs, the test
-    assert (run.plots / "curves.png").is_file()
 
 
 RESERVED = {

@@ -69,6 +69,8 @@ CASES = {
     ),
     "timm": Case("vision/timm-image-folder", {"data.name": "digits", "data.batch_size": 16}),
     "pyramid-grouped": Case(_PHANTOM, {"model.strategy": "grouped"}),
+    "pyramid-fused": Case(_PHANTOM, {"model.strategy": "fused"}),
+    "pyramid-graphed": Case(_PHANTOM, {"model.strategy": "graphed"}),
     "pyramid-checkpoint": Case(_PHANTOM, {"model.checkpoint": True}),
     "pyramid-paired": Case(_PHANTOM, {"model.strategy": "paired"}),
     "pyramid-hoisted": Case(_PHANTOM, {"model.strategy": "hoisted"}),

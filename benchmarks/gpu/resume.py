@@ -20,7 +20,7 @@ from gpu.cases import QUICK, experiment, run
 from gpu.record import attempt, finish
 from zoo.training.interruption import TrainingInterrupted
 
-NAMES = ("mpcnn", "mcdnn-stacked", "pyramid-grouped", "monai-unet", "lipreader", "fusion", "hpg")
+NAMES = ("mpcnn", "mcdnn-stacked", "pyramid-graphed", "monai-unet", "lipreader", "fusion", "hpg")
 TWO_EPOCHS = {**QUICK, "trainer.max_epochs": 2, "trainer.deterministic": "warn"}
 
 

@@ -34,9 +34,9 @@ Results = Iterator[tuple[str, str]]
 """Kind, and what fell; nothing if it held."""
 
 TESTS = {
-    "http": ("tests/test_hub.py", "answers or address or download or wrong or names or damaged"),
+    "http": ("tests/hub", "answers or address or download or wrong or names or damaged"),
     "simultaneous": (
-        "tests/test_hub.py tests/test_one_bad_file.py tests/test_runs.py",
+        "tests/hub/test_processes.py tests/test_one_bad_file.py tests/test_runs.py",
         "at_once or one_second or same_second or wait or folders_of or locked",
     ),
 }

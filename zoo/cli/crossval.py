@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
-from zoo.cli.overrides import read_overrides
-from zoo.recipes.recipe import override, read_recipe
-from zoo.registry.registry import registry
+from zoo.cli.training_options import (
+    add_folder,
+    add_overrides,
+    add_recipe,
+    add_trust_and_json,
+    known_recipe,
+    overrides_of,
+)
 
 if TYPE_CHECKING:
     from zoo.experiments.crossval import CrossValidation
@@ -26,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "folder with the folds is a reference that `zoo test`, `predict` and `export` take as an "
         "ensemble.",
     )
-    parser.add_argument("recipe", help="a name (`zoo list recipes`) or a YAML file")
+    add_recipe(parser)
     parser.add_argument("--folds", type=int, help="how many (default: 5)")
     parser.add_argument(
         "--stratify",
@@ -44,32 +49,21 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, help="folds trained at once, each a process (default: 1)"
     )
-    parser.add_argument("--seed", help="seed of everything random in the trainings")
-    parser.add_argument("--out", help="the folder of the folds; runs/RECIPE/TIME by default")
-    parser.add_argument(
-        "--resume",
+    add_overrides(parser, budget="end each training")
+    add_folder(
+        parser,
+        out="the folder of the folds; runs/RECIPE/TIME by default",
+        resume="continue the newest unfinished cross-validation of the recipe, or that in a folder",
         metavar="auto|FOLDER",
-        help="continue the newest unfinished cross-validation of the recipe, or that in a folder",
     )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="let the recipe file name code that Lightning and the plugins do not bring",
-    )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.set_defaults(run=run, takes_overrides=True)
+    add_trust_and_json(parser, json="print the summary as JSON")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train the folds and print what they say together; 1 if one failed."""
-    overrides = read_overrides(options.rest)
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    recipe = read_recipe(options.recipe)
-    asked = override(recipe, overrides)
-    # A mistyped name is refused here, before anything imports torch.
-    registry().model(asked.model_name)
-    registry().dataset(asked.data_name)
+    overrides = overrides_of(options)
+    recipe, _ = known_recipe(options.recipe, overrides)
 
     from zoo.experiments.crossval import crossval
 

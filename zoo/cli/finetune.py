@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from zoo.cli.output import work
-from zoo.cli.overrides import read_overrides
 from zoo.cli.train import report
 from zoo.cli.train_seeds import add_options, is_of_seeds, options_of, report_seeds
+from zoo.cli.training_options import add_folder, add_overrides, add_trust_and_json, overrides_of
 
 
 def add_parser(commands: Any) -> None:
@@ -38,30 +38,24 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--lr-backbone", type=float, metavar="LR", help="learning rate of all but the head"
     )
-    parser.add_argument("--seed", help="seed of everything random")
+    add_overrides(parser, budget="end")
     add_options(parser)
-    parser.add_argument(
-        "--budget",
-        action="append",
-        metavar="UNIT=COUNT",
-        help="end at a count of what the model or its data count, such as evaluations=5000",
+    add_folder(
+        parser,
+        out="the run folder; runs/finetune/FROM-DATA/TIME by default",
+        resume="continue an unfinished run",
     )
-    parser.add_argument("--out", help="the run folder; runs/finetune/FROM-DATA/TIME by default")
-    parser.add_argument("--resume", metavar="auto|RUN", help="continue an unfinished run")
-    parser.add_argument(
-        "--trust", action="store_true", help="let the recipe of a resumed run name such code"
+    add_trust_and_json(
+        parser,
+        json="print the final metrics as JSON",
+        trust="let the recipe of a resumed run name such code",
     )
-    parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
-    parser.set_defaults(run=run, takes_overrides=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Fine-tune, then print the metrics and what to do next."""
-    overrides: dict[str, Any] = dict(read_overrides(options.rest))
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    if options.budget:
-        overrides["budget"] = ",".join(options.budget)
+    overrides = overrides_of(options)
     how = {name: getattr(options, name) for name in ("freeze", "unfreeze_at_epoch", "lr_backbone")}
     if is_of_seeds(options):
         from zoo.experiments.seeds import finetune_seeds

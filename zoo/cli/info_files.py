@@ -145,7 +145,8 @@ def _target(about: Mapping[str, Any]) -> str:
     day, source, changed = target.get("set"), about.get("source"), about.get("changed")
     told = f"{target.get('metric')} {target['value']}" + (f", set {day}" if day else "")
     told += f" ({source})" if source else ""
-    return told + (f"; changed: {changed}" if changed else "")
+    told += f"; changed: {changed}" if changed else ""
+    return told + (f"; differs from the paper: {about['differs']}" if about.get("differs") else "")
 
 
 def _on_disk(folder: Path) -> str:

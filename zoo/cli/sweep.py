@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
-from zoo.cli.overrides import read_overrides
-from zoo.recipes.recipe import override, read_recipe
-from zoo.registry.registry import registry
+from zoo.cli.training_options import (
+    add_folder,
+    add_overrides,
+    add_recipe,
+    add_trust_and_json,
+    known_recipe,
+    overrides_of,
+)
 
 if TYPE_CHECKING:
     from zoo.experiments.sweeps.result import Sweep
@@ -36,7 +41,7 @@ def add_parser(commands: Any) -> None:
         epilog=_FORMS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", help="a name (`zoo list recipes`) or a YAML file")
+    add_recipe(parser)
     parser.add_argument("--space", metavar="FILE", help="YAML of overrides to ranges and choices")
     parser.add_argument("--trials", metavar="N", help="how many in all (default: 20)")
     parser.add_argument("--metric", help="of the validation; what is monitored by default")
@@ -51,27 +56,19 @@ def add_parser(commands: Any) -> None:
         "folder by default",
     )
     parser.add_argument("--study", metavar="NAME", help="in the storage; the recipe's by default")
-    parser.add_argument("--seed", help="seed of everything random")
-    parser.add_argument(
-        "--budget",
-        action="append",
-        metavar="UNIT=COUNT",
-        help="end each trial at a count of what the model or its data count",
-    )
-    parser.add_argument("--out", help="the folder; runs/sweep/RECIPE/TIME by default")
-    parser.add_argument(
-        "--resume",
+    add_overrides(parser, budget="end each trial")
+    add_folder(
+        parser,
+        out="the folder; runs/sweep/RECIPE/TIME by default",
+        resume="continue the newest unfinished sweep of the recipe, or the one in a folder",
         metavar="auto|DIR",
-        help="continue the newest unfinished sweep of the recipe, or the one in a folder",
     )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="let the files of recipe and space name code that Lightning and the plugins do not "
+    add_trust_and_json(
+        parser,
+        trust="let the files of recipe and space name code that Lightning and the plugins do not "
         "bring",
     )
-    parser.add_argument("--json", action="store_true", help="a list of one object")
-    parser.set_defaults(run=run, takes_overrides=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,11 +77,7 @@ def run(options: argparse.Namespace) -> int:
     from zoo.experiments.sweeps.options import TRIALS
     from zoo.experiments.sweeps.space import is_marked, read_space
 
-    overrides: dict[str, Any] = dict(read_overrides(options.rest))
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    if options.budget:
-        overrides["budget"] = ",".join(options.budget)
+    overrides = overrides_of(options)
     count = TRIALS if options.trials is None else options.trials
     if not str(count).isdecimal():
         raise UsageError(f"--trials has to be a whole number, not {count!r}")
@@ -92,9 +85,7 @@ def run(options: argparse.Namespace) -> int:
     if options.space is not None:
         read_space(options.space)
     read_space({key: value for key, value in overrides.items() if is_marked(value)})
-    asked = override(read_recipe(options.recipe), overrides)
-    registry().model(asked.model_name)
-    registry().dataset(asked.data_name)
+    known_recipe(options.recipe, overrides)
 
     from zoo.experiments.sweeps.sweep import sweep
 

@@ -6,11 +6,18 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
-from zoo.cli.overrides import read_overrides
 from zoo.cli.train_seeds import add_options, is_of_seeds, options_of, report_seeds
+from zoo.cli.training_options import (
+    add_folder,
+    add_overrides,
+    add_recipe,
+    add_trust_and_json,
+    known_recipe,
+    overrides_of,
+)
 from zoo.io.data_folder import data_folder
 from zoo.io.stages import measured
-from zoo.recipes.recipe import Recipe, override, read_recipe
+from zoo.recipes.recipe import Recipe
 from zoo.registry.registry import registry
 from zoo.runs.next_commands import next_commands
 
@@ -29,38 +36,26 @@ def add_parser(commands: Any) -> None:
         "lists the arguments of its model and dataset.",
         add_help=False,
     )
-    parser.add_argument("recipe", nargs="?", help="a name (`zoo list recipes`) or a YAML file")
-    parser.add_argument("--seed", help="seed of everything random")
+    add_recipe(parser, nargs="?")
+    add_overrides(parser, budget="end")
     add_options(parser)
-    parser.add_argument(
-        "--budget",
-        action="append",
-        metavar="UNIT=COUNT",
-        help="end at a count of what the model or its data count, such as evaluations=5000",
-    )
-    parser.add_argument("--out", help="the run folder; runs/RECIPE/TIME by default")
-    parser.add_argument(
-        "--resume",
-        metavar="auto|RUN",
-        help="continue the newest unfinished run of the recipe, or the run in a folder; with "
+    add_folder(
+        parser,
+        out="the run folder; runs/RECIPE/TIME by default",
+        resume="continue the newest unfinished run of the recipe, or the run in a folder; with "
         "--seeds, or where the folder is a group of seeds, those of them that are unfinished",
     )
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
     )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="let the recipe file name code that Lightning and the plugins do not bring",
-    )
-    parser.add_argument("--json", action="store_true", help="print the final metrics as JSON")
+    add_trust_and_json(parser, json="print the final metrics as JSON")
     parser.add_argument(
         "-h",
         "--help",
         action="store_true",
         help="show this, or with a RECIPE the arguments of its model and dataset",
     )
-    parser.set_defaults(run=run, takes_overrides=True, parser=parser)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,17 +65,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if not options.recipe:
         options.parser.error("RECIPE is missing; `zoo list recipes` shows them")
-    overrides = read_overrides(options.rest)
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    if options.budget:
-        overrides["budget"] = ",".join(options.budget)
-
-    recipe = read_recipe(options.recipe)
-    asked = override(recipe, overrides)
-    # A mistyped name is refused here, before anything imports torch.
-    registry().model(asked.model_name)
-    registry().dataset(asked.data_name)
+    overrides = overrides_of(options)
+    recipe, asked = known_recipe(options.recipe, overrides)
 
     if not options.help and is_of_seeds(options):
         from zoo.experiments.seeds import train_seeds
@@ -134,8 +120,9 @@ def _describe(asked: Recipe) -> None:
     print(
         "\n--trainer.KEY sets any argument of lightning.pytorch.Trainer, such as "
         "--trainer.max_epochs 3,\n--trainer.accelerator gpu, --trainer.precision bf16-mixed "
-        "or --trainer.logger WandbLogger.\n--seed, --seeds, --budget, --out, --resume, "
-        "--print-config: see `zoo train --help`."
+        "or --trainer.logger WandbLogger;\n--trainer.tf32 false leaves TensorFloat-32 out, "
+        "--compile compiles the networks (docs/scaling.md).\n"
+        "--seed, --seeds, --budget, --out, --resume, --print-config: see `zoo train --help`."
     )
 
 

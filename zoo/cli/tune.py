@@ -7,9 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import show, work
-from zoo.cli.overrides import read_overrides
-from zoo.recipes.recipe import override, read_recipe
-from zoo.registry.registry import registry
+from zoo.cli.training_options import (
+    add_folder,
+    add_overrides,
+    add_recipe,
+    add_trust_and_json,
+    known_recipe,
+    overrides_of,
+)
 
 if TYPE_CHECKING:
     from zoo.experiments.tune import Tuning
@@ -24,32 +29,21 @@ def add_parser(commands: Any) -> None:
         description="Look for a learning rate, a batch size, or both, with Lightning's finders, "
         "and say what was found as overrides for `zoo train`. It changes nothing.",
     )
-    parser.add_argument("recipe", help="a name (`zoo list recipes`) or a YAML file")
+    add_recipe(parser)
     parser.add_argument(
         "--lr", action="store_true", help="the learning rate (also if neither is named)"
     )
     parser.add_argument("--batch-size", action="store_true", help="the batch size")
-    parser.add_argument("--seed", help="seed of everything random")
-    parser.add_argument(
-        "--out", help="a new folder for the pictures; runs/tune/RECIPE/TIME by default"
-    )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="let the recipe file name code that Lightning and the plugins do not bring",
-    )
-    parser.add_argument("--json", action="store_true", help="a list of one object")
-    parser.set_defaults(run=run, takes_overrides=True)
+    add_overrides(parser)
+    add_folder(parser, out="a new folder for the pictures; runs/tune/RECIPE/TIME by default")
+    add_trust_and_json(parser)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Look, then print the suggestion as overrides."""
-    overrides: dict[str, Any] = dict(read_overrides(options.rest))
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    asked = override(read_recipe(options.recipe), overrides)
-    registry().model(asked.model_name)
-    registry().dataset(asked.data_name)
+    overrides = overrides_of(options)
+    known_recipe(options.recipe, overrides)
 
     from zoo.experiments.tune import tune
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
 from torch import Tensor
 
 from zoo.errors import UsageError
@@ -25,6 +24,7 @@ from zoo.io.rank_zero import rank_zero_print
 from zoo.plugin.folds import Fold, FoldSamples
 from zoo.plugin.protocols import Foldable, ProbabilityTester, offers
 from zoo.recipes.signatures import instantiate
+from zoo.recipes.trainer import Trainer
 from zoo.registry.registry import registry
 from zoo.report.group_report import write_group_report
 from zoo.runs.group import Group
@@ -33,7 +33,7 @@ from zoo.runs.run import Run
 FOLDS = "folds.csv"
 SUMMARY = "summary.json"
 PREDICTIONS = "predictions.csv"
-_MACHINE = tuple({"accelerator", "precision", "deterministic"} & set(SETTINGS))
+_MACHINE = tuple({"accelerator", "precision", "deterministic", "tf32"} & set(SETTINGS))
 _TEST = "test/"
 
 

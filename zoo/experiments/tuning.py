@@ -24,6 +24,7 @@ from zoo.experiments.memory import memory_left, memory_peak
 from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
+from zoo.recipes.trainer import Trainer as OwnTrainer
 from zoo.training.trainer import evaluation_trainer
 
 _SETTINGS = (
@@ -33,6 +34,7 @@ _SETTINGS = (
     "gradient_clip_val",
     "plugins",
     "precision",
+    "tf32",
 )
 """Those of a recipe with which a step is what it will be."""
 LEAST, MOST, RATES = 1e-8, 1.0, 100
@@ -195,7 +197,7 @@ def _search(
     callbacks: list[Callback],
 ) -> None:
     named = {key: recipe.trainer[key] for key in _SETTINGS if key in recipe.trainer}
-    settings = instantiate(Trainer, named)
+    settings = instantiate(OwnTrainer, named)
     if isinstance(model, AcceleratorChooser) and settings.get("accelerator", "auto") == "auto":
         settings["accelerator"] = model.choose_accelerator(data)
     # At most an epoch a rate; a schedule that has to know the end is left out by the search.

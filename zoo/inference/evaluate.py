@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
 from torch import Tensor
 
 from zoo.bundles.bundle import Bundle, read_bundle
@@ -28,10 +28,11 @@ from zoo.plugin.protocols import DataDescriber
 from zoo.recipes.experiment import Experiment, resolve, with_current_names
 from zoo.recipes.recipe import Recipe, override
 from zoo.recipes.signatures import instantiate
+from zoo.recipes.trainer import Trainer
 from zoo.registry.registry import registry
 from zoo.runs.run import Run, require_empty
 from zoo.training.csv_logger import MetricsLogger, metrics_of
-from zoo.training.draw import draw
+from zoo.training.draw import as_in_training, draw
 from zoo.training.seeding import SeededTest
 from zoo.training.trainer import evaluation_trainer
 
@@ -52,9 +53,12 @@ SETTINGS = (
     "precision",
     "profiler",
     "strategy",
+    "tf32",
     "use_distributed_sampler",
 )
 """Trainer arguments that concern a measurement."""
+_OF_DRAWING = ("accelerator", "precision", "tf32")
+"""Those that say where a plot is computed, and how."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,11 @@ def evaluate(
         run.write_json("metrics.json", metrics)
         recipe = lead.experiment.recipe
         write_atomically(run.recipe_file, recipe.to_yaml().encode())
-        draw(run, MetricsLogger(run.metrics_csv), lead.model, lead.data, recipe.seed)
+        where = {key: settings[key] for key in _OF_DRAWING if key in settings}
+        with tempfile.TemporaryDirectory() as scratch:
+            trainer = evaluation_trainer(where, Path(scratch))
+            with as_in_training(trainer, lead.model):
+                draw(run, MetricsLogger(run.metrics_csv), lead.model, lead.data, recipe.seed)
     return metrics
 
 

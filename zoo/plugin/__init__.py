@@ -43,6 +43,7 @@ from zoo.plugin.protocols import (
     HasConstructorArguments,
     HasCounters,
     HasDynamicTensors,
+    HasFixedShapes,
     HasFixedTestBatches,
     HasHead,
     HasKeepBest,
@@ -91,7 +92,9 @@ if TYPE_CHECKING:
     from zoo.plugin._lightning_internals import training_batches as training_batches
     from zoo.plugin.adapted import AdaptedDataModule as AdaptedDataModule
     from zoo.plugin.adapted import AdaptedModule as AdaptedModule
+    from zoo.plugin.cuda_graphs import CudaGraphs as CudaGraphs
     from zoo.plugin.datamodule import BaseDataModule as BaseDataModule
+    from zoo.plugin.device_mean import DeviceMean as DeviceMean
     from zoo.plugin.endless import EndlessDataset as EndlessDataset
     from zoo.plugin.endless import GeneratedSamples as GeneratedSamples
     from zoo.plugin.loaders import EpochSampler as EpochSampler
@@ -108,6 +111,8 @@ _HOMES = {
     "AdaptedModule": "zoo.plugin.adapted",
     "BaseDataModule": "zoo.plugin.datamodule",
     "Budget": "zoo.plugin.stopping",
+    "CudaGraphs": "zoo.plugin.cuda_graphs",
+    "DeviceMean": "zoo.plugin.device_mean",
     "EmptyPartError": "zoo.plugin.parts",
     "EndlessDataset": "zoo.plugin.endless",
     "EpochSampler": "zoo.plugin.loaders",
@@ -136,9 +141,11 @@ __all__ = [
     "ArgumentUpgrader",
     "BundleFormat",
     "Checkpoint",
+    "CudaGraphs",
     "DataDescriber",
     "Dataset",
     "Deprecated",
+    "DeviceMean",
     "DisagreementWriter",
     "EnsembleMember",
     "Entry",
@@ -156,6 +163,7 @@ __all__ = [
     "HasConstructorArguments",
     "HasCounters",
     "HasDynamicTensors",
+    "HasFixedShapes",
     "HasFixedTestBatches",
     "HasHead",
     "HasKeepBest",

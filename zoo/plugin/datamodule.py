@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence, Sized
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -160,8 +161,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
             seed=self.seed,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=self._on_gpu,
-            **{"shuffle": False, **options},
+            **{"shuffle": False, "pin_memory": self.gpu is not None, **options},
         )
 
     def require(self, part: Part) -> Samples:
@@ -188,6 +188,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[Samples]):
         )
 
     @property
-    def _on_gpu(self) -> bool:
+    def gpu(self) -> torch.device | None:
+        """The GPU that the batches go to; None without one."""
         trainer = self.trainer
-        return trainer is not None and trainer.strategy.root_device.type == "cuda"
+        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        return device if device.type == "cuda" else None

@@ -11,6 +11,7 @@ from zoo.plugin.protocols import (
     HasConformanceArguments,
     HasConformanceExempt,
     HasConstructorArguments,
+    HasFixedShapes,
     HasFixedTestBatches,
     HasHead,
     HasKeepBest,
@@ -59,6 +60,11 @@ def constructor_arguments(model: LightningModule) -> dict[str, Any]:
 def trainer_defaults(model: type) -> dict[str, Any]:
     """Arguments of the Trainer that hold where a recipe says nothing."""
     return dict(model.trainer_defaults) if isinstance(model, HasTrainerDefaults) else {}
+
+
+def fixed_shapes(model: object) -> bool:
+    """Whether a model sees tensors of the same few shapes in all training steps."""
+    return model.fixed_shapes if isinstance(model, HasFixedShapes) else False
 
 
 def weights_license(model: object) -> str:

@@ -115,7 +115,7 @@ def resolve(recipe: Recipe) -> Experiment:
     dataset = registry().dataset(recipe.data_name)
     model_class = registry().load(found.entry)
     data_class = registry().load(dataset)
-    from lightning.pytorch import Trainer
+    from zoo.recipes.trainer import Trainer
 
     model, problems = read_arguments(model_class, "model", recipe.model, found.arguments)
     data, faults = read_arguments(data_class, "data", recipe.data)

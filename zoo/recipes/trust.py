@@ -98,7 +98,7 @@ def refuse_untrusted(recipe: Recipe) -> None:
     """
     if not recipe.source:
         return
-    from lightning.pytorch import Trainer
+    from zoo.recipes.trainer import Trainer
 
     known = registry()
     sections: dict[str, tuple[type, Mapping[str, Any]]] = {

@@ -44,7 +44,11 @@ def headline(about: Mapping[str, object], metrics: Mapping[str, float]) -> Marku
     ]
     said = [
         element("p", f"{label}: {about[key]}", class_="soft")
-        for key, label in (("source", "Target"), ("paper_result", "In the publication"))
+        for key, label in (
+            ("source", "Target"),
+            ("differs", "What differs from the publication"),
+            ("paper_result", "In the publication"),
+        )
         if about.get(key)
     ]
     return element("div", [element("div", shown, class_="result"), *said], class_="results")

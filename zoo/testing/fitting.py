@@ -18,6 +18,7 @@ from zoo.plugin.counters import counters_of
 from zoo.plugin.declarations import trainer_defaults
 from zoo.plugin.parts import has_part
 from zoo.recipes.signatures import instantiate
+from zoo.recipes.trainer import Trainer as OwnTrainer
 from zoo.testing.gradients import Gradients
 from zoo.training.trainer import ResumableTrainer
 
@@ -104,7 +105,7 @@ def run_trainer(
 
     Settings that the model declares hold where a short training does not need others.
     """
-    wanted = instantiate(Trainer, trainer_defaults(type(model)))
+    wanted = instantiate(OwnTrainer, trainer_defaults(type(model)))
     epochs = wanted.get("max_epochs", EPOCHS)
     resumable = ResumableTrainer(
         {

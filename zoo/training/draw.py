@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from zoo import plots
 from zoo.plugin.counters import counters
@@ -13,6 +16,25 @@ from zoo.report.run_report import CAPTIONS
 from zoo.runs.run import Run
 from zoo.training.csv_logger import MetricsLogger
 from zoo.training.seeding import seeded
+
+
+@contextmanager
+def as_in_training(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+    """While it lasts, the model is on the Trainer's device, in its precision: Lightning puts it
+    back on the CPU after each fit and test, where whole volumes take hundreds of times as long.
+
+    Args:
+        trainer: That has trained or tested the model.
+        model: On the CPU afterwards.
+    """
+    device = trainer.strategy.root_device
+    model.to(device)
+    try:
+        with trainer.precision_plugin.forward_context():
+            yield
+    finally:
+        if device.type != "cpu":
+            model.cpu()
 
 
 def draw(

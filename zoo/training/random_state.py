@@ -10,21 +10,27 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from zoo.io.rank_zero import rank_zero_print
+
 
 class RandomState(Callback):
     """Carries the states of Python's, numpy's and torch's generators through a checkpoint, and
     around each validation: what a model or a loader draws there changes no training.
 
-    The states are kept as lists of integers and tensors, which load under ``weights_only``.
+    The states are kept as lists of integers and tensors, which load under ``weights_only``. Of
+    GPUs it is that of the process's own; a run on a CPU does not touch them.
     """
 
     def __init__(self) -> None:
         self._resumed: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
         self._loop: Any = None
+        self._gpu: torch.device | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Note the states before a validation makes its loaders' iterators, which draw too."""
+        device = trainer.strategy.root_device
+        self._gpu = device if device.type == "cuda" else None
         loop: Any = trainer.fit_loop.epoch_loop.val_loop
         if stage != "fit" or loop is self._loop:
             return
@@ -56,7 +62,7 @@ class RandomState(Callback):
                 float(cached),
             ],
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda": [] if self._gpu is None else [torch.cuda.get_rng_state(self._gpu)],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -68,6 +74,7 @@ class RandomState(Callback):
         state, self._resumed = self._resumed, {}
         if state:
             self._restore(state)
+            self._tell_other_device(state["cuda"])
         if trainer.global_rank:
             torch.manual_seed(int(torch.randint(2**62, ())) + trainer.global_rank)
 
@@ -77,5 +84,16 @@ class RandomState(Callback):
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
         torch.set_rng_state(state["torch"].cpu())
-        if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
+        if self._gpu is not None and state["cuda"]:
+            # Until zoo 0.1.0 a checkpoint had the states of all GPUs that its process saw.
+            own = (self._gpu.index or 0) if len(state["cuda"]) > 1 else 0
+            chosen = state["cuda"][min(own, len(state["cuda"]) - 1)]
+            torch.cuda.set_rng_state(chosen.cpu(), self._gpu)
+
+    def _tell_other_device(self, saved: list[Any]) -> None:
+        if bool(saved) != (self._gpu is not None):
+            before, now = ("a GPU", "a CPU") if saved else ("a CPU", "a GPU")
+            rank_zero_print(
+                f"the checkpoint was written on {before}: on {now} the training draws other random "
+                "numbers than the run that was never cut"
+            )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 
@@ -61,7 +62,7 @@ from zoo.training.checkpoint_files import exists
 from zoo.training.counting import refuse_uncounted, split_interval
 from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
-from zoo.training.draw import draw
+from zoo.training.draw import as_in_training, draw
 from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
 from zoo.training.monitors import refuse_without_validation
@@ -362,6 +363,8 @@ def _note_beginning(
         device=str(trainer.strategy.root_device),
         processes=trainer.world_size,
         precision=str(trainer.precision),
+        deterministic=_deterministic(),
+        **_gpu_settings(trainer),
     )
     if origin:
         run.note(origin=dict(origin))
@@ -369,6 +372,23 @@ def _note_beginning(
         run.note(references=references)
     if recipe.overridden and "overridden" not in run.environment:
         run.note(overridden=list(dict.fromkeys(recipe.overridden)))
+
+
+def _deterministic() -> bool | str:
+    """As ``trainer.deterministic`` is given."""
+    if torch.is_deterministic_algorithms_warn_only_enabled():
+        return "warn"
+    return torch.are_deterministic_algorithms_enabled()
+
+
+def _gpu_settings(trainer: Trainer) -> dict[str, Any]:
+    """Those that decide what a GPU computes; none elsewhere."""
+    if trainer.strategy.root_device.type != "cuda":
+        return {}
+    return {
+        "tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+    }
 
 
 def _train_and_test(
@@ -419,7 +439,8 @@ def _finish(
     """Write metrics, plots, bundle and page; the run is finished once that is noted."""
     run.write_json("metrics.json", metrics)
     resumable.log.write()
-    draw(run, resumable.log, model, data, experiment.recipe.seed, samples=not untested)
+    with as_in_training(resumable.trainer, model):
+        draw(run, resumable.log, model, data, experiment.recipe.seed, samples=not untested)
     if untested:
         run.note(untested=untested)
     else:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
-from torch import distributed
+from torch import cuda, distributed
 
 from zoo.errors import UsageError, ZooError
 from zoo.io.failures import one_line
-from zoo.io.rank_zero import is_rank_zero
+from zoo.io.rank_zero import is_rank_zero, rank_zero_print
 from zoo.plugin._lightning_internals import resume_between_epochs, trains_elsewhere
 from zoo.plugin.protocols import AcceleratorChooser
 from zoo.plugin.stopping import Budget
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.signatures import instantiate
+from zoo.recipes.trainer import Trainer
 from zoo.runs.run import Run
 from zoo.runs.target import read_target
+from zoo.training import on_gpu
 from zoo.training.checkpoint import LastCheckpoint
 from zoo.training.checkpoint_files import CheckpointFiles, exists
 from zoo.training.constant_buffers import ConstantBuffers
@@ -41,6 +41,7 @@ from zoo.training.monitors import MonitorNames
 from zoo.training.overfitting import Overfitting
 from zoo.training.pending_gradients import PendingGradients
 from zoo.training.progress import Bar, progress_callback
+from zoo.training.quiet import Quiet, quiet_lightning
 from zoo.training.random_state import RandomState
 from zoo.training.time_left import Estimate
 from zoo.training.users_checkpoints import UsersCheckpoints, place
@@ -104,6 +105,7 @@ class ResumableTrainer:
             FoundSettings(),
             UsersCheckpoints(folder, self.files),
             self._last,
+            Quiet(),
             *callbacks,
         ]
         quiet_lightning()
@@ -137,6 +139,7 @@ class ResumableTrainer:
             NonFiniteLoss: the loss became NaN or infinite.
             ZooError: the checkpoint does not fit the model.
         """
+        on_gpu.prepare(self.trainer, model)
         path = self._checkpoint if resume and exists(self._checkpoint) else None
         self._last.longer = longer
         if resume and path is None and is_rank_zero():
@@ -172,6 +175,8 @@ class ResumableTrainer:
 
     def test(self, model: LightningModule, data: LightningDataModule) -> None:
         """Test the module as it is."""
+        # Where the strategy starts its processes itself, Lightning adds what the test logged there.
+        self.trainer.callback_metrics.clear()
         self.trainer.test(model, datamodule=data, verbose=False)
         self._return_to_this_process(model, data)
 
@@ -217,7 +222,7 @@ def run_settings(
     logger = with_identity(recipe.trainer.get("logger"), run, recipe)
     named = {**recipe.trainer, "logger": logger} if logger else recipe.trainer
     settings = instantiate(Trainer, named)
-    _choose_devices(settings, recipe, model, data)
+    _choose_devices(settings, recipe, model, data, run)
     callbacks = listed(settings.get("callbacks"))
     if any(isinstance(each, ProgressBar) for each in callbacks):
         settings.setdefault("enable_progress_bar", True)
@@ -300,15 +305,39 @@ def _trainer(settings: Mapping[str, Any], **own: Any) -> Trainer:
 
 
 def _choose_devices(
-    settings: dict[str, Any], recipe: Recipe, model: LightningModule, data: LightningDataModule
+    settings: dict[str, Any],
+    recipe: Recipe,
+    model: LightningModule,
+    data: LightningDataModule,
+    run: Run | None = None,
 ) -> None:
-    if isinstance(model, AcceleratorChooser) and settings.get("accelerator", "auto") == "auto":
-        settings["accelerator"] = model.choose_accelerator(data)
+    if settings.get("accelerator", "auto") == "auto":
+        if begun := run.environment.get("device") if run else None:
+            settings["accelerator"] = _as_begun(begun.partition(":")[0])
+        elif isinstance(model, AcceleratorChooser):
+            settings["accelerator"] = model.choose_accelerator(data)
     if recipe.trainer.get("devices") in (None, "auto"):
         # One process unless asked for more: a recipe states the batch size of one.
         settings["devices"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         nodes = int(os.environ.get("WORLD_SIZE", "1")) // settings["devices"]
         settings.setdefault("num_nodes", nodes)
+
+
+def _as_begun(device: str) -> str:
+    """The accelerator that continues a run which began on a device of this type: on another one
+    its numbers would differ by rounding."""
+    here = cuda.is_available()
+    if device == "cpu" and here:
+        rank_zero_print(
+            "the run began on the CPU and continues there; --trainer.accelerator gpu takes the GPU"
+        )
+    if device == "cuda" and not here:
+        rank_zero_print(
+            "the run began on a GPU, and torch sees none here: it continues on the CPU, whose "
+            "numbers differ by rounding"
+        )
+        return "cpu"
+    return device
 
 
 def listed(given: Any) -> list[Any]:
@@ -325,24 +354,3 @@ def destroy_process_group() -> None:
     first process before it has written the bundle.
     """
     distributed.destroy_process_group()
-
-
-def quiet_lightning() -> None:
-    """Leave Lightning's advertisements and advice out; warnings of other kinds stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*smaller than the logging interval.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*is not resumable.*",
-        ".*passed in a `val_dataloader` but have no `validation_step`.*",  # as of `test_step`
-        ".*overridden `on_before_batch_transfer` in `LightningModule` but.*",  # AdaptedModule
-        ".*Total length of `list` across ranks is zero.*",  # a part that the data do not have
-        ".*using `DistributedSampler` with the dataloaders.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*configure_optimizers.* returned .None., this fit will run with no optimizer.*",
-        ".*module.s. in eval mode at the start of training.*",  # its constructor chose that
-        "Grad strides do not match bucket view strides.*",
-    ):
-        warnings.filterwarnings("ignore", message)

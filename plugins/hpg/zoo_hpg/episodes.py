@@ -71,7 +71,7 @@ def rollout(
         goals: Goals (N, D) instead of drawn ones.
 
     Returns:
-        The episodes, as long as the longest of them.
+        The episodes, as long as the longest of them; on a GPU as long as the horizon.
     """
     observations, achieved, drawn = environment.reset(episodes, random, goals)
     act = make_actor(drawn)
@@ -88,7 +88,7 @@ def rollout(
         reached.append(achieved)
         paid.append((at_goal & running) * float(environment.horizon - step))
         running = running & ~at_goal & ~failed
-        if not running.any():
+        if running.device.type == "cpu" and not running.any():  # a GPU would have to be waited for
             break
     return Episodes(
         torch.stack(seen, 1),

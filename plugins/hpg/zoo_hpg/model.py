@@ -46,9 +46,16 @@ import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor
-from torchmetrics import MeanMetric
 
-from zoo.plugin import UsageError, at_least, attached_trainer, optim, rename_keys
+from zoo.plugin import (
+    DeviceMean,
+    UsageError,
+    at_least,
+    attached_trainer,
+    optim,
+    rank_zero_print,
+    rename_keys,
+)
 from zoo_hpg import playing
 from zoo_hpg.data.module import GoalEpisodes
 from zoo_hpg.environments import make_environment
@@ -94,6 +101,8 @@ class HindsightPolicyGradient(LightningModule):
             argument is out of its range.
     """
 
+    # Importance weights are products of ratios of probabilities: rounded factors would spoil them.
+    trainer_defaults = {"tf32": False}  # noqa: RUF012  # read, never changed
     plot_captions = {  # noqa: RUF012  # read, never changed
         "episodes": "The worst episodes of the test above, the best below: the way to the goal, "
         "step by step.",
@@ -153,7 +162,7 @@ class HindsightPolicyGradient(LightningModule):
                 raise UsageError("the baseline net does not take images; omit model.baseline")
             inputs = (self.observation_shape[0] + 1,)
             self.baseline = GoalNet(inputs, goal_size, 1, hidden, 0.001 if normal else None)
-        self.train_return = MeanMetric()
+        self.train_return = DeviceMean()
         self.evaluations: list[float] = []
         """Mean returns of all evaluations so far, the one before training first."""
         self.evaluated_after: list[int] = []
@@ -228,10 +237,7 @@ class HindsightPolicyGradient(LightningModule):
         def act(observations: Tensor) -> tuple[Tensor, Tensor]:
             outputs = policy.outputs(policy.state_part(observations) + goal_parts)
             scores = log_probabilities(outputs)
-            if greedy:
-                actions = scores.argmax(1, keepdim=True)
-            else:
-                actions = torch.multinomial(scores.exp(), 1, generator=random)
+            actions = scores.argmax(1, keepdim=True) if greedy else _draw(scores.exp(), random)
             return actions[:, 0], scores.gather(1, actions)[:, 0]
 
         return act
@@ -258,6 +264,25 @@ class HindsightPolicyGradient(LightningModule):
         return playing.play_to_goal(self, folder, goal, episodes, greedy, seed)
 
     # Learning
+
+    def choose_accelerator(self, data: Any) -> str:
+        """``cuda`` where observations are images and there is a GPU, and ``cpu`` otherwise.
+
+        A fixed rule, as that of Upside-Down RL: batches of a few episodes and nets of a few hundred
+        units take less time on a core than a GPU takes to be asked, step by step.
+
+        Args:
+            data: What it is trained on; the rule does not depend on it.
+        """
+        if not torch.cuda.is_available():
+            return "cpu"
+        if len(self.observation_shape) == 3:
+            return "cuda"
+        rank_zero_print(
+            "hpg trains nets of vector observations on the CPU; --trainer.accelerator gpu takes "
+            "the GPU"
+        )
+        return "cpu"
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         episodes = Episodes(*batch).at_least_single()
@@ -363,3 +388,12 @@ class HindsightPolicyGradient(LightningModule):
                 self.evaluations, self.optimal_return, self.evaluated_after
             )
         return plots
+
+
+def _draw(probabilities: Tensor, random: torch.Generator | None) -> Tensor:
+    """An action (N, 1) for each row of probabilities (N, actions)."""
+    if probabilities.device.type == "cpu":
+        return torch.multinomial(probabilities, 1, generator=random)
+    # What torch.multinomial does, without the check of its argument that makes the host wait.
+    lots = torch.empty_like(probabilities).exponential_(generator=random)
+    return (probabilities / lots).argmax(1, keepdim=True)

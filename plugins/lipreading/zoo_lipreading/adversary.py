@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError
-from zoo_lipreading.layers.masking import masked_mean, valid_frames
+from zoo_lipreading.layers.masking import chosen, masked_mean, valid_frames
 from zoo_lipreading.networks import Representation
 
 
@@ -131,8 +131,8 @@ class Adversary(nn.Module):
                 else representation.layers[int(self.attach)]
             )
             own = valid_frames(lengths, sequence.shape[1])
-            vectors = sequence[own]
-            target = speakers[:, None].expand_as(own)[own]
+            vectors = chosen(sequence, own)
+            target = chosen(speakers[:, None].expand(own.shape), own)
         logits = self.network(reverse_gradient(vectors, weight))
         return F.cross_entropy(logits, target), (logits.argmax(dim=1) == target).float().mean()
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo_lipreading.layers.masking import valid_frames
+from zoo_lipreading.layers.masking import placed_like, valid_frames
 
 
 class Augmentation(nn.Module):
@@ -63,19 +63,21 @@ class Augmentation(nn.Module):
         own = valid_frames(lengths, video.shape[1])
         if self.frame_mask:
             own = own & ~self._runs(lengths, video.shape[1])
-        return video * own[..., None, None], lengths
+        return video * placed_like(own, video)[..., None, None], lengths
 
     def _stretch(self, video: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        factor = 1 + self.tempo * _uniform(len(video), video)
+        # Drawn where the lengths lie, which decide on the shape of what follows.
+        factor = 1 + self.tempo * _uniform(len(video), lengths, video.dtype)
         new = (lengths * factor).round().long().clamp(min=1)
         frames = int(new.max())
-        position = torch.arange(frames, device=video.device) + 0.5
+        position = torch.arange(frames, device=lengths.device) + 0.5
         source = position * (lengths / new)[:, None] - 0.5
         source = source.clamp(min=0).minimum((lengths - 1)[:, None])
         below = source.floor().long()
         above = (below + 1).minimum((lengths - 1)[:, None])
         rows = torch.arange(len(video), device=video.device)[:, None]
-        weight = (source - below)[..., None, None]
+        weight = placed_like(source - below, video)[..., None, None]
+        below, above = placed_like(below, video), placed_like(above, video)
         return video[rows, below] * (1 - weight) + video[rows, above] * weight, new
 
     def _move(self, video: Tensor) -> Tensor:
@@ -107,6 +109,6 @@ class Augmentation(nn.Module):
         return (index >= start) & (index < start + long)
 
 
-def _uniform(count: int, like: Tensor) -> Tensor:
-    """``count`` numbers from -1 to 1."""
-    return torch.rand(count, device=like.device, dtype=like.dtype) * 2 - 1
+def _uniform(count: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """``count`` numbers from -1 to 1, on the device of another tensor and in its dtype."""
+    return torch.rand(count, device=like.device, dtype=dtype or like.dtype) * 2 - 1

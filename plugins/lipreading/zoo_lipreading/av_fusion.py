@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     at_least,
     one_of,
@@ -124,7 +125,7 @@ class AVFusion(WordReading, Reader):
         self.noise, self.noise_range = noise, noise_range
         self.snrs = [CLEAN, *snrs]
         self.noise_seed = noise_seed
-        self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()
+        self.train_loss, self.train_accuracy = DeviceMean(), DeviceMean()
         self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
         self.val_noisy = MeanMetric()
         self.test_loss = MeanMetric()

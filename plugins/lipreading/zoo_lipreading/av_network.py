@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_lipreading.layers.frames import FrameLayers
-from zoo_lipreading.layers.masking import masked_mean
+from zoo_lipreading.layers.masking import masked_mean, placed_like
 from zoo_lipreading.layers.recurrent import Recurrent
 from zoo_lipreading.networks import FrameEncoder
 
@@ -32,6 +32,7 @@ def align(audio: Tensor, audio_lengths: Tensor, lengths: Tensor, frames: int) ->
     Returns:
         (N, frames, 2 F), zero after each clip's end.
     """
+    audio_lengths, lengths = placed_like(audio_lengths, audio), placed_like(lengths, audio)
     half = torch.arange(2 * frames, device=audio.device) + 0.5
     place = (half / 2 * (audio_lengths / lengths)[:, None]).floor().long()
     own = place < audio_lengths[:, None]

@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     above,
     at_least,
@@ -122,10 +123,10 @@ class Lipreader(WordReading, Reader):
             )
         if self.sizes["init_std"]:
             initialize(self, self.sizes["init_std"])
-        self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()
+        self.train_loss, self.train_accuracy = DeviceMean(), DeviceMean()
         self.train_adversary = nn.ModuleDict()
         if self.adversary is not None:
-            self.train_adversary = nn.ModuleDict({"accuracy": MeanMetric(), "loss": MeanMetric()})
+            self.train_adversary = nn.ModuleDict({"accuracy": DeviceMean(), "loss": DeviceMean()})
         self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
         self.test_loss, self.test_accuracy = MeanMetric(), MeanMetric()
         self.confusion = MulticlassConfusionMatrix(self.num_classes, validate_args=False)
@@ -294,7 +295,7 @@ class Lipreader(WordReading, Reader):
         ]
         return {
             "confusion": plots.confusion_matrix(counts.numpy(), names),
-            "clips": clip_sheet(batch["video"][order], batch["lengths"][order], titles),
+            "clips": clip_sheet(batch["video"][order], batch["lengths"].to(order)[order], titles),
         }
 
 
@@ -324,5 +325,5 @@ def _with_target(batch: Any, classes: str) -> tuple[Tensor, Tensor, Tensor]:
     lengths = torch.cat([half["lengths"] for half in halves])
     if classes == "speaker":
         return video, lengths, torch.cat([half["speaker"] for half in halves])
-    numbers = [torch.full_like(half["lengths"], index) for index, half in enumerate(halves)]
+    numbers = [torch.full_like(half["speaker"], index) for index, half in enumerate(halves)]
     return video, lengths, torch.cat(numbers)

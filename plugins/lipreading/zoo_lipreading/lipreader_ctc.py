@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
-from zoo.plugin import UsageError, at_least, one_of
+from zoo.plugin import DeviceMean, UsageError, at_least, one_of
 from zoo_lipreading import ctc
 from zoo_lipreading.grammar import Grammar
-from zoo_lipreading.layers.masking import valid_frames
+from zoo_lipreading.layers.masking import placed_like, valid_frames
 from zoo_lipreading.networks import Encoder, initialize
 from zoo_lipreading.plots import clip_sheet, emission_map
 from zoo_lipreading.prediction import SentenceReading
@@ -92,7 +92,8 @@ class LipreaderCTC(SentenceReading, Reader):
         self.network = SequenceNet(Encoder(**self.encoder_arguments), self.num_classes)
         if self.sizes["init_std"]:
             initialize(self, self.sizes["init_std"])
-        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+        self.train_loss = DeviceMean()
+        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
         self.val_cer, self.test_cer = CharErrorRate(), CharErrorRate()
         self.val_wer, self.test_wer = WordErrorRate(), WordErrorRate()
 
@@ -111,14 +112,17 @@ class LipreaderCTC(SentenceReading, Reader):
 
     def loss(self, logits: Tensor, lengths: Tensor, batch: Any) -> Tensor:
         """CTC's negative log-likelihood, a symbol, mean over clips."""
-        return F.ctc_loss(
+        losses = F.ctc_loss(
             logits.float().log_softmax(dim=2).transpose(0, 1),
             batch["targets"],
             lengths,
             batch["target_lengths"],
             blank=ctc.BLANK,
+            reduction="none",
             zero_infinity=True,  # a clip that tempo has made too short for its sentence
         )
+        symbols = placed_like(batch["target_lengths"], losses).clamp(min=1)
+        return (losses / symbols).mean()
 
     # Text
 

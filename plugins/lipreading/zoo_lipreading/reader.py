@@ -199,6 +199,11 @@ class Reader(L.LightningModule):
         own = probabilities(clips)
         return (own + probabilities(clips.flip(-1))) / 2 if self._mirrors else own
 
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Lightning's, but for the lengths, which stay on the CPU (``layers.masking``)."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return keep_lengths(moved, batch)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         values = self.hparams
         optimizer = optim.optimizer(
@@ -220,6 +225,20 @@ class Reader(L.LightningModule):
         for name, mean in means.items():
             self.log(f"{stage}/{name}", mean.compute(), prog_bar=True, sync_dist=True)
             mean.reset()
+
+
+LENGTHS = ("lengths", "audio_lengths", "target_lengths")
+
+
+def keep_lengths(moved: Any, batch: Any) -> Any:
+    """A batch that was moved to a device, with the lengths, also of a ``target``, of the one that
+    was not."""
+    if not isinstance(batch, dict):
+        return moved
+    kept = {key: batch[key] for key in LENGTHS if key in batch}
+    if "target" in batch:
+        kept["target"] = keep_lengths(moved["target"], batch["target"])
+    return {**moved, **kept}
 
 
 def check_units(name: str, units: Sequence[int]) -> None:

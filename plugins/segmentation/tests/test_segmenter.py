@@ -183,6 +183,45 @@ def test_windows_are_blended_to_what_a_net_without_context_gives_at_once():
     torch.testing.assert_close(model.probabilities(image), whole.probabilities(image))
 
 
+class Stamps(torch.nn.Module):
+    """Of the n-th window, logits whose softmax is 1 / (n + 1) for class 0 in every voxel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.seen = 0
+
+    def forward(self, part: torch.Tensor) -> torch.Tensor:
+        self.seen += 1
+        share = torch.full_like(part, 1 / (self.seen + 1))
+        return torch.cat([share, 1 - share], dim=1).log()
+
+
+def test_windows_are_blended_as_by_the_authors_program():
+    model = small(window=[8, 8, 8], overlap=0.5, blending=0.3536)
+    model.network = Stamps()
+    with torch.no_grad():
+        blended = model.probabilities(torch.zeros(1, 1, 8, 8, 12))[0, 0, 3, 3]
+    weights = torch.exp(-(((torch.arange(8) - 3.5) / 4) ** 2))
+    first, second = torch.zeros(12), torch.zeros(12)
+    first[:8], second[4:] = weights, weights
+    torch.testing.assert_close(
+        blended, (first / 2 + second / 3) / (first + second), rtol=1e-3, atol=0
+    )
+
+
+def test_the_loss_of_a_sub_volume_may_be_divided_by_the_voxels_of_a_whole_one():
+    plain = small(loss="softmax-squared")
+    whole = small(loss="softmax-squared", loss_volume=[16, 16, 32])
+    data = batch()
+    share = 8**3 / (16 * 16 * 32)
+    assert whole.training_step(data, 0).item() == pytest.approx(
+        share * plain.training_step(data, 0).item()
+    )
+    # What is logged is the mean over the sub-volume, as without.
+    torch.testing.assert_close(whole.train_loss.compute(), plain.train_loss.compute())
+
+
 def test_flips_average_over_all_flipped_volumes():
     model = small(flips=[0, 2], window=[0, 0, 0])
     image = torch.randn(1, 1, 5, 6, 7)
@@ -322,6 +361,8 @@ def test_finding_the_head_draws_no_numbers():
         (lambda: small(spatial_dims=1), "spatial_dims"),
         (lambda: small(patch_size=[8, 8]), "3 lengths"),
         (lambda: small(overlap=1.0), "overlap"),
+        (lambda: small(blending=0), "blending"),
+        (lambda: small(loss_volume=[8, 8]), "loss_volume is .*3 lengths"),
         (lambda: small(lr=0), "lr has to be above 0, not 0"),
         (lambda: small(half_life=0), "half_life"),
         (lambda: small(lr_backbone=-1), "lr_backbone"),

@@ -28,9 +28,15 @@ def softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
     counted = labels != IGNORED
     target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
     squares = (logits.softmax(dim=1) - target).square()
-    if counted.all():
+    if _all_known(counted):
         return 0.5 * squares.mean()
     return 0.5 * (squares * counted).sum() / (counted.sum().clamp(min=1) * logits.shape[1])
+
+
+def _all_known(counted: Tensor) -> bool:
+    """Whether all voxels are known to count. Another device than a CPU is not asked, as the host
+    would wait for the answer: the general formula gives the same up to rounding."""
+    return counted.device.type == "cpu" and bool(counted.all())
 
 
 class DiceCrossEntropy:
@@ -51,11 +57,14 @@ class DiceCrossEntropy:
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         counted = labels != IGNORED
-        if counted.all():
+        if _all_known(counted):
             return self._of_all(logits, labels)
         target = torch.zeros_like(logits).scatter_(1, labels.where(counted, 0), 1.0)
-        dice = self._dice(logits.softmax(dim=1) * counted, target * counted)
-        entropy = F.cross_entropy(logits, labels[:, 0], ignore_index=IGNORED, reduction="sum")
+        dice: Tensor = self._dice(logits.softmax(dim=1) * counted, target * counted)
+        if logits.device.type == "cpu":
+            entropy = F.cross_entropy(logits, labels[:, 0], ignore_index=IGNORED, reduction="sum")
+        else:  # by sums, which a GPU repeats bit for bit; its own kernel does not
+            entropy = -(logits.log_softmax(dim=1) * target * counted).sum()
         return dice + entropy / counted.sum().clamp(min=1)
 
 

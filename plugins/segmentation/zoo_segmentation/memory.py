@@ -16,15 +16,22 @@ from zoo.plugin import UsageError
 
 _CONTAINERS = Path("/sys/fs/cgroup/memory.max")
 """The bound of a container, by Linux's control groups; "max" without one."""
-_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
-"""Of CUDA, and of torch's allocator for the CPU, whose error is a plain RuntimeError."""
+_SIGNS = (
+    "out of memory",  # CUDA
+    "not enough memory",  # torch's allocator for the CPU, whose error is a plain RuntimeError
+    "can't allocate memory",
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+    "unable to find an engine",  # cuDNN, where no convolution's workspace fits
+)
+"""In lower case."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on whatever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def halvings(batch: int, size: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

@@ -134,7 +134,13 @@ class MonaiSegmenter(Segmenter):
         self._check_window()
 
     def outputs(self, image: Tensor) -> list[Tensor]:
-        return self.network.outputs(image.to(next(self.network.parameters()).dtype))
+        image = image.to(next(self.network.parameters()).dtype)
+        if image.is_cuda:  # whose fast convolutions take the channels last
+            three = image.ndim == 5
+            image = image.contiguous(
+                memory_format=torch.channels_last_3d if three else torch.channels_last
+            )
+        return self.network.outputs(image)
 
     @staticmethod
     def require_known(architecture: str) -> None:

@@ -31,7 +31,11 @@ class NormalizedMomentum(torch.optim.Optimizer):
         lr: Learning rate.
         decay: r, of the mean square.
         momentum: Of the normalized gradient.
-        eps: Added to the root. Not negligible where the loss is a mean over many voxels.
+        eps: Added to the root. Not negligible where the loss is a mean over many voxels: the
+            authors' program divides the gradient of every sub-volume by the voxels and channels of
+            the whole volume, so of a mean over a sub-volume the gradient is larger (of 64x64x8
+            voxels of 240x240x48, 84 times), and eps weighs less. ``loss_volume`` of the segmenters
+            does as the program does; the paper says nothing of it.
         start_decay: r in the first steps, when v still is near 0.
         start_steps: How many those are.
         weight_decay: Decoupled: w is first multiplied by 1 - lr weight_decay.

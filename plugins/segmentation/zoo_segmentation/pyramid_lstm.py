@@ -174,9 +174,9 @@ class PyramidLSTMSegmenter(Segmenter):
             gates that begin open.
         checkpoint: Recompute scans in the backward pass: less than a third of the memory for a
             third more work.
-        strategy: How scans are computed: ``auto`` (``dense`` on a CPU, ``grouped`` on any other
-            device), ``loop``, ``dense``, ``hoisted``, ``paired`` or ``grouped``; results are
-            equal up to rounding.
+        strategy: How scans are computed: ``auto`` (``dense`` on a CPU, ``graphed`` on a GPU of
+            NVIDIA's, ``grouped`` on any other device), ``loop``, ``dense``, ``hoisted``,
+            ``paired``, ``grouped``, ``fused`` or ``graphed``; results are equal up to rounding.
         training: The arguments of ``Segmenter``.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from math import isnan
+from math import isnan, prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.plugin import (
+    DeviceMean,
     UsageError,
     ZooError,
     above,
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 MEMBRANE = "membrane"
 """A class of this name is measured as the ISBI 2012 challenge measures it."""
 
+WINDOWS_AT_ONCE = 8
+"""Windows that a GPU predicts at a time, as long as its memory lasts."""
+
 
 class Segmenter(VolumePrediction, L.LightningModule):
     """Base of all segmenters.
@@ -71,10 +75,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         window: Size of the windows by which whole volumes are predicted, 0 for the whole of an
             axis; ``patch_size`` without.
         overlap: Part of a window that the next one covers again.
+        blending: Standard deviation of the Gaussian that weighs the voxels of overlapping windows,
+            as a part of the window's lengths. The authors' program has exp(-sum (d / half a
+            length)^2), which is 0.354 (``pyramid-lstm-mrbrains13``).
         flips: Spatial axes (0 to 2, of D, H, W) along which predictions are averaged over
             flipped volumes too, in all combinations.
         loss: ``dice-ce`` (soft Dice of the foreground + cross-entropy) or ``softmax-squared``
             (the squared error of Stollenga et al. 2015).
+        loss_volume: Size of a volume whose voxels the loss of a sub-volume is divided by, as in
+            the authors' program, instead of its own. It decides how much ``eps`` of
+            ``normalized-momentum`` weighs, and nothing else of it.
         optimizer: ``adamw``, ``normalized-momentum`` (of Stollenga et al. 2015), or a class such as
             ``torch.optim.RAdam``.
         lr: Largest learning rate.
@@ -100,6 +110,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
     """
 
     network: nn.Module
+    fixed_shapes = True
     monitor = "val/dice"
     monitor_mode = "max"
     plot_captions: ClassVar[dict[str, str]] = {
@@ -134,8 +145,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
         patch_size: list[int] | None = None,
         window: list[int] | None = None,
         overlap: float = 0.5,
+        blending: float = 0.125,
         flips: list[int] | None = None,
         loss: Literal["dice-ce", "softmax-squared"] = "dice-ce",
+        loss_volume: list[int] | None = None,
         optimizer: Literal["adamw", "normalized-momentum"] | str = "adamw",
         lr: float = 0.003,
         lr_backbone: float | None = None,
@@ -175,6 +188,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
         at_least("lr_backbone", lr_backbone or 0.0, 0)
         at_least("lr_floor", lr_floor, 0)
         within("overlap", overlap, 0, 1, below=True)
+        above("blending", blending, 0)
+        if loss_volume is not None:
+            _check_size("loss_volume", loss_volume, spatial_dims, 1)
         restarts, flips = restarts or [], flips or []
         require(
             restarts == sorted({epoch for epoch in restarts if epoch > 0}),
@@ -190,6 +206,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self.patch_size = patch_size
         self.window = window
         self.overlap = overlap
+        self.blending = blending
+        self.loss_voxels = None if loss_volume is None else prod(loss_volume)
         self.flips = flips
         self.distances = distances
         self.restarts = restarts
@@ -206,9 +224,10 @@ class Segmenter(VolumePrediction, L.LightningModule):
         )
         self.largest = self._numbers_of(keep_largest or [])
         self.loss = losses.loss(loss)
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss = DeviceMean(), MeanMetric()
         self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
         self.membrane_scores = MembraneScores()
+        self._windows_at_once = WINDOWS_AT_ONCE
         self._training_shape: torch.Size | None = None
         self._cases: TestedCases | None = None
 
@@ -294,6 +313,8 @@ class Segmenter(VolumePrediction, L.LightningModule):
         self._training_shape = image.shape
         loss = losses.supervised(self.loss, [each.float() for each in self.outputs(image)], label)
         self.train_loss.update(loss.detach(), len(image))
+        if self.loss_voxels is not None:
+            loss = loss * (label[0].numel() / self.loss_voxels)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -318,12 +339,14 @@ class Segmenter(VolumePrediction, L.LightningModule):
     def _what_fits_in_training(self) -> str:
         assert self._training_shape is not None
         batch, _, *size = self._training_shape
-        self.zero_grad()
-        fits = first_that_fits(self._try_training, batch, size)
         message = (
             f"memory ran out in training on sub-volumes of {format_shape(size)}, {batch} at a "
             "time; "
         )
+        if self.trainer.world_size > 1:  # the other processes wait for this one's gradients
+            return message + "one process alone tells what fits: --trainer.devices 1"
+        self.zero_grad()
+        fits = first_that_fits(self._try_training, batch, size)
         if self.hparams.get("checkpoint") is False:
             message += "--model.checkpoint true needs less, or "
         if fits is None:
@@ -399,11 +422,16 @@ class Segmenter(VolumePrediction, L.LightningModule):
         return total / count
 
     def _windows(self, image: Tensor) -> Tensor:
-        try:
-            return self._blended(image, self.window)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        # A GPU takes several windows in the time of one; fewer where memory runs out.
+        at_once = 1 if self.device.type == "cpu" else self._windows_at_once
+        while at_once:
+            try:
+                return self._blended(image, self.window, at_once)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            at_once //= 2
+            self._windows_at_once = max(at_once, 1)
         raise ZooError(self._what_fits_in_prediction(image))
 
     def _what_fits_in_prediction(self, image: Tensor) -> str:
@@ -429,7 +457,7 @@ class Segmenter(VolumePrediction, L.LightningModule):
             self(part).float().softmax(dim=1)
         del blended
 
-    def _blended(self, image: Tensor, window: Sequence[int]) -> Tensor:
+    def _blended(self, image: Tensor, window: Sequence[int], at_once: int = 1) -> Tensor:
         sizes = zip(window, image.shape[2:], strict=True)
         if all(size in (0, length) for size, length in sizes):
             probs: Tensor = self(image).float().softmax(dim=1)
@@ -441,10 +469,11 @@ class Segmenter(VolumePrediction, L.LightningModule):
         result = sliding_window_inference(
             image,
             window,
-            sw_batch_size=1,
+            sw_batch_size=at_once,
             predictor=lambda part: self(part).float().softmax(dim=1),
             overlap=self.overlap,
             mode="gaussian",
+            sigma_scale=self.blending,
         )
         assert isinstance(result, Tensor)
         return result

@@ -79,19 +79,19 @@ def test_a_quarter_turn_is_exact(monkeypatch):
     assert torch.allclose(deformation(images), images.rot90(1, (2, 3)), atol=1e-5)
 
 
-def smoothed_uniform_noise(count, length, sigma):
+def smoothed_uniform_noise(count, length, sigma, taps=None):
     """The papers' field in one dimension, drawn as they describe it, in float64."""
-    reach = math.ceil(4 * sigma)
+    reach = taps // 2 if taps else math.ceil(4 * sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
     noise = np.random.default_rng(0).uniform(-1, 1, (count, length + 2 * reach))
     return np.stack([np.convolve(row, kernel, mode="valid") for row in noise])
 
 
-@pytest.mark.parametrize("sigma", [2.0, 5.0])
-def test_factor_has_the_covariance_of_smoothed_noise(sigma):
-    factor = smoothing_factor(29, sigma).double().numpy()
-    drawn = smoothed_uniform_noise(60_000, 29, sigma) * 3**0.5
+@pytest.mark.parametrize(("sigma", "taps"), [(2.0, None), (5.0, None), (6.0, 21)])
+def test_factor_has_the_covariance_of_smoothed_noise(sigma, taps):
+    factor = smoothing_factor(29, sigma, taps).double().numpy()
+    drawn = smoothed_uniform_noise(60_000, 29, sigma, taps) * 3**0.5
     covariance = drawn.T @ drawn / len(drawn)
     variance = covariance.diagonal().mean()
     np.testing.assert_allclose(factor @ factor.T, covariance, atol=0.03 * variance)
@@ -112,6 +112,16 @@ def test_elastic_field_has_the_papers_strength_everywhere():
     # x and y are independent, and so are two images.
     assert (field[:, 0] * field[:, 1]).mean().abs() < 0.05 * expected**2
     assert (field[1:] * field[:-1]).mean().abs() < 0.05 * expected**2
+
+
+@pytest.mark.parametrize(("taps", "strength"), [(None, 0.976), (21, 1.119)])
+def test_the_papers_filter_moves_more(taps, strength):
+    torch.manual_seed(0)
+    deformation = Deformation(elastic_sigma=6.0, elastic_alpha=36.0, elastic_filter=taps)
+    # Of a direct simulation: uniform noise, convolved in float64.
+    assert deformation.field(2000, (29, 29), "cpu").std().item() == pytest.approx(
+        strength, rel=0.015
+    )
 
 
 def test_elastic_displacement_moves_pixels_by_the_field(monkeypatch):
@@ -172,6 +182,7 @@ def test_an_empty_batch_stays_empty():
         ({"elastic_alpha": -3}, "elastic_alpha"),
         ({"elastic_sigma": 0}, "elastic_sigma"),
         ({"border": "wrap"}, "'wrap'"),
+        ({"elastic_filter": 20}, "elastic_filter is 20"),
     ],
 )
 def test_values_out_of_range_are_refused(arguments, word):

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
 import zoo
+import zoo_vision
+from zoo_vision.layers import ScaledTanh
+from zoo_vision.schedules import schedule
 
+RECIPES = Path(zoo_vision.__file__).parent / "recipes"
 SMALL = {
     "data.batch_size": 4,
     "trainer.max_epochs": 1,
@@ -29,7 +35,19 @@ MORE = {
     },
     "vision/mcdnn-mnist": {"model.columns_per_preprocessing": 1},
     "vision/mcdnn-gtsrb": {"model.columns_per_preprocessing": 1},
+    "vision/mcdnn-mnist-paper": {"model.columns_per_preprocessing": 1},
+    "vision/mcdnn-gtsrb-paper": {
+        "model.columns_per_preprocessing": 1,
+        "model.net": "3x48x48-4C7-MP2-4C4-MP2-4C4-MP2-9N-43N",
+    },
+    "vision/mlp-mnist-paper": {"model.hidden": [20]},
 }
+PAPERS = {
+    "vision/mlp-mnist-paper": (1e-3, 1e-6),
+    "vision/mcdnn-mnist-paper": (1e-3, 3e-5),
+    "vision/mcdnn-gtsrb-paper": (1e-3, 3e-5),
+}
+"""Recipes with the papers' own training: their learning rates in the first and the last epoch."""
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -72,3 +90,38 @@ def test_it_trains_a_step(
     assert run.finished
     assert not zoo.load(run.path).training
     assert (run.plots / "confusion.png").is_file()
+
+
+@pytest.mark.parametrize("recipe", PAPERS)
+def test_the_papers_training_is_online_descent_from_small_weights(recipe: str) -> None:
+    file = f"{recipe.removeprefix('vision/')}.yaml"
+    values = yaml.safe_load((RECIPES / file).read_text(encoding="utf-8"))
+    small = {"columns_per_preprocessing": 1} if "mcdnn" in recipe else {"hidden": [30, 20]}
+    given = dict(values["model"])
+    name = given.pop("name")
+    classes = {"in_channels": 3, "num_classes": 43} if "gtsrb" in recipe else {}
+    model = zoo.create_model(name, **{**given, **small, **classes})
+    drawn = torch.cat([parameter.flatten() for parameter in model.parameters()])
+    assert 0.0499 < drawn.abs().max() <= 0.05
+    assert drawn.std().item() == pytest.approx(0.05 / 3**0.5, rel=0.05)
+    kinds = {type(module) for module in model.network.modules()}
+    assert ScaledTanh in kinds
+    assert not kinds & {torch.nn.ReLU, torch.nn.Dropout}
+    optimizer = model.hparams["optimizer"], model.hparams["momentum"], model.hparams["weight_decay"]
+    assert optimizer == ("sgd", 0, 0)
+    assert values["data"]["batch_size"] == 1
+    epochs = values["trainer"]["max_epochs"]
+    first, last = PAPERS[recipe]
+    rate = model.hparams["lr"]
+    factor = schedule(
+        model.hparams["schedule"],
+        epochs,
+        lambda step: step,
+        decay=model.hparams["lr_decay"],
+        floor=model.hparams["lr_floor"] / rate,
+    )
+    assert rate * factor(0) == first
+    assert rate * factor(epochs - 1) == pytest.approx(last, rel=0.02)
+    black, white = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    assert (model.normalize(black) == -1).all()
+    assert (model.normalize(white) == 1).all()

@@ -86,6 +86,8 @@ class Classifier(L.LightningModule):
         translation: Largest random shift, as a fraction of height and of width.
         elastic_sigma: Smoothing of the random elastic displacement, pixels.
         elastic_alpha: Strength of the random elastic displacement, pixels; 0 is off.
+        elastic_filter: Side of its smoothing filter, pixels, odd; the papers' is 21. Without, 4
+            ``elastic_sigma`` either way.
         border: What deformation finds beyond the image: ``zeros``, ``border`` or ``reflection``.
         hflip: Probability of a mirror image.
         vflip: Probability of an image that is upside down.
@@ -105,6 +107,9 @@ class Classifier(L.LightningModule):
     """
 
     task_arguments = ("num_classes", "label_names", "pixel_ranges", "class_shares", "multilabel")
+    fixed_shapes = True
+    channels_last = False
+    """Whether a GPU is given images with the channels last, which its fast convolutions take."""
     monitor = "val/accuracy"
     monitor_mode = "max"
     plot_captions = {  # noqa: RUF012  # read, never changed
@@ -144,6 +149,7 @@ class Classifier(L.LightningModule):
         translation: float = 0.0,
         elastic_sigma: float = 6.0,
         elastic_alpha: float = 0.0,
+        elastic_filter: int | None = None,
         border: Literal["zeros", "border", "reflection"] = "border",
         class_weights: Literal["balanced"] | list[float] | None = None,
         class_shares: list[float] | None = None,
@@ -190,7 +196,13 @@ class Classifier(L.LightningModule):
         self.fit = fit
         self.label_smoothing = label_smoothing
         self.deformation = Deformation(
-            rotation, scaling, translation, elastic_sigma, elastic_alpha, border
+            rotation,
+            scaling,
+            translation,
+            elastic_sigma,
+            elastic_alpha,
+            border,
+            elastic_filter,
         )
         self.augmentation = Augmentation(
             hflip, vflip, crop_scale, color_jitter, auto_augment, magnitude, random_erasing
@@ -255,7 +267,10 @@ class Classifier(L.LightningModule):
 
     def normalize(self, images: Tensor) -> Tensor:
         # Under "bf16-true" the constants and the weights are bfloat16 and the images are not.
-        return ((images - self.mean) / self.std).to(self.mean.dtype)
+        normalized = ((images - self.mean) / self.std).to(self.mean.dtype)
+        if self.channels_last and normalized.is_cuda:
+            return normalized.contiguous(memory_format=torch.channels_last)
+        return normalized
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify.

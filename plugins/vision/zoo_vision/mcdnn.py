@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.plugin import UsageError, one_of, require
+from zoo.plugin import CudaGraphs, UsageError, one_of, require
 from zoo_vision.classifier import Classifier
 from zoo_vision.metrics import EpochMetrics
 from zoo_vision.mpcnn import MaxPoolingNet, parse_for
@@ -28,6 +28,7 @@ from zoo_vision.preprocessing import preprocessing
 
 AUTO, LOOP, STACKED = "auto", "one-after-the-other", "stacked"
 EXECUTIONS = (AUTO, LOOP, STACKED)
+_IN_GRAPH = "stacked, in a graph"
 _WIDTHS = ["none", "width10", "width12", "width14", "width16", "width18", "width20"]
 
 
@@ -64,11 +65,21 @@ class Columns(nn.Module):
                 self.add_module(name, StackedLayer(weight, bias))
             else:
                 self.add_module(name, module)
+        self._graphs = CudaGraphs(self._with_weights, "the committee's columns")
 
     def forward(self, inputs: Tensor, execution: str = STACKED) -> Tensor:
-        if execution == STACKED:
+        if execution == STACKED and inputs.is_cuda and self.training:
+            # As many small kernels as the host can launch: a CUDA graph launches them at once.
+            return self._graphs(inputs, *self.parameters())
+        if execution in (STACKED, _IN_GRAPH):
             return self._stacked(inputs)
         return torch.stack([self._column(index, inputs[index]) for index in range(self.count)])
+
+    def _with_weights(self, inputs: Tensor, *weights: Tensor) -> Tensor:
+        """All columns at once, of the weights in the order of ``parameters()``."""
+        named = dict(zip((name for name, _ in self.named_parameters()), weights, strict=True))
+        logits: Tensor = torch.func.functional_call(self, named, (inputs, _IN_GRAPH))
+        return logits
 
     def column(self, index: int) -> dict[str, Tensor]:
         """Weights of one column, as the ``state_dict`` of a ``MaxPoolingNet``."""

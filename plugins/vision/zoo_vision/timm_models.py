@@ -53,6 +53,7 @@ class TimmClassifier(Classifier):
             architecture does not take an argument or the size.
     """
 
+    channels_last = True
     conformance_arguments = {"architecture": "test_resnet"}  # noqa: RUF012
 
     def __init__(

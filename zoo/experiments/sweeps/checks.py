@@ -22,6 +22,7 @@ from zoo.plugin.protocols import AcceleratorChooser
 from zoo.recipes.experiment import Experiment, resolve
 from zoo.recipes.recipe import Recipe, override
 from zoo.recipes.signatures import instantiate
+from zoo.recipes.trainer import Trainer as OwnTrainer
 from zoo.recipes.trust import refuse_untrusted
 from zoo.training.trainer import evaluation_trainer
 
@@ -151,7 +152,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     named = {key: recipe.trainer[key] for key in _SETTINGS if key in recipe.trainer}
     if named.get("devices") == "auto":  # of which a run takes one
         del named["devices"]
-    return instantiate(Trainer, named)
+    return instantiate(OwnTrainer, named)
 
 
 class _Enough(Exception):

@@ -22,6 +22,7 @@ _MACHINE = {
     "data": ("root", "num_workers"),
     "trainer": (
         "accelerator",
+        "compile",
         "devices",
         "enable_model_summary",
         "enable_progress_bar",

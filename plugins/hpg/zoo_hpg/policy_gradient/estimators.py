@@ -85,7 +85,7 @@ def weighted_hpg(
     """
     weights = _log_weights(log_probabilities, behavior, mask)
     # The softmax of log(w + epsilon) is (w + epsilon) / sum(w + epsilon), and never overflows.
-    floor = weights.new_tensor(math.log(EPSILON))
+    floor = weights.new_full((), math.log(EPSILON))
     return _coefficients(torch.logaddexp(weights, floor).softmax(0), rewards, baselines)
 
 

@@ -1,4 +1,9 @@
-"""Which frames of a padded batch are a clip's own."""
+"""Which frames of a padded batch are a clip's own.
+
+Lengths lie on the CPU while the frames lie on a GPU: what depends on them, such as how many frames
+there are to compute, is then known without waiting for the GPU. Lengths on the frames' own device
+give the same.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,27 @@ def valid_frames(lengths: Tensor, frames: int) -> Tensor:
     return torch.arange(frames, device=lengths.device) < lengths[:, None]
 
 
+def placed_like(lengths: Tensor, other: Tensor) -> Tensor:
+    """Lengths, or what was made of them, on another tensor's device, without waiting for it."""
+    return lengths.to(other.device, non_blocking=True)
+
+
+def chosen(values: Tensor, mask: Tensor) -> Tensor:
+    """``values[mask]``.
+
+    Args:
+        values: (N, T, ...).
+        mask: bool (N, T), on the CPU or on the device of the values.
+
+    Returns:
+        (M, ...).
+    """
+    if mask.device == values.device:
+        return values[mask]
+    places = placed_like(mask.flatten().nonzero()[:, 0], values)
+    return values.flatten(0, 1).index_select(0, places)
+
+
 def masked_mean(sequence: Tensor, lengths: Tensor | None) -> Tensor:
     """Mean over a clip's own frames.
 
@@ -31,6 +57,7 @@ def masked_mean(sequence: Tensor, lengths: Tensor | None) -> Tensor:
     """
     if lengths is None:
         return sequence.mean(dim=1)
+    lengths = placed_like(lengths, sequence)
     mask = valid_frames(lengths, sequence.shape[1])[..., None].to(sequence.dtype)
     return (sequence * mask).sum(dim=1) / lengths[:, None].to(sequence.dtype)
 
@@ -46,11 +73,13 @@ def own_frames(video: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, T
         Frames (M, ...); and for each, bool (M,), whether it is its clip's first, and last.
     """
     count, frames = video.shape[:2]
-    place = torch.arange(frames, device=video.device).expand(count, frames)
+    device = video.device if lengths is None else lengths.device
+    place = torch.arange(frames, device=device).expand(count, frames)
     if lengths is None:
         return video.flatten(0, 1), (place == 0).flatten(), (place == frames - 1).flatten()
     own = valid_frames(lengths, frames)
-    return video[own], (place == 0)[own], (place == lengths[:, None] - 1)[own]
+    first, last = (place == 0)[own], (place == lengths[:, None] - 1)[own]
+    return chosen(video, own), placed_like(first, video), placed_like(last, video)
 
 
 def pad_frames(vectors: Tensor, lengths: Tensor | None, shape: tuple[int, int]) -> Tensor:
@@ -59,5 +88,10 @@ def pad_frames(vectors: Tensor, lengths: Tensor | None, shape: tuple[int, int]) 
         result: Tensor = vectors.unflatten(0, shape)
         return result
     padded = vectors.new_zeros(*shape, vectors.shape[-1])
-    padded[valid_frames(lengths, shape[1])] = vectors
-    return padded
+    own = valid_frames(lengths, shape[1])
+    if own.device == vectors.device:
+        padded[own] = vectors
+        return padded
+    places = placed_like(own.flatten().nonzero()[:, 0], vectors)
+    filled: Tensor = padded.flatten(0, 1).index_copy(0, places, vectors).unflatten(0, shape)
+    return filled

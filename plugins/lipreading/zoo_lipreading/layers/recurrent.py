@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from zoo_lipreading.layers.masking import placed_like
+
 
 class Recurrent(nn.Module):
     """A stack of LSTM layers whose result does not depend on what follows a clip's end.
@@ -64,17 +66,21 @@ class Recurrent(nn.Module):
         self, layer: nn.LSTM, sequence: Tensor, lengths: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         if lengths is not None and self.bidirectional:
-            packed = pack_padded_sequence(
-                sequence, lengths.cpu(), batch_first=True, enforce_sorted=False
-            )
+            # Sorted here: torch would hold the host up by a copy of the order to the GPU.
+            falling, order = lengths.cpu().sort(descending=True)
+            back = placed_like(order.argsort(), sequence)
+            ordered = sequence.index_select(0, placed_like(order, sequence))
+            packed = pack_padded_sequence(ordered, falling, batch_first=True)
             outputs, (state, _) = layer(packed)
             padded, _ = pad_packed_sequence(
                 outputs, batch_first=True, total_length=sequence.shape[1]
             )
-            return padded, torch.cat([state[0], state[1]], dim=1)
+            states = torch.cat([state[0], state[1]], dim=1)
+            return padded.index_select(0, back), states.index_select(0, back)
         outputs, (state, _) = layer(sequence)
         if lengths is None:
             return outputs, torch.cat(list(state), dim=1)
         # Forwards, padding comes after the last valid frame and cannot reach it: the same as
         # packing, and twice as fast on a CPU.
-        return outputs, outputs[torch.arange(len(lengths), device=outputs.device), lengths - 1]
+        ends = placed_like(lengths - 1, outputs)
+        return outputs, outputs[torch.arange(len(lengths), device=outputs.device), ends]

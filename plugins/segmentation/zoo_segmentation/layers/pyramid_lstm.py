@@ -34,10 +34,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from zoo_segmentation.layers.scan import STRATEGIES, fast_sum_of_scans
+from zoo.plugin import CudaGraphs
+from zoo_segmentation.layers.scan import GRAPHED, STRATEGIES, fast_sum_of_scans
 from zoo_segmentation.layers.scan.exported import graph_scan
+from zoo_segmentation.layers.scan.fused_cell import has_triton
 
-StrategyName = Literal["auto", "loop", "dense", "hoisted", "paired", "grouped"]
+StrategyName = Literal["auto", "loop", "dense", "hoisted", "paired", "grouped", "fused", "graphed"]
 
 
 class PyramidLSTM(nn.Module):
@@ -61,8 +63,9 @@ class PyramidLSTM(nn.Module):
             time, instead of keeping all states: a forward pass more, for the memory of one
             quarter (on a CPU: of as many as torch has threads) and the states between them.
         strategy: How the scans are computed: ``loop`` as the equations have it, ``dense``,
-            ``hoisted``, ``paired`` or ``grouped`` faster (``zoo_segmentation.layers.scan``), or
-            ``auto``: ``dense`` on a CPU, ``grouped`` on any other device. They differ by
+            ``hoisted``, ``paired``, ``grouped``, ``fused`` or ``graphed`` faster
+            (``zoo_segmentation.layers.scan``), or ``auto``: ``dense`` on a CPU, ``graphed`` on a
+            GPU of NVIDIA's where there is Triton, ``grouped`` on any other device. They differ by
             rounding alone. ``resolved_strategy`` says which it is.
 
     Raises:
@@ -95,6 +98,8 @@ class PyramidLSTM(nn.Module):
         self.spatial_dims = spatial_dims
         self.checkpoint = checkpoint
         self.strategy = strategy
+        fused = partial(fast_sum_of_scans, strategy="fused", checkpoint=checkpoint)
+        self._graphs = CudaGraphs(fused, "a PyraMiD-LSTM layer")
         directions = 2 * spatial_dims
         kernel = (1 if spatial_dims == 2 else kernel_size, kernel_size)
         self.weight_x = nn.Parameter(torch.empty(directions, 4 * hidden, in_channels, *kernel))
@@ -172,7 +177,10 @@ class PyramidLSTM(nn.Module):
             result = self.sum_of_scans(volume)
         else:
             weights = (self.weight_x, self.weight_h, self.bias_x, self.bias_h)
-            result = fast_sum_of_scans(volume, *weights, strategy, self.checkpoint)
+            if strategy == GRAPHED and volume.is_cuda:
+                result = self._graphs(volume, *weights)
+            else:
+                result = fast_sum_of_scans(volume, *weights, strategy, self.checkpoint)
         result = result.to(torch.float32 if mixed else x.dtype)
         return result.squeeze(2) if self.spatial_dims == 2 else result
 
@@ -195,7 +203,10 @@ class PyramidLSTM(nn.Module):
         """The strategy that ``auto`` stands for on the device of the weights, or the one given."""
         if self.strategy != "auto":
             return self.strategy
-        return "dense" if self.weight_x.device.type == "cpu" else "grouped"
+        device = self.weight_x.device.type
+        if device == "cuda" and has_triton():
+            return GRAPHED
+        return "dense" if device == "cpu" else "grouped"
 
     def reset_parameters(self, bound: float = 0.1) -> None:
         """Weights from U(-bound, bound), biases 0."""

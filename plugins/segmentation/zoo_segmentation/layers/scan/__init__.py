@@ -18,17 +18,22 @@ gradient with it. Three things make it faster:
   hoisted  of h; of x beforehand   one                          ``hoisted.py``
   paired   likewise, grouped       both senses of an axis       ``hoisted.py``
   grouped  likewise, grouped       all whose slabs are alike    ``hoisted.py``; ``auto`` elsewhere
+  fused    likewise, grouped       likewise                     ``fused.py``, on NVIDIA GPUs
+  graphed  likewise, grouped       likewise                     likewise; ``auto`` there
   ======== ======================= ============================ ================================
 
   On a CPU a convolution keeps the cores busy at any size, so that the fewest passes over memory
   win: ``dense``. Other devices want few, large launches: ``grouped``. Figures are in
-  ``benchmarks/results/pyramid-cpu.md``.
+  ``benchmarks/results/pyramid-cpu.md``. With ``fused`` the gates of a step are one kernel more
+  (``fused_cell.py``, ``triton_cell.py``), and with ``graphed`` a layer of them is recorded as CUDA
+  graphs (``zoo.plugin.CudaGraphs``), in which the groups run side by side.
 - **Scans in parallel on a CPU** (``parallel_map.py``), a core each: a step is too small to be
   split over cores.
 
 Volumes are handled as rows (N, D, H, W, C), channels last, of which ``geometry.py`` gives the
 views along an axis. The files, from the bottom up: ``geometry``, ``cell``, ``convolution``,
-``strategy``, ``dense`` and ``hoisted``, ``parallel_map``, ``autograd``.
+``strategy``, ``dense`` and ``hoisted``, ``triton_cell``, ``fused_cell``, ``step_convolution`` and
+``fused``, ``parallel_map``, ``autograd``.
 """
 
 from __future__ import annotations
@@ -38,19 +43,27 @@ from torch import Tensor
 
 from zoo_segmentation.layers.scan.autograd import SumOfScans
 from zoo_segmentation.layers.scan.dense import Dense
+from zoo_segmentation.layers.scan.fused import Fused
 from zoo_segmentation.layers.scan.hoisted import Hoisted
 from zoo_segmentation.layers.scan.strategy import Strategy
 
-__all__ = ["STRATEGIES", "fast_sum_of_scans"]
+__all__ = ["GRAPHED", "STRATEGIES", "fast_sum_of_scans"]
+
+GRAPHED = "graphed"
+"""``fused``, recorded; where there is nothing to record by, the same."""
 
 STRATEGIES: dict[str, Strategy] = {
     "dense": Dense(),
     "hoisted": Hoisted("direction"),
     "paired": Hoisted("axis"),
     "grouped": Hoisted("shape"),
+    "fused": Fused(),
+    GRAPHED: Fused(),
 }
 
 
+# torch.compile would unroll hundreds of steps, for minutes.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def fast_sum_of_scans(
     volume: Tensor,
     weight_x: Tensor,
@@ -75,9 +88,9 @@ def fast_sum_of_scans(
         (N, H, D, H, W), float32 or wider, in channels-last layout.
     """
     # tanh(z) = 2 sigmoid(2 z) - 1: with c~ doubled here, one sigmoid serves all gates.
-    double = bias_x.new_ones(4, 1)
-    double[3] = 2
-    double = double.expand(4, bias_x.shape[1] // 4).reshape(-1)
+    double = bias_x.new_ones(4, bias_x.shape[1] // 4)
+    double[3].fill_(2)
+    double = double.view(-1)
     total = SumOfScans.apply(
         volume.permute(0, 2, 3, 4, 1).contiguous(),
         weight_x * double.view(-1, 1, 1, 1),

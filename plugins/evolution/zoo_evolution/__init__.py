@@ -1,0 +1,1 @@
+"""Evolution strategies and neuroevolution for the zoo."""

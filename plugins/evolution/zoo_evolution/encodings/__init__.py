@@ -1,0 +1,1 @@
+"""From what is searched to the weights of a net."""

@@ -1,0 +1,1 @@
+"""Functions to minimize: known ones, and those of a user."""

@@ -1,0 +1,1 @@
+"""Small nets whose weights are one vector, a whole population at once."""

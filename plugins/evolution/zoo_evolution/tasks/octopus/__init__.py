@@ -1,0 +1,1 @@
+"""The arm of an octopus, in water and in two dimensions."""

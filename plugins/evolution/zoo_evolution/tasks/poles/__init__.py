@@ -1,0 +1,1 @@
+"""A cart that balances one pole or two."""

@@ -1,0 +1,160 @@
+"""Few-shot tasks, their data and a user's own drawings."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.plugin import UsageError
+from zoo_fastweights.data.class_folder import ClassFolder
+from zoo_fastweights.data.drawings import read_drawing
+from zoo_fastweights.data.episodes import draw_episode, turned
+from zoo_fastweights.data.omniglot import Omniglot
+from zoo_fastweights.few_shot import FewShot, nearest_neighbor
+
+
+def test_tasks_ask_for_classes_that_were_shown_and_images_that_were_not() -> None:
+    classes = [torch.arange(4).add(10 * name).byte().reshape(4, 1, 1) for name in range(7)]
+    for seed in range(20):
+        support, labels, queries, truth = draw_episode(
+            classes, 3, 2, 5, torch.Generator().manual_seed(seed)
+        )
+        assert labels.bincount().tolist() == [2, 2, 2]
+        shown = {int(image) // 10: int(label) for image, label in zip(support, labels, strict=True)}
+        assert len(shown) == 3
+        for image, label in zip(queries, truth, strict=True):
+            assert shown[int(image) // 10] == int(label)
+            assert int(image) not in support.flatten().tolist()
+    assert len(turned(classes)) == 28
+
+
+def write_omniglot(folder: Path, alphabets: dict[str, int]) -> str:
+    with zipfile.ZipFile(folder / "images_tiny.zip", "w") as archive:
+        for number, (alphabet, count) in enumerate(alphabets.items()):
+            for character in range(count):
+                for drawer in range(2):
+                    pixels = np.full((105, 105), 255, np.uint8)
+                    pixels[10 * character : 10 * character + 10, 10 * number : 10 * number + 20] = 0
+                    buffer = io.BytesIO()
+                    Image.fromarray(pixels).save(buffer, "png")
+                    name = f"images_tiny/{alphabet}/character{character:02}/{drawer}.png"
+                    archive.writestr(name, buffer.getvalue())
+    return str(folder)
+
+
+def test_omniglot_is_divided_by_alphabet(tmp_path: Path) -> None:
+    root = write_omniglot(tmp_path, {"Balinese": 2, "Greek": 3, "Korean": 2, "Latin": 2})
+    data = Omniglot(root, ways=2)
+    assert [len(data.classes(part)) for part in ("train", "val", "test")] == [5, 2, 2]
+    assert data.describe_found() == ["5/2/2 classes train/val/test", "2 ways, 1 shots"]
+    support, labels, queries, _ = next(iter(data.test_dataloader()))
+    assert support.shape == (16, 2, 28, 28)
+    assert queries.shape == (16, 5, 28, 28)
+    assert support.float().mean() < 50  # strokes are bright, and there are few
+    with pytest.raises(UsageError, match="has 2 classes, and a task needs 5"):
+        Omniglot(root).test_dataloader()
+    with pytest.raises(UsageError, match="no alphabet Futurama"):
+        _ = Omniglot(root, test_alphabets=["Futurama"]).facts
+    with pytest.raises(UsageError, match="both for validation and for the test"):
+        Omniglot(root, test_alphabets=["Balinese"])
+    del labels
+
+
+def test_damaged_omniglot_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no images_"):
+        _ = Omniglot(str(tmp_path)).facts
+    (tmp_path / "images_small.zip").write_bytes(b"PK no zip")
+    with pytest.raises(UsageError, match="not a zip"):
+        _ = Omniglot(str(tmp_path)).facts
+
+
+def write_classes(
+    folder: Path, count: int, images: int = 2, size: tuple[int, int] = (12, 12)
+) -> str:
+    random = np.random.default_rng(0)
+    for name in range(count):
+        (folder / f"class{name}").mkdir(parents=True)
+        for number in range(images):
+            pixels = random.integers(0, 256, size).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"class{name}/{number}.png")
+    return str(folder)
+
+
+def test_class_folders_are_divided_by_class(tmp_path: Path) -> None:
+    root = write_classes(tmp_path / "ten", 10)
+    data = ClassFolder(root, ways=2, size=8)
+    parts = [data.classes(part) for part in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [6, 2, 2]
+    assert data.facts == {"ways": 2, "shots": 1, "size": 8}
+    (tmp_path / "ten/empty").mkdir()
+    with pytest.raises(
+        UsageError, match=r"each class needs 2 images or more; too few have empty \(0\)"
+    ):
+        _ = ClassFolder(root).facts
+    with pytest.raises(UsageError, match="holds no folders"):
+        _ = ClassFolder(str(tmp_path / "ten/empty")).facts
+
+
+def test_drawings_become_bright_strokes_in_a_square(tmp_path: Path) -> None:
+    pixels = np.full((10, 20), 255, np.uint8)
+    pixels[4:6, 4:16] = 0
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    found = read_drawing(tmp_path / "wide.png", 20, "dark", "wide.png")
+    assert found.shape == (20, 20)
+    assert found[9:11, 4:16].min() == 255
+    assert int(found.sum()) == 255 * 24
+    transparent = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    transparent.save(tmp_path / "empty.png")
+    assert not read_drawing(tmp_path / "empty.png", 8, "dark", "empty.png").any()
+    (tmp_path / "text.png").write_text("no image", encoding="utf-8")
+    with pytest.raises(UsageError, match="cannot be read as an image"):
+        read_drawing(tmp_path / "text.png", 8, "dark", "text.png")
+
+
+def test_own_drawings_are_told_by_their_support_set(tmp_path: Path) -> None:
+    model = FewShot(ways=3, mixer="delta", channels=4, dim=8, heads=1, layers=1).eval()
+    write_classes(tmp_path / "support", 3, images=2)
+    files = sorted(tmp_path.rglob("*.png"))
+    drawing = tmp_path / "mine.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(drawing)
+    assert model.group_files([*files, drawing]) == [drawing]
+    sample = model.read_file(drawing)
+    assert sample["labels"].tolist() == [0, 1, 2, 0, 1, 2]
+    with torch.inference_mode():
+        row = model.describe_prediction(model.predict_sample(sample))
+    assert row["label"] in {"class0", "class1", "class2"}
+    assert 1 / 3 <= row["confidence"] <= 1
+    (tmp_path / "support/class2/0.png").unlink()
+    (tmp_path / "support/class2/1.png").unlink()
+    with pytest.raises(UsageError, match=r"too few have class2 \(0\)"):
+        model.read_file(drawing)
+    (tmp_path / "support/class2").rmdir()
+    with pytest.raises(UsageError, match="has 2 classes, and the model tells 3 apart"):
+        model.read_file(drawing)
+    elsewhere = tmp_path / "support/class0/0.png"
+    other = tmp_path.parent / f"{tmp_path.name}-alone.png"
+    other.write_bytes(elsewhere.read_bytes())
+    with pytest.raises(UsageError, match="has no support set"):
+        model.read_file(other)
+
+
+def test_the_nearest_neighbor_is_by_cosine() -> None:
+    support = torch.tensor([[[[9, 0]], [[0, 9]]]]).byte()
+    queries = torch.tensor([[[[1, 3]], [[200, 10]]]]).byte()
+    assert nearest_neighbor(support, torch.tensor([[4, 7]]), queries).tolist() == [[7, 4]]
+
+
+def test_forward_is_the_task_in_the_order_of_classes() -> None:
+    model = FewShot(
+        ways=3, shots=2, mixer="self-referential", channels=4, dim=8, heads=1, layers=1
+    ).eval()
+    images = model.example_input
+    labels = torch.tensor([0, 1, 2, 0, 1, 2]).expand(2, -1)
+    expected = model.net(images[:, :6], labels, images[:, 6:])[:, 0]
+    torch.testing.assert_close(model(images), expected)

@@ -1,0 +1,1 @@
+"""Fast weights for the zoo. The submodules import torch; this package does not."""

@@ -1,0 +1,1 @@
+"""Datamodules: associative retrieval, flip-flop, MQAR, texts and few-shot tasks."""

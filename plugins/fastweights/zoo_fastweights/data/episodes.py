@@ -1,0 +1,140 @@
+"""Few-shot tasks: a support set with labels, then questions, made of classes of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from zoo.plugin import BaseDataModule, GeneratedSamples, Part, ResumableLoader, at_least, require
+
+Episode = tuple[Tensor, Tensor, Tensor, Tensor]
+ENDLESS = 10**9
+
+
+def draw_episode(
+    classes: Sequence[Tensor], ways: int, shots: int, queries: int, random: torch.Generator
+) -> Episode:
+    """A task: some classes, some images of each to learn from, others to be told.
+
+    Args:
+        classes: Images uint8 (n, H, W) of each class, n at least ``shots + 1``.
+        ways: Classes of the task; their labels are dealt anew.
+        shots: Images of each class in the support set.
+        queries: Images to be told, of classes drawn evenly and never in the support set.
+        random: What is drawn from.
+
+    Returns:
+        Support images uint8 (ways * shots, H, W) in random order, their labels (ways * shots,),
+        queries uint8 (queries, H, W), their labels (queries,).
+    """
+    chosen = torch.randperm(len(classes), generator=random)[:ways].tolist()
+    orders = [torch.randperm(len(classes[name]), generator=random) for name in chosen]
+    support = [
+        (classes[name][order[:shots]], torch.full((shots,), label))
+        for label, (name, order) in enumerate(zip(chosen, orders, strict=True))
+    ]
+    mixed = torch.randperm(ways * shots, generator=random)
+    asked = torch.randint(ways, (queries,), generator=random)
+    found = []
+    for label in asked.tolist():
+        others = orders[label][shots:]
+        place = torch.randint(len(others), (), generator=random)
+        found.append(classes[chosen[label]][others[place]])
+    images = torch.cat([part[0] for part in support])[mixed]
+    labels = torch.cat([part[1] for part in support])[mixed]
+    return images, labels, torch.stack(found), asked
+
+
+def turned(classes: Sequence[Tensor]) -> list[Tensor]:
+    """The classes and, as further classes, their images turned by 90, 180 and 270 degrees.
+
+    Source: Santoro, Bartunov, Botvinick, Wierstra, Lillicrap: Meta-Learning with Memory-Augmented
+    Neural Networks, ICML 2016, section 4.1.
+    """
+    return [torch.rot90(images, times, (1, 2)) for times in range(4) for images in classes]
+
+
+class Episodes(BaseDataModule[GeneratedSamples]):
+    """Base of few-shot datasets; a subclass has ``classes``.
+
+    A batch is ``(support, support labels, queries, query labels)``: uint8 (N, S, H, W), int64
+    (N, S), uint8 (N, Q, H, W), int64 (N, Q), with S = ways * shots. Strokes are bright on a dark
+    ground.
+
+    Args:
+        root: Where the images are.
+        ways: Classes of a task.
+        shots: Images of each class that are learned from.
+        queries: Images of a task that are asked for.
+        turn: Train on turned classes too.
+        eval_episodes: Tasks of a validation, and of the test.
+        batch_size: Tasks in a batch.
+        num_workers: Processes that make tasks.
+        seed: Of all tasks.
+        split: ``standard``, or ``all`` to make every class a test class.
+    """
+
+    sample_name = "task"
+
+    def __init__(
+        self,
+        root: str,
+        ways: int,
+        shots: int,
+        queries: int,
+        turn: bool,
+        eval_episodes: int,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        split: str,
+    ) -> None:
+        super().__init__(root, batch_size, num_workers, seed, split)
+        at_least("ways", ways, 2)
+        at_least("shots", shots, 1)
+        at_least("queries", queries, 1)
+        at_least("eval_episodes", eval_episodes, 1)
+        self.ways, self.shots, self.queries = ways, shots, queries
+        self.turn, self.eval_episodes = turn, eval_episodes
+
+    def classes(self, part: Part) -> list[Tensor]:
+        """The classes of a part, uint8 (n, H, W) each; none where the part is empty."""
+        raise NotImplementedError
+
+    def samples(self, part: Part) -> GeneratedSamples:
+        """Tasks of a part, made when they are asked for."""
+        classes = self.classes(part)
+        if not classes:
+            return _NoTasks()
+        require(
+            len(classes) >= self.ways,
+            f"{self.root}: the {part} part has {len(classes)} classes, and a task needs "
+            f"{self.ways}: give --data.ways {max(2, len(classes))} or other classes",
+        )
+        if part == "train" and self.turn:
+            classes = turned(classes)
+        length = ENDLESS if part == "train" else self.eval_episodes
+
+        def episode(random: torch.Generator) -> Episode:
+            return draw_episode(classes, self.ways, self.shots, self.queries, random)
+
+        return GeneratedSamples(episode, length, self.seed, part)
+
+    def describe_found(self) -> list[str]:
+        """How many classes the parts have, and what a task is."""
+        counts = "/".join(str(len(self.classes(part))) for part in ("train", "val", "test"))
+        return [f"{counts} classes train/val/test", f"{self.ways} ways, {self.shots} shots"]
+
+    def train_loader(self, samples: GeneratedSamples) -> ResumableLoader:
+        """New tasks without an end: ``trainer.max_steps`` ends the training."""
+        return self.loader(samples)
+
+
+class _NoTasks(GeneratedSamples):
+    def __init__(self) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,1 @@
+"""Fast weight layers: plain torch, usable without Lightning and without the rest of the zoo."""
