@@ -62,7 +62,8 @@ def rotation(dimension: int) -> Tensor:
     """A rotation (d, d), float64, always the same of a dimension."""
     random = torch.Generator().manual_seed(dimension)
     drawn = torch.randn(dimension, dimension, generator=random, dtype=torch.float64)
-    return torch.linalg.qr(drawn).Q
+    turned: Tensor = torch.linalg.qr(drawn).Q
+    return turned
 
 
 def _weights(points: Tensor) -> Tensor:

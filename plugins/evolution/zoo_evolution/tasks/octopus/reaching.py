@@ -133,7 +133,8 @@ def observe(arms: Arms) -> Tensor:
 def tip_distance(arms: Arms, goal: Tensor) -> Tensor:
     """From the middle of the last pair of masses to the goal (L,)."""
     tip = arms.position[:, :, -1].mean(1)
-    return torch.linalg.vector_norm(tip - goal.to(arms.position), dim=1)
+    distance: Tensor = (tip - goal.to(arms.position)).norm(dim=1)
+    return distance
 
 
 def draw_arm(arms: Arms) -> np.ndarray:
