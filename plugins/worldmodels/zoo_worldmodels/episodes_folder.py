@@ -313,7 +313,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             raise UsageError(f"{path} is not a table of numbers: {text}") from error
         return {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
     try:
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet
     except ImportError as error:
         raise MissingDependencyError(
             f"{path}: reading parquet needs pyarrow: {install_hint('zoo-worldmodels[parquet]')}"
