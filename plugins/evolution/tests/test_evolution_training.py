@@ -114,7 +114,7 @@ def test_a_run_cut_within_a_generation_ends_as_one_that_was_not(
 ) -> None:
     whole = fitted(optimizer, 5)
     path = tmp_path / "cut.ckpt"
-    cut = fitted(optimizer, 5, SavedAndStopped(path, 7))
+    cut = fitted(optimizer, 5, SavedAndStopped(path, 2))
     assert 0 < len(cut._told) < 12
     again = fitted(optimizer, 5, ckpt=path)
     assert torch.equal(again.champion, whole.champion)

@@ -2,4 +2,4 @@
 
 from zoo.testing import conformance_tests
 
-test_conformance = conformance_tests("worldmodels", slow=["export-formats"])
+test_conformance = conformance_tests("worldmodels", slow=["export-formats", "recipe-trains"])

@@ -155,10 +155,10 @@ class BehaviorClone(LightningModule):
     def _act(
         self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
     ) -> np.ndarray:
-        outputs = self(torch.from_numpy(observations).to(self.device)).cpu()
+        outputs: Tensor = self(torch.from_numpy(observations).to(self.device)).cpu()
         if self.hparams["actions"] == "discrete":
-            return outputs.argmax(-1).numpy()
+            return np.asarray(outputs.argmax(-1))
         low, high = (
             outputs.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
         )
-        return (low + (high - low) * (outputs + 1) / 2).numpy()
+        return np.asarray(low + (high - low) * (outputs + 1) / 2)

@@ -264,8 +264,9 @@ class ControllerAndModel(LightningModule):
         def act(seen: Tensor) -> Tensor:
             nonlocal state
             actions, state = self.controller(seen[:, None].to(self.device), state)
-            drawn = noise * torch.randn(len(seen), generator=random)
-            return (actions[:, 0, 0].cpu() + drawn).clamp(-1, 1)
+            drawn: Tensor = noise * torch.randn(len(seen), generator=random)
+            pushed: Tensor = (drawn + actions[:, 0, 0].cpu()).clamp(-1, 1)
+            return pushed
 
         return act
 

@@ -130,7 +130,10 @@ class CollectedEpisodes(EpisodesData):
         self._name, self._count, self._max_steps = environment, episodes, max_steps
         self._policy, self._hold, self._seed = policy, hold, collect_seed
         self._folder = Path(folder) if folder else None
-        self._options = {"max_episode_steps": max_episode_steps, "screen_size": screen_size}
+        self._options: dict[str, Any] = {
+            "max_episode_steps": max_episode_steps,
+            "screen_size": screen_size,
+        }
         self._about = {
             "environment": environment,
             "policy": policy,
@@ -239,6 +242,9 @@ class CollectedFrames(CollectedEpisodes):
     """
 
     conformance_arguments: ClassVar[dict[str, Any]] = {"episodes": 2}
+    conformance_exempt: ClassVar[dict[str, str]] = {
+        "missing-root": "episodes are collected into a folder that is not there yet"
+    }
 
     def __init__(self, root: str, environment: str = "VizdoomTakeCover-v1", **options: Any) -> None:
         options.pop("folder", None)
@@ -312,7 +318,7 @@ class WithoutAim:
         if self._spaces["actions"] == "discrete":
             return self._random.integers(self._spaces["num_actions"])
         low, high = self._spaces["action_low"], self._spaces["action_high"]
-        return self._random.uniform(low, high).astype(np.float32)
+        return np.asarray(self._random.uniform(low, high), np.float32)
 
 
 class MixedLander:
@@ -336,15 +342,16 @@ class MixedLander:
     ) -> np.ndarray:
         from types import SimpleNamespace
 
-        from gymnasium.envs.box2d.lunar_lander import heuristic
+        from gymnasium.envs.box2d import lunar_lander
 
+        lander: Any = lunar_lander.heuristic
         # All that it reads of the environment is which kind of actions there are.
         world: Any = SimpleNamespace(unwrapped=SimpleNamespace(continuous=False))
         drawn = self._without_aim(observations, numbers, rewards)
         for row, (number, seen) in enumerate(zip(numbers.tolist(), observations, strict=True)):
             share = self.shares[(self._first + number) % len(self.shares)]
             if self._random.random() >= share:
-                drawn[row] = heuristic(world, seen)
+                drawn[row] = lander(world, seen)
         return drawn
 
 

@@ -7,7 +7,7 @@ envs = Dream(world, num_envs=16, temperature=1.15)
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -44,7 +44,7 @@ class Dream(VectorEnv[Any, Any, Any]):
         UsageError: an argument is out of its range, or this is no world model.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012  # as gymnasium declares it
         "render_modes": [],
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
@@ -132,7 +132,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         options: Of ``Dream``, but for ``num_envs``.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  # as gymnasium declares it
 
     def __init__(self, world_model: Any, **options: Any) -> None:
         self._dream = Dream(world_model, 1, **options)

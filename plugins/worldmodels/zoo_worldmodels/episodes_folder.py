@@ -63,6 +63,8 @@ class EpisodesFolder(EpisodesData):
         UsageError: the folder or a log is not as described; the sentence names file and row.
     """
 
+    conformance_arguments = {"actions": "discrete", "num_actions": 2}  # noqa: RUF012
+
     def __init__(
         self,
         root: str,
@@ -311,7 +313,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             raise UsageError(f"{path} is not a table of numbers: {text}") from error
         return {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
     try:
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet
     except ImportError as error:
         raise MissingDependencyError(
             f"{path}: reading parquet needs pyarrow: {install_hint('zoo-worldmodels[parquet]')}"

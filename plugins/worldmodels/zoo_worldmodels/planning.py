@@ -29,6 +29,12 @@ from zoo_worldmodels.planners import PLANNERS, Evaluate, Planner
 from zoo_worldmodels.world_model import WorldModel
 
 
+def _with_gradients(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Without a graph unless it is asked for, and where one may be: in inference mode, in which
+    tests and predictions run, there is none."""
+    return torch.inference_mode(False)(torch.no_grad()(method))
+
+
 class PlanningAgent(LightningModule):
     """Plans through a world model of the pole, by each of the planners.
 
@@ -101,7 +107,7 @@ class PlanningAgent(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing is trained."""
 
-    @torch.no_grad()
+    @_with_gradients
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """What the first plan of an episode is expected to bring."""
         random = generator(0, 5)
@@ -135,7 +141,7 @@ class PlanningAgent(LightningModule):
             samples, rounds = samples // 16, 2 * rounds
         return PLANNERS[name](1, self.hparams["horizon"], samples, rounds)
 
-    @torch.no_grad()
+    @_with_gradients
     def episodes(
         self, planner: Planner, count: int, kind: Literal["model", "true"], seed: int = 0
     ) -> tuple[Tensor, Tensor]:
@@ -217,8 +223,9 @@ class PlanningAgent(LightningModule):
         at_least("--episodes", episodes, 1)
         one_of("--planner", planner, tuple(PLANNERS))
         states, rewards = self.episodes(self.planner(planner), episodes, "model", seed)
-        for number in range(episodes) if folder is not None and record_video else ():
-            save_pole_gif(states[number], folder / f"episode-{number:02d}.gif", swingup.SUBSTEPS)
+        if folder is not None and record_video:
+            for number, path in enumerate(states):
+                save_pole_gif(path, folder / f"episode-{number:02d}.gif", swingup.SUBSTEPS)
         return [
             {"episode": number, "return": round(float(each.sum()), 4)}
             for number, each in enumerate(rewards)

@@ -43,7 +43,8 @@ def tablet(points: Tensor) -> Tensor:
 def rosenbrock(points: Tensor) -> Tensor:
     """A bent valley; its minimum is at (1, ..., 1)."""
     ahead, behind = points[:, 1:], points[:, :-1]
-    return (100 * (ahead - behind**2) ** 2 + (1 - behind) ** 2).sum(1)
+    terms: Tensor = 100 * (ahead - behind**2) ** 2 + (1 - behind) ** 2
+    return terms.sum(1)
 
 
 def lennard_jones(points: Tensor) -> Tensor:
@@ -53,14 +54,16 @@ def lennard_jones(points: Tensor) -> Tensor:
     first, second = torch.triu_indices(atoms.shape[1], atoms.shape[1], 1)
     squared = ((atoms[:, first] - atoms[:, second]) ** 2).sum(2).clamp(min=1e-4)
     power = squared**-3
-    return (4 * (power**2 - power)).sum(1)
+    energies: Tensor = 4 * (power**2 - power)
+    return energies.sum(1)
 
 
 def rotation(dimension: int) -> Tensor:
     """A rotation (d, d), float64, always the same of a dimension."""
     random = torch.Generator().manual_seed(dimension)
     drawn = torch.randn(dimension, dimension, generator=random, dtype=torch.float64)
-    return torch.linalg.qr(drawn).Q
+    turned: Tensor = torch.linalg.qr(drawn).Q
+    return turned
 
 
 def _weights(points: Tensor) -> Tensor:

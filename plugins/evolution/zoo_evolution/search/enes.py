@@ -161,7 +161,8 @@ def log_density(points: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
     """
     noise = torch.linalg.solve_triangular(factor, points - mean, upper=True, left=False)
     scale = factor.diagonal().abs().log().sum() + 0.5 * len(mean) * log(2 * pi)
-    return -0.5 * (noise**2).sum(1) - scale
+    density: Tensor = -0.5 * (noise**2).sum(1) - scale
+    return density
 
 
 def _kept_apart(factor: Tensor, change: Tensor) -> Tensor:

@@ -38,8 +38,10 @@ class Task(ABC):
     It is rebuilt from its ``description``: the name and the constructor's arguments.
     """
 
-    observation_size: ClassVar[int] | int
-    action_size: ClassVar[int] | int
+    observation_size: int
+    """Numbers in an observation."""
+    action_size: int
+    """Numbers in an action."""
     film_fps: ClassVar[float] = 10.0
     """Frames a second of its films."""
 

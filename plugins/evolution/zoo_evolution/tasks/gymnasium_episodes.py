@@ -155,6 +155,8 @@ class _Actors:
         for kept, each in zip(self._state, new, strict=True):
             kept[index] = each
         if self._discrete:
-            return actions.argmax(1).numpy()
+            chosen: np.ndarray = actions.argmax(1).numpy()
+            return chosen
         share = (actions.numpy() + 1) / 2
-        return (self._low + share * (self._high - self._low)).astype(np.float32)
+        scaled: np.ndarray = self._low + share * (self._high - self._low)
+        return scaled.astype(np.float32)

@@ -51,8 +51,8 @@ class MDNLSTM(Memory):
         self.output = nn.Linear(hidden, 3 * features * mixtures + ends)
 
     def begin(self, features: Tensor) -> State:
-        zeros = features.new_zeros(len(features), self.recurrent.hidden_size)
-        return zeros, zeros, features, features.new_ones(len(features), 1)
+        zeros = features.new_zeros(features.shape[0], self.recurrent.hidden_size)
+        return zeros, zeros, features, features.new_ones(features.shape[0], 1)
 
     def predict(self, state: State, action: Tensor) -> tuple[Mixture, State]:
         hidden, cell, features, begins = state
@@ -131,7 +131,7 @@ class DeterministicGRU(Memory):
                     each.mul_(0.01)
 
     def begin(self, features: Tensor) -> State:
-        return features.new_zeros(len(features), self.recurrent.hidden_size), features
+        return features.new_zeros(features.shape[0], self.recurrent.hidden_size), features
 
     def predict(self, state: State, action: Tensor) -> tuple[Mixture, State]:
         hidden, features = state

@@ -61,7 +61,7 @@ class RSSM(Memory):
         self.log_scales = nn.Parameter(torch.full((features,), -1.0))
 
     def begin(self, features: Tensor) -> State:
-        hidden = features.new_zeros(len(features), self.recurrent.hidden_size)
+        hidden = features.new_zeros(features.shape[0], self.recurrent.hidden_size)
         return self.observe((hidden,), features)
 
     def predict(self, state: State, action: Tensor) -> tuple[Mixture, State]:

@@ -141,20 +141,23 @@ class ArmPhysics:
 
 def _pull(edge: Tensor, speed: Tensor, rest: Tensor, activation: Tensor) -> Tensor:
     """The force on the first end of edges (..., 2), towards the other."""
-    length = edge.norm(dim=-1).clamp(min=1e-9)
+    length: Tensor = edge.norm(dim=-1).clamp(min=1e-9)
     along = edge / length[..., None]
     stretching = (speed * along).sum(-1)
-    tension = SPRING * (length - rest) + MUSCLE * activation * (length - rest / 2).clamp(min=0)
-    return (tension + DAMPING * stretching)[..., None] * along
+    muscle = MUSCLE * activation * (length - rest / 2).clamp(min=0)
+    tension: Tensor = SPRING * (length - rest) + muscle
+    pull: Tensor = (tension + DAMPING * stretching)[..., None] * along
+    return pull
 
 
 def _drag(edge: Tensor, speed: Tensor) -> Tensor:
-    length = edge.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    length: Tensor = edge.norm(dim=-1, keepdim=True).clamp(min=1e-9)
     along = edge / length
     fast = (speed * along).sum(-1, keepdim=True)
     across = speed - fast * along
     slowed = DRAG_ALONG * fast * fast.abs() * along
-    return -length * (slowed + DRAG_ACROSS * across * across.norm(dim=-1, keepdim=True))
+    water: Tensor = slowed + DRAG_ACROSS * across * across.norm(dim=-1, keepdim=True)
+    return -length * water
 
 
 def _areas(position: Tensor) -> Tensor:

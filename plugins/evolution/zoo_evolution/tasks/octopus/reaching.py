@@ -132,7 +132,9 @@ def observe(arms: Arms) -> Tensor:
 
 def tip_distance(arms: Arms, goal: Tensor) -> Tensor:
     """From the middle of the last pair of masses to the goal (L,)."""
-    return (arms.position[:, :, -1].mean(1) - goal.to(arms.position)).norm(dim=1)
+    tip = arms.position[:, :, -1].mean(1)
+    distance: Tensor = (tip - goal.to(arms.position)).norm(dim=1)
+    return distance
 
 
 def draw_arm(arms: Arms) -> np.ndarray:
