@@ -3,7 +3,7 @@
     python benchmarks/fastweights_flip_flop.py --seeds 1-10
 
 Writes results/fastweights-flip-flop.md. The events are learned from as in a run of the recipes,
-without a Trainer around: a run of the same seed begins with other slow weights.
+without a Trainer around; the recipe's run with seed 1 is solved at the same event.
 """
 
 from __future__ import annotations
