@@ -205,6 +205,53 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["your function"],
         ["values|by rank"],
     ],
+    "cm": [
+        ["observation"],
+        ["C|recurrent controller"],
+        ["action"],
+        ["M|recurrent model"],
+        ["predicted pain"],
+        ["gradient|through M into C"],
+    ],
+    "world-model": [
+        ["features", "action"],
+        ["memory|MDN-LSTM, GRU or RSSM"],
+        ["next features|a mixture", "reward, end"],
+        ["dream"],
+    ],
+    "conv-vae": [
+        ["frame|64 x 64"],
+        ["four convolutions"],
+        ["code|mean and scale"],
+        ["four transposed|convolutions"],
+        ["frame"],
+    ],
+    "dream-controller": [
+        ["dreams|of a world model"],
+        ["linear controllers|a generation"],
+        ["returns"],
+        ["SNES"],
+    ],
+    "planner": [
+        ["state"],
+        ["plans"],
+        ["world model|steps ahead"],
+        ["returns"],
+        ["gradient, CEM, MPPI|make better plans"],
+        ["first action"],
+    ],
+    "behavior-clone": [
+        ["observation"],
+        ["two hidden layers"],
+        ["action|as in the log"],
+    ],
+    "curious": [
+        ["place, action"],
+        ["model"],
+        ["what is shown"],
+        ["intrinsic reward|error or progress"],
+        ["values"],
+    ],
 }
 _WIDTH, _HEIGHT, _GAP, _ROW = 138, 48, 26, 12
 

@@ -36,6 +36,7 @@ DATA = {
     "sequence": "wave-folder --data.root recordings",
     "fastweights": "text-folder --data.root texts",
     "evolution": "black-box-function --data.function my_file.py:score",
+    "worldmodels": "",
 }
 
 

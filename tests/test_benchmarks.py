@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-OURS = ("zoo", "zoo_hpg", "zoo_lipreading", "zoo_rl", "zoo_segmentation", "zoo_udrl", "zoo_vision")
+OURS = re.compile(r"zoo(_\w+)?(\.|$)")
 
 pytestmark = pytest.mark.whole_zoo
 
@@ -18,7 +19,7 @@ def imported(program: Path) -> set[tuple[str, str]]:
     """Module and name of what a program imports from the zoo and its plugins."""
     found = set()
     for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OURS:
+        if isinstance(node, ast.ImportFrom) and OURS.match(node.module or ""):
             found |= {(str(node.module), alias.name) for alias in node.names}
     return found
 

@@ -112,6 +112,19 @@ def test_a_call_whose_result_is_thrown_away_frees_the_graph() -> None:
     assert not graph.busy
 
 
+def test_without_gradients_there_are_graphs_of_their_own() -> None:
+    recorder = Recorder()
+    graphs = CudaGraphs(product, "a product", eager=0, make=recorder)
+    x, weight = arguments(4)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            first = graphs(x, weight)
+            second = graphs(2 * x, weight)
+        torch.testing.assert_close(first, product(x, weight).detach())
+        torch.testing.assert_close(second, product(2 * x, weight).detach())
+    assert recorder.made == 2
+
+
 def test_a_second_backward_pass_is_refused() -> None:
     graphs = CudaGraphs(product, "a product", eager=0, make=Recorder())
     x, weight = arguments(4)

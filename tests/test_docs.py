@@ -45,6 +45,7 @@ PLUGINS = (
     "sequence",
     "fastweights",
     "evolution",
+    "worldmodels",
 )
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch import LightningModule, seed_everything
 from pretended_device import (
     CUDA,
     MixedDevices,
+    Pretended,
     PretendedDevice,
     PretendedGenerator,
     module_to_gpu,
@@ -46,7 +47,7 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "timm": ({"name": "timm/test_resnet", **_DEFORMED}, _DIGITS),
     **{
         f"pyramid-{name}": ({**_PYRAMID, "strategy": name}, _PHANTOM)
-        for name in ("loop", "dense", "hoisted", "paired", "grouped")
+        for name in ("loop", "dense", "hoisted", "paired", "grouped", "graphed")
     },
     "md-lstm": ({"name": "md-lstm", "hidden": [2]}, _PHANTOM),
     "monai": (
@@ -94,6 +95,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules and generators that are asked for the GPU say that they are there."""
     monkeypatch.setattr(LightningModule, "device", CUDA)
     monkeypatch.setattr(torch, "Generator", PretendedGenerator)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
 
 
 def built(model: dict[str, Any], data: dict[str, Any]) -> tuple[Any, Any]:
@@ -142,6 +145,24 @@ def test_no_training_step_makes_the_host_wait(name: str) -> None:
     _, second = steps(*built(*STEPS[name]))
     assert second.count("copy") == 0, second.counts
     assert second.count("wait") <= WAITS.get(name, 0), second.counts
+
+
+@pytest.mark.whole_zoo
+def test_a_small_image_set_is_kept_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, data = built(*STEPS["mlp"])
+    expected = next(iter(data.train_dataloader()))
+    monkeypatch.setattr(type(data), "gpu", CUDA)
+    with PretendedDevice():
+        loader = data.train_dataloader()
+    with PretendedDevice() as device:
+        found = next(iter(loader))
+    assert device.counts == {}
+    for mine, true in zip(found, expected, strict=True):
+        assert mine.device == CUDA
+        assert torch.equal(mine.inner, true)
+    monkeypatch.setattr(importlib.import_module("zoo_vision.data.images"), "KEPT_ON_GPU", 10)
+    with PretendedDevice():
+        assert not isinstance(data.train_dataloader().dataset.labels, Pretended)
 
 
 class Careless(nn.Module):

@@ -115,12 +115,17 @@ def test_every_target_has_its_source_and_its_day() -> None:
             assert len(about["target"]["set"]) == len("2026-11-20"), name
 
 
+LOOKED_THROUGH = ("hpg", "lipreading", "segmentation", "sequence", "udrl", "vision")
+"""Families whose recipes were compared with their publications, line by line."""
+
+
 @pytest.mark.whole_zoo
 def test_a_target_of_a_publication_says_what_its_recipe_does_otherwise() -> None:
     found = {}
     for name, path in registry().recipes.items():
         about = read_recipe(path).about
-        if about["target"]["value"] is not None and "set for this project" not in about["source"]:
+        own = "set for this project" in about["source"] or about["target"]["value"] is None
+        if name.startswith(LOOKED_THROUGH) and not own:
             found[name] = about.get("differs")
     assert len(found) > 10
     assert [name for name, differs in found.items() if not differs] == []

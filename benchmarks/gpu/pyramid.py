@@ -119,7 +119,7 @@ class Layer:
 
     def _strategy(self, strategy: str, dtype: torch.dtype) -> dict[str, Any]:
         step = layer_step(self.arguments, dtype, strategy=strategy)
-        taken = median(step, 0.8)
+        taken = median(step, 0.8, warm=3)  # at the third call a graph is recorded
         if self.loop == math.inf and strategy == "loop":
             self.loop = taken
         told = strategy in ("graphed", "grouped", "loop")

@@ -20,6 +20,7 @@ from zoo.inference.failures import reason
 from zoo.inference.files import find_files
 from zoo.inference.output_folder import output_folder
 from zoo.inference.pages import Pages, draw, most_pages
+from zoo.inference.precision import as_trained
 from zoo.inference.predictions import Predictions as Predictions
 from zoo.inference.produce import produce, read_producing_options, take_seed
 from zoo.inference.views import use_tta
@@ -73,7 +74,8 @@ def predict(
             the model writes. Without, nothing is written; a model with files to write has them
             in ``predictions/<time>``, as has one that plays.
         batch_size: Files at a time.
-        device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU.
+        device: Such as ``cuda:0``; a GPU if there is one, otherwise the CPU. A GPU computes in
+            the precision of the training where that was mixed.
         probabilities: Let the model write probability maps too, of an ensemble also maps of the
             disagreement.
         pages: Pictures to draw, at most: of 32 files each, or of one where the model predicts on
@@ -116,7 +118,7 @@ def predict(
     with output_folder(out, FOLDER) if out is not None or writes else nullcontext() as folder:
         found = Predictions(folder=folder)
         try:
-            with seeded(seed):
+            with seeded(seed), as_trained(reference, place):
                 if isinstance(model, SamplePredictor):
                     most = inf if wanted is None else wanted
                     _predict_each(model, _shown(files, progress), probabilities, found, most)

@@ -65,6 +65,7 @@ class CudaGraphs:
         self._graphs: OrderedDict[Any, _Graph] = OrderedDict()
         self._failed = False
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(self, *arguments: Tensor) -> Tensor:
         """Call the function."""
         graph = None if self._failed else self._graph_of(arguments)
@@ -78,7 +79,8 @@ class CudaGraphs:
 
     def _graph_of(self, arguments: tuple[Tensor, ...]) -> _Graph | None:
         mixed = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
-        key = (torch.is_grad_enabled(), mixed, *(_kind(each) for each in arguments))
+        modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        key = (*modes, mixed, *(_kind(each) for each in arguments))
         if key in self._graphs:
             self._graphs.move_to_end(key)
             return self._graphs[key]
@@ -88,7 +90,7 @@ class CudaGraphs:
         while len(self._graphs) >= self._most:
             self._graphs.popitem(last=False)
         examples = tuple(
-            torch.empty_like(each).copy_(each.detach()).requires_grad_(each.requires_grad)
+            torch.empty_like(each).copy_(each.detach()).requires_grad_(_needs_gradient(each))
             for each in arguments
         )
         try:
@@ -102,6 +104,10 @@ class CudaGraphs:
             )
             return None
         return self._graphs[key]
+
+
+def _needs_gradient(tensor: Tensor) -> bool:
+    return tensor.requires_grad and torch.is_grad_enabled()
 
 
 def _kind(tensor: Tensor) -> tuple[Any, ...]:
@@ -121,7 +127,7 @@ class _Graph:
         return lease is not None and not lease.over
 
     def __call__(self, arguments: tuple[Tensor, ...]) -> Tensor:
-        given = [_OwnGradient.apply(each) if each.requires_grad else each for each in arguments]
+        given = [_OwnGradient.apply(each) if _needs_gradient(each) else each for each in arguments]
         result = self._function(*given)
         if not result.requires_grad:
             return result.clone()

@@ -24,6 +24,8 @@ class Trainer(LightningTrainer):
     def __init__(self, *, tf32: bool = True, compile: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
         self.tf32, self.compile = tf32, compile
+        self.benchmark: bool | None = settings.get("benchmark")
+        """As given."""
         if self.strategy.root_device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = tf32
             torch.backends.cudnn.allow_tf32 = tf32

@@ -16,7 +16,16 @@ from zoo.runs.run import Run
 _MACHINE = {
     "data": ("num_workers",),
     "trainer": (
-        *("accelerator", "compile", "devices", "num_nodes", "strategy", "logger", "profiler"),
+        *(
+            "accelerator",
+            "compile",
+            "devices",
+            "num_nodes",
+            "strategy",
+            "logger",
+            "profiler",
+            "tf32",
+        ),
         *("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
     ),
 }

@@ -21,22 +21,20 @@ def prepare(trainer: Trainer, model: LightningModule) -> None:
         trainer: Before it fits.
         model: What it will train.
     """
-    if chooses_by_trial(trainer, model):
-        torch.backends.cudnn.benchmark = True
+    if trainer.strategy.root_device.type == "cuda":
+        torch.backends.cudnn.benchmark = chooses_by_trial(trainer, model)
     if getattr(trainer, "compile", False):
         compile_networks(model)
 
 
 def chooses_by_trial(trainer: Trainer, model: LightningModule) -> bool:
-    """Whether cuDNN is to try its convolutions at each new shape and keep the fastest: on a GPU,
-    for a model of fixed shapes, where the recipe neither says otherwise (``benchmark``) nor asks
-    for repeatable results (``deterministic``)."""
-    return (
-        trainer.strategy.root_device.type == "cuda"
-        and getattr(trainer, "benchmark", None) is None
-        and not torch.are_deterministic_algorithms_enabled()
-        and fixed_shapes(model)
-    )
+    """Whether cuDNN is to try its convolutions at each new shape and keep the fastest: as the
+    recipe says it (``benchmark``); otherwise for a model of fixed shapes, where the recipe does
+    not ask for repeatable results (``deterministic``)."""
+    given: bool | None = getattr(trainer, "benchmark", None)
+    if given is not None:
+        return given
+    return fixed_shapes(model) and not torch.are_deterministic_algorithms_enabled()
 
 
 def compile_networks(model: LightningModule, backend: str = "inductor") -> None:

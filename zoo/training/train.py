@@ -55,7 +55,7 @@ from zoo.runs.run import (
     require_empty,
     require_name,
 )
-from zoo.training import loggers
+from zoo.training import loggers, on_gpu
 from zoo.training.beginning import tell_beginning
 from zoo.training.best_weights import BestWeights, keep_best_by_default, load_best
 from zoo.training.checkpoint_files import exists
@@ -293,7 +293,7 @@ def fit(
         create_run(run, recipe)
     with _alone(run), refusals(run, resumable, experiment, resumed, out is None):
         if is_rank_zero():
-            _note_beginning(run, recipe, resumable.trainer, origin)
+            _note_beginning(run, recipe, resumable.trainer, model, origin)
             loggers.begin(resumable.others, run, recipe, resumed)
             tell_beginning(run, resumable.trainer, model, data, tested=not untested)
         metrics, seconds, best = _train_and_test(
@@ -354,7 +354,11 @@ def initialize(
 
 
 def _note_beginning(
-    run: Run, recipe: Recipe, trainer: Trainer, origin: Mapping[str, Any] | None
+    run: Run,
+    recipe: Recipe,
+    trainer: Trainer,
+    model: LightningModule,
+    origin: Mapping[str, Any] | None,
 ) -> None:
     remove_leftovers(run.path)
     if "command" not in run.environment:  # it is lost
@@ -364,7 +368,7 @@ def _note_beginning(
         processes=trainer.world_size,
         precision=str(trainer.precision),
         deterministic=_deterministic(),
-        **_gpu_settings(trainer),
+        **_gpu_settings(trainer, model),
     )
     if origin:
         run.note(origin=dict(origin))
@@ -381,13 +385,13 @@ def _deterministic() -> bool | str:
     return torch.are_deterministic_algorithms_enabled()
 
 
-def _gpu_settings(trainer: Trainer) -> dict[str, Any]:
+def _gpu_settings(trainer: Trainer, model: LightningModule) -> dict[str, Any]:
     """Those that decide what a GPU computes; none elsewhere."""
     if trainer.strategy.root_device.type != "cuda":
         return {}
     return {
         "tf32": torch.backends.cudnn.allow_tf32,
-        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_benchmark": on_gpu.chooses_by_trial(trainer, model),
     }
 
 

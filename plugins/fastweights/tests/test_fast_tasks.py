@@ -50,12 +50,11 @@ def test_the_programmer_of_1991_solves_its_task() -> None:
     torch.manual_seed(0)
     model = FlipFlop1992()
     optimizer = torch.optim.Adam(model.parameters(), 0.05)
-    model.optimizers = lambda: optimizer  # type: ignore[method-assign]
     samples = FlipFlop(seed=2).train_dataloader().dataset
     for number in range(2000):
         if model.solved_at:
             break
-        model._event(*samples[number])
+        model.learn(*samples[number], optimizer)
     assert 100 < int(model.solved_at) < 2000
     events, targets = map(torch.stack, zip(*(samples[n] for n in range(5000, 5100)), strict=True))
     answers, held = model.answers(events)

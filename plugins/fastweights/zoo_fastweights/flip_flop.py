@@ -111,16 +111,21 @@ class FlipFlop1992(LightningModule):
         for x, target in zip(*batch, strict=True):
             if self.solved_at:
                 break
-            losses.append(self._event(x, target))
+            losses.append(self.learn(x, target, self.optimizers()))
         if losses:
             self.log("train/loss", torch.stack(losses).mean(), on_step=True, on_epoch=False)
         if self.solved_at and not self.trainer.should_stop:
             rank_zero_print(f"solved at event {int(self.solved_at)}")
             self.trainer.should_stop = True
 
-    def _event(self, x: Tensor, target: Tensor) -> Tensor:
-        """Answer, learn, write; half the squared error."""
-        optimizer: Any = self.optimizers()
+    def learn(self, x: Tensor, target: Tensor, optimizer: Any) -> Tensor:
+        """Answer an event, learn from it, write; half the squared error ().
+
+        Args:
+            x: The event (3,), one-hot.
+            target: What the answer should have been, ().
+            optimizer: Of the slow weights.
+        """
         error = self.programmer.read(x, self.fast) - target
         within = bool(error.abs().max() <= TOLERANCE)
         self.right_in_a_row.copy_((self.right_in_a_row + 1) * within)

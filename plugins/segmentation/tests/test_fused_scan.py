@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ from torch import Tensor
 from zoo_segmentation.layers import PyramidLSTM, scan
 from zoo_segmentation.layers.scan import fused_cell
 from zoo_segmentation.layers.scan.fused import Fused
+from zoo_segmentation.layers.scan.parallel_map import parallel_map
 from zoo_segmentation.layers.scan.step_convolution import WAYS, chosen_way
 
 
@@ -143,3 +147,60 @@ def test_a_machine_without_a_gpu_has_neither_kernels_nor_another_rule() -> None:
     graphed = copy.deepcopy(layer("graphed"))
     for mine, true in zip(results(graphed, x), results(layer("fused"), x), strict=True):
         torch.testing.assert_close(mine, true, rtol=0, atol=0)
+
+
+class FakeStream:
+    """Notes what waits for what."""
+
+    waited: ClassVar[list[tuple[int, int]]] = []
+
+    def __init__(self, device: object = None) -> None:
+        self.device = device
+
+    def wait_stream(self, other: FakeStream) -> None:
+        self.waited.append((id(self), id(other)))
+
+
+def test_while_a_graph_is_recorded_groups_are_branches_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, current = FakeStream(), []
+    monkeypatch.setattr(FakeStream, "waited", [])
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: here)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+
+    @contextlib.contextmanager
+    def stream(chosen: FakeStream) -> Iterator[None]:
+        current.append(id(chosen))
+        yield
+
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    found = list(parallel_map(lambda item: 2 * item, [1, 2], torch.device("cuda")))
+    assert found == [2, 4]
+    begun = [(each, id(here)) for each in current]
+    assert FakeStream.waited == [*begun, *((id(here), each) for each in current)]
+
+
+@pytest.mark.slow  # the compiler, without a GPU
+@pytest.mark.parametrize("capability", [80, 90])
+def test_the_kernels_compile_for_gpus(capability: int) -> None:
+    pytest.importorskip("triton", reason="Triton is for Linux")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from zoo_segmentation.layers.scan import triton_cell
+
+    narrow, wide = "*bf16", "*fp32"
+    forward = {"gates": narrow, "z": narrow, "before": wide, "cell": wide, "hidden": wide}
+    backward = {"gates": narrow, "before": wide, "cell": wide, "d_out": wide, "d_hidden": narrow}
+    forward["narrow"] = narrow
+    backward |= {"d_cell": wide, "d_gates": narrow}
+    for kernel, pointers, flag in (
+        (triton_cell._forward, forward, "same"),
+        (triton_cell._backward, backward, "last"),
+    ):
+        constants = {"width": 64, "first": False, flag: False, "block": triton_cell.BLOCK}
+        signature = {**pointers, "count": "i32", **dict.fromkeys(constants, "constexpr")}
+        source = ASTSource(kernel, signature, constexprs=constants)
+        assert compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"]

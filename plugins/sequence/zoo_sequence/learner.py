@@ -151,8 +151,6 @@ class SequenceLearner(LightningModule):
         """Up to three sequences with outputs and targets."""
         return {"sequences": draw_sequences(batch, self(batch["inputs"]))}
 
-    row_name = "sequence"
-
     # `zoo predict REF FILES`: a sequence of one's own, a step a line.
 
     input_suffixes = (".csv",)

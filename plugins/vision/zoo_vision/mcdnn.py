@@ -70,7 +70,8 @@ class Columns(nn.Module):
     def forward(self, inputs: Tensor, execution: str = STACKED) -> Tensor:
         if execution == STACKED and inputs.is_cuda and self.training:
             # As many small kernels as the host can launch: a CUDA graph launches them at once.
-            return self._graphs(inputs, *self.parameters())
+            logits: Tensor = self._graphs(inputs, *self.parameters())
+            return logits
         if execution in (STACKED, _IN_GRAPH):
             return self._stacked(inputs)
         return torch.stack([self._column(index, inputs[index]) for index in range(self.count)])

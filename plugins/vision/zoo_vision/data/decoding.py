@@ -20,7 +20,6 @@ from zoo_vision.data.opening import UNDECODABLE, cause, has_pages, open_image, r
 from zoo_vision.data.pixel_range import (
     COLORS,
     Extent,
-    Ranges,
     RangeSource,
     eight_bits,
     is_deep_color,
@@ -246,8 +245,8 @@ def decode_folder(
     channels: int,
     size: Sequence[int],
     sources: Sources,
-    decide: Callable[[Sequence[Inspection | None]], Ranges],
-) -> tuple[np.ndarray, list[Inspection | None], Ranges]:
+    decide: Callable[[Sequence[Inspection | None]], dict[str, list[float]]],
+) -> tuple[np.ndarray, list[Inspection | None], dict[str, list[float]]]:
     """Decode all files of a folder, each opened once; those of more than 8 bits twice, since all
     of them together say what is black and what is white.
 
@@ -275,13 +274,13 @@ def decode_folder(
                 return found
         return inspect(paths[place], whole=False, sources=sources)
 
-    def second(place: int) -> Inspection:
+    def second(place: int) -> Inspection | None:
         with sources.open(paths[place]) as stream:
             pixels[place] = decode(stream, channels, size, None, ranges)
         return looks[place]
 
     outcomes = _outcomes(first, range(len(paths)))
-    looks: list[Any] = [found for found, _ in outcomes]
+    looks = [found for found, _ in outcomes]
     ranges = decide(looks)
     deep = [place for place, found in enumerate(looks) if found and found.extent]
     for place, outcome in zip(deep, _outcomes(second, deep), strict=True):

@@ -15,8 +15,9 @@ for file in map(Image.open, sys.argv[1:]):
     image = ImageOps.exif_transpose(file).convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("L" if made["channels"] == 1 else "RGB")
-    pixels = np.atleast_3d(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
-    x = session.run(None, {"inputs": pixels.transpose(2, 0, 1)[None]})[0][0].astype(np.float64)
+    fitted = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
+    pixels = np.atleast_3d(fitted).transpose(2, 0, 1)[None]
+    x = session.run(None, {"inputs": pixels})[0][0].astype(np.float64)
     x -= np.logaddexp(0, x) if made["several_labels"] else np.logaddexp.reduce(x)
     found = {"label": facts["label_names"][x.argmax()], "probability": np.exp(x.max())}
     print(json.dumps({"file": file.filename, **found}))

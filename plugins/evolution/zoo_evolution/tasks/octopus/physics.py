@@ -144,9 +144,8 @@ def _pull(edge: Tensor, speed: Tensor, rest: Tensor, activation: Tensor) -> Tens
     length: Tensor = edge.norm(dim=-1).clamp(min=1e-9)
     along = edge / length[..., None]
     stretching = (speed * along).sum(-1)
-    tension: Tensor = SPRING * (length - rest) + MUSCLE * activation * (length - rest / 2).clamp(
-        min=0
-    )
+    muscle = MUSCLE * activation * (length - rest / 2).clamp(min=0)
+    tension: Tensor = SPRING * (length - rest) + muscle
     pull: Tensor = (tension + DAMPING * stretching)[..., None] * along
     return pull
 

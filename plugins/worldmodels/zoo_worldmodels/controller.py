@@ -1,0 +1,379 @@
+"""A controller that is evolved in dreams alone, and then acts in the world.
+
+The whole learning loop, each line with the place where it happens. A batch is a generation.
+
+    world = a trained world model, frozen                        world_model.py
+    search = SNES over the weights of a linear controller        zoo_evolution.optimizers
+    for each generation:
+      candidates = search.ask()
+      for each candidate, all at once, or in real episodes:      _fitness, dream_returns
+        for each of `dreams`, the same chances for every candidate:
+          until the dream ends, or max_steps:
+            action = controller(what the memory knows)           linear.py
+            the world model draws what comes, the reward, the end
+      search.tell(mean returns of the dreams)
+    test: the search's center in new dreams, and in real episodes  acting.py
+
+Ha, Schmidhuber: World Models, arXiv:1803.10122, sections 2.3, 4 and A.4, where CMA-ES searches with
+a population of 64 and 16 episodes each; SNES in its place: Schaul, Glasmachers, Schmidhuber, GECCO
+2011.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from zoo.plugin import (
+    NumberedSteps,
+    Reference,
+    above,
+    at_least,
+    one_of,
+    rank_zero_print,
+    trained_model,
+)
+from zoo_evolution.optimizers import SNES
+from zoo_rl.rollout import rollout
+from zoo_rl.seeding import episode_seeds, generator
+from zoo_worldmodels.acting import RealActing, real_metrics, real_returns, real_world
+from zoo_worldmodels.dream import checked_world
+from zoo_worldmodels.linear import LinearControllers
+
+_SEARCH, _TRAINING, _VALIDATION, _TEST = range(4)
+READS = ("features", "readout", "all")
+
+
+class Dreams(NumberedSteps):
+    """Generations of a search in dreams, and real episodes to test it.
+
+    Args:
+        generations_per_epoch: Generations between two validations, which are dreams too.
+        test_episodes: Real episodes of the test.
+        seed: Of the search and its dreams.
+
+    Raises:
+        UsageError: an argument is out of its range.
+    """
+
+    conformance_exempt = {  # noqa: RUF012  # read, never changed
+        "seed-decides-order": "a batch is the number of a generation; the search has the seed"
+    }
+
+    def __init__(
+        self, generations_per_epoch: int = 10, test_episodes: int = 100, seed: int = 0
+    ) -> None:
+        super().__init__(generations_per_epoch, 1, 1, seed)
+        at_least("test_episodes", test_episodes, 1)
+        self.test_episodes = test_episodes
+
+
+class DreamController(LightningModule):
+    """A linear controller, searched for in the dreams of a world model.
+
+    Args:
+        world_model: The trained world model.
+        reads: What the controller knows: ``features`` of the observation; ``readout``, with what
+            the memory says of the past; ``all``, with an LSTM's cells, as published for Doom.
+        bias: Whether each output has one.
+        population: Candidates of a generation; SNES's default without.
+        dreams: Of each candidate in a generation.
+        temperature: Of the dreams; above 1 they are harder to exploit.
+        max_steps: Steps after which a dream is cut.
+        train_in: ``dream``, or ``reality``, where the memory keeps up with real episodes, as
+            published for CarRacing.
+        step_size: Of the search in the beginning, in every weight.
+        start_scale: Standard deviation of the weights that the search begins with.
+
+    Raises:
+        UsageError: an argument is out of its range, or the model named is no world model.
+    """
+
+    trainer_defaults = {"num_sanity_val_steps": 0}  # noqa: RUF012  # read, never changed
+    plot_captions = {  # noqa: RUF012
+        "returns": "Returns of the controller in dreams and in reality: where dreams are better, "
+        "the controller lives by the model's errors.",
+    }
+    conformance_arguments = {  # noqa: RUF012
+        "world_model": "recipe:worldmodels/dreamt-cartpole",
+        "population": 4,
+        "dreams": 2,
+        "max_steps": 8,
+    }
+    conformance_exempt = {  # noqa: RUF012
+        "overfits-one-batch": "a batch is the number of a generation",
+    }
+    not_exportable = "it acts by a world model's memory, one step at a time"
+
+    def __init__(
+        self,
+        world_model: Reference,
+        reads: Literal["features", "readout", "all"] = "readout",
+        bias: bool = True,
+        population: int | None = None,
+        dreams: int = 8,
+        temperature: float = 1.0,
+        max_steps: int = 1000,
+        train_in: Literal["dream", "reality"] = "dream",
+        step_size: float = 0.1,
+        start_scale: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        one_of("reads", reads, READS)
+        one_of("train_in", train_in, ("dream", "reality"))
+        at_least("dreams", dreams, 1)
+        at_least("temperature", temperature, 0)
+        at_least("max_steps", max_steps, 1)
+        above("step_size", step_size, 0)
+        at_least("start_scale", start_scale, 0)
+        if population is not None:
+            at_least("population", population, 2)
+        self.automatic_optimization = False
+        self.world = checked_world(trained_model(world_model))
+        memory = self.world.memory
+        inputs = {
+            "features": memory.features,
+            "readout": memory.readout_size,
+            "all": memory.readout_size + memory.extra_size,
+        }[reads]
+        self.controllers = LinearControllers(inputs, self.world.hparams["num_actions"], bias)
+        self.weights = nn.Parameter(torch.zeros(self.controllers.size), requires_grad=False)
+        self.counters = {"dream_steps": 0, "env_steps": 0}
+        self._search: SNES | None = None
+        self._saved: dict[str, Any] | None = None
+        self._returns: dict[str, Tensor] = {}
+
+    @property
+    def example_input(self) -> Tensor:
+        """What the controller reads, twice."""
+        return torch.linspace(-1, 1, 2 * self.controllers.inputs).view(2, -1)
+
+    def forward(self, known: Tensor) -> Tensor:
+        """Outputs (N, A) for what is known (N, inputs): the greatest is the action, or each its
+        number before it is cut to the bounds."""
+        return self.controllers(self.weights[None], known[None])[0]
+
+    # Acting
+
+    def _read(self, readout: Tensor, extra: Tensor) -> Tensor:
+        if self.hparams["reads"] == "features":
+            return readout[..., : self.world.memory.features]
+        return torch.cat([readout, extra], -1) if self.hparams["reads"] == "all" else readout
+
+    def _actions(self, outputs: Tensor) -> Tensor:
+        """Actions of outputs (..., A): int64 (...,), or (..., A) within their bounds."""
+        arguments = self.world.hparams
+        if arguments["actions"] == "discrete":
+            return outputs.argmax(-1)
+        low, high = (outputs.new_tensor(arguments[name]) for name in ("action_low", "action_high"))
+        return low + (high - low) * (outputs.tanh() + 1) / 2
+
+    def acting(self, weights: Tensor | None = None) -> RealActing:
+        """A policy for real episodes; one for each call of ``rollout``.
+
+        Args:
+            weights: Of a controller, (size,); its own without.
+        """
+        row = (self.weights if weights is None else weights)[None]
+
+        def choose(readout: Tensor, extra: Tensor) -> Tensor:
+            return self._actions(self.controllers(row, self._read(readout, extra)[None])[0])
+
+        return RealActing(self.world, choose)
+
+    @torch.no_grad()
+    def dream_returns(
+        self,
+        weights: Tensor,
+        dreams: int,
+        random: torch.Generator,
+        temperature: float | None = None,
+    ) -> Tensor:
+        """Returns of dreams, (P, dreams); every controller meets the same chances.
+
+        Args:
+            weights: Of P controllers, (P, size).
+            dreams: Of each.
+            random: Of the chances.
+            temperature: Of the dreams; the constructor's without.
+        """
+        heat = self.hparams["temperature"] if temperature is None else temperature
+        world, count = self.world, len(weights)
+        state = tuple(
+            part.repeat(count, *[1] * (part.ndim - 1))
+            for part in world.begin_dreams(dreams, random)
+        )
+        returns = torch.zeros(count * dreams, device=self.device)
+        alive = torch.ones_like(returns)
+        for _ in range(self.hparams["max_steps"]):
+            known = self._read(world.memory.readout(state), world.memory.extra(state))
+            outputs = self.controllers(weights, known.view(count, dreams, -1)).flatten(0, 1)
+            action = world.coded(self._actions(outputs))
+            state, rewards, ends = world.dream(state, action, random, heat, copies=count)
+            returns += rewards * alive
+            self._dreamt += int(alive.sum())
+            alive = alive * ~ends
+            if not alive.any():
+                break
+        return returns.view(count, dreams)
+
+    _dreamt = 0
+
+    # Training
+
+    def configure_optimizers(self) -> None:
+        """The search moves the weights."""
+
+    def on_fit_start(self) -> None:
+        start = torch.randn(len(self.weights), generator=generator(self._seed, _SEARCH))
+        self._search = SNES(
+            (self.hparams["start_scale"] * start).double(),
+            self.hparams["step_size"],
+            self.hparams["population"],
+            seed=self._seed,
+        )
+        if self._saved is not None:
+            self._search.load_state_dict(self._saved)
+        else:
+            self.weights.copy_(self._search.center)
+
+    @property
+    def _seed(self) -> int:
+        return int(self.trainer.datamodule.seed)  # type: ignore[attr-defined]
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        assert self._search is not None
+        self._dreamt = 0
+        candidates = self._search.ask().to(self.weights)
+        returns = self._fitness(candidates, int(batch))
+        self._search.tell(returns)
+        with torch.no_grad():
+            self.weights.copy_(self._search.center)
+        self.counters["dream_steps"] += self._dreamt
+        self.log("train/return", returns.mean(), on_step=True, on_epoch=False, batch_size=1)
+        self.log("train/best_return", returns.max(), batch_size=1)
+
+    def _fitness(self, candidates: Tensor, generation: int) -> Tensor:
+        """Mean returns of candidates, (P,)."""
+        if self.hparams["train_in"] == "dream":
+            random = generator(self._seed, _TRAINING, generation)
+            return self.dream_returns(candidates, self.hparams["dreams"], random).mean(1)
+        seeds = episode_seeds("train", self.hparams["dreams"], self._seed, generation)
+        envs = real_world(self.world.hparams, len(seeds))
+        played = [rollout(envs, self.acting(each), seeds) for each in candidates]
+        envs.close()
+        self.counters["env_steps"] += sum(each.steps for each in played)
+        return torch.stack([each.returns.mean() for each in played])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["search"] = None if self._search is None else self._search.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._saved = checkpoint.get("search")
+
+    # Evaluation
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        returns = self._dreams_of_center(_VALIDATION)
+        self.log("val/dream_return", returns.mean(), prog_bar=True, batch_size=1)
+
+    def _dreams_of_center(self, use: int) -> Tensor:
+        found: Tensor = self.dream_returns(self.weights[None], 100, generator(use))[0]
+        return found
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:
+        dreamt = self._dreams_of_center(_TEST)
+        self._returns = {"dream": dreamt.cpu()}
+        metrics = {
+            "test/dream_return": float(dreamt.mean()),
+            "test/dream_return/std": float(dreamt.std()),
+        }
+        if self.world.hparams["environment"]:
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            real = real_returns(self.world.hparams, self.acting(), data.test_episodes, "test")
+            self._returns["real"] = real
+            metrics |= real_metrics(real, "test")
+            metrics["test/gap"] = metrics["test/dream_return"] - metrics["test/return"]
+        else:
+            rank_zero_print(
+                "the world is of logs that name no environment: measured in dreams alone"
+            )
+        for name, value in metrics.items():
+            self.log(name, value, batch_size=1)
+
+    # Plots and prediction
+
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
+        """Returns in dreams and in reality.
+
+        Args:
+            batch: As of the test loader.
+        """
+        returns = self._returns or {"dream": self._dreams_of_center(_TEST).cpu()}
+        return {"returns": drawn_returns(returns)}
+
+    def play(
+        self,
+        folder: Path | None,
+        *,
+        episodes: int = 3,
+        temperature: float = 1.0,
+        record_video: bool = True,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Act in the world, and dream beside it what the same actions do.
+
+        Args:
+            folder: Where a film of each episode goes, the world at the left and the dream at the
+                right; None for none.
+            episodes: How many.
+            temperature: Of the dream that is shown.
+            record_video: Write the films, where observations are pictures.
+            seed: Another seed gives other episodes.
+
+        Returns:
+            A row an episode: its real return and length.
+
+        Raises:
+            UsageError: the world model is of logs that name no environment.
+        """
+        from zoo_worldmodels.beside import film
+
+        at_least("--episodes", episodes, 1)
+        envs = real_world(self.world.hparams, 1)
+        seeds = episode_seeds("test", episodes, seed)
+        rows = []
+        for number, each in enumerate(seeds):
+            played = rollout(envs, self.acting(), [each])
+            if folder is not None and record_video and self.world.vision is not None:
+                film(self.world, played, folder / f"episode-{number:02d}.gif", temperature, seed)
+            rows.append(
+                {
+                    "episode": number,
+                    "return": round(float(played.returns[0]), 4),
+                    "length": int(played.lengths[0]),
+                    "seed": each,
+                }
+            )
+        envs.close()
+        return rows
+
+
+def drawn_returns(returns: dict[str, Tensor]) -> Figure:
+    """Histograms of returns, by where they are from."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    values = [each.numpy() for each in returns.values()]
+    edges = np.histogram_bin_edges(np.concatenate(values), 30).tolist()
+    for name, each in zip(returns, values, strict=True):
+        axes.hist(each, bins=edges, alpha=0.6, label=f"{name}, mean {each.mean():.4g}")
+    axes.set(xlabel="return", ylabel="episodes")
+    axes.legend(fontsize=8)
+    return figure

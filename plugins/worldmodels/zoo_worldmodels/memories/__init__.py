@@ -1,0 +1,1 @@
+"""Recurrent models of the world, exchangeable: what comes after an observation and an action."""
