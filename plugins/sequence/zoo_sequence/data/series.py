@@ -81,6 +81,7 @@ class Series(BaseDataModule[_Series]):
     """
 
     sample_name = "case"
+    conformance_arguments: ClassVar[dict[str, Any]] = {"problem": "JapaneseVowels"}
     keep_best = True
 
     def __init__(
