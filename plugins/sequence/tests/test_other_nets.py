@@ -159,7 +159,7 @@ def test_music_is_written_and_read_again(tmp_path: Path) -> None:
     path = tmp_path / "a.mid"
     path.write_bytes(roll_to_midi(roll))
     np.testing.assert_array_equal(read_midi(path), roll)
-    model = NextFrame(hidden=4)
+    model = NextFrame(88, hidden=4)
     rows = model.produce(tmp_path / "out", count=1, steps=3, start=str(path))
     assert rows[0]["steps"] == 15
     np.testing.assert_array_equal(read_midi(tmp_path / "out" / "piece-1.mid")[:12], roll)

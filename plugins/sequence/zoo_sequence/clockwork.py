@@ -127,7 +127,9 @@ class ClockworkLearner(LightningModule):
     plot_captions: ClassVar[dict[str, str]] = {
         "waves": "The wave, and what the net makes of it.",
     }
-    conformance_arguments: ClassVar[dict[str, Any]] = {"units": 9, "periods": [1, 2, 4]}
+    conformance_arguments: ClassVar[dict[str, Any]] = {
+        "units": 9, "periods": [1, 2, 4], "optimizer": "adamw", "lr": 0.02, "init_std": 0.5,
+    }  # fmt: skip
 
     def __init__(
         self,

@@ -96,7 +96,7 @@ class CTCRecognizer(SoundReading, LightningModule):
         self,
         num_classes: int,
         label_names: list[str],
-        front_end: dict[str, Any] | None = None,
+        front_end: dict[str, Any],
         mean: list[float] | None = None,
         std: list[float] | None = None,
         hidden: int = 100,
@@ -134,7 +134,7 @@ class CTCRecognizer(SoundReading, LightningModule):
         optim.require_optimizer(optimizer)
         optim.require_schedule(schedule)
         self.label_names = list(label_names)
-        self.front_end = FrontEnd(**(front_end or {}))
+        self.front_end = FrontEnd(**front_end)
         self.normalization, self.noise, self.loss_name = normalization, noise, loss
         self.time_masks, self.feature_masks = time_masks, feature_masks
         self.decoder, self.beam_size = decoder, beam_size

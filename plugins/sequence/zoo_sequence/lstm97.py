@@ -140,6 +140,9 @@ class LSTM97(SequenceLearner):
 
     not_exportable = "no format has an operator for gates that see gates; take the model `lstm`"
     conformance_arguments: ClassVar[dict[str, Any]] = {"blocks": 2, "size": 2, "lr": 0.05}
+    conformance_exempt: ClassVar[dict[str, str]] = {
+        "overfits-one-batch": "it begins on a plateau that takes more than 150 steps to leave",
+    }
     network: LSTM97Net
 
     def __init__(

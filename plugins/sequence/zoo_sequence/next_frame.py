@@ -79,7 +79,7 @@ class NextFrame(LightningModule):
 
     def __init__(
         self,
-        notes: int = 88,
+        notes: int,
         hidden: int = 200,
         layers: int = 1,
         encoder: Literal["lstm", "gru", "rnn", "minlstm"] = "lstm",

@@ -74,9 +74,6 @@ class Laser(BaseDataModule[_Pieces]):
         piece: int = 500,
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split)
-        require(
-            batch_size == 1, f"batch_size is {batch_size}: pieces of a series follow each other"
-        )
         at_least("train_steps", train_steps, 2)
         for name, value in (("val_steps", val_steps), ("test_steps", test_steps)):
             at_least(name, value, 0)
@@ -94,6 +91,11 @@ class Laser(BaseDataModule[_Pieces]):
         """
         if self._values is None:
             root = Path(self.root)
+            require(
+                self.batch_size == 1,
+                f"{root}: batch_size is {self.batch_size}, and pieces of a series follow each "
+                "other: leave it at 1",
+            )
             found = read_values(root / "santafe_laser.npy" if root.is_dir() else root)
             if sum(self.sizes.values()) > len(found):
                 asked = "+".join(map(str, self.sizes.values()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from random import Random
 from typing import Any, ClassVar
 
 import torch
@@ -29,34 +30,37 @@ ARCS: tuple[tuple[tuple[str, int], ...], ...] = (
     (("E", 7),),
 )
 """Of each state of the grammar the symbols and where they lead, each with the same probability."""
+_SUCCESSORS = ["".join(symbol for symbol, _ in arcs) for arcs in ARCS]
+_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 
 
-def reber_string(random: torch.Generator) -> tuple[str, list[str]]:
+def reber_string(random: Random) -> tuple[str, list[str]]:
     """A string of the grammar, and the legal successors of each of its symbols but the last."""
     text, legal, state = "", [], 0
     while state < 7:
-        arcs = ARCS[state]
-        symbol, state = arcs[int(torch.randint(len(arcs), (), generator=random))]
+        symbol, state = random.choice(ARCS[state])
         text += symbol
         if state < 7:
-            legal.append("".join(each for each, _ in ARCS[state]))
+            legal.append(_SUCCESSORS[state])
     return text, legal
 
 
-def embedded_string(random: torch.Generator) -> tuple[str, list[str]]:
+def embedded_string(random: Random) -> tuple[str, list[str]]:
     """B, T or P, a string of the grammar, the same T or P, E; and the legal successors of each
     symbol but the last."""
-    side = "TP"[int(torch.randint(2, (), generator=random))]
+    side = random.choice("TP")
     inner, legal = reber_string(random)
     return f"B{side}{inner}{side}E", ["TP", "B", *legal, side, "E"]
 
 
 def _one_hot(text: str) -> Tensor:
-    return torch.eye(len(SYMBOLS))[[SYMBOLS.index(symbol) for symbol in text]]
+    return torch.eye(len(SYMBOLS))[[_NUMBERS[symbol] for symbol in text]]
 
 
 def _legal(sets: Sequence[str]) -> Tensor:
-    return torch.tensor([[symbol in legal for symbol in SYMBOLS] for legal in sets])
+    kinds = {each: number for number, each in enumerate(sorted(set(sets)))}
+    rows = torch.tensor([[symbol in legal for symbol in SYMBOLS] for legal in kinds])
+    return rows[[kinds[each] for each in sets]]
 
 
 def as_sample(text: str, legal: Sequence[str]) -> Sample:
@@ -73,7 +77,7 @@ def as_sample(text: str, legal: Sequence[str]) -> Sample:
 @cache
 def string_sets(count: int = 256) -> tuple[list[Sample], list[Sample]]:
     """As many different strings to train, and others to test, always the same ones."""
-    random = generator("reber")
+    random = Random("reber")
     found: dict[str, Sample] = {}
     while len(found) < 2 * count:
         text, legal = embedded_string(random)
@@ -141,16 +145,17 @@ class Reber(Battery):
         return self.loader(samples, collate_fn=collate)
 
 
-def stream_chunks(random: torch.Generator, streams: int, steps: int, chunk: int) -> list[Sample]:
+def stream_chunks(random: Random, streams: int, steps: int, chunk: int) -> list[Sample]:
     """Streams of embedded strings without resets, side by side, cut into chunks."""
     texts, sets = [], []
     for _ in range(streams):
-        text, legal = "", []
-        while len(text) <= steps:
+        strings: list[str] = []
+        legal: list[str] = []
+        while len(legal) <= steps:
             string, successors = embedded_string(random)
-            text += string
+            strings.append(string)
             legal += [*successors, "B"]
-        texts.append(_one_hot(text[:steps]))
+        texts.append(_one_hot("".join(strings)[:steps]))
         sets.append(_legal(legal[:steps]))
     inputs, legal_sets = torch.stack(texts), torch.stack(sets)
     return [
@@ -218,10 +223,10 @@ class ContinualReber(Battery):
             make = partial(self._group, self.batch_size, self.stream, self.chunk)
             return _Chunks(make, -(-self.stream // self.chunk), self.epoch)
         steps = self.test_steps if part == "test" else min(self.test_steps, 5000)
-        return _Strings(stream_chunks(generator("stream", part), 10, steps, 1000))
+        return _Strings(stream_chunks(Random(f"stream/{part}"), 10, steps, 1000))
 
     def _group(self, streams: int, steps: int, chunk: int, number: int) -> list[Sample]:
-        return stream_chunks(generator("stream", self.seed, number), streams, steps, chunk)
+        return stream_chunks(Random(f"stream/{self.seed}/{number}"), streams, steps, chunk)
 
     def train_loader(self, samples: Any) -> Any:
         """A sample is a batch already."""

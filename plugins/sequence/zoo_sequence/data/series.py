@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -81,6 +81,7 @@ class Series(BaseDataModule[_Series]):
     """
 
     sample_name = "case"
+    conformance_arguments: ClassVar[dict[str, Any]] = {"problem": "JapaneseVowels"}
     keep_best = True
 
     def __init__(
