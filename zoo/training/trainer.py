@@ -312,8 +312,9 @@ def _choose_devices(
     run: Run | None = None,
 ) -> None:
     if settings.get("accelerator", "auto") == "auto":
-        if begun := run.environment.get("device") if run else None:
-            settings["accelerator"] = _as_begun(begun.partition(":")[0])
+        begun = run is not None and run.recipe_file.is_file()
+        if run and begun and (device := run.environment.get("device")):
+            settings["accelerator"] = _as_begun(device.partition(":")[0])
         elif isinstance(model, AcceleratorChooser):
             settings["accelerator"] = model.choose_accelerator(data)
     if recipe.trainer.get("devices") in (None, "auto"):
