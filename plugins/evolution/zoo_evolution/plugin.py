@@ -24,7 +24,6 @@ def zoo_models() -> list[Model]:
             paper="Wierstra, Schaul, Glasmachers, Sun, Peters, Schmidhuber: Natural Evolution "
             "Strategies, JMLR 15 (2014); Sun, Wierstra, Schaul, Schmidhuber: Efficient natural "
             "evolution strategies, GECCO 2009 (arXiv:1209.5853)",
-            task="black-box-optimization",
         ),
     ]
 

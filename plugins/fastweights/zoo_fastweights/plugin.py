@@ -34,35 +34,32 @@ def zoo_models() -> list[Model]:
             "zoo_fastweights.retrieval_net:RetrievalNet",
             "One associative memory, by sum, delta rule or softmax: how many keys does it hold",
             paper=_FWP_2021,
-            task="associative-retrieval",
         ),
         Model(
             "text-lm",
             "zoo_fastweights.text_lm:TextLM",
             "Language model of characters: delta rule, sum, softmax, LSTM or hybrids",
             paper=_DELTANET,
-            task="language-modeling",
+            task="text-generation",
         ),
         Model(
             "mqar-net",
             "zoo_fastweights.mqar_net:MQARNet",
             "Recalls values of keys within a sequence: delta rule, sum, softmax or LSTM",
             paper=_ZOOLOGY,
-            task="associative-retrieval",
         ),
         Model(
             "flip-flop-1992",
             "zoo_fastweights.flip_flop:FlipFlop1992",
             "The programmer of 1991: a slow net writes the weights of a fast one, on-line",
             paper=_PROGRAMMER,
-            task="sequence-regression",
         ),
         Model(
             "few-shot",
             "zoo_fastweights.few_shot:FewShot",
             "Learns new classes from a few drawings, in fast weights, without fine-tuning",
             paper=_SRWM,
-            task="few-shot-classification",
+            task="image-classification",
         ),
     ]
 

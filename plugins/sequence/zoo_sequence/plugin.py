@@ -16,14 +16,12 @@ def zoo_models() -> list[Model]:
             "zoo_sequence.lstm97:LSTM97",
             "Long short-term memory as of 1997: blocks of cells, gates that see gates",
             paper=_LSTM,
-            task="sequence-regression",
         ),
         Model(
             "lstm",
             "zoo_sequence.lstm:LSTMLearner",
             "The LSTM with forget gates and chrono initialization on the tests of 1997",
             paper="Gers, Schmidhuber, Cummins: Learning to Forget, Neural Computation 12(10), 2000",
-            task="sequence-regression",
         ),
         Model(
             "clockwork-rnn",
@@ -31,7 +29,6 @@ def zoo_models() -> list[Model]:
             "Groups of units that run at their own clocks",
             paper="Koutnik, Greff, Gomez, Schmidhuber: A Clockwork RNN, ICML 2014 "
             "(arXiv:1402.3511)",
-            task="sequence-regression",
         ),
         Model(
             "history-compressor",
@@ -39,7 +36,6 @@ def zoo_models() -> list[Model]:
             "An automatizer, a chunker that sees its surprises, and distillation back",
             paper="Schmidhuber: Learning complex, extended sequences using the principle of "
             "history compression, Neural Computation 4(2), 1992",
-            task="sequence-prediction",
         ),
         Model(
             "meta-lstm",
@@ -47,7 +43,6 @@ def zoo_models() -> list[Model]:
             "An LSTM whose state learns a function from examples",
             paper="Hochreiter, Younger, Conwell: Learning to Learn Using Gradient Descent, "
             "ICANN 2001",
-            task="meta-learning",
         ),
         Model(
             "ctc-recognizer",
@@ -63,7 +58,6 @@ def zoo_models() -> list[Model]:
             "Reservoirs with readouts in closed form: classes of series, or their next step",
             paper="Jaeger, Lukosevicius, Popovici, Siewert: Optimization and applications of echo "
             "state networks with leaky-integrator neurons, Neural Networks 20(3), 2007",
-            task="time-series-classification",
         ),
         Model(
             "next-frame",
@@ -71,7 +65,6 @@ def zoo_models() -> list[Model]:
             "The notes of the next step of polyphonic music; composes MIDI files",
             paper="Boulanger-Lewandowski, Bengio, Vincent: Modeling temporal dependencies in "
             "high-dimensional sequences, ICML 2012 (arXiv:1206.6392)",
-            task="music-generation",
         ),
     ]
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.plugin import UsageError, above, at_least
+from zoo.plugin import UsageError, above, at_least, plots
 from zoo_worldmodels.acting import real_metrics, real_returns
 
 
@@ -132,6 +133,25 @@ class BehaviorClone(LightningModule):
             {"episode": number, "return": round(value, 4)}
             for number, value in enumerate(returns.tolist())
         ]
+
+    @torch.no_grad()
+    def draw_plots(self, batch: Any) -> dict[str, Figure]:
+        """The clone's actions beside those of the log, in a batch of the test."""
+        observations, actions = batch
+        outputs = self(observations).cpu()
+        if self.hparams["actions"] == "discrete":
+            kinds = self.hparams["num_actions"]
+            pairs = actions.cpu() * kinds + outputs.argmax(-1)
+            counts = pairs.bincount(minlength=kinds**2).view(kinds, kinds)
+            names = [str(action) for action in range(kinds)]
+            return {"actions": plots.confusion_matrix(counts.numpy(), names)}
+        figure = Figure(figsize=(4, 4), layout="constrained")
+        axes = figure.subplots()
+        for number, (log, clone) in enumerate(zip(self._coded(actions).T, outputs.T, strict=True)):
+            axes.plot(log.cpu(), clone, ".", alpha=0.5, label=f"number {number} of an action")
+        axes.set(xlabel="the log, from -1 to 1", ylabel="the clone", xlim=(-1, 1), ylim=(-1, 1))
+        axes.legend()
+        return {"actions": figure}
 
     def _loss(self, batch: Any, stage: str) -> Tensor:
         observations, actions = batch
