@@ -19,6 +19,8 @@ FILES = {
     "mpcnn-mnist": "mnist",
     "lipreader-avletters": "avletters",
     "pyramid-lstm-hippocampus": "Task04_Hippocampus",
+    "spoken-digits": "fsdd",
+    "text-lm-shakespeare": "text/tinyshakespeare",
 }
 """Of the checkpoints whose data are files, the folder in ``$ZOO_DATA``."""
 DATA = Path(os.environ.get("ZOO_DATA", "../shared/data")).absolute()
