@@ -20,6 +20,7 @@ from zoo_fastweights.layers.linear_attention import (
     linear_attention_parallel,
     linear_attention_recurrent,
 )
+from zoo_fastweights.layers.triangular import solve_unit_lower
 
 SHAPE = (2, 3)  # sequences and heads
 
@@ -185,3 +186,13 @@ def test_the_kernel_is_taken_if_it_agrees_and_is_faster(
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
         with pytest.raises(ZooError, match="differs from the delta rule"):
             backend._choose(*arguments, required=True)
+
+
+def test_a_triangular_system_is_solved_alike_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    below = torch.randn(2, 3, 40, 40, dtype=torch.float64).tril(-1) / 4
+    right = torch.randn(2, 3, 40, 5, dtype=torch.float64)
+    solved = solve_unit_lower(below, right)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(solve_unit_lower(below, right), solved, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(solved + below @ solved, right)

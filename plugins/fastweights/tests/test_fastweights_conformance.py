@@ -1,5 +1,30 @@
-"""The zoo's conformance kit on everything this plugin registers."""
+"""The zoo's conformance kit on everything this plugin registers, with a text and drawings made here
+where a dataset reads files."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
 
 from zoo.testing import conformance_tests
 
 test_conformance = conformance_tests("fastweights", slow=["export-formats"])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    words = ["delta", "rule", "writes", "and", "reads", "fast", "weights"]
+    (folder / "text-folder").mkdir()
+    (folder / "text-folder/a.txt").write_text(" ".join(random.choice(words, 2000)), "utf-8")
+    for name in range(30):
+        drawing = random.integers(0, 256, (12, 12)).astype(np.uint8)
+        (folder / f"class-folder/class{name}").mkdir(parents=True)
+        for number in range(8):
+            path = folder / f"class-folder/class{name}/{number}.png"
+            Image.fromarray(drawing ^ np.uint8(number)).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_DATA", str(folder))
+        yield

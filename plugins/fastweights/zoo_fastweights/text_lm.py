@@ -257,7 +257,7 @@ class TextLM(LightningModule):
         *,
         count: int = 1,
         seed: int = 0,
-        start: str = "\n",
+        start: str | None = None,
         length: int = 300,
         temperature: float = 0.8,
     ) -> list[dict[str, Any]]:
@@ -267,7 +267,8 @@ class TextLM(LightningModule):
             folder: Where each text is written as text-N.txt; None: nowhere.
             count: How many continuations.
             seed: Of what is drawn.
-            start: What they begin with.
+            start: What they begin with; a new line if None, or a blank or the model's first
+                character where it does not know that.
             length: Symbols to make.
             temperature: 0 takes the likeliest symbol every time, 1 draws by the probabilities.
 
@@ -277,6 +278,9 @@ class TextLM(LightningModule):
         at_least("count", count, 1)
         at_least("length", length, 1)
         within("temperature", temperature, 0, math.inf)
+        if start is None:
+            known = self.vocabulary or "\n"
+            start = next((each for each in "\n " if each in known), known[0])
         require(bool(start), "start is empty; it takes at least one character")
         symbols = self.symbols_of(start, "start").expand(count, -1)
         random = torch.Generator().manual_seed(seed)

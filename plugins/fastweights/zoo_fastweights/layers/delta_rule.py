@@ -45,6 +45,7 @@ from zoo_fastweights.layers.chunks import (
     to_chunks,
 )
 from zoo_fastweights.layers.linear_attention import empty_state
+from zoo_fastweights.layers.triangular import solve_unit_lower
 
 
 def require_contraction(k: Tensor, beta: Tensor) -> None:
@@ -126,10 +127,7 @@ def pseudo_values(k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
     """
     rate = beta.unsqueeze(-1)
     overlap = (rate * (k @ k.mT)).tril(-1)
-    solved: Tensor = torch.linalg.solve_triangular(
-        overlap, rate * v, upper=False, unitriangular=True
-    )
-    return solved
+    return solve_unit_lower(overlap, rate * v)
 
 
 def delta_rule_chunkwise(
@@ -173,9 +171,7 @@ def delta_rule_chunkwise(
 def _plain(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     scaled = rate * k
     overlap = (scaled @ k.mT).tril(-1)
-    solved = torch.linalg.solve_triangular(
-        overlap, torch.cat([scaled, rate * v], dim=-1), upper=False, unitriangular=True
-    )
+    solved = solve_unit_lower(overlap, torch.cat([scaled, rate * v], dim=-1))
     removed, added = solved.split([k.shape[-1], v.shape[-1]], dim=-1)
     scores = (q @ k.mT).tril()
     outputs = []
@@ -194,9 +190,7 @@ def _gated(
     scaled = rate * k
     overlap = (scaled @ k.mT * between).tril(-1)
     since_start = gathered.exp()
-    solved = torch.linalg.solve_triangular(
-        overlap, torch.cat([since_start * scaled, rate * v], -1), upper=False, unitriangular=True
-    )
+    solved = solve_unit_lower(overlap, torch.cat([since_start * scaled, rate * v], -1))
     removed, added = solved.split([k.shape[-1], v.shape[-1]], dim=-1)
     scores = q @ k.mT * between
     to_end = (gathered[..., -1:, :] - gathered).exp() * k

@@ -38,8 +38,9 @@ def self_referential_step(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
     y, q, k, b = made.split([dim, dim, dim, RATES], dim=-1)
     k, rates = k.softmax(-1), b.sigmoid()
     difference = (matrix @ (q.softmax(-1) - k).unsqueeze(-1)).squeeze(-1)
-    sizes = torch.tensor([dim, dim, dim, RATES], device=x.device)
-    of_rows = rates.repeat_interleave(sizes, dim=-1, output_size=3 * dim + RATES)
+    sizes = (dim, dim, dim, RATES)
+    parts = zip(rates.split(1, dim=-1), sizes, strict=True)
+    of_rows = torch.cat([rate.expand(*rate.shape[:-1], size) for rate, size in parts], dim=-1)
     return y, matrix + (of_rows * difference).unsqueeze(-1) * k.unsqueeze(-2)
 
 

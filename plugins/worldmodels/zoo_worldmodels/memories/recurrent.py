@@ -57,11 +57,12 @@ class MDNLSTM(Memory):
     def predict(self, state: State, action: Tensor) -> tuple[Mixture, State]:
         hidden, cell, features, begins = state
         inputs = [features, action] + ([begins] if self.ends else [])
-        after, (_, cells) = self.recurrent(
-            torch.cat(inputs, -1)[:, None], (hidden[None], cell[None])
+        # One step by the cell's own operation: exporters take the layer for whole sequences alone.
+        after, cells = torch.lstm_cell(
+            torch.cat(inputs, -1), (hidden, cell), *dict(self.recurrent.named_parameters()).values()
         )
-        outputs = self.output(after[:, 0])
-        advanced = (after[:, 0], cells[0], features, torch.zeros_like(begins))
+        outputs = self.output(after)
+        advanced = (after, cells, features, torch.zeros_like(begins))
         return self._mixture(outputs, features), advanced
 
     def observe(self, advanced: State, features: Tensor) -> State:
@@ -136,8 +137,8 @@ class DeterministicGRU(Memory):
     def predict(self, state: State, action: Tensor) -> tuple[Mixture, State]:
         hidden, features = state
         inputs = torch.cat([features, action], -1)
-        after, _ = self.recurrent(inputs[:, None], hidden[None])
-        return self._around(after[:, 0], inputs, features), (after[:, 0], features)
+        after = torch.gru_cell(inputs, hidden, *dict(self.recurrent.named_parameters()).values())
+        return self._around(after, inputs, features), (after, features)
 
     def observe(self, advanced: State, features: Tensor) -> State:
         return advanced[0], features
