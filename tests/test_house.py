@@ -144,6 +144,19 @@ ALIASES = ("ENTRY_POINT_GROUP", "PLUGIN_API", "Facts", "Entry", "Part")
 """Names of the door that are values or types and can have no docstring."""
 
 
+def test_plugins_fuse_optimizers_where_the_trainer_lets_them():
+    """Lightning refuses to clip gradients in mixed precision for fused ones."""
+    calls = [
+        (path.name, node.lineno, {each.arg for each in node.keywords})
+        for package in PLUGINS
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "optim.optimizer"
+    ]
+    assert len(calls) > 5
+    assert [(name, line) for name, line, given in calls if "fused" not in given] == []
+
+
 def test_every_name_of_the_door_is_there_and_documented():
     import zoo.plugin as door
 

@@ -217,7 +217,11 @@ class ClockworkLearner(LightningModule):
 
     def configure_optimizers(self) -> Any:
         return optim.optimizer(
-            self.optimizer, self.named_parameters(), self.lr, momentum=self.momentum
+            self.optimizer,
+            self.named_parameters(),
+            self.lr,
+            momentum=self.momentum,
+            fused=optim.may_fuse(self),
         )
 
     def draw_plots(self, batch: dict[str, Tensor]) -> dict[str, Figure]:

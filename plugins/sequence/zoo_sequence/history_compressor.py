@@ -220,7 +220,9 @@ class HistoryCompressor(LightningModule):
             metric.reset()
 
     def configure_optimizers(self) -> Any:
-        return optim.optimizer("adamw", self.named_parameters(), self.lr)
+        return optim.optimizer(
+            "adamw", self.named_parameters(), self.lr, fused=optim.may_fuse(self)
+        )
 
     def draw_plots(self, batch: Tensor) -> dict[str, Figure]:
         """Up to four sequences."""

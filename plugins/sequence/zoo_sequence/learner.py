@@ -141,7 +141,11 @@ class SequenceLearner(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         built = optim.optimizer(
-            self.optimizer, self.named_parameters(), self.lr, momentum=self.momentum
+            self.optimizer,
+            self.named_parameters(),
+            self.lr,
+            momentum=self.momentum,
+            fused=optim.may_fuse(self),
         )
         if self.schedule == "constant":
             return built

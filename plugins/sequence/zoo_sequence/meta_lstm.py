@@ -144,7 +144,9 @@ class MetaLSTM(LightningModule):
         self.log("test/sequences", self.sequences.float())
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        built = optim.optimizer(self.optimizer, self.named_parameters(), self.lr)
+        built = optim.optimizer(
+            self.optimizer, self.named_parameters(), self.lr, fused=optim.may_fuse(self)
+        )
         factor = optim.schedule(self.schedule, optim.total_steps(self.trainer))
         return optim.with_schedule(built, factor)
 

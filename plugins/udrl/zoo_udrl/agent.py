@@ -365,8 +365,8 @@ class UpsideDownAgent(LightningModule):
             batch: As of the test loader.
         """
         seeds = batch[0].tolist()
-        fractions = torch.linspace(0, 1, len(seeds))[:, None]
         begin, end = _single(self.beginning)[None], _single(self.command)[None]
+        fractions = torch.linspace(0, 1, len(seeds), dtype=begin.dtype)[:, None]
         commands = torch.lerp(begin, end, fractions)
         episodes = self.play_episodes(seeds, commands)
         return {
