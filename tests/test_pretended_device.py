@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule, seed_everything
+from PIL import Image
 from pretended_device import (
     CUDA,
     MixedDevices,
@@ -36,6 +38,10 @@ _COLOR = {"in_channels": 3, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 _COLUMNS = {"name": "mcdnn", "net": "3x8x8-4C3-MP2-8N-N", "columns_per_preprocessing": 1}
 _CONTRASTS = ["none", "imadjust", "histeq", "adapthisteq", "conorm"]
 _DEFORMED = {"rotation": 10, "elastic_alpha": 5.0}
+_ADDING = {"name": "adding", "length": 10, "batch_size": 4}
+_RETRIEVAL = {"name": "retrieval", "keys": 10, "batch_size": 4}
+_TEXTS = {"name": "text-folder", "root": "texts", "context": 20, "batch_size": 4}
+_MEMORY = {"layers": 2, "dim": 16, "heads": 2}
 
 STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mlp": ({"name": "mlp", "hidden": [8], **_DEFORMED}, _DIGITS),
@@ -69,6 +75,25 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "ctc": ({"name": "lipreader-ctc", **_LIPS}, {**_MOUTHS, "unit": "sentence"}),
     "fusion": ({"name": "av-fusion", **_LIPS, "fusion": "gated"}, {**_MOUTHS, "audio": True}),
+    "lstm97": ({"name": "lstm97"}, _ADDING),
+    "lstm97-full": ({"name": "lstm97", "gradients": "full", "forget_gate": True}, _ADDING),
+    "lstm": ({"name": "lstm"}, _ADDING),
+    "clockwork": ({"name": "clockwork-rnn"}, {"name": "waveform"}),
+    "history": ({"name": "history-compressor"}, {"name": "repeated-symbol"}),
+    "meta-lstm": ({"name": "meta-lstm"}, {"name": "quadratics", "batch_size": 4}),
+    **{
+        f"retrieval-{rule}": ({"name": "retrieval-net", "rule": rule}, _RETRIEVAL)
+        for rule in ("sum", "delta", "softmax")
+    },
+    "mqar": ({"name": "mqar-net", **_MEMORY}, {"name": "mqar", "batch_size": 4}),
+    **{
+        f"text-{mixer}": ({"name": "text-lm", "mixer": mixer, **_MEMORY}, _TEXTS)
+        for mixer in ("delta", "gated-delta", "sum", "softmax", "lstm")
+    },
+    "few-shot": (
+        {"name": "few-shot", "channels": 8, "dim": 16, "heads": 2, "layers": 1},
+        {"name": "class-folder", "root": "classes", "batch_size": 2},
+    ),
     "udrl": (
         {"name": "udrl", "hidden": [8]},
         {
@@ -99,8 +124,21 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
 
 
+def write_files() -> None:
+    """A text, and folders of drawings."""
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_text("the delta rule writes and reads. " * 100, encoding="utf-8")
+    for number in range(30):
+        Path(f"classes/{number}").mkdir(parents=True)
+        for drawing in range(8):
+            image = Image.new("L", (12, 12), 8 * number + drawing)
+            image.save(f"classes/{number}/{drawing}.png")
+
+
 def built(model: dict[str, Any], data: dict[str, Any]) -> tuple[Any, Any]:
     """Model, in training mode, and datamodule of a recipe."""
+    if "root" in data:
+        write_files()
     seed_everything(0, verbose=False)
     found = resolve(make_recipe({"model": model, "data": data, "trainer": {}}, "pretended"))
     module, facts = prepare_data(found)
@@ -114,7 +152,7 @@ def batches(model: Any, data: Any) -> Iterator[Any]:
     """Training batches as the model's hook gives them on the GPU."""
     for batch in data.train_dataloader():
         moved = to_gpu(batch)
-        if "lengths" in batch:
+        if isinstance(batch, dict) and "lengths" in batch:
             reader = importlib.import_module("zoo_lipreading.reader")
             moved = reader.keep_lengths(moved, batch)
         yield moved

@@ -179,16 +179,25 @@ class RetrievalNet(LightningModule):
 
     def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Loss of every question, and whether its largest answer is the right one."""
+        losses, right = self._of_places(batch)
+        asked = batch[2] >= 0
+        return losses[asked], right[asked]
+
+    def _of_places(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """The same of every place (N, Q), asked or not."""
         names, values, questions, answers = batch
-        asked = questions >= 0
         found = self.memory(names, values, questions.clamp(min=0))
         truth = F.one_hot(answers.clamp(min=0), self.keys)
         losses = 0.5 * (truth - found).square().sum(-1)
-        return losses[asked], (found.argmax(-1) == answers)[asked]
+        return losses, found.argmax(-1) == answers
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        losses, _ = self.losses(batch)
-        loss = losses.mean()
+        losses, _ = self._of_places(batch)
+        asked = batch[2] >= 0
+        if losses.device.type == "cpu":
+            loss = losses[asked].mean()
+        else:  # to learn how many are asked the host would wait
+            loss = (losses * asked).sum() / asked.sum()
         self.steps += 1
         self.log("train/loss", loss, on_step=True, on_epoch=False, batch_size=len(losses))
         return loss

@@ -169,7 +169,8 @@ class HistoryCompressor(LightningModule):
         assert self.chunker is not None
         count, steps = sequences.shape
         place = events.long().cumsum(1) - 1  # which event a step is in
-        most = int(place[:, -1].max()) + 1
+        # The most there could be, where the host would wait to learn how many there are.
+        most = int(place[:, -1].max()) + 1 if coded.device.type == "cpu" else steps
         times = torch.arange(steps, device=coded.device, dtype=coded.dtype).expand(count, -1)
         stamp = times / self.time_scale if self.time_scale else torch.zeros_like(times)
         fed = torch.cat([coded, stamp[..., None]], 2) * events[..., None]
