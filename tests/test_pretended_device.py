@@ -41,6 +41,12 @@ _DEFORMED = {"rotation": 10, "elastic_alpha": 5.0}
 _ADDING = {"name": "adding", "length": 10, "batch_size": 4}
 _RETRIEVAL = {"name": "retrieval", "keys": 10, "batch_size": 4}
 _TEXTS = {"name": "text-folder", "root": "texts", "context": 20, "batch_size": 4}
+_EPISODES = {
+    "name": "collected-episodes",
+    "environment": "CartPole-v1",
+    "episodes": 30,
+    "batch_size": 4,
+}
 _MEMORY = {"layers": 2, "dim": 16, "heads": 2}
 
 STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -94,6 +100,11 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "few-shot", "channels": 8, "dim": 16, "heads": 2, "layers": 1},
         {"name": "class-folder", "root": "classes", "batch_size": 2},
     ),
+    **{
+        f"world-{memory}": ({"name": "world-model", "hidden": 8, "memory": memory}, _EPISODES)
+        for memory in ("mdn-lstm", "gru", "rssm")
+    },
+    "clone": ({"name": "behavior-clone", "hidden": 8}, {**_EPISODES, "items": "steps"}),
     "udrl": (
         {"name": "udrl", "hidden": [8]},
         {

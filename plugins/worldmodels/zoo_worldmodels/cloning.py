@@ -48,6 +48,7 @@ class BehaviorClone(LightningModule):
 
     mean: Tensor
     std: Tensor
+    bounds: Tensor
 
     def __init__(
         self,
@@ -75,6 +76,8 @@ class BehaviorClone(LightningModule):
         mean, std = observation_mean or [0.0] * count, observation_std or [1.0] * count
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
+        bounds = torch.tensor([action_low, action_high], dtype=torch.float32)
+        self.register_buffer("bounds", bounds, persistent=False)
         self.network = nn.Sequential(
             nn.Linear(count, hidden),
             nn.SiLU(),
@@ -166,10 +169,9 @@ class BehaviorClone(LightningModule):
         return loss
 
     def _coded(self, actions: Tensor) -> Tensor:
-        low, high = (
-            actions.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
-        )
-        return 2 * (actions - low) / (high - low) - 1
+        low, high = self.bounds.to(actions.dtype)
+        coded: Tensor = 2 * (actions - low) / (high - low) - 1
+        return coded
 
     @torch.no_grad()
     def _act(
@@ -178,7 +180,5 @@ class BehaviorClone(LightningModule):
         outputs: Tensor = self(torch.from_numpy(observations).to(self.device)).cpu()
         if self.hparams["actions"] == "discrete":
             return np.asarray(outputs.argmax(-1))
-        low, high = (
-            outputs.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
-        )
+        low, high = self.bounds.to(outputs)
         return np.asarray(low + (high - low) * (outputs + 1) / 2)

@@ -94,6 +94,7 @@ class WorldModel(LightningModule):
 
     mean: Tensor
     std: Tensor
+    bounds: Tensor
     starts: Tensor
 
     def __init__(
@@ -144,6 +145,8 @@ class WorldModel(LightningModule):
         self.outcome = OutcomeHead(self.memory.readout_size, num_actions)
         self.register_buffer("mean", _row(observation_mean, features, 0.0), persistent=False)
         self.register_buffer("std", _row(observation_std, features, 1.0), persistent=False)
+        bounds = torch.tensor([action_low, action_high], dtype=torch.float32)
+        self.register_buffer("bounds", bounds, persistent=False)
         # Where dreams begin: first features of episodes of the training.
         self.register_buffer("starts", torch.zeros(STARTS, features))
         self._errors = Errors(self._imagined_steps)
@@ -181,10 +184,9 @@ class WorldModel(LightningModule):
         """
         if self.hparams["actions"] == "discrete":
             return F.one_hot(actions, self.hparams["num_actions"]).to(self.mean.dtype)
-        low, high = (
-            actions.new_tensor(self.hparams[name]) for name in ("action_low", "action_high")
-        )
-        return 2 * (actions - low) / (high - low) - 1
+        low, high = self.bounds.to(actions.dtype)
+        coded: Tensor = 2 * (actions - low) / (high - low) - 1
+        return coded
 
     def outcomes(self, readout: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Rewards, in the world's own unit, and logits of the end, of steps: (...,) each.
@@ -281,7 +283,7 @@ class WorldModel(LightningModule):
         losses, readouts = self.memory.losses(before + noise, actions, after)
         reward, end = self._scaled_outcomes(readouts, actions)
         missed = (reward - batch["rewards"] / self.hparams["reward_scale"]).square()
-        weight = reward.new_tensor(self.hparams["end_weight"])
+        weight = reward.new_full((), self.hparams["end_weight"])
         ends = F.binary_cross_entropy_with_logits(
             end, batch["ends"], reduction="none", pos_weight=weight
         )

@@ -158,7 +158,10 @@ def _draw(
     copies: int = 1,
 ) -> Tensor:
     """One-hot choices (..., classes) from log probabilities of the same shape."""
-    uniform = drawn(torch.rand, log_probs.shape, random, copies).to(log_probs)
+    if random is None and copies == 1:
+        uniform = torch.rand_like(log_probs)
+    else:
+        uniform = drawn(torch.rand, log_probs.shape, random, copies).to(log_probs)
     gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
     chosen = (log_probs / temperature + gumbel).argmax(-1)
     return F.one_hot(chosen, log_probs.shape[-1]).to(log_probs.dtype)
