@@ -30,14 +30,28 @@ def wheel_of(project: str, wheels: Path) -> Path:
 
 
 def plugins_of(extra: str) -> set[str]:
-    """The plugin distributions that an extra installs, those of extras it names included."""
+    """The plugin distributions that an extra installs, those of extras it names and those that
+    a plugin takes as a library included."""
     found: set[str] = set()
     for requirement in EXTRAS[extra]:
         if inner := re.match(r"zoo\[(.*)\]", requirement):
             found |= {name for each in inner[1].split(",") for name in plugins_of(each)}
         elif name := re.match(r"zoo-[\w-]+", requirement):
-            found.add(name[0])
+            found |= {name[0], *libraries_of(name[0])}
     return found
+
+
+def libraries_of(plugin: str) -> set[str]:
+    """The plugins that a plugin depends on."""
+    content = tomllib.loads((PROJECTS[plugin] / "pyproject.toml").read_text(encoding="utf-8"))
+    named = {re.split(r"[\[<>=!~ ]", each)[0] for each in content["project"]["dependencies"]}
+    projects = {name: PROJECTS[name] / "pyproject.toml" for name in named & PROJECTS.keys()}
+    entries = "[project.entry-points.zoo]"
+    return {
+        name
+        for name, path in projects.items()
+        if name != "zoo" and entries in path.read_text(encoding="utf-8")
+    }
 
 
 @pytest.mark.parametrize("project", PROJECTS)
