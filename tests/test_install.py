@@ -135,11 +135,15 @@ def assert_entries_are_those_of_the_tree(
 
 
 def embedded_recipes(entries: list[dict[str, Any]], plugins: list[dict[str, Any]]) -> list[str]:
-    """One recipe of each plugin that needs no files, of those plugins that have one."""
+    """One recipe of each plugin that needs no files and no earlier run, of those plugins that have
+    one."""
     embedded = {each["name"] for each in entries if each.get("needs files") == "no"}
     found: dict[str, str] = {}
     for each in entries:
         if each["kind"] == "recipe" and each["data"] in embedded:
-            found.setdefault(each["name"].partition("/")[0], each["name"])
+            family, _, stem = each["name"].partition("/")
+            (path,) = ROOT.glob(f"plugins/{family}/zoo_*/recipes/{stem}.yaml")
+            if " recipe:" not in path.read_text(encoding="utf-8"):
+                found.setdefault(family, each["name"])
     families = {name for plugin in plugins for name in plugin["entries"]}
     return [name for family, name in found.items() if family in families]
