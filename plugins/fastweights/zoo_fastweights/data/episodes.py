@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -99,9 +100,9 @@ class Episodes(BaseDataModule[GeneratedSamples]):
         self.ways, self.shots, self.queries = ways, shots, queries
         self.turn, self.eval_episodes = turn, eval_episodes
 
+    @abstractmethod
     def classes(self, part: Part) -> list[Tensor]:
         """The classes of a part, uint8 (n, H, W) each; none where the part is empty."""
-        raise NotImplementedError
 
     def samples(self, part: Part) -> GeneratedSamples:
         """Tasks of a part, made when they are asked for."""
