@@ -65,7 +65,8 @@ def main() -> None:
             with Image.open(run.plots / f"{plot}.png") as drawn:
                 height = round(drawn.height * WIDTH / drawn.width)
                 smaller = drawn.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-            smaller.quantize(128).save(PICTURES / f"{name}.png", optimize=True)
+            few = smaller.quantize(256, Image.Quantize.MAXCOVERAGE)  # keeps a rare class's color
+            few.save(PICTURES / f"{name}.png", optimize=True)
             print(name, {key: round(value, 3) for key, value in run.metrics.items()})
 
 
