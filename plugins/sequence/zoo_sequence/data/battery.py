@@ -5,6 +5,7 @@ Source: Hochreiter, Schmidhuber: Long Short-Term Memory, Neural Computation 9(8)
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -53,7 +54,7 @@ def integer(low: int, high: int, random: torch.Generator) -> int:
 
 
 class Battery(BaseDataModule[GeneratedSamples]):
-    """Base of the tests: an endless stream of training sequences, 256 to validate, 2,560 to test.
+    """Base of the tests: what a step has, and how sequences come into batches.
 
     Args:
         batch_size: Sequences of a training step.
@@ -86,15 +87,6 @@ class Battery(BaseDataModule[GeneratedSamples]):
         """Sizes of a step's input and output, and the largest error of a right sequence."""
         return {"features": self.features, "outputs": self.outputs, "tolerance": self.tolerance}
 
-    @property
-    def generate(self) -> Callable[[torch.Generator], Sample]:
-        """What makes a sequence."""
-        raise NotImplementedError
-
-    def samples(self, part: Part) -> GeneratedSamples:
-        length = {"train": self.epoch, "val": 256, "test": TESTED}[part]
-        return GeneratedSamples(self.generate, length, self.seed, part)
-
     def train_loader(self, samples: GeneratedSamples) -> Any:
         """In their order: each is drawn anew."""
         return self.loader(samples, collate_fn=collate)
@@ -102,6 +94,20 @@ class Battery(BaseDataModule[GeneratedSamples]):
     def eval_loader(self, samples: GeneratedSamples) -> Any:
         """Batches of 256, as nothing is learnt."""
         return self.loader(samples, max(self.batch_size, 256), collate_fn=collate)
+
+
+class GeneratedBattery(Battery):
+    """Base of the tests without a fixed set: an endless stream of training sequences, 256 to
+    validate, 2,560 to test."""
+
+    @property
+    @abstractmethod
+    def generate(self) -> Callable[[torch.Generator], Sample]:
+        """What makes a sequence."""
+
+    def samples(self, part: Part) -> GeneratedSamples:
+        length = {"train": self.epoch, "val": 256, "test": TESTED}[part]
+        return GeneratedSamples(self.generate, length, self.seed, part)
 
 
 def two_numbers(random: torch.Generator, length: int, product: bool) -> Sample:
@@ -127,7 +133,7 @@ def two_numbers(random: torch.Generator, length: int, product: bool) -> Sample:
     return at_the_end(torch.stack([values, marks], 1), target[None])
 
 
-class Adding(Battery):
+class Adding(GeneratedBattery):
     """The adding problem: the sum of two marked numbers, told at the end of a sequence.
 
     Source: section 5.4.
@@ -187,7 +193,7 @@ def symbols_in_order(random: torch.Generator, relevant: int) -> Sample:
     return at_the_end(torch.eye(len(ORDER_SYMBOLS))[symbols], classes[label])
 
 
-class TemporalOrder(Battery):
+class TemporalOrder(GeneratedBattery):
     """Temporal order: which symbols stood at two or three places far apart, and in which order.
 
     Source: section 5.6, tasks 6a and 6b.
@@ -236,7 +242,7 @@ def two_sequences(
     return sample
 
 
-class TwoSequence(Battery):
+class TwoSequence(GeneratedBattery):
     """The two-sequence problem of Bengio and others: a class told by the first elements alone.
 
     Guessing random weights solves it faster than any learner, as the paper says: no test of
@@ -315,7 +321,7 @@ def _triggered(random: torch.Generator, lag: int, first: int, distractors: int) 
     return at_the_end(torch.eye(distractors + 4)[symbols], torch.eye(2)[first])
 
 
-class NoiseFree(Battery):
+class NoiseFree(GeneratedBattery):
     """Noise-free long lags: the first symbol of a sequence is the last one too.
 
     Source: section 5.2, tasks 2a (``regular``), 2b (``random``) and 2c (``distractors``).
