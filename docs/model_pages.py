@@ -10,6 +10,7 @@ from diagrams import diagram
 
 from zoo.bundles.manifest import read_manifest
 from zoo.plugin.entries import Model
+from zoo.plugin.protocols import Player, Predictor, Producer, offers
 from zoo.recipes.recipe import Recipe
 from zoo.recipes.records import records_of
 from zoo.recipes.signatures import constructor_arguments
@@ -183,15 +184,21 @@ def _use(entry: Model, recipes: dict[str, Recipe], trained: list[str]) -> list[s
     """The commands and the lines of Python to start with."""
     reference = trained[0] if trained else "RUN"
     family = next(iter(recipes), "/").partition("/")[0]
-    files = FILES.get(entry.task, "FILES")
+    cls = registry().load(entry)
+    reads = offers(cls, Predictor)
+    predicts = reads or offers(cls, Producer) or offers(cls, Player)
+    files = FILES.get(entry.task, "FILES") if reads or entry.task in FILES else ""
     lines = ["## Use", "", "```sh", f"{_command(entry, recipes)} --out runs/mine"]
-    lines.append(f"zoo predict {reference} {files} --out predictions")
-    if data := DATA.get(family):
+    if predicts:
+        lines.append(
+            " ".join(["zoo predict", reference, *filter(None, [files]), "--out predictions"])
+        )
+    if (data := DATA.get(family)) and getattr(cls, "head", ()):
         lines.append(f"zoo finetune {reference} --data {data} --out runs/finetuned")
     lines += ["```", ""]
-    if trained:
+    if trained and predicts:
         plays = entry.task == "reinforcement-learning"
-        asked = 'options={"episodes": 5}' if plays else f'["{files}"]'
+        asked = 'options={"episodes": 5}' if plays or not files else f'["{files}"]'
         lines += ["```python", "import zoo", "", f'model = zoo.load("{reference}")']
         lines += [f"rows = zoo.predict(model, {asked}).rows", "```", ""]
     return lines

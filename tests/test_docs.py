@@ -101,6 +101,26 @@ def test_dead_links_anchors_and_pictures_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.whole_zoo
+@pytest.mark.parametrize(
+    ("name", "family", "shown"),
+    [
+        ("mpcnn", "vision", ["predict", "finetune"]),
+        ("text-lm", "fastweights", ["predict"]),  # it has no head
+        ("retrieval-net", "fastweights", []),  # nor reads files, nor makes any
+    ],
+)
+def test_a_page_shows_commands_that_the_model_takes(
+    name: str, family: str, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import model_pages
+
+    monkeypatch.setattr(model_pages, "_command", lambda entry, recipes: "zoo train R")
+    lines = model_pages._use(registry().models[name], {f"{family}/any": None}, [])
+    commands = [line.split()[1] for line in lines if line.startswith("zoo ")]
+    assert commands == ["train", *shown]
+
+
+@pytest.mark.whole_zoo
 def test_the_arguments_of_the_commands_for_own_data_exist() -> None:
     from model_pages import DATA
 
