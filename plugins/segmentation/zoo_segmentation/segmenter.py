@@ -35,7 +35,7 @@ from zoo_segmentation.memory import (
 from zoo_segmentation.prediction import VolumePrediction
 
 
-class Segmenter(VolumePrediction, MeasuredModule):
+class Segmenter(MeasuredModule, VolumePrediction):
     """Base of all segmenters.
 
     Takes normalized volumes, float (N, in_channels, D, H, W), or images without D. A subclass
