@@ -86,9 +86,6 @@ class CTCRecognizer(SoundReading, LightningModule):
         "emissions": "The probability of each symbol over the worst recordings of a batch of the "
         "test, under what is said -> what was read: mostly the blank, and spikes.",
     }
-    conformance_exempt: ClassVar[dict[str, str]] = {
-        "builds": "its data are not embedded: without them nothing tells what it is built for",
-    }
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": 16, "lr": 0.02}
     monitor = "val/label_error"
     mean: Tensor

@@ -58,7 +58,7 @@ class SpokenDigits(RecordingData):
 
     splits: ClassVar[Sequence[str] | None] = None
     sample_name = "string"
-    conformance_arguments: ClassVar[dict[str, Any]] = {"digits": 2, "epoch": 64}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"digits": 2, "curriculum": {}, "epoch": 64}
 
     def __init__(
         self,
