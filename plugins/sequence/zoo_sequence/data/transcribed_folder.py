@@ -86,6 +86,12 @@ class TranscribedFolder(RecordingData):
         """
         return read_table(Path(self.root), self.table)
 
+    @property
+    def where_texts_are(self) -> Path:
+        """The table, or the folder where there is none."""
+        path = Path(self.root) / self.table
+        return path if path.is_file() else path.parent
+
     def utterances(self, part: Part) -> list[Utterance]:
         return self._read()[part]
 
@@ -139,7 +145,7 @@ class TranscribedFolder(RecordingData):
         if wrong:
             more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
             raise UsageError(
-                f"the texts of {self.root} have symbols that are not in --data.symbols: "
+                f"the texts of {self.where_texts_are} have symbols that are not in --data.symbols: "
                 f"{', '.join(wrong[:_SHOWN])}{more}"
             )
         return list(self.symbols)
