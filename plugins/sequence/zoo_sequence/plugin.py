@@ -164,4 +164,9 @@ def zoo_checkpoints() -> list[Checkpoint]:
             "zoo_sequence:checkpoints/spoken-digits",
             "Reads strings of spoken English digits; trained by sequence/spoken-digits",
         ),
+        Checkpoint(
+            "japanese-vowels",
+            "zoo_sequence:checkpoints/japanese-vowels",
+            "Tells nine speakers by two vowels; solved for by sequence/japanese-vowels",
+        ),
     ]
