@@ -74,9 +74,7 @@ def real_returns(
         envs.close()
 
 
-def real_world(
-    world: Mapping[str, Any], count: int, render_mode: str | None = None
-) -> Reality:
+def real_world(world: Mapping[str, Any], count: int, render_mode: str | None = None) -> Reality:
     """The environments that a model is of.
 
     Args:

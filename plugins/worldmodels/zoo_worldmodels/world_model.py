@@ -380,7 +380,7 @@ class WorldModel(LightningModule):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[State, Tensor, Tensor]:
         """A dreamt step.
@@ -389,7 +389,8 @@ class WorldModel(LightningModule):
             state: Of N dreams.
             action: Coded, (N, A).
             random: Where chances are drawn from, on the CPU.
-            temperature: From 0, where what is likeliest comes; 1 as learnt.
+            temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
+                each, (N,).
             copies: As of ``Mixture.sample``.
 
         Returns:
