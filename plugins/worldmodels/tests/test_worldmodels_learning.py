@@ -1,5 +1,6 @@
 """Poles, controllers, dreams, plans and curiosity: what they compute, on tiny worlds."""
 
+import math
 import warnings
 
 import gymnasium as gym
@@ -11,6 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from zoo.plugin import UsageError
 from zoo_worldmodels import pole, swingup
 from zoo_worldmodels.acting import RealActing, real_world
+from zoo_worldmodels.cloning import BehaviorClone
 from zoo_worldmodels.cm import ControllerAndModel, pain
 from zoo_worldmodels.curiosity import IntrinsicReward
 from zoo_worldmodels.dream import Dream, DreamEnv
@@ -264,6 +266,19 @@ def test_the_memory_keeps_up_with_reality():
     assert torch.allclose(known[3], readouts[:, 2], atol=1e-6)
     with pytest.raises(UsageError, match="name no environment"):
         real_world({"environment": ""}, 1)
+
+
+def test_a_clone_draws_its_actions_or_takes_the_likeliest():
+    clone = BehaviorClone("CartPole-v1", [4], "discrete", 2, [], [])
+    with torch.no_grad():
+        clone.network[-1].weight.zero_()
+        clone.network[-1].bias.copy_(torch.tensor([0.0, math.log(3.0)]))
+    seen = (np.zeros((4000, 4), np.float32), np.arange(4000), np.zeros(4000))
+    drawn = clone.acting()(*seen)
+    assert drawn.mean() == pytest.approx(0.75, abs=0.03)
+    assert np.array_equal(drawn, clone.acting()(*seen))
+    clone.hparams["greedy"] = True
+    assert clone.acting()(*seen).all()
 
 
 def test_many_linear_controllers_are_each_alone():
