@@ -48,6 +48,11 @@ STARTS = 64
 """Beginnings of episodes that a model keeps, for its dreams to begin with."""
 
 
+_ENDLESS = 1e30
+_OF_SCALES = 30
+"""How much greater the learning rate of scales is that no step has its own of."""
+
+
 class WorldModel(LightningModule):
     """A recurrent model of the world with exchangeable parts.
 
@@ -96,6 +101,8 @@ class WorldModel(LightningModule):
     std: Tensor
     bounds: Tensor
     starts: Tensor
+    limits: Tensor
+    paid: Tensor
 
     def __init__(
         self,
@@ -149,6 +156,10 @@ class WorldModel(LightningModule):
         self.register_buffer("bounds", bounds, persistent=False)
         # Where dreams begin: first features of episodes of the training.
         self.register_buffer("starts", torch.zeros(STARTS, features))
+        # The least and the greatest of the training: features, and rewards in the world's unit.
+        whole = torch.tensor([[-_ENDLESS], [_ENDLESS]])
+        self.register_buffer("limits", whole.repeat(1, features))
+        self.register_buffer("paid", whole[:, 0].clone())
         self._errors = Errors(self._imagined_steps)
 
     # The world as numbers
@@ -253,8 +264,7 @@ class WorldModel(LightningModule):
     # Training
 
     def configure_optimizers(self) -> Any:
-        trained = [each for each in self.parameters() if each.requires_grad]
-        optimizer = torch.optim.Adam(trained, self.hparams["lr"])
+        optimizer = torch.optim.Adam(self._parameter_groups())
         steps = max(1, optim.total_steps(self.trainer))
 
         def factor(step: int) -> float:
@@ -268,6 +278,19 @@ class WorldModel(LightningModule):
             },
         }
 
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Scales that are the same at every step are far from their logarithms' start, and Adam
+        moves a number by about its rate: they have a greater one."""
+        lr, groups = self.hparams["lr"], {False: [], True: []}  # type: ignore[var-annotated]
+        for name, each in self.named_parameters():
+            if each.requires_grad:
+                groups[name.endswith("log_scales")].append(each)
+        return [
+            {"params": found, "lr": lr * (_OF_SCALES if are_scales else 1)}
+            for are_scales, found in groups.items()
+            if found
+        ]
+
     def on_fit_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "starts"):
@@ -275,6 +298,9 @@ class WorldModel(LightningModule):
                 "a world model learns from a dataset of episodes, such as episodes-folder"
             )
         self.starts.copy_(self.describe(data.starts(STARTS).to(self.device)))
+        features, rewards = data.ranges()
+        self.limits.copy_(self.describe(features.to(self.device)))
+        self.paid.copy_(rewards)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         features, actions = self._inputs(batch)
@@ -380,25 +406,27 @@ class WorldModel(LightningModule):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[State, Tensor, Tensor]:
-        """A dreamt step.
+        """A dreamt step, in which neither features nor reward leave the range that the log has:
+        beyond it the nets know nothing, and what they say grows without bounds.
 
         Args:
             state: Of N dreams.
             action: Coded, (N, A).
             random: Where chances are drawn from, on the CPU.
-            temperature: From 0, where what is likeliest comes; 1 as learnt.
+            temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
+                each, (N,).
             copies: As of ``Mixture.sample``.
 
         Returns:
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
             the end is likelier than not.
         """
-        _, after = self.memory.imagine(state, action, random, temperature, copies)
+        _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
         reward, end = self.outcomes(self.memory.readout(after), action)
-        return after, reward, end > 0
+        return after, reward.clamp(self.paid[0], self.paid[1]), end > 0
 
     def begin_dreams(self, count: int, random: torch.Generator) -> State:
         """The state of dreams that begin as episodes of the training did."""
