@@ -10,6 +10,11 @@ _CM = (
     "report FKI-126-90, 1990"
 )
 
+_FOVEA = (
+    "Schmidhuber, Huber: Learning to generate artificial fovea trajectories for target detection, "
+    "International Journal of Neural Systems 2, 1991"
+)
+
 _WORLD_MODELS = "Ha, Schmidhuber: World Models, arXiv:1803.10122"
 
 
@@ -59,6 +64,13 @@ def zoo_models() -> list[Model]:
             task="reinforcement-learning",
         ),
         Model(
+            "fovea",
+            "zoo_worldmodels.fovea:FoveaController",
+            "Controller that learns through its model to move a fovea onto a target",
+            paper=_FOVEA,
+            task="reinforcement-learning",
+        ),
+        Model(
             "behavior-clone",
             "zoo_worldmodels.cloning:BehaviorClone",
             "Net that does what a log did: what a controller from dreams has to beat",
@@ -89,6 +101,13 @@ def zoo_datasets() -> list[Dataset]:
             "noisy-tv",
             "zoo_worldmodels.noisy_tv:NoisyTV",
             "Steps of a curious agent in two rooms, one of noise",
+            license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "fovea",
+            "zoo_worldmodels.fovea_scenes:FoveaScenes",
+            "Pictures with a target, and places from which a fovea sets out",
             license="generated; no restrictions",
             embedded=True,
         ),
