@@ -71,6 +71,13 @@ def zoo_models() -> list[Model]:
             task="reinforcement-learning",
         ),
         Model(
+            "one",
+            "zoo_worldmodels.one:One",
+            "One recurrent net that keeps old skills by replaying them while it learns new ones",
+            paper="Schmidhuber: One Big Net For Everything, arXiv:1802.08864",
+            task="reinforcement-learning",
+        ),
+        Model(
             "behavior-clone",
             "zoo_worldmodels.cloning:BehaviorClone",
             "Net that does what a log did: what a controller from dreams has to beat",
@@ -109,6 +116,14 @@ def zoo_datasets() -> list[Dataset]:
             "zoo_worldmodels.fovea_scenes:FoveaScenes",
             "Pictures with a target, and places from which a fovea sets out",
             license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "skills",
+            "zoo_worldmodels.skills:Skills",
+            "Four tasks of gymnasium's classic control to learn in turn, each with a teacher",
+            license="generated; no restrictions",
+            homepage="https://gymnasium.farama.org",
             embedded=True,
         ),
         Dataset(
