@@ -331,11 +331,10 @@ class DreamController(LightningModule):
         """Act in the world, and dream beside it what the same actions do.
 
         Args:
-            folder: Where a film of each episode goes, the world at the left and the dream at the
-                right; None for none.
+            folder: Where a film of each episode goes, the world beside the dream; None for none.
             episodes: How many.
             temperature: Of the dream that is shown.
-            record_video: Write the films, where observations are pictures.
+            record_video: Write the films.
             seed: Another seed gives other episodes.
 
         Returns:
@@ -352,7 +351,7 @@ class DreamController(LightningModule):
         rows = []
         for number, each in enumerate(seeds):
             played = rollout(envs, self.acting(), [each])
-            if folder is not None and record_video and self.world.vision is not None:
+            if folder is not None and record_video:
                 film(self.world, played, folder / f"episode-{number:02d}.gif", temperature, seed)
             rows.append(
                 {
