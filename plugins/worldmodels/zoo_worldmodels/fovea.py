@@ -17,7 +17,8 @@ The whole learning loop. An iteration is a training batch.
 Schmidhuber, Huber: Learning to generate artificial fovea trajectories for target detection,
 International Journal of Neural Systems 2, 1991, where the pain is that after the last move. Nobody
 tells the path, and the pictures are not differentiated. Here C has gates (Cho et al.,
-arXiv:1406.1078), every move counts, and moves are along two axes, without the rotation of 1991.
+arXiv:1406.1078), M's units multiply, every move counts, and moves are along two axes, without the
+rotation of 1991.
 """
 
 from __future__ import annotations
@@ -42,24 +43,25 @@ _PLAYED = 3  # what a generator of `play` is for
 class WorldNet(nn.Module):
     """M: what the fovea sees after a move.
 
+    Its units multiply: for a given move, what is seen next is a linear function of what is seen
+    now, wherever something is to be seen.
+
     Args:
         inputs: Receptive fields.
-        hidden: Units of each of two layers.
+        hidden: Units.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(inputs + 2, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, inputs),
+        self.view = nn.Linear(inputs, hidden)
+        self.gates = nn.Sequential(
+            nn.Linear(2, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, hidden)
         )
+        self.output = nn.Linear(hidden, inputs)
 
     def forward(self, seen: Tensor, actions: Tensor) -> Tensor:
         """Predictions (N, inputs) for what is seen (N, inputs) and moves (N, 2)."""
-        changes: Tensor = self.layers(torch.cat([seen, actions], -1))
+        changes: Tensor = self.output(self.view(seen) * self.gates(actions))
         return seen + changes
 
 
@@ -88,14 +90,15 @@ class FoveaController(LightningModule):
     Args:
         inputs: Receptive fields. Filled in from the data.
         fine: How many of them, the first, are to see the target. Filled in from the data.
-        model_hidden: Units of each of M's two layers.
+        model_hidden: Units of M.
         controller_hidden: Units of C.
         pictures: Of an iteration, each with one start.
         noise: Standard deviation of the noise on C's moves.
         random_share: Part of the moves that are random instead.
         model_first: Iterations in which M alone learns, of random moves.
         model_updates: Updates of M in an iteration.
-        lr: Learning rate of Adam, of both nets.
+        model_lr: Learning rate of Adam, of M.
+        lr: Learning rate of Adam, of C.
         clip: Norm that gradients are cut to.
 
     Raises:
@@ -126,14 +129,15 @@ class FoveaController(LightningModule):
         self,
         inputs: int,
         fine: int,
-        model_hidden: int = 128,
+        model_hidden: int = 256,
         controller_hidden: int = 64,
         pictures: int = 32,
         noise: float = 0.1,
         random_share: float = 0.2,
         model_first: int = 100,
-        model_updates: int = 2,
-        lr: float = 0.001,
+        model_updates: int = 3,
+        model_lr: float = 0.003,
+        lr: float = 0.002,
         clip: float = 1.0,
     ) -> None:
         super().__init__()
@@ -143,6 +147,7 @@ class FoveaController(LightningModule):
         at_least("model_first", model_first, 0)
         at_least("noise", noise, 0)
         within("random_share", random_share, 0, 1)
+        above("model_lr", model_lr, 0)
         above("lr", lr, 0)
         above("clip", clip, 0)
         self.automatic_optimization = False
@@ -171,8 +176,10 @@ class FoveaController(LightningModule):
     # Training
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        lr = self.hparams["lr"]
-        return [torch.optim.Adam(net.parameters(), lr) for net in (self.world, self.controller)]
+        return [
+            torch.optim.Adam(self.world.parameters(), self.hparams["model_lr"]),
+            torch.optim.Adam(self.controller.parameters(), self.hparams["lr"]),
+        ]
 
     def on_fit_start(self) -> None:
         self.wanted.copy_(self._data.wanted())

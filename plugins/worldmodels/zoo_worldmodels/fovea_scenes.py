@@ -22,7 +22,7 @@ REACH = 12.0
 """Pixels of the longest move, along each axis."""
 FOUND = 2.0
 """Pixels from the fovea's center within which a target is found."""
-_RADIUS, _RING = 3.0, 5.0
+_RADIUS = 4.0
 _SHAPES = 3
 _PARTS = {"val": 1, "test": 2}
 _WANTED = 3
@@ -42,29 +42,28 @@ class Scenes:
 
     @staticmethod
     def draw(count: int, random: torch.Generator) -> Scenes:
-        """A target, a bright disc in a dark ring, among gray rectangles on an uneven ground.
+        """A target, a bright disc, among gray rectangles on an uneven ground.
 
         Args:
             count: Pictures.
             random: What they are drawn from.
         """
         coarse = torch.rand(count, 1, 5, 5, generator=random)
-        pictures = 0.1 + 0.2 * F.interpolate(coarse, (SIDE, SIDE), mode="bicubic")[:, 0]
+        pictures = 0.05 + 0.15 * F.interpolate(coarse, (SIDE, SIDE), mode="bicubic")[:, 0]
         rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
         for _ in range(_SHAPES):
             middle = _uniform(count, 2, 0, SIDE, random)[..., None, None]
-            half = _uniform(count, 2, 2, 7, random)[..., None, None]
+            half = _uniform(count, 2, 1.5, 4, random)[..., None, None]
             gray = _uniform(count, 1, 0.3, 0.6, random)[..., None]
             inside = ((columns - middle[:, 0]).abs() < half[:, 0]) & (
                 (rows - middle[:, 1]).abs() < half[:, 1]
             )
             pictures = torch.where(inside, gray, pictures)
-        targets = _uniform(count, 2, _RING, SIDE - 1 - _RING, random)
+        targets = _uniform(count, 2, _RADIUS, SIDE - 1 - _RADIUS, random)
         away = torch.hypot(columns - targets[:, 0, None, None], rows - targets[:, 1, None, None])
-        pictures = torch.where(away < _RING, 0.0, pictures)
         # An edge of a pixel's width: where the target is, is seen in fractions of a pixel.
         disc = (_RADIUS + 0.5 - away).clamp(0, 1)
-        return Scenes((pictures + disc).clamp(0, 1), targets)
+        return Scenes((pictures + (1 - pictures) * disc).clamp(0, 1), targets)
 
 
 def _uniform(count: int, width: int, low: float, high: float, random: torch.Generator) -> Tensor:
