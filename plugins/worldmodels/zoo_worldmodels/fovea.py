@@ -35,7 +35,7 @@ from torch.nn.utils import clip_grad_norm_
 from zoo.plugin import above, at_least, within
 from zoo_rl.seeding import generator
 from zoo_worldmodels.fovea_pictures import drawn_distances, drawn_paths, save_fovea_gif
-from zoo_worldmodels.fovea_scenes import FOUND, Fovea, random_starts
+from zoo_worldmodels.fovea_scenes import FOUND, MOVES, Fovea, random_starts
 
 _PLAYED = 3  # what a generator of `play` is for
 
@@ -285,8 +285,8 @@ class FoveaController(LightningModule):
         Args:
             batch: As of the test loader.
         """
-        fovea = self._data.starts("test", 0)
-        places, _ = self._followed(fovea, self._data.moves)
+        fovea = random_starts(100, generator(2, 0))
+        places, _ = self._followed(fovea, MOVES)
         return {
             "paths": drawn_paths(fovea.scenes, places),
             "distances": drawn_distances((places - fovea.scenes.targets[:, None]).norm(dim=2)),
@@ -297,7 +297,7 @@ class FoveaController(LightningModule):
         folder: Path | None,
         *,
         episodes: int = 5,
-        moves: int = 8,
+        moves: int = MOVES,
         record_video: bool = True,
         seed: int = 0,
     ) -> list[dict[str, Any]]:

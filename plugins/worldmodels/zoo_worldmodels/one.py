@@ -275,7 +275,7 @@ class One(LightningModule):
         return {"scores": figure}
 
     def play(
-        self, folder: Path | None, *, episodes: int = 5, seed: int = 0
+        self, folder: Path | None, *, episodes: int = 2, seed: int = 0
     ) -> list[dict[str, Any]]:
         """Do every task in its real world.
 

@@ -192,6 +192,16 @@ class Skills(NumberedSteps):
         UsageError: an argument is out of its range.
     """
 
+    conformance_arguments = {  # noqa: RUF012  # read, never changed
+        "updates": 2,
+        "episodes": 2,
+        "val_episodes": 1,
+        "test_episodes": 1,
+    }
+    conformance_exempt = {  # noqa: RUF012
+        "seed-decides-order": "a batch is a number: the seed is that of all that is drawn"
+    }
+
     def __init__(
         self,
         updates: int = 400,
