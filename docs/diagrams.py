@@ -240,6 +240,20 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["gradient, CEM, MPPI|make better plans"],
         ["first action"],
     ],
+    "fovea": [
+        ["what is seen|fine and coarse"],
+        ["C|recurrent controller"],
+        ["move"],
+        ["M|units that multiply"],
+        ["what is seen next"],
+        ["gradient|through M into C"],
+    ],
+    "one": [
+        ["traces of|the new task", "replay of|old skills"],
+        ["one recurrent net"],
+        ["action", "next observation"],
+        ["kept|for the next task"],
+    ],
     "behavior-clone": [
         ["observation"],
         ["two hidden layers"],
