@@ -109,7 +109,8 @@ class Fovea:
     @property
     def distances(self) -> Tensor:
         """Pixels from the fovea's center to the target, (N,)."""
-        return (self.places - self.scenes.targets).norm(dim=1)
+        found: Tensor = (self.places - self.scenes.targets).norm(dim=1)
+        return found
 
 
 _STEPS = torch.arange(ACROSS) - ACROSS // 2

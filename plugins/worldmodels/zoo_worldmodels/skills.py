@@ -61,7 +61,7 @@ class Skill:
 
         def act(seen: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
             chosen = policy(seen, numbers, rewards)
-            return np.float32(self.torques)[chosen][:, None] if self.torques else chosen
+            return np.array(self.torques, np.float32)[chosen][:, None] if self.torques else chosen
 
         try:
             played = rollout(envs, act, seeds)
@@ -72,7 +72,7 @@ class Skill:
 
 def _balance(seen: np.ndarray) -> np.ndarray:
     """Towards where the pole falls, with a little pull to the middle."""
-    return (seen @ np.array([0.03, 0.06, 1.0, 0.4]) > 0).astype(np.int64)
+    return np.asarray(seen @ np.array([0.03, 0.06, 1.0, 0.4]) > 0, np.int64)
 
 
 def _stand(seen: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ def _stand(seen: np.ndarray) -> np.ndarray:
     swung = np.sign(speed) * np.where(energy < 0, 2.0, -2.0)
     held = -(10 * np.arctan2(sine, cosine) + 2.5 * speed)
     torque = np.where(cosine > 0.85, held, swung)
-    return (1 + np.sign(torque) * (np.abs(torque) > 0.5)).astype(np.int64)
+    return np.asarray(1 + np.sign(torque) * (np.abs(torque) > 0.5), np.int64)
 
 
 def _climb(seen: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def _numbers(skill: Skill, actions: np.ndarray) -> np.ndarray:
     """What was done, as numbers of actions."""
     if not skill.torques:
         return actions
-    return np.abs(actions - np.float32(skill.torques)).argmin(1)
+    return np.asarray(np.abs(actions - np.array(skill.torques)).argmin(1))
 
 
 class Skills(NumberedSteps):
