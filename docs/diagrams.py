@@ -230,7 +230,7 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["dreams|of a world model"],
         ["linear controllers|a generation"],
         ["returns"],
-        ["SNES"],
+        ["SNES or xNES"],
     ],
     "planner": [
         ["state"],
