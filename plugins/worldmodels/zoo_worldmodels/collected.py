@@ -22,9 +22,9 @@ from zoo.plugin import (
 from zoo_rl.environments import describe, make, require_trusted
 from zoo_rl.rollout import Policy, rollout
 from zoo_rl.seeding import episode_seeds
-from zoo_rl.vector import SyncEpisodicVectorEnv
 from zoo_worldmodels.episode import Episode, unpadded
 from zoo_worldmodels.episodes_data import EpisodesData
+from zoo_worldmodels.reality import Reality
 
 POLICIES = ("random", "held", "lander")
 _AT_ONCE = 8  # episodes
@@ -214,7 +214,7 @@ class CollectedEpisodes(EpisodesData):
         return [load(path) for path in paths]
 
     def _play(self, numbers: range, names: list[str]) -> list[Episode]:
-        envs = SyncEpisodicVectorEnv(self._name, len(numbers), **self._options)
+        envs = Reality(self._name, len(numbers), **self._options)
         try:
             seeds = episode_seeds("train", len(numbers), self._seed, numbers.start)
             return unpadded(rollout(envs, self._acting(numbers), seeds), names)

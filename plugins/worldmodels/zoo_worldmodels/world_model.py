@@ -56,6 +56,10 @@ STARTS = 64
 """Beginnings of episodes that a model keeps, for its dreams to begin with."""
 
 
+_OF_SCALES = 30
+"""How much greater the learning rate of scales is that no step has its own of."""
+
+
 class WorldModel(LightningModule):
     """A recurrent model of the world with exchangeable parts.
 
@@ -263,8 +267,7 @@ class WorldModel(LightningModule):
     # Training
 
     def configure_optimizers(self) -> Any:
-        trained = [each for each in self.parameters() if each.requires_grad]
-        optimizer = torch.optim.Adam(trained, self.hparams["lr"])
+        optimizer = torch.optim.Adam(self._parameter_groups())
         steps = max(1, optim.total_steps(self.trainer))
 
         def factor(step: int) -> float:
@@ -277,6 +280,19 @@ class WorldModel(LightningModule):
                 "interval": "step",
             },
         }
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Scales that are the same at every step are far from their logarithms' start, and Adam
+        moves a number by about its rate: they have a greater one."""
+        lr, groups = self.hparams["lr"], {False: [], True: []}  # type: ignore[var-annotated]
+        for name, each in self.named_parameters():
+            if each.requires_grad:
+                groups[name.endswith("log_scales")].append(each)
+        return [
+            {"params": found, "lr": lr * (_OF_SCALES if are_scales else 1)}
+            for are_scales, found in groups.items()
+            if found
+        ]
 
     def on_fit_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -405,7 +421,7 @@ class WorldModel(LightningModule):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[State, Tensor, Tensor]:
         """A dreamt step.
@@ -414,7 +430,8 @@ class WorldModel(LightningModule):
             state: Of N dreams.
             action: Coded, (N, A).
             random: Where chances are drawn from, on the CPU.
-            temperature: From 0, where what is likeliest comes; 1 as learnt.
+            temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
+                each, (N,).
             copies: As of ``Mixture.sample``.
 
         Returns:

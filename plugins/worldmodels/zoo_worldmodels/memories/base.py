@@ -64,7 +64,7 @@ class Memory(nn.Module, ABC):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[Tensor, State]:
         """A step in which the next features (N, F) are drawn, and the state after them.
@@ -73,7 +73,7 @@ class Memory(nn.Module, ABC):
             state: Of N worlds.
             action: (N, A).
             random: As of ``Mixture.sample``, as what follows.
-            temperature: From 0.
+            temperature: From 0; of all, or of each, (N,).
             copies: Of the chances.
         """
         outlook, advanced = self.predict(state, action)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo_worldmodels.memories.base import Memory, State
-from zoo_worldmodels.mixtures import Mixture, drawn, single
+from zoo_worldmodels.mixtures import Mixture, drawn, heated, single
 
 _UNIFORM = 0.01
 _FREE = 1.0
@@ -95,7 +95,7 @@ class RSSM(Memory):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[Tensor, State]:
         """In latents: the state goes on with what is drawn from the prior."""
@@ -103,7 +103,7 @@ class RSSM(Memory):
         log_probs = self._log_probs(self.prior(hidden))
         choice = (
             self._mode(log_probs)
-            if temperature <= 0
+            if not isinstance(temperature, Tensor) and temperature <= 0
             else _draw(log_probs, random, temperature, copies)
         )
         latent = choice.flatten(1)
@@ -154,7 +154,7 @@ class RSSM(Memory):
 def _draw(
     log_probs: Tensor,
     random: torch.Generator | None = None,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     copies: int = 1,
 ) -> Tensor:
     """One-hot choices (..., classes) from log probabilities of the same shape."""
@@ -163,7 +163,7 @@ def _draw(
     else:
         uniform = drawn(torch.rand, log_probs.shape, random, copies).to(log_probs)
     gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-    chosen = (log_probs / temperature + gumbel).argmax(-1)
+    chosen = (heated(log_probs, temperature) + gumbel).argmax(-1)
     return F.one_hot(chosen, log_probs.shape[-1]).to(log_probs.dtype)
 
 
