@@ -16,8 +16,8 @@ The whole learning loop, each line with the place where it happens. A batch is a
 
 Ha, Schmidhuber: World Models, arXiv:1803.10122, sections 2.3, 4 and A.4, where CMA-ES searches with
 a population of 64 and 16 episodes each. In its place: SNES (Schaul, Glasmachers, Schmidhuber, GECCO
-2011), which has a step size for each weight, and xNES (Glasmachers et al., GECCO 2010), which learns
-a full covariance as CMA-ES does.
+2011), which has a step size for each weight, and xNES (Glasmachers et al., GECCO 2010), which has a
+full covariance as CMA-ES does.
 """
 
 from __future__ import annotations
