@@ -7,8 +7,8 @@ writes results/evolution-speed.md. A population of 1,024 nets of one unit is ste
 a loop over an environment in gymnasium's form, whose equations are in numpy for its one cart or in
 plain Python (what this plugin plays single carts with), and, with the Python of an environment that
 has evotorch (peers/README.md), beside its vectorized problem (peers/evolution_speed.py). All are
-timed in turns in one run, in processor seconds, and the best of the turns counts, so that other work
-on the machine says little. No cart is stopped: every lane plays every step.
+timed in turns in one run, in processor seconds, and the best of the turns counts, so that other
+work on the machine says little. No cart is stopped: every lane plays every step.
 """
 
 from __future__ import annotations
