@@ -4,8 +4,8 @@
 
 Algorithms of this program: pycma's CMA-ES and evotorch's SNES and XNES, in an environment of their
 own (README.md); ``evolution_bbob.py`` has ours, by the same loop. Every search begins at a point
-drawn evenly from [-4, 4]^d with step size 2, has no restarts, and ends at the target 1e-8, after the
-budget or when its steps are below 1e-12.
+drawn evenly from [-4, 4]^d with step size 2, has no restarts, and ends at the target 1e-8, after
+the budget or when its steps are below 1e-12.
 """
 
 from __future__ import annotations
