@@ -7,12 +7,13 @@ Called with all tokens at once it is the parallel form, with one token at a time
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.plugin import one_of, require
 from zoo_fastweights.layers.backend import Form, delta_rule
 from zoo_fastweights.layers.delta_rnn import DeltaRNN
 from zoo_fastweights.layers.delta_rule import require_contraction
@@ -59,6 +60,9 @@ class FastWeightLayer(nn.Module):
         conv: Width of the short convolutions; 0 for none.
         negative: Rates up to 2, for eigenvalues from -1 on.
         form: Which form computes it; see ``backend``.
+
+    Raises:
+        UsageError: an argument is not one of its choices, or ``dim`` no multiple of ``heads``.
     """
 
     def __init__(
@@ -73,6 +77,10 @@ class FastWeightLayer(nn.Module):
         form: Form = "auto",
     ) -> None:
         super().__init__()
+        one_of("rule", rule, ("delta", "gated-delta", "sum"))
+        one_of("features", features, FEATURE_MAPS)
+        one_of("normalization", normalization, NORMALIZATIONS)
+        require(dim % heads == 0, f"dim is {dim}; it has to be a multiple of {heads}, the heads")
         self.heads, self.rule, self.form = heads, rule, form
         self.features, self.normalization = features, normalization
         self.top_rate = 2.0 if negative else 1.0
@@ -227,7 +235,11 @@ def build_mixer(
         form: For the delta rules; see ``backend``.
         attention_conv: Width of the short convolutions of softmax attention; the fast weight layers
             have such anyway.
+
+    Raises:
+        UsageError: there is no such mixer.
     """
+    one_of("mixer", kind, get_args(Mixer))
     if kind == "sum":
         return FastWeightLayer(dim, heads, "sum", features="elu1", normalization="none")
     if kind == "delta":
