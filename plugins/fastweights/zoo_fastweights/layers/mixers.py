@@ -99,6 +99,10 @@ class FastWeightLayer(nn.Module):
         mapped: Tensor = FEATURE_MAPS[self.features](x)
         return NORMALIZATIONS[self.normalization](mapped)
 
+    def begin_alike(self) -> None:
+        """Let queries begin as keys do: a token then reads what tokens like it have written."""
+        _queries_as_keys(self.slow)
+
     def rates(self, x: Tensor) -> Tensor:
         """Learning rates beta (N, T, heads) that the layer gives tokens (N, T, dim)."""
         rates: Tensor = self.top_rate * self.rate(x).sigmoid()
@@ -150,6 +154,12 @@ def _sum_rule(q: Tensor, k: Tensor, v: Tensor, memory: Tensor | None) -> tuple[T
     return read.unsqueeze(2), memory
 
 
+@torch.no_grad()
+def _queries_as_keys(slow: nn.Linear) -> None:
+    dim = slow.in_features
+    slow.weight[:dim] = slow.weight[dim : 2 * dim]
+
+
 class SoftmaxAttention(nn.Module):
     """Causal softmax attention with rotary positions: the memory that grows with every token.
 
@@ -168,6 +178,10 @@ class SoftmaxAttention(nn.Module):
         self.slow = nn.Linear(dim, 3 * dim, bias=False)
         self.conv = ShortConv(3 * dim, conv) if conv else None
         self.output = nn.Linear(dim, dim, bias=False)
+
+    def begin_alike(self) -> None:
+        """Let queries begin as keys do: a token then attends to tokens like it."""
+        _queries_as_keys(self.slow)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         seen: Tensor | None
@@ -224,7 +238,12 @@ class LSTMMixer(nn.Module):
 
 
 def build_mixer(
-    kind: str, dim: int, heads: int, form: Form = "auto", attention_conv: int = 0
+    kind: str,
+    dim: int,
+    heads: int,
+    form: Form = "auto",
+    attention_conv: int = 0,
+    conv: int = 4,
 ) -> nn.Module:
     """A mixer by its name.
 
@@ -233,19 +252,19 @@ def build_mixer(
         dim: Numbers of a token.
         heads: Memories side by side, where there are any.
         form: For the delta rules; see ``backend``.
-        attention_conv: Width of the short convolutions of softmax attention; the fast weight layers
-            have such anyway.
+        attention_conv: Width of the short convolutions of softmax attention; 0 for none.
+        conv: Width of those of the fast weight layers; 0 for none.
 
     Raises:
         UsageError: there is no such mixer.
     """
     one_of("mixer", kind, get_args(Mixer))
     if kind == "sum":
-        return FastWeightLayer(dim, heads, "sum", features="elu1", normalization="none")
+        return FastWeightLayer(dim, heads, "sum", features="elu1", normalization="none", conv=conv)
     if kind == "delta":
-        return FastWeightLayer(dim, heads, "delta", form=form)
+        return FastWeightLayer(dim, heads, "delta", conv=conv, form=form)
     if kind == "gated-delta":
-        return FastWeightLayer(dim, heads, "gated-delta", form=form)
+        return FastWeightLayer(dim, heads, "gated-delta", conv=conv, form=form)
     if kind == "self-referential":
         return SelfReferentialMatrix(dim, heads)
     if kind == "delta-rnn":
