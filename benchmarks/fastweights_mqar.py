@@ -109,8 +109,8 @@ def show() -> None:
         "",
         f"`python benchmarks/fastweights_mqar.py`, {today()}, {describe()}. The recipe "
         "fastweights/mqar on 8 pairs among 128 symbols in 32 places; training ends after the "
-        "steps, or at a validation accuracy of 0.995. The memory is all numbers that are carried from "
-        f"one symbol to the next. A guess among the values is right in {CHANCE:.3f}.",
+        "steps, or at a validation accuracy of 0.995. The memory is all numbers that are carried "
+        f"from one symbol to the next. A guess among the values is right in {CHANCE:.3f}.",
         "",
         "| mixer | width | at most steps | seed | memory | accuracy | processor seconds |",
         "|---|---|---|---|---|---|---|",
