@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 from zoo.plugin import Fold, UsageError
 from zoo_sequence.data.laser import Laser
@@ -199,3 +200,20 @@ def test_series_are_divided_into_folds(tmp_path: Path) -> None:
     moved.use_fold(Fold(1, 2, 4, samples.fingerprint, (0, 3)))
     with pytest.raises(UsageError, match="made of 4 samples"):
         moved.setup()
+
+
+def test_a_validation_measures_the_readout_of_its_epoch(tmp_path: Path) -> None:
+    """What is validated on is what is trained on here, so that it has to be told apart."""
+    cases = "".join(f"{value}:a\n-{value}:b\n" for value in ("1,2,3", "2,2,4", "1,3,3"))
+    data = Series(str(write(tmp_path, cases)), val_fraction=0.5)
+    facts = data.facts
+    model = EchoState(
+        units=8, num_classes=2, label_names=facts["label_names"], channels=1,
+        mean=facts["mean"], std=facts["std"],
+    )  # fmt: skip
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(model, data)
+    assert trainer.callback_metrics["val/error"] == 0
