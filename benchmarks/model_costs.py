@@ -47,6 +47,8 @@ REFERENCES = {
     "timm/*": "timm/resnet18",
     "cm": "worldmodels/cm-pole",
     "world-model": "worldmodels/dreamt-cartpole",
+    "fovea": "worldmodels/fovea",
+    "one": "worldmodels/one-net",
     "behavior-clone": "worldmodels/logs-lunarlander-clone",
 }
 
