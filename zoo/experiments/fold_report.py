@@ -143,7 +143,7 @@ def _out_of_fold(group: Group, runs: Mapping[str, Run]) -> dict[str, float]:
     model = registry().load(registry().model(next(iter(runs.values())).recipe.model_name).entry)
     if not offers(model, ProbabilityTester):
         rank_zero_print(
-            f"a {model.__name__} cannot be tested by given probabilities (measure_probabilities): "
+            f"{model.__name__} cannot be tested by given probabilities (measure_probabilities): "
             "the folds have their own metrics, and none together"
         )
         return {}
