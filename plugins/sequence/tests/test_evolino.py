@@ -24,9 +24,9 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def drawn(nets: int, cells: int, channels: int = 1) -> Tensor:
+def drawn(nets: int, cells: int, features: int = 1) -> Tensor:
     random = torch.Generator().manual_seed(0)
-    shape = (nets, 4, cells, channels + 1 + cells)
+    shape = (nets, 4, cells, features + 1 + cells)
     return torch.randn(shape, generator=random, dtype=torch.float64)
 
 

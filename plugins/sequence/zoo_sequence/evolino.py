@@ -51,18 +51,18 @@ class EvolinoNet:
         net(t) = W [b x(t); 1; h(t-1)]
 
     Args:
-        weights: (nets, 4, cells, channels + 1 + cells): of input, forget and output gates and of
+        weights: (nets, 4, cells, features + 1 + cells): of input, forget and output gates and of
             the cells' inputs, in that order.
-        channels: Numbers of a step.
+        features: Numbers of a step.
         input_scale: b: of what is seen.
     """
 
-    def __init__(self, weights: Tensor, channels: int, input_scale: float = 1.0) -> None:
+    def __init__(self, weights: Tensor, features: int, input_scale: float = 1.0) -> None:
         nets, _, self.cells, width = weights.shape
         rows = weights.reshape(nets, 4 * self.cells, width)
-        self._into = input_scale * rows[..., :channels].transpose(1, 2)
-        self._bias = rows[..., channels][:, None]
-        self._inner = rows[..., channels + 1 :].transpose(1, 2)
+        self._into = input_scale * rows[..., :features].transpose(1, 2)
+        self._bias = rows[..., features][:, None]
+        self._inner = rows[..., features + 1 :].transpose(1, 2)
         self.nets = nets
 
     def start(self) -> State:
@@ -71,7 +71,7 @@ class EvolinoNet:
         return zeros, zeros
 
     def step(self, inputs: Tensor, state: State) -> State:
-        """The state after a step (nets, channels)."""
+        """The state after a step (nets, features)."""
         outputs, inner = state
         drive = self._bias + inputs[:, None] @ self._into
         nets = torch.baddbmm(drive, outputs[:, None], self._inner)[:, 0]
@@ -84,7 +84,7 @@ class EvolinoNet:
         """States along a series that is seen.
 
         Args:
-            series: (T, channels), which all nets see.
+            series: (T, features), which all nets see.
             state: Before its first step; zeros if None.
 
         Returns:
@@ -98,11 +98,11 @@ class EvolinoNet:
         return torch.stack(found, 1), state
 
     def go_on(self, readouts: Tensor, state: State, steps: int) -> tuple[Tensor, State]:
-        """What the nets tell without seeing more: (nets, steps, channels), and the state that the
+        """What the nets tell without seeing more: (nets, steps, features), and the state that the
         step after the last is told from.
 
         Args:
-            readouts: (nets, cells + 1, channels).
+            readouts: (nets, cells + 1, features).
             state: After the last step that is known.
             steps: How many.
         """
@@ -124,11 +124,11 @@ def solved_readouts(states: Tensor, targets: Tensor, penalty: float = 0.0) -> Te
 
     Args:
         states: S, with its column of ones, float64 (nets, T, D).
-        targets: Y, float64 (T, channels).
+        targets: Y, float64 (T, features).
         penalty: Of the squared weights, as further rows; 0 is the pseudo-inverse itself.
 
     Returns:
-        (nets, D, channels). NaN for a net whose states are not finite.
+        (nets, D, features). NaN for a net whose states are not finite.
     """
     nets, _, width = states.shape
     wanted = targets.expand(nets, -1, -1)
@@ -146,8 +146,8 @@ def nmse(told: Tensor, truth: Tensor) -> Tensor:
     """Mean squared error over the variance of the truth, of each net.
 
     Args:
-        told: (nets, T, channels).
-        truth: (T, channels).
+        told: (nets, T, features).
+        truth: (T, features).
     """
     error: Tensor = (told - truth).square().mean((1, 2)) / truth.var(0, correction=0).mean()
     return error
@@ -160,7 +160,7 @@ class Evolino(LightningModule):
     of as many nets that are drawn, where nothing is bred. Source: see ``zoo_sequence.evolino``.
 
     Args:
-        channels: Numbers of a step. Filled in from the data.
+        features: Numbers of a step. Filled in from the data.
         cells: LSTM cells, each with a population of its own.
         search: ``esp`` or ``random``.
         population: Cells in each population (of ``random``: nets of a generation, by trials).
@@ -201,7 +201,7 @@ class Evolino(LightningModule):
 
     def __init__(
         self,
-        channels: int,
+        features: int,
         cells: int = 10,
         search: Literal["esp", "random"] = "esp",
         population: int = 20,
@@ -226,13 +226,13 @@ class Evolino(LightningModule):
         above("mutation_scale", mutation_scale, 0)
         for name, number in (("washout", washout), ("alone", alone), ("penalty", penalty)):
             at_least(name, number, 0)
-        self.channels, self.washout, self.alone, self.penalty = channels, washout, alone, penalty
-        self.shape = (4, cells, channels + 1 + cells)
+        self.features, self.washout, self.alone, self.penalty = features, washout, alone, penalty
+        self.shape = (4, cells, features + 1 + cells)
         first = spread * (2 * torch.rand(self.shape, dtype=torch.float64) - 1)
         self.weights = nn.Parameter(first, requires_grad=False)
         for name, size in (("last_outputs", (1, cells)), ("last_inner", (1, cells))):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("readout", torch.zeros(cells + 1, channels, dtype=torch.float64))
+        self.register_buffer("readout", torch.zeros(cells + 1, features, dtype=torch.float64))
         self.register_buffer("evaluations", torch.zeros((), dtype=torch.int64))
         self._search: Optimizer | None = None
         self._resumed: dict[str, Any] | None = None
@@ -245,7 +245,7 @@ class Evolino(LightningModule):
 
     @property
     def example_input(self) -> Tensor:
-        return torch.linspace(-1, 1, 2 * 7 * self.channels).reshape(2, 7, self.channels)
+        return torch.linspace(-1, 1, 2 * 7 * self.features).reshape(2, 7, self.features)
 
     @property
     def net(self) -> EvolinoNet:
@@ -253,10 +253,10 @@ class Evolino(LightningModule):
         return self._nets(self.weights.double()[None])
 
     def _nets(self, weights: Tensor) -> EvolinoNet:
-        return EvolinoNet(weights, self.channels, self.hparams["input_scale"])
+        return EvolinoNet(weights, self.features, self.hparams["input_scale"])
 
     def forward(self, series: Tensor) -> Tensor:
-        """The next step at each step (N, T, channels) of series (N, T, channels)."""
+        """The next step at each step (N, T, features) of series (N, T, features)."""
         found = [self._tell(self.net.follow(each.double())[0]) for each in series]
         return torch.cat(found).to(series.dtype)
 
@@ -345,8 +345,8 @@ class Evolino(LightningModule):
         fit where ``alone`` is 0.
 
         Args:
-            weights: (nets, 4, cells, channels + 1 + cells).
-            series: The known series, (T, channels).
+            weights: (nets, 4, cells, features + 1 + cells).
+            series: The known series, (T, features).
         """
         nets = self._nets(weights)
         end = len(series) - self.alone
@@ -390,7 +390,7 @@ class Evolino(LightningModule):
 
     @torch.no_grad()
     def continuation(self, series: Tensor, steps: int) -> Tensor:
-        """What the net tells alone behind a series (T, channels): float64 (steps, channels)."""
+        """What the net tells alone behind a series (T, features): float64 (steps, features)."""
         _, state = self.net.follow(series.double())
         return self.net.go_on(self.readout.double()[None], state, steps)[0][0]
 
@@ -419,15 +419,15 @@ class Evolino(LightningModule):
     input_suffixes = (".csv",)
 
     def read_file(self, path: Path) -> Tensor:
-        """A series, a step a line: float32 (T, channels).
+        """A series, a step a line: float32 (T, features).
 
         Raises:
             UsageError: it is not one.
         """
-        return read_steps(path, self.channels)
+        return read_steps(path, self.features)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The next step at each step (N, T, channels)."""
+        """The next step at each step (N, T, features)."""
         told: Tensor = self(batch if isinstance(batch, Tensor) else batch["series"])
         return told
 
@@ -455,6 +455,6 @@ class Evolino(LightningModule):
             figure = Figure(figsize=(9, 3), layout="constrained")
             figure.add_subplot(xlabel="step").plot(rows)
             plots.save(figure, folder / "continuation.png")
-        if self.channels == 1:
+        if self.features == 1:
             return [{"value": float(row[0])} for row in rows]
         return [{"values": row.tolist()} for row in rows]

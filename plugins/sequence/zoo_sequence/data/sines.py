@@ -89,7 +89,7 @@ class SuperimposedSines(BaseDataModule[_Known]):
     @property
     def facts(self) -> Facts:
         """One number a step."""
-        return {"channels": 1}
+        return {"features": 1}
 
     def samples(self, part: Part) -> _Known:
         if part == "test":
