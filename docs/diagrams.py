@@ -152,6 +152,14 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["readout|solved for"],
         ["class|or next step"],
     ],
+    "evolino": [
+        ["populations|one a cell"],
+        ["LSTM|a cell of each"],
+        ["states|on what is known"],
+        ["outputs|pseudo-inverse"],
+        ["goes on|alone"],
+        ["fitness|the error there"],
+    ],
     "next-frame": [
         ["notes|of all steps so far"],
         ["LSTM"],

@@ -228,6 +228,21 @@ def test_dreams_have_temperatures_of_their_own():
         assert not np.allclose(heated[1], cold[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("memory", ["gru", "mdn-lstm", "rssm"])
+def test_a_dream_stays_within_what_the_log_has(memory):
+    model = world(memory)
+    model.limits.copy_(torch.tensor([[-0.1], [0.2]]).expand(2, 4))
+    model.paid.copy_(torch.tensor([0.5, 0.6]))
+    envs = Dream(model, 3, temperature=50.0, max_episode_steps=99)
+    envs.reset(seed=0)
+    seen, paid, *_ = envs.step(np.zeros(3, np.int64))
+    described = model.describe(torch.from_numpy(seen))
+    assert described.min() >= -0.1 - 1e-6
+    assert described.max() <= 0.2 + 1e-6
+    assert (paid >= 0.5).all()
+    assert (paid <= 0.6 + 1e-6).all()
+
+
 def test_seeds_of_dreams():
     envs = Dream(world(), 2)
     runs = [envs.reset(seed=seeds)[0] for seeds in ([3, 4], [3, 4], [3, 5])]

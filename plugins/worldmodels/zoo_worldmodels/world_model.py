@@ -56,6 +56,7 @@ STARTS = 64
 """Beginnings of episodes that a model keeps, for its dreams to begin with."""
 
 
+_ENDLESS = 1e30
 _OF_SCALES = 30
 """How much greater the learning rate of scales is that no step has its own of."""
 
@@ -110,6 +111,8 @@ class WorldModel(LightningModule):
     std: Tensor
     bounds: Tensor
     starts: Tensor
+    limits: Tensor
+    paid: Tensor
 
     def __init__(
         self,
@@ -163,6 +166,10 @@ class WorldModel(LightningModule):
         self.register_buffer("bounds", bounds, persistent=False)
         # Where dreams begin: first features of episodes of the training.
         self.register_buffer("starts", torch.zeros(STARTS, features))
+        # The least and the greatest of the training: features, and rewards in the world's unit.
+        whole = torch.tensor([[-_ENDLESS], [_ENDLESS]])
+        self.register_buffer("limits", whole.repeat(1, features))
+        self.register_buffer("paid", whole[:, 0].clone())
         self._errors = Errors(self._imagined_steps)
 
     # The world as numbers
@@ -301,6 +308,9 @@ class WorldModel(LightningModule):
                 "a world model learns from a dataset of episodes, such as episodes-folder"
             )
         self.starts.copy_(self.describe(data.starts(STARTS).to(self.device)))
+        features, rewards = data.ranges()
+        self.limits.copy_(self.describe(features.to(self.device)))
+        self.paid.copy_(rewards)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         features, actions = self._inputs(batch)
@@ -424,7 +434,8 @@ class WorldModel(LightningModule):
         temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[State, Tensor, Tensor]:
-        """A dreamt step.
+        """A dreamt step, in which neither features nor reward leave the range that the log has:
+        beyond it the nets know nothing, and what they say grows without bounds.
 
         Args:
             state: Of N dreams.
@@ -438,9 +449,9 @@ class WorldModel(LightningModule):
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
             the end is likelier than not.
         """
-        _, after = self.memory.imagine(state, action, random, temperature, copies)
+        _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
         reward, end = self.outcomes(self.memory.readout(after), action)
-        return after, reward, end > 0
+        return after, reward.clamp(self.paid[0], self.paid[1]), end > 0
 
     def begin_dreams(self, count: int, random: torch.Generator) -> State:
         """The state of dreams that begin as episodes of the training did."""

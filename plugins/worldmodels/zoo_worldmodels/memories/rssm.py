@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo_worldmodels.memories.base import Memory, State
+from zoo_worldmodels.memories.base import Memory, State, limited
 from zoo_worldmodels.mixtures import Mixture, drawn, heated, single
 
 _UNIFORM = 0.01
@@ -97,6 +97,7 @@ class RSSM(Memory):
         random: torch.Generator | None = None,
         temperature: float | Tensor = 1.0,
         copies: int = 1,
+        limits: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """In latents: the state goes on with what is drawn from the prior."""
         hidden = self.recurrent(torch.cat([state[1], action], -1), state[0])
@@ -108,7 +109,8 @@ class RSSM(Memory):
         )
         latent = choice.flatten(1)
         means = self.decoder(torch.cat([hidden, latent], -1))
-        features = single(means, self._scales).sample(random, temperature, copies)
+        drawn_features = single(means, self._scales).sample(random, temperature, copies)
+        features = limited(drawn_features, limits)
         return features, (hidden, latent, features)
 
     def readout(self, state: State) -> Tensor:
