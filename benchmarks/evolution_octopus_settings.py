@@ -3,7 +3,7 @@ uses.
 
     python benchmarks/evolution_octopus_settings.py
 
-Every step size of a grid runs 480 evaluations with seeds 1001 and 1002; the one of highest mean
+Every step size of a grid runs 240 evaluations with seeds 1001 and 1002; the one of highest mean
 best fitness is the recipe's.
 """
 
@@ -19,7 +19,7 @@ from zoo_evolution.tasks.octopus.reaching import OctopusArm
 
 SEEDS = (1001, 1002)
 STEPS = (0.03, 0.1, 0.3, 1.0)
-BUDGET, POPULATION = 480, 24
+BUDGET, POPULATION = 240, 24
 
 
 def best(encoding: Encoding, policy: FullyRecurrent, step_size: float, seed: int) -> float:

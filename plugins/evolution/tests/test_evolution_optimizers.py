@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -290,17 +290,21 @@ def test_noise_from_seeds_is_that_of_the_whole_population() -> None:
     assert torch.equal(one.best, other.best)
 
 
-@pytest.mark.parametrize("permute", ["all", "by-fitness"])
-def test_cosyne_permutes_each_weight_among_those_that_are_no_children(permute: str) -> None:
-    search = Cosyne(torch.zeros(5), population=12, permute=permute, seed=2)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("permute", "elites"), [("all", 0), ("all", 2), ("by-fitness", 0)])
+def test_cosyne_permutes_each_weight_among_those_that_are_no_children(
+    permute: Literal["all", "by-fitness"], elites: int
+) -> None:
+    search = Cosyne(torch.zeros(5), population=12, permute=permute, elites=elites, seed=4)
     genomes = search.ask()
     fitness = -sphere(genomes)
     search.tell(fitness)
     kept = genomes[fitness.argsort(descending=True)][:9]
     assert torch.equal(search.genomes[:9].sort(0).values, kept.sort(0).values)
     assert not torch.equal(search.genomes[:9], kept)
-    if permute == "by-fitness":  # the best of all keeps its weights
-        assert torch.equal(search.genomes[0], kept[0])
+    stay = 1 if permute == "by-fitness" else elites  # by fitness the best of all keeps its weights
+    assert torch.equal(search.genomes[:stay], kept[:stay])
+    with pytest.raises(UsageError, match="elites of CoSyNE has to be from 0 to 8"):
+        Cosyne(torch.zeros(5), population=12, elites=9)
 
 
 def test_esp_ranks_neurons_by_the_nets_they_were_in() -> None:

@@ -75,6 +75,8 @@ class PoleBalancingGenerations(Generations):
         velocities: Whether the net sees velocities.
         fitness: ``steps`` that it balances, or ``damping``, which counts calm at the end too.
         long_run: Steps that a solution balances.
+        position_scale: Meters by which the position is divided for the net.
+        angle_scale: Radians by which angles are; the angle of failure if None.
         common: Further arguments of ``Generations``.
     """
 
@@ -86,6 +88,8 @@ class PoleBalancingGenerations(Generations):
         velocities: bool = False,
         fitness: Literal["steps", "damping"] = "steps",
         long_run: int = 100_000,
+        position_scale: float = 2.4,
+        angle_scale: float | None = None,
         **common: Any,
     ) -> None:
         task = {
@@ -94,6 +98,8 @@ class PoleBalancingGenerations(Generations):
             "velocities": velocities,
             "fitness": fitness,
             "long_run": long_run,
+            "position_scale": position_scale,
+            "angle_scale": angle_scale,
         }
         super().__init__(task, **common)
 

@@ -9,11 +9,14 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
+import zoo_worldmodels.controller
 from zoo.plugin import UsageError
 from zoo_worldmodels import pole, swingup
 from zoo_worldmodels.acting import RealActing, real_world
+from zoo_worldmodels.beside import curves
 from zoo_worldmodels.cloning import BehaviorClone
 from zoo_worldmodels.cm import ControllerAndModel, pain
+from zoo_worldmodels.controller import DreamController
 from zoo_worldmodels.curiosity import IntrinsicReward
 from zoo_worldmodels.dream import Dream, DreamEnv
 from zoo_worldmodels.heads import OutcomeHead
@@ -386,3 +389,26 @@ def test_a_model_that_learns_nothing_makes_no_progress():
     random = np.random.default_rng(0)
     reward = IntrinsicReward("progress", 1, 1, 4, 0.0, 5, random)
     assert {reward(0, 0, random.random(4), random) for _ in range(20)} == {0.0}
+
+
+def test_reality_and_dream_are_filmed_as_curves(tmp_path):
+    """By `zoo predict` of a world model whose environment is known."""
+    rows = world().play(tmp_path, episodes=2, max_steps=5)
+    assert len(rows) == 2
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["beside-00.gif", "beside-01.gif", "dreams.png"]
+    frames = curves(torch.tensor([[[0.0, 1], [0, 1]], [[1, 1], [0, 1]], [[2, 1], [0, 1]]]))
+    assert [frame.shape for frame in frames] == [(128, 400, 3)] * 3
+    red, black = (255, 69, 0), (0, 0, 0)
+    assert [(frames[2] == color).all(-1).any() for color in (red, black)] == [True, True]
+
+
+@pytest.mark.parametrize("search", ["snes", "xnes"])
+def test_searches_in_dreams_are_named(search, monkeypatch):
+    monkeypatch.setattr(zoo_worldmodels.controller, "trained_model", lambda name: world())
+    model = DreamController("a-world", search=search, population=4)
+    monkeypatch.setattr(DreamController, "_seed", 3)
+    model.on_fit_start()
+    assert type(model._search).__name__.lower() == search
+    with pytest.raises(UsageError, match="search has to be one of snes, xnes"):
+        DreamController("a-world", search="cma")

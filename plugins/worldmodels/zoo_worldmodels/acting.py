@@ -95,6 +95,7 @@ def real_world(world: Mapping[str, Any], count: int, render_mode: str | None = N
         count,
         max_episode_steps=world["max_episode_steps"] or None,
         screen_size=world["observation_shape"][-1],
+        color=len(world["observation_shape"]) == 3 and world["observation_shape"][0] == 3,
         render_mode=render_mode,
     )
 

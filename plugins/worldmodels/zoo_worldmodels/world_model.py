@@ -20,6 +20,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
@@ -36,9 +37,16 @@ from zoo.plugin import (
     plots,
     trained_model,
 )
-from zoo_rl.seeding import generator
+from zoo_rl.rollout import rollout
+from zoo_rl.seeding import episode_seeds, generator
 from zoo_worldmodels.heads import OutcomeHead
-from zoo_worldmodels.horizon import Errors, drawn_calibration, drawn_dreams, drawn_horizon
+from zoo_worldmodels.horizon import (
+    Errors,
+    drawn_beside,
+    drawn_calibration,
+    drawn_dreams,
+    drawn_horizon,
+)
 from zoo_worldmodels.memories.base import Memory, State
 from zoo_worldmodels.memories.recurrent import MDNLSTM, DeterministicGRU
 from zoo_worldmodels.memories.rssm import RSSM
@@ -93,6 +101,8 @@ class WorldModel(LightningModule):
 
     monitor, monitor_mode = "val/nll", "min"
     plot_captions = {  # noqa: RUF012  # read, never changed
+        "beside": "What happened in a segment of the test, and what the model imagines from the "
+        "dotted line on, seeing nothing but the actions; standardized.",
         "horizon": "How far imagination is from what happens, the longer it sees nothing.",
         "calibration": "How much of what comes lies in the intervals that the model predicts; "
         "below the line it is too sure of itself.",
@@ -359,6 +369,21 @@ class WorldModel(LightningModule):
 
     _context, _imagined_steps = 10, 50
 
+    def _drawn_beside(self, batch: Any) -> Figure:
+        """What came in the longest segment of a batch, and what is imagined once all but the
+        actions is hidden."""
+        row = int(batch["mask"].sum(1).argmax())
+        features = self.describe(batch["features"][row : row + 1])
+        actions = self.coded(batch["actions"][row : row + 1])
+        steps = int(batch["mask"][row].sum())
+        context = min(self._context, steps - 1)
+        state = self.memory.begin(features[:, 0])
+        for step in range(context):
+            _, advanced = self.memory.expected(state, actions[:, step])
+            state = self.memory.observe(advanced, features[:, step + 1])
+        imagined = self.imagined(state, actions[:, context:steps])[0]
+        return drawn_beside(features[0, : steps + 1].cpu(), imagined.cpu(), context)
+
     def _log_errors(self, stage: str) -> None:
         for name, value in self._errors.metrics(self.hparams["has_ends"]).items():
             self.log(f"{stage}/{name}", value, prog_bar=name == "nll")
@@ -448,15 +473,18 @@ class WorldModel(LightningModule):
         episodes: int = 4,
         temperature: float = 1.0,
         max_steps: int = 200,
+        record_video: bool = True,
         seed: int = 0,
     ) -> list[dict[str, Any]]:
         """Dream of random actions.
 
         Args:
-            folder: Where a drawing of the dreamt features goes; None for none.
+            folder: Where a drawing of the dreamt features goes, and a film of as many real
+                episodes, each beside the dream of the same actions; None for none.
             episodes: How many dreams.
             temperature: From 0, where what is likeliest comes.
             max_steps: Steps after which a dream is cut.
+            record_video: Write the films, where the model's environment is known.
             seed: Another seed gives other dreams.
 
         Returns:
@@ -482,6 +510,8 @@ class WorldModel(LightningModule):
             alive &= ~ends.cpu()
         if folder is not None:
             plots.save(drawn_dreams(torch.stack(path, 1), lengths), folder / "dreams.png")
+        if folder is not None and record_video and self.hparams["environment"]:
+            self._film(folder, episodes, temperature, max_steps, seed)
         return [
             {
                 "episode": number,
@@ -491,6 +521,25 @@ class WorldModel(LightningModule):
             }
             for number in range(episodes)
         ]
+
+    def _film(self, folder: Path, episodes: int, temperature: float, steps: int, seed: int) -> None:
+        """Films of real episodes of random actions, each beside its dream."""
+        from zoo_worldmodels.acting import real_world
+        from zoo_worldmodels.beside import film
+
+        random = generator(seed, 6)
+
+        def act(seen: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+            return np.asarray(self._random_actions(len(seen), random).cpu())
+
+        cut = self.hparams["max_episode_steps"] or steps
+        envs = real_world({**self.hparams, "max_episode_steps": min(cut, steps)}, 1)
+        try:
+            for number, each in enumerate(episode_seeds("test", episodes, seed)):
+                path = folder / f"beside-{number:02d}.gif"
+                film(self, rollout(envs, act, [each]), path, temperature, seed)
+        finally:
+            envs.close()
 
     def _random_actions(self, count: int, random: torch.Generator) -> Tensor:
         number = self.hparams["num_actions"]
@@ -502,13 +551,14 @@ class WorldModel(LightningModule):
 
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """Error by horizon and calibration, of the whole test.
+        """Error by horizon and calibration, of the whole test, and reality beside imagination.
 
         Args:
             batch: As of the test loader.
         """
         levels, inside = self._errors.calibration
         return {
+            "beside": self._drawn_beside(batch),
             "horizon": drawn_horizon(self._errors.by_horizon),
             "calibration": drawn_calibration(levels.tolist(), inside.tolist()),
         }

@@ -121,6 +121,4 @@ class Controllers:
 
 def apply(matrices: Tensor, vectors: Tensor) -> Tensor:
     """Each matrix (L, n, k) times its vector (L, k): (L, n)."""
-    if matrices.shape[1] == 1:  # a batched product of rows is slower than its sum
-        return (matrices[:, 0] * vectors).sum(1, keepdim=True)
     return torch.bmm(matrices, vectors[:, :, None])[:, :, 0]

@@ -6,7 +6,7 @@
       cross and mutate pairs of the best quarter                       population.py
       the children replace the worst quarter
       permute each weight among the nets that are no children          _permute
-      (with permute: by-fitness only some, the better a net the fewer)
+      (but for the elites; with permute: by-fitness only some, the better a net the fewer)
 
 Gomez, Schmidhuber, Miikkulainen: Accelerated Neural Evolution through Cooperatively Coevolved
 Synapses, JMLR 9 (2008), section 4 and figure 4.
@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from zoo.plugin import one_of
+from zoo.plugin import one_of, require
 from zoo_evolution.search.population import Breeding, best_first
 
 
@@ -35,6 +35,8 @@ class Cosyne(Breeding):
         mutation_scale: Of the Cauchy noise.
         permute: ``all``: every weight of the nets that are no children; ``by-fitness``: each with
             probability 1 - f^(1/d), f being the net's fitness scaled from 0 to 1.
+        elites: The best nets, whose weights stay together; 0 in the publication's simplest form,
+            while by fitness the best one always stays.
         dtype: Of genomes.
         device: Where they live.
 
@@ -53,6 +55,7 @@ class Cosyne(Breeding):
         mutation_rate: float = 0.3,
         mutation_scale: float = 0.3,
         permute: Literal["all", "by-fitness"] = "all",
+        elites: int = 0,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -60,23 +63,31 @@ class Cosyne(Breeding):
             start, population, seed, spread, mutation_rate, mutation_scale, dtype, device
         )
         one_of("permute", permute, ("all", "by-fitness"))
-        self.permute = permute
+        old = population - population // 4
+        require(
+            0 <= elites < old,
+            f"elites of CoSyNE has to be from 0 to {old - 1}, of the {old} nets of {population} "
+            f"that no child replaces, not {elites}",
+        )
+        self.permute, self.elites = permute, elites
 
     def _learn(self, candidates: Tensor, fitness: Tensor) -> None:
         order = best_first(fitness)
         genomes, fitness = candidates[order], fitness[order]
         quarter = self.population // 4
-        old = genomes[: self.population - quarter]
-        moved = self._permute(old, fitness[: len(old)])
-        self.genomes = torch.cat([moved, self._children(genomes[:quarter], quarter)])
+        stay, old = self.elites, self.population - quarter
+        moved = self._permute(genomes[stay:old], scaled(fitness)[stay:old])
+        children = self._children(genomes[:quarter], quarter)
+        self.genomes = torch.cat([genomes[:stay], moved, children])
 
-    def _permute(self, old: Tensor, fitness: Tensor) -> Tensor:
-        """Each weight among these nets; those that are marked to move trade places."""
+    def _permute(self, old: Tensor, share: Tensor) -> Tensor:
+        """Each weight among these nets (n, d), of fitness from 0 to 1 (n,); those that are marked
+        to move trade places."""
         count = len(old)
         keys = self._uniform(count, self.dimension)
         if self.permute == "all":
             return old.gather(0, keys.argsort(0))
-        stays = scaled(fitness) ** (1 / self.dimension)
+        stays = share ** (1 / self.dimension)
         moves = self._uniform(count, self.dimension) >= stays[:, None]
         permuted = old.clone()
         for weight in range(self.dimension):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.plugin import at_least, one_of
+from zoo.plugin import above, at_least, one_of
 from zoo_evolution.policies.base import Controllers, Policy
 from zoo_evolution.tasks.base import Outcome, Task
 from zoo_evolution.tasks.poles.drawing import draw_cart
@@ -42,7 +42,7 @@ class PoleBalancing(Task):
     Two poles: 0.5 m and 0.05 m half-length, 0.1 kg and 0.01 kg; the longer starts at 4 degrees, all
     else at rest. Forces are up to 10 N, and at least 10/256 N. It fails beyond 2.4 m or 36 degrees
     (12 with one pole). The net sees x / 2.4 and the angles over the failure angle in radians
-    (0.628 for 36 degrees); with velocities x' / 1.5 and turns / 2 too.
+    (0.628 for 36 degrees), unless told otherwise; with velocities x' / 1.5 and turns / 2 too.
 
     Fitness ``steps`` is how long it balances. One that lasts 1,000 steps plays on to 100,000,
     which solves the task. Fitness ``damping`` is 0.1 t / 1000 + 0.9 f with f = 0.75 over the sum of
@@ -56,6 +56,9 @@ class PoleBalancing(Task):
         velocities: Whether the net sees velocities.
         fitness: ``steps`` or ``damping``.
         long_run: Steps that a solution balances.
+        position_scale: Meters by which x is divided for the net.
+        angle_scale: Radians by which angles are; the failure angle if None. The program of NEAT
+            (Stanley, Miikkulainen, 2002) has 4.8 m and 0.52.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -69,6 +72,8 @@ class PoleBalancing(Task):
         velocities: bool = False,
         fitness: Literal["steps", "damping"] = "steps",
         long_run: int = LONG_RUN,
+        position_scale: float = TRACK,
+        angle_scale: float | None = None,
     ) -> None:
         one_of("poles", poles, (1, 2))
         one_of("fitness", fitness, ("steps", "damping"))
@@ -77,7 +82,10 @@ class PoleBalancing(Task):
         self.poles = ONE if poles == 1 else TWO
         self.failure_angle = FAILURE_ANGLE[poles]
         self.observation_size = (1 + poles) * (2 if velocities else 1)
-        position = torch.tensor([TRACK, *[self.failure_angle] * poles], dtype=torch.float64)
+        angle = self.failure_angle if angle_scale is None else angle_scale
+        above("position_scale", position_scale, 0)
+        above("angle_scale", angle, 0)
+        position = torch.tensor([position_scale, *[angle] * poles], dtype=torch.float64)
         speed = torch.tensor([1.5, *[2.0] * poles], dtype=torch.float64)
         self._scale = torch.cat([position, speed])[: self.observation_size]
 

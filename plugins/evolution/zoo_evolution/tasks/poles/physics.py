@@ -59,13 +59,13 @@ class CartPhysics:
         dtype: torch.dtype = torch.float64,
     ) -> None:
         self.poles = len(poles.masses)
-        length = torch.tensor(poles.half_lengths, dtype=dtype, device=device)[:, None]
-        mass = torch.tensor(poles.masses, dtype=dtype, device=device)[:, None]
-        self._hinge = POLE_FRICTION / (mass * length)
+        length = torch.tensor(poles.half_lengths, dtype=dtype, device=device)
+        mass = torch.tensor(poles.masses, dtype=dtype, device=device)
+        self._hinge = (POLE_FRICTION / (mass * length))[:, None]
         self._centrifugal = mass * length
         self._mass = 0.75 * mass
-        self._turning = -0.75 / length
-        self._total_mass = CART_MASS + float(mass.sum())
+        self._turning = (-0.75 / length)[:, None]
+        self._total_mass = (CART_MASS + mass.sum())[None]
         self._dtype, self._device = dtype, device
 
     def start(self, position: Tensor, velocity: Tensor) -> Tensor:
@@ -74,18 +74,7 @@ class CartPhysics:
 
     def acceleration(self, state: Tensor, force: Tensor) -> Tensor:
         """Second derivatives (1 + poles, L) of the positions under a force in newtons (L,)."""
-        angle, turn = state[0, 1:], state[1, 1:]
-        sin, cos = angle.sin(), angle.cos()
-        pull = (sin * GRAVITY).addcmul_(turn, self._hinge)
-        mass_cos = cos * self._mass
-        pushes = (turn * turn).mul_(sin).mul_(self._centrifugal).addcmul_(mass_cos, pull)
-        total = (mass_cos * cos).sum(0).neg_().add_(self._total_mass)
-        result = torch.empty_like(state[0])
-        cart = torch.sub(force, state[1, 0].sign(), alpha=CART_FRICTION, out=result[0])
-        cart.add_(pushes.sum(0)).div_(total)
-        torch.addcmul(pull, cos, cart, out=result[1:])
-        result[1:].mul_(self._turning)
-        return result
+        return self._acceleration(state[0], state[1], force)
 
     def step(self, state: Tensor, force: Tensor) -> Tensor:
         """The state a control step of 0.02 s later.
@@ -94,18 +83,43 @@ class CartPhysics:
             state: (2, 1 + poles, L).
             force: On the carts, in newtons (L,).
         """
-        return self._integrate(self._integrate(state, force), force)
+        position, velocity = state.unbind()
+        for _ in range(2):
+            position, velocity = self._integrate(position, velocity, force)
+        return torch.stack([position, velocity])
 
-    def _integrate(self, state: Tensor, force: Tensor) -> Tensor:
-        first = self._slope(state, force)
-        second = self._slope(torch.add(state, first, alpha=TAU / 2), force)
-        third = self._slope(torch.add(state, second, alpha=TAU / 2), force)
-        fourth = self._slope(torch.add(state, third, alpha=TAU), force)
-        total = first.add_(fourth).add_(second.add_(third), alpha=2)
-        return torch.add(state, total, alpha=TAU / 6)
+    def _acceleration(self, position: Tensor, velocity: Tensor, force: Tensor) -> Tensor:
+        angle, turn, speed = position[1:], velocity[1:], velocity[0]
+        sin, cos = angle.sin(), angle.cos()
+        swung = (turn * turn).mul_(sin)
+        pull = sin.mul_(GRAVITY).addcmul_(turn, self._hinge)
+        # Sums over the poles are products with their constants.
+        total = torch.addmv(self._total_mass, (cos * cos).T, self._mass, alpha=-1)
+        pushed = torch.sub(force, speed.sign(), alpha=CART_FRICTION)
+        pushed.addmv_(swung.T, self._centrifugal).addmv_((cos * pull).T, self._mass)
+        result = torch.empty_like(position)
+        cart = torch.div(pushed, total, out=result[0])
+        poles = result[1:]
+        torch.addcmul(pull, cos, cart, out=poles)
+        poles.mul_(self._turning)
+        return result
 
-    def _slope(self, state: Tensor, force: Tensor) -> Tensor:
-        slope = torch.empty_like(state)
-        slope[0] = state[1]
-        slope[1] = self.acceleration(state, force)
-        return slope
+    def _integrate(
+        self, position: Tensor, velocity: Tensor, force: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        # The derivatives of the positions are the velocities, so that the method's four slopes of
+        # positions are velocity + a multiple of the acceleration before: they are not kept.
+        half = TAU / 2
+        first = self._acceleration(position, velocity, force)
+        moved = torch.add(position, velocity, alpha=half)
+        second = self._acceleration(moved, torch.add(velocity, first, alpha=half), force)
+        moved.add_(first, alpha=half * half)
+        third = self._acceleration(moved, torch.add(velocity, second, alpha=half), force)
+        ahead = torch.add(position, velocity, alpha=TAU)
+        moved = torch.add(ahead, second, alpha=TAU * half)
+        last = self._acceleration(moved, torch.add(velocity, third, alpha=TAU), force)
+        third.add_(second)
+        first.add_(third)
+        ahead.add_(first, alpha=TAU * TAU / 6)
+        first.add_(third).add_(last)
+        return ahead, torch.add(velocity, first, alpha=TAU / 6)
