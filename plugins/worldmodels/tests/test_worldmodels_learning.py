@@ -19,6 +19,7 @@ from zoo_worldmodels.cm import ControllerAndModel, pain
 from zoo_worldmodels.controller import DreamController
 from zoo_worldmodels.curiosity import IntrinsicReward
 from zoo_worldmodels.dream import Dream, DreamEnv
+from zoo_worldmodels.heads import OutcomeHead
 from zoo_worldmodels.linear import LinearControllers
 from zoo_worldmodels.noisy_tv import NOISE, TwoRooms
 from zoo_worldmodels.planners import PLANNERS
@@ -241,6 +242,19 @@ def test_a_dream_stays_within_what_the_log_has(memory):
     assert described.max() <= 0.2 + 1e-6
     assert (paid >= 0.5).all()
     assert (paid <= 0.6 + 1e-6).all()
+
+
+def test_the_last_reward_is_that_of_an_end():
+    head = OutcomeHead(2, 1, hidden=3, last_reward=True)
+    with torch.no_grad():
+        head.layers[-1].weight.zero_()
+        head.layers[-1].bias.copy_(torch.tensor([0.5, 1.0, -9.0]))
+    seen, action = torch.zeros(2, 2), torch.zeros(2, 1)
+    assert head(seen, action)[0].tolist() == [-9.0, -9.0]
+    assert head(seen, action, torch.tensor([0.0, 1.0]))[0].tolist() == [0.5, -9.0]
+    with torch.no_grad():
+        head.layers[-1].bias[1] = -1.0
+    assert head(seen, action)[0].tolist() == [0.5, 0.5]
 
 
 def test_seeds_of_dreams():

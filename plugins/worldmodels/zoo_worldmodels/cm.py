@@ -335,7 +335,7 @@ class ControllerAndModel(LightningModule):
         self.log(f"{stage}/steps", steps.float().mean(), prog_bar=True, batch_size=count)
         solved = (steps == data.max_steps).float().mean()
         self.log(f"{stage}/solved", solved, batch_size=count)
-        if stage == "test":
+        if stage == "test" and self._experience:  # a bundle does not know what it was trained by
             self.log("test/env_steps", float(self._experience), batch_size=count)
 
     @property

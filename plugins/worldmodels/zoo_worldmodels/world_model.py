@@ -86,6 +86,8 @@ class WorldModel(LightningModule):
         published_ends: The end comes from the memory's own outputs, as in the published net for
             Doom; of ``mdn-lstm``.
         constant_reward: The reward of every step, where it is known; learnt without.
+        last_reward: Predict the reward of a step that ends an episode by an output of its own:
+            such rewards may be of another size than all others.
         end_weight: Weight of steps that end an episode: there are few.
         input_noise: Standard deviation of noise on the features that the memory reads in training:
             what it dreams is never quite right either.
@@ -136,6 +138,7 @@ class WorldModel(LightningModule):
         residual: bool = True,
         published_ends: bool = False,
         constant_reward: float | None = None,
+        last_reward: bool = False,
         end_weight: float = 10.0,
         input_noise: float = 0.0,
         untrained: bool = False,
@@ -159,7 +162,7 @@ class WorldModel(LightningModule):
         self.vision: Any = None if vision is None else trained_model(vision)
         self.memory: Memory = _memory(self.hparams)
         self.memory.requires_grad_(not untrained)
-        self.outcome = OutcomeHead(self.memory.readout_size, num_actions)
+        self.outcome = OutcomeHead(self.memory.readout_size, num_actions, last_reward=last_reward)
         self.register_buffer("mean", _row(observation_mean, features, 0.0), persistent=False)
         self.register_buffer("std", _row(observation_std, features, 1.0), persistent=False)
         bounds = torch.tensor([action_low, action_high], dtype=torch.float32)
@@ -219,10 +222,14 @@ class WorldModel(LightningModule):
         reward, end = self._scaled_outcomes(readout, action)
         return reward * self.hparams["reward_scale"], end
 
-    def _scaled_outcomes(self, readout: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        reward, end = self.outcome(readout, action)
+    def _scaled_outcomes(
+        self, readout: Tensor, action: Tensor, ends: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        published: Tensor | None = None
         if isinstance(self.memory, MDNLSTM) and self.memory.ends:
-            end = self.memory.end_logits(readout)
+            published = self.memory.end_logits(readout)
+        reward, end = self.outcome(readout, action, published if ends is None else ends)
+        end = end if published is None else published
         if self.hparams["constant_reward"] is not None:
             reward = torch.full_like(
                 end, self.hparams["constant_reward"] / self.hparams["reward_scale"]
@@ -317,7 +324,7 @@ class WorldModel(LightningModule):
         before, after, mask = features[:, :-1], features[:, 1:], batch["mask"]
         noise = self.hparams["input_noise"] * torch.randn_like(before)
         losses, readouts = self.memory.losses(before + noise, actions, after)
-        reward, end = self._scaled_outcomes(readouts, actions)
+        reward, end = self._scaled_outcomes(readouts, actions, batch["ends"])
         missed = (reward - batch["rewards"] / self.hparams["reward_scale"]).square()
         weight = reward.new_full((), self.hparams["end_weight"])
         ends = F.binary_cross_entropy_with_logits(
