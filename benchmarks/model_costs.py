@@ -43,9 +43,12 @@ REFERENCES = {
     "ctc-recognizer": "sequence/spoken-digits",
     "echo-state": "sequence/japanese-vowels",
     "next-frame": "sequence/jsb",
+    "evolino": "sequence/superimposed-sines",
     "timm/*": "timm/resnet18",
     "cm": "worldmodels/cm-pole",
     "world-model": "worldmodels/dreamt-cartpole",
+    "fovea": "worldmodels/fovea",
+    "one": "worldmodels/one-net",
     "behavior-clone": "worldmodels/logs-lunarlander-clone",
 }
 

@@ -152,6 +152,14 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["readout|solved for"],
         ["class|or next step"],
     ],
+    "evolino": [
+        ["populations|one a cell"],
+        ["LSTM|a cell of each"],
+        ["states|on what is known"],
+        ["outputs|pseudo-inverse"],
+        ["goes on|alone"],
+        ["fitness|the error there"],
+    ],
     "next-frame": [
         ["notes|of all steps so far"],
         ["LSTM"],
@@ -230,7 +238,7 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["dreams|of a world model"],
         ["linear controllers|a generation"],
         ["returns"],
-        ["SNES"],
+        ["SNES or xNES"],
     ],
     "planner": [
         ["state"],
@@ -239,6 +247,20 @@ DIAGRAMS: dict[str, list[Column]] = {
         ["returns"],
         ["gradient, CEM, MPPI|make better plans"],
         ["first action"],
+    ],
+    "fovea": [
+        ["what is seen|fine and coarse"],
+        ["C|recurrent controller"],
+        ["move"],
+        ["M|units that multiply"],
+        ["what is seen next"],
+        ["gradient|through M into C"],
+    ],
+    "one": [
+        ["traces of|the new task", "replay of|old skills"],
+        ["one recurrent net"],
+        ["action", "next observation"],
+        ["kept|for the next task"],
     ],
     "behavior-clone": [
         ["observation"],

@@ -114,6 +114,26 @@ def test_missing_data_skip_what_needs_them(
     assert {outcomes[key] for key in skipped - not_asked} == {"passed"}
 
 
+def test_what_data_declare_for_the_kit_goes_before_a_recipe(write: Callable) -> None:
+    long = RECIPE.replace("name: small-points", "name: small-points\n  clouds: 5\n  size: 4000")
+    write({**data("conformance_arguments = {'size': 24}"), "recipes/first.yaml": long})
+    (case,) = [c for c in cases("small") if (c.check.name, c.subject.kind) == ("builds", "model")]
+    subject: Any = case.subject
+    arguments = subject.find_setting().data_arguments
+    assert (arguments["size"], arguments["clouds"]) == (24, 5)
+
+
+def test_other_data_do_not_stand_in_for_those_of_a_recipe(write: Callable) -> None:
+    points = 'Dataset("small-points", "zoo_small.data:Data", "Points")'
+    other = 'Dataset("other", "zoo_small.data:Other", "Others", embedded=True)'
+    replaced = plugin('Dataset("small-points", "zoo_small.data:Data", "Points", embedded=True)',
+                      f"{points}, {other}")  # fmt: skip
+    # The net needs `features`, which these data do not know.
+    body = ROOT % "return super().facts" + "\nclass Other(Data):\n    facts = {}\n"
+    write({**replaced, "data": data(body)["data"].replace("    class Other", "class Other")})
+    assert make("builds", "model").outcome == "skipped"
+
+
 def test_a_check_leaves_the_generators_as_they_were(write: Callable) -> None:
     write({})
     before = torch.get_rng_state()

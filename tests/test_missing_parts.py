@@ -133,6 +133,12 @@ def test_a_misspelt_monitor_is_refused_before_the_first_epoch(
     assert list(Path().iterdir()) == []
 
 
+def test_steps_that_end_before_the_first_validation_leave_nothing_to_stop_by(toy: Any) -> None:
+    run = train("toy/points", {**stopper("val/loss"), "trainer.max_steps": 1}, out="run")
+    assert run.finished
+    assert "val/loss" not in run.metrics
+
+
 def test_a_monitor_of_the_training_costs_no_epoch(toy: Any) -> None:
     with pytest.raises(RuntimeError, match="train/los"):
         train("toy/points", stopper("train/los"), out="run")

@@ -133,7 +133,12 @@ def test_a_column_for_each_value() -> None:
         'b,,,,bin; blue,0.5; ,; 2,labels/b.nii,"[1, 2]; [3, 4]",\n'
     )
     assert to_csv([]) == "file\n"
-    assert [list(short(row)) for row in rows] == [["file", "times"], ["file", "none"]]
+    assert short(rows) == [
+        {"file": "a", "times": [1, 2.5, None], "none": None},
+        {"file": "b", "times": None, "none": []},
+    ]
+    unsure = [{"file": "c", "words": []}, {"file": "d", "words": [{"word": "bin"}]}]
+    assert short(unsure) == [{"file": "c"}, {"file": "d"}]
 
 
 # The folder

@@ -115,7 +115,17 @@ def test_every_target_has_its_source_and_its_day() -> None:
             assert len(about["target"]["set"]) == len("2026-11-20"), name
 
 
-LOOKED_THROUGH = ("evolution", "hpg", "lipreading", "segmentation", "sequence", "udrl", "vision")
+LOOKED_THROUGH = (
+    "evolution",
+    "fastweights",
+    "hpg",
+    "lipreading",
+    "segmentation",
+    "sequence",
+    "udrl",
+    "vision",
+    "worldmodels",
+)
 """Families whose recipes were compared with their publications, line by line."""
 
 

@@ -61,6 +61,19 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "hpg": ("hpg/bitflip8", {"data.batches_per_epoch": 3}),
     "sequence": ("sequence/adding-100", {"data.length": 10, "data.epoch": 48}),
+    "fastweights": (
+        "fastweights/mqar",
+        {
+            "model.dim": 8,
+            "data.vocab_size": 32,
+            "data.length": 16,
+            "data.pairs": [2],
+            "data.batch_size": 4,
+            "data.eval_sequences": 4,
+            "trainer.max_steps": -1,
+            "trainer.val_check_interval": 1.0,
+        },
+    ),
 }
 
 

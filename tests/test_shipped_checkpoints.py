@@ -20,6 +20,7 @@ FILES = {
     "lipreader-avletters": "avletters",
     "pyramid-lstm-hippocampus": "Task04_Hippocampus",
     "spoken-digits": "fsdd",
+    "japanese-vowels": "series",
     "text-lm-shakespeare": "text/tinyshakespeare",
 }
 """Of the checkpoints whose data are files, the folder in ``$ZOO_DATA``."""

@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         show(rows + failed, as_json=True)
     else:
         if found.rows:
-            show([short(row) for row in found.rows], as_json=False)
+            show(short(found.rows), as_json=False)
         if found.folder:
             print(f"{len(found.rows)} predictions{_pictures(found)} are in {found.folder}")
     for file, reason in found.failures.items():

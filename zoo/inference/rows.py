@@ -29,9 +29,12 @@ def to_csv(rows: Sequence[Mapping[str, Any]], first: str = "file") -> str:
     return text.getvalue()
 
 
-def short(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a row is shown in a terminal: its values that are not nested."""
-    return {name: value for name, value in row.items() if not _is_nested(value)}
+def short(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What of rows is shown in a terminal: the columns that are nested in none of them, the same
+    for each row, with None where a row has no such value."""
+    nested = {name for row in rows for name, value in row.items() if _is_nested(value)}
+    names = dict.fromkeys(name for row in rows for name in row if name not in nested)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def _columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from zoo.bundles.stages import PREFIX
 from zoo.io.data_folder import data_folder
 from zoo.recipes.recipe import Recipe, read_recipe
 from zoo.recipes.references import change_references, with_references
-from zoo.recipes.signatures import argument_names
+from zoo.recipes.signatures import defaults
 from zoo.registry.registry import Registry, registry
 from zoo.runs.run import Run
 from zoo.testing.results import Skip
@@ -47,8 +47,8 @@ def train_quickly(recipe: Recipe, out: Path) -> Run:
     data = registry().load(registry().dataset(recipe.data_name))
     changes = {f"trainer.{key}": value for key, value in QUICK.items()}
     changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
-    takes_size = "batch_size" in argument_names(data)
-    if takes_size and recipe.data.get("batch_size", BATCH_SIZE + 1) > BATCH_SIZE:
+    size = recipe.data.get("batch_size", defaults(data).get("batch_size", 0))
+    if size > BATCH_SIZE:
         changes["data.batch_size"] = BATCH_SIZE
     return train(_after_earlier(recipe), changes, out=out)
 

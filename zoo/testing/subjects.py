@@ -175,11 +175,16 @@ class DatasetSubject(ClassSubject):
         return data
 
     def arguments(self, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Constructor arguments for a small run, without a seed."""
-        given = dict(arguments or self.declared_arguments or self._needed())
+        """Constructor arguments for a small run, without a seed.
+
+        Args:
+            arguments: Those of a recipe; what the class declares for the kit goes before them.
+        """
+        declared = self.declared_arguments or {}
+        given = {**(arguments or ({} if declared else self._needed())), **declared}
         given.setdefault("root", str(self.root))
         # Small, but a batch size that was declared for the kit is left as it is.
-        if "batch_size" not in (self.declared_arguments or {}):
+        if "batch_size" not in declared:
             given["batch_size"] = BATCH_SIZE
         known = {key: value for key, value in given.items() if key in argument_names(self.cls)}
         return with_quick_runs(self.cls, known)
@@ -269,6 +274,7 @@ class ModelSubject(ClassSubject):
         """
         refused: list[str] = []
         absent: list[str] = []
+        lacking = False  # a recipe's data are not there: that others do not fit is no fault
         for recipe, data in self._candidates():
             try:
                 data.require()
@@ -276,6 +282,7 @@ class ModelSubject(ClassSubject):
                 facts = dict(data.build(arguments).facts)
             except Skip as reason:
                 absent.append(f"{data.name}: {reason}")
+                lacking = lacking or recipe is not None
                 continue
             setting = self._setting(recipe, facts, data, arguments)
             try:
@@ -286,7 +293,7 @@ class ModelSubject(ClassSubject):
             if recipe or self._takes(model, data.build(arguments)):
                 return setting
             absent.append(f"{data.name}: its batches are not the model's example_input")
-        if refused:
+        if refused and not lacking:
             raise CheckFailed("; ".join(refused))
         setting = self._setting(None, EXAMPLE_FACTS, None, {})
         try:

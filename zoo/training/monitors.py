@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from zoo.errors import UsageError, nearest
 from zoo.plugin.parts import has_part
@@ -41,6 +41,22 @@ def refuse_without_validation(
         f"'trainer.callbacks': {kind} monitors {name!r}, and {reason}: omit it, monitor a metric "
         "of the training such as 'train/loss', or give the data a validation part"
     )
+
+
+def ask_after_validations(callbacks: Iterable[Callback]) -> None:
+    """Let EarlyStopping look at a validation's metric when there was one.
+
+    Where each epoch ends with a validation, Lightning's looks at the end of epochs, and fails in
+    the last one if ``max_steps`` cut it short before the first validation.
+
+    Args:
+        callbacks: The user's; those that say themselves when they look stay as they are.
+    """
+    for each in callbacks:
+        if not isinstance(each, EarlyStopping) or not each.monitor.startswith(("val/", "val_")):
+            continue
+        if each._check_on_train_epoch_end is None:  # noqa: SLF001  # its argument of this name
+            each._check_on_train_epoch_end = False  # noqa: SLF001
 
 
 class MonitorNames(Callback):

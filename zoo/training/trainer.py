@@ -37,7 +37,7 @@ from zoo.training.gradient_free import GradientFreeSteps
 from zoo.training.loader_position import LoaderPosition
 from zoo.training.loggers import with_identity
 from zoo.training.metric_state import MetricState
-from zoo.training.monitors import MonitorNames
+from zoo.training.monitors import MonitorNames, ask_after_validations
 from zoo.training.overfitting import Overfitting
 from zoo.training.pending_gradients import PendingGradients
 from zoo.training.progress import Bar, progress_callback
@@ -86,6 +86,7 @@ class ResumableTrainer:
                 place(each, checkpoint.parent)
         chosen = [each for each in users if isinstance(each, FiniteLoss)]
         finite = chosen[0] if chosen else FiniteLoss()
+        ask_after_validations(users)
         names = MonitorNames(users)
         self._last = LastCheckpoint(checkpoint, self.log, finite, names)
         self._why = WhyStopped()

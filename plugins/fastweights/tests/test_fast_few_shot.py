@@ -31,7 +31,7 @@ def test_tasks_ask_for_classes_that_were_shown_and_images_that_were_not() -> Non
         for image, label in zip(queries, truth, strict=True):
             assert shown[int(image) // 10] == int(label)
             assert int(image) not in support.flatten().tolist()
-    assert len(turned(classes)) == 28
+    assert [len(group) for group in turned([classes, classes[:3]])] == [7, 3] * 4
 
 
 def write_omniglot(folder: Path, alphabets: dict[str, int]) -> str:
@@ -51,19 +51,34 @@ def write_omniglot(folder: Path, alphabets: dict[str, int]) -> str:
 def test_omniglot_is_divided_by_alphabet(tmp_path: Path) -> None:
     root = write_omniglot(tmp_path, {"Balinese": 2, "Greek": 3, "Korean": 2, "Latin": 2})
     data = Omniglot(root, ways=2)
-    assert [len(data.classes(part)) for part in ("train", "val", "test")] == [5, 2, 2]
+    found = [[len(group) for group in data.groups(part)] for part in ("train", "val", "test")]
+    assert found == [[3, 2], [2], [2]]  # Greek and Latin, Balinese, Korean
     assert data.describe_found() == ["5/2/2 classes train/val/test", "2 ways, 1 shots"]
     support, labels, queries, _ = next(iter(data.test_dataloader()))
     assert support.shape == (16, 2, 28, 28)
     assert queries.shape == (16, 5, 28, 28)
     assert support.float().mean() < 50  # strokes are bright, and there are few
-    with pytest.raises(UsageError, match="has 2 classes, and a task needs 5"):
+    with pytest.raises(UsageError, match="has 2 classes of a kind, and a task needs 5"):
         Omniglot(root).test_dataloader()
+    with pytest.raises(UsageError, match=r"give --data\.ways 2, or --data\.mixed true"):
+        Omniglot(root, ways=4).train_dataloader()
     with pytest.raises(UsageError, match="no alphabet Futurama"):
         _ = Omniglot(root, test_alphabets=["Futurama"]).facts
     with pytest.raises(UsageError, match="both for validation and for the test"):
         Omniglot(root, test_alphabets=["Balinese"])
     del labels
+
+
+def test_a_task_is_of_one_alphabet_unless_they_are_mixed(tmp_path: Path) -> None:
+    root = write_omniglot(tmp_path, {"Balinese": 2, "Greek": 3, "Korean": 2, "Latin": 3})
+    for mixed in (False, True):
+        data = Omniglot(root, ways=3, turn=False, mixed=mixed)
+        support, *_ = next(iter(data.train_dataloader()))
+        # Alphabets are drawn in columns of their own, the second and the fourth.
+        columns = support.flatten(0, 1).amax(1)[:, [4, 9]] > 0
+        assert columns.any(1).all()
+        of_greek = columns[:, 0].reshape(-1, 3)
+        assert (of_greek.any(1) != of_greek.all(1)).any() == mixed
 
 
 def test_damaged_omniglot_is_refused(tmp_path: Path) -> None:
@@ -89,8 +104,8 @@ def write_classes(
 def test_class_folders_are_divided_by_class(tmp_path: Path) -> None:
     root = write_classes(tmp_path / "ten", 10)
     data = ClassFolder(root, ways=2, size=8)
-    parts = [data.classes(part) for part in ("train", "val", "test")]
-    assert [len(part) for part in parts] == [6, 2, 2]
+    parts = [data.groups(part) for part in ("train", "val", "test")]
+    assert [[len(group) for group in groups] for groups in parts] == [[6], [2], [2]]
     assert data.facts == {"ways": 2, "shots": 1, "size": 8}
     (tmp_path / "ten/empty").mkdir()
     with pytest.raises(
@@ -142,6 +157,21 @@ def test_own_drawings_are_told_by_their_support_set(tmp_path: Path) -> None:
     other.write_bytes(elsewhere.read_bytes())
     with pytest.raises(UsageError, match="has no support set"):
         model.read_file(other)
+
+
+def test_a_net_begins_by_reading_what_like_images_wrote() -> None:
+    torch.manual_seed(0)
+    x, other = torch.nn.functional.layer_norm(torch.randn(2, 50, 1, 32), (32,)).unbind()
+    for mixer in ("delta", "sum", "softmax"):
+        net = FewShot(ways=3, mixer=mixer, channels=4, dim=32, heads=2, layers=1).net  # type: ignore[arg-type]
+        (layer,) = net.stack.mixers()
+        queries, keys, _ = layer.slow(x).chunk(3, dim=-1)  # type: ignore[operator]
+        assert torch.equal(queries, keys)
+    (matrix,) = FewShot(ways=3, channels=4, dim=32, heads=2, layers=1).net.stack.mixers()
+    with torch.no_grad():
+        _, after = matrix(x)
+        changes = [(matrix(each, after)[0] - matrix(each)[0]).norm() for each in (x, other)]
+    assert changes[0] > 2 * changes[1]
 
 
 def test_the_nearest_neighbor_is_by_cosine() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.plugin import MissingDependencyError, ZooError
+from zoo.plugin import MissingDependencyError, UsageError, ZooError
 from zoo_fastweights.layers import backend
 from zoo_fastweights.layers.delta_rule import (
     delta_rule_chunkwise,
@@ -15,11 +15,14 @@ from zoo_fastweights.layers.delta_rule import (
     pseudo_values,
     require_contraction,
 )
+from zoo_fastweights.layers.feature_maps import dpfp
 from zoo_fastweights.layers.linear_attention import (
     linear_attention_chunkwise,
     linear_attention_parallel,
     linear_attention_recurrent,
+    linear_attention_step,
 )
+from zoo_fastweights.layers.mixers import FastWeightLayer, build_mixer
 from zoo_fastweights.layers.triangular import solve_unit_lower
 
 SHAPE = (2, 3)  # sequences and heads
@@ -81,6 +84,45 @@ def test_half_precision_is_computed_in_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         inside, _ = delta_rule_chunkwise(*(x.float() for x in (q, k, v, beta)))
     assert torch.equal(inside, expected)
+
+
+def test_a_stream_in_half_precision_keeps_its_memory_in_float32() -> None:
+    q, k, v, beta, log_decay = (x.bfloat16() for x in drawn(6))
+    for decay in (None, log_decay):
+        whole, last = delta_rule_recurrent(q, k, v, beta, decay)
+        memory, outputs = None, []
+        for t in range(6):
+            one = [x[:, :, t : t + 1] for x in (q, k, v, beta)]
+            output, memory = backend.delta_rule(
+                *one, None if decay is None else decay[:, :, t : t + 1], memory
+            )
+            outputs.append(output)
+        assert memory is not None
+        assert memory.dtype == torch.float32
+        assert outputs[-1].dtype == torch.bfloat16
+        torch.testing.assert_close(torch.cat(outputs, dim=2), whole, rtol=0.01, atol=0.01)
+        torch.testing.assert_close(memory, last, rtol=0, atol=1e-6)
+    memory = linear_attention_chunkwise(q, k, v)[1]
+    output, after = linear_attention_step(q[:, :, 0], k[:, :, 0], v[:, :, 0], memory)
+    assert output.dtype == torch.bfloat16
+    assert after.dtype == torch.float32
+
+
+def test_what_cannot_be_computed_is_refused() -> None:
+    arguments = drawn(3)[:4]
+    for form in (delta_rule_chunkwise, delta_rule_recurrent):
+        with pytest.raises(UsageError, match="no steps"):
+            form(*(x[:, :, :0] for x in arguments))
+    with pytest.raises(UsageError, match="chunk has to be 1 or more"):
+        delta_rule_chunkwise(*arguments, chunk=0)
+    with pytest.raises(UsageError, match="form has to be one of auto"):
+        backend.delta_rule(*arguments, form="chunked")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="nu has to be from 1 to 9"):
+        dpfp(arguments[0], 10)
+    with pytest.raises(UsageError, match="mixer has to be one of delta"):
+        build_mixer("sums", 8, 2)
+    with pytest.raises(UsageError, match="multiple of 3, the heads"):
+        FastWeightLayer(8, 3)
 
 
 def test_a_sequence_may_be_cut_anywhere() -> None:

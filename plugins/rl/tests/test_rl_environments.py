@@ -11,7 +11,7 @@ import pytest
 from zoo.plugin import UsageError
 from zoo_rl.environments import TAKE_COVER, describe, make
 from zoo_rl.vector import make_vec
-from zoo_rl.wrappers import GrayScreen
+from zoo_rl.wrappers import ColorScreen, GrayScreen
 
 
 class Still(gym.Env):
@@ -151,3 +151,21 @@ def test_take_cover_is_gray_small_and_ends_after_2100_tics() -> None:
     assert first.std() > 1
     np.testing.assert_array_equal(first, again)
     env.close()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (3, 8, 8)])
+def test_color_is_kept_with_channels_first(shape: tuple[int, ...]) -> None:
+    env = ColorScreen(Still(gym.spaces.Box(0, 255, shape, np.uint8), gym.spaces.Discrete(2)), 4)
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:4, :, 0], image[4:, :, 2] = 200, 100  # red above blue
+    seen = env.observation(image if shape[2] == 3 else image.transpose(2, 0, 1))
+    assert seen.shape == (3, 4, 4)
+    assert [seen[channel, row, 0] for row in (0, 3) for channel in range(3)] == [
+        200,
+        0,
+        0,
+        0,
+        0,
+        100,
+    ]
+    assert describe(env, "Still-v0")["observation_shape"] == [3, 4, 4]

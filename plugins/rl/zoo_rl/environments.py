@@ -20,7 +20,7 @@ from zoo.plugin import (
     nearest,
     require_trusted_module,
 )
-from zoo_rl.wrappers import CountedFromZero, GrayScreen, ReturnAtTheEnd, channels_of
+from zoo_rl.wrappers import ColorScreen, CountedFromZero, GrayScreen, ReturnAtTheEnd, channels_of
 
 # Without a display pygame would look for one, also where nothing is drawn.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -73,10 +73,11 @@ def make(
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
     screen_size: int = 32,
+    color: bool = False,
 ) -> gym.Env[Any, Any]:
     """An environment by its gymnasium id.
 
-    Observations that are images, with their channels last or first, become gray and square;
+    Observations that are images, with their channels last or first, become square, and gray or RGB;
     actions that are counted from another number than 0 are counted from 0.
     ``LunarLanderSparse-v3`` is LunarLander with its whole return paid at the end,
     ``VizdoomTakeCover-v1`` ends after 2100 tics.
@@ -87,6 +88,7 @@ def make(
         max_episode_steps: Where its episodes are cut; the environment's own limit without.
         render_mode: ``rgb_array`` for one whose ``render()`` gives images.
         screen_size: Side of the images that observations are made, in pixels.
+        color: Keep their color, with the channels first.
 
     Raises:
         UsageError: there is none of that id, or (``MissingDependencyError``) its package is not
@@ -96,9 +98,7 @@ def make(
         at_least("max_episode_steps", max_episode_steps, 1)
     options: dict[str, Any] = {}
     if name.startswith("Vizdoom"):
-        _import_vizdoom(name)
-        settings = Path(_private_folder().name) / "vizdoom.ini"
-        options |= {**_VIZDOOM, "doom_config_path": str(settings)}
+        options |= _vizdoom_options(name, color)
     if name == TAKE_COVER and max_episode_steps is None:
         max_episode_steps = TAKE_COVER_TICS
     if render_mode is not None:
@@ -120,7 +120,7 @@ def make(
         raise UsageError(f"gymnasium does not make the environment {name!r}: {text}") from error
     if isinstance(env.action_space, spaces.Discrete) and env.action_space.start != 0:
         env = CountedFromZero(env)
-    return _with_gray_images(env, screen_size, name)
+    return _with_square_images(env, screen_size, name, color)
 
 
 def require_trusted(name: str) -> None:
@@ -152,6 +152,12 @@ def _require_registered(name: str) -> None:
     )
 
 
+def _vizdoom_options(name: str, color: bool) -> dict[str, Any]:
+    _import_vizdoom(name)
+    options = {**_VIZDOOM, "doom_config_path": str(Path(_private_folder().name) / "vizdoom.ini")}
+    return options | ({"screen_format": "RGB24"} if color else {})
+
+
 def _import_vizdoom(name: str) -> None:
     try:
         import vizdoom.gymnasium_wrapper  # noqa: F401
@@ -170,7 +176,9 @@ def _missing_package(name: str, error: Exception) -> MissingDependencyError:
     return MissingDependencyError(f"the environment {name!r} needs a package: {install} ({reason})")
 
 
-def _with_gray_images(env: gym.Env[Any, Any], size: int, name: str) -> gym.Env[Any, Any]:
+def _with_square_images(
+    env: gym.Env[Any, Any], size: int, name: str, color: bool
+) -> gym.Env[Any, Any]:
     space, key = env.observation_space, ""
     if isinstance(space, spaces.Dict) and "screen" in space.spaces:
         space, key = space.spaces["screen"], "screen"
@@ -182,14 +190,15 @@ def _with_gray_images(env: gym.Env[Any, Any], size: int, name: str) -> gym.Env[A
         channels_of(space.shape)
     except ValueError as error:
         raise UsageError(f"observations of {name!r} are {space}: {error}") from error
-    return GrayScreen(env, size, key)
+    return (ColorScreen if color else GrayScreen)(env, size, key)
 
 
 def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
     """The facts of an environment, under the names that models take them by.
 
     Returns:
-        ``observation_shape`` (list of lengths; three of them, frames first, are a gray image),
+        ``observation_shape`` (list of lengths; three of them, frames or channels first, are an
+        image),
         ``actions`` (``discrete`` or ``continuous``), ``num_actions`` (how many there are to choose
         from, or numbers in one), ``action_low`` and ``action_high`` (lists, empty for discrete
         ones), ``max_episode_steps`` (0 where there is no limit) and ``environment``.
@@ -198,21 +207,26 @@ def describe(env: gym.Env[Any, Any], name: str) -> dict[str, Any]:
         UsageError: observations or actions are of a kind that is not supported.
     """
     observed, acted = env.observation_space, env.action_space
-    if not isinstance(observed, spaces.Box) or len(observed.shape) not in (1, 2):
+    colored = isinstance(observed, spaces.Box) and (len(observed.shape), *observed.shape[:1]) == (
+        3,
+        3,
+    )
+    axes = (1, 2, 3) if colored else (1, 2)
+    if not isinstance(observed, spaces.Box) or len(observed.shape) not in axes:
         raise UsageError(
             f"observations of {name!r} are {observed}; vectors of numbers (a Box of one axis) and "
             "images in uint8 are supported: wrap the environment, for example in gymnasium's "
             "FlattenObservation, and register that"
         )
-    if len(observed.shape) == 2 and observed.dtype != np.uint8:
+    if len(observed.shape) > 1 and observed.dtype != np.uint8:
         raise UsageError(
-            f"observations of {name!r} are {observed}, of two axes and not uint8 images: "
+            f"observations of {name!r} are {observed}, of several axes and not uint8 images: "
             "register it within gymnasium's FlattenObservation"
         )
     shape = list(observed.shape)
     facts: dict[str, Any] = {
         "environment": name,
-        "observation_shape": shape if len(shape) == 1 else [1, *shape],
+        "observation_shape": [1, *shape] if len(shape) == 2 else shape,
         # A TimeLimit anywhere inside writes its limit into the spec.
         "max_episode_steps": (env.spec.max_episode_steps if env.spec else None) or 0,
     }

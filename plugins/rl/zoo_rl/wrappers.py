@@ -101,11 +101,26 @@ class GrayScreen(gym.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> np.ndarray:
         """The gray square of an observation."""
+        return self._square(observation, "L")
+
+    def _square(self, observation: Any, mode: str) -> np.ndarray:
         pixels = np.asarray(observation[self._key] if self._key else observation)
         if self._channels == "first":
             pixels = pixels.transpose(1, 2, 0)
         if pixels.shape[2:] == (1,):
             pixels = pixels[..., 0]
         image = Image.fromarray(np.ascontiguousarray(pixels))
-        gray = image.convert("L").resize((self._size, self._size), Image.Resampling.BOX)
-        return np.asarray(gray)
+        square = image.convert(mode).resize((self._size, self._size), Image.Resampling.BOX)
+        return np.asarray(square)
+
+
+class ColorScreen(GrayScreen):
+    """The same in color, channels first: uint8 (3, size, size)."""
+
+    def __init__(self, env: gym.Env[Any, Any], size: int = 32, key: str = "") -> None:
+        super().__init__(env, size, key)
+        self.observation_space = gym.spaces.Box(0, 255, (3, size, size), np.uint8)
+
+    def observation(self, observation: Any) -> np.ndarray:
+        """The square of an observation."""
+        return self._square(observation, "RGB").transpose(2, 0, 1)

@@ -64,6 +64,23 @@ def quietly(work: str, model: SmallPyramidLSTMSegmenter, data: dict[str, Tensor]
         getattr(trainer, work)(model, DataLoader([data], batch_size=None))
 
 
+def test_a_gpu_predicts_fewer_windows_at_a_time_where_memory_runs_out(monkeypatch):
+    """8 windows of 8x8x8 do not fit, nor do 4; 2 do, and are what the next volume begins with."""
+    model = cramped(2 * 8**3, torch.OutOfMemoryError(CUDA)).eval()
+    image = torch.rand(1, 1, 16, 16, 16)
+    one_by_one = model.probabilities(image)
+    monkeypatch.setattr(type(model), "device", property(lambda self: torch.device("cuda")))
+    sizes: list[int] = []
+    model.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    first = model.probabilities(image)
+    assert sizes[:3] == [8, 4, 2]
+    sizes.clear()
+    second = model.probabilities(image)
+    assert max(sizes) == 2
+    assert torch.allclose(first, one_by_one, atol=1e-6)
+    assert torch.equal(first, second)
+
+
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_training_names_the_batch_that_fits(error, backward):

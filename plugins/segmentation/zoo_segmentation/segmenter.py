@@ -1,19 +1,15 @@
-"""What all segmenters share: training, whole volumes by windows, measuring, metrics."""
+"""What all segmenters share: their arguments and their training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import combinations
-from math import isnan, prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from math import prod
+from typing import Any, ClassVar, Literal
 
-import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
 from zoo.plugin import (
     DeviceMean,
@@ -24,38 +20,22 @@ from zoo.plugin import (
     has_part,
     one_of,
     optim,
-    rank_zero_print,
     rename_keys,
     require,
     within,
 )
-from zoo_segmentation import losses, optimizers, plots
-from zoo_segmentation.cases import Case, TestedCases
-from zoo_segmentation.data.volume import IGNORED
-from zoo_segmentation.em_metrics import MembraneScores
-from zoo_segmentation.largest_component import Gains, of_batch
+from zoo_segmentation import losses, optimizers
+from zoo_segmentation.measuring import MeasuredModule
 from zoo_segmentation.memory import (
     first_that_fits,
     format_shape,
     is_out_of_memory,
     require_trainable,
 )
-from zoo_segmentation.metrics import NAMES, Scores, describe_left_out, measure
 from zoo_segmentation.prediction import VolumePrediction
-from zoo_segmentation.slices import cut_slices, draw_slices
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
-MEMBRANE = "membrane"
-"""A class of this name is measured as the ISBI 2012 challenge measures it."""
-
-WINDOWS_AT_ONCE = 8
-"""Windows that a GPU predicts at a time, as long as its memory lasts."""
-
-
-class Segmenter(VolumePrediction, L.LightningModule):
+class Segmenter(MeasuredModule, VolumePrediction):
     """Base of all segmenters.
 
     Takes normalized volumes, float (N, in_channels, D, H, W), or images without D. A subclass
@@ -111,15 +91,6 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     network: nn.Module
     fixed_shapes = True
-    monitor = "val/dice"
-    monitor_mode = "max"
-    plot_captions: ClassVar[dict[str, str]] = {
-        "worst_case": "The volume of the test with the lowest Dice: the image, the truth and the "
-        "prediction, where most is labelled. L and R are the patient's left and right.",
-        "median_case": "The volume in the middle, by Dice.",
-        "membranes": "A slice, its membrane probability, and the truth.",
-        "slices": "A volume of the test: the image, the truth and the prediction.",
-    }
     task_arguments: ClassVar[tuple[str, ...]] = (
         "num_classes",
         "in_channels",
@@ -224,12 +195,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
         )
         self.largest = self._numbers_of(keep_largest or [])
         self.loss = losses.loss(loss)
-        self.train_loss, self.val_loss = DeviceMean(), MeanMetric()
-        self.val_scores, self.test_scores = Scores(num_classes), Scores(num_classes)
-        self.membrane_scores = MembraneScores()
-        self._windows_at_once = WINDOWS_AT_ONCE
+        self.train_loss = DeviceMean()
+        self._start_measuring()
         self._training_shape: torch.Size | None = None
-        self._cases: TestedCases | None = None
 
     def _numbers_of(self, keep_largest: list[str] | str) -> list[int]:
         require(
@@ -398,122 +366,6 @@ class Segmenter(VolumePrediction, L.LightningModule):
 
     # Whole volumes
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Predict whole volumes by overlapping windows, blended by Gaussian weights.
-
-        Args:
-            images: (N, in_channels, *spatial), of any size; padded where a window is larger.
-
-        Returns:
-            float32 (N, num_classes, *spatial).
-
-        Raises:
-            ZooError: memory ran out; names a window that fits.
-        """
-        total: Tensor | None = None
-        count = 0
-        for number in range(len(self.flips) + 1):
-            for axes in combinations(self.flips, number):
-                flipped = [axis + 2 for axis in axes]
-                part = self._windows(images.flip(flipped)).flip(flipped)
-                total = part if total is None else total + part
-                count += 1
-        assert total is not None
-        return total / count
-
-    def _windows(self, image: Tensor) -> Tensor:
-        # A GPU takes several windows in the time of one; fewer where memory runs out.
-        at_once = 1 if self.device.type == "cpu" else self._windows_at_once
-        while at_once:
-            try:
-                return self._blended(image, self.window, at_once)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            at_once //= 2
-            self._windows_at_once = max(at_once, 1)
-        raise ZooError(self._what_fits_in_prediction(image))
-
-    def _what_fits_in_prediction(self, image: Tensor) -> str:
-        whole = image.shape[2:]
-        window = [size or length for size, length in zip(self.window, whole, strict=True)]
-        fits = first_that_fits(partial(self._try_window, whole), 1, window)
-        message = (
-            f"memory ran out in predicting {format_shape(whole)} voxels by windows of "
-            f"{format_shape(window)}; "
-        )
-        if fits is None:
-            return message + "no smaller ones fit either: take smaller volumes or another device"
-        return message + (
-            f"windows of {format_shape(fits[1])} fit: set model.window to {fits[1]}, in the recipe "
-            "or on the model that zoo.load gives, or predict on another device"
-        )
-
-    def _try_window(self, whole: Sequence[int], batch: int, window: list[int]) -> None:
-        # The blended result and its weights, of the whole volume.
-        blended = torch.empty(self.num_classes + 1, *whole, device=self.device)
-        part = torch.zeros(batch, self.in_channels, *window, device=self.device)
-        with torch.no_grad():
-            self(part).float().softmax(dim=1)
-        del blended
-
-    def _blended(self, image: Tensor, window: Sequence[int], at_once: int = 1) -> Tensor:
-        sizes = zip(window, image.shape[2:], strict=True)
-        if all(size in (0, length) for size, length in sizes):
-            probs: Tensor = self(image).float().softmax(dim=1)
-            return probs
-        from monai.inferers import (
-            sliding_window_inference,  # seconds, which a whole volume needs not
-        )
-
-        result = sliding_window_inference(
-            image,
-            window,
-            sw_batch_size=at_once,
-            predictor=lambda part: self(part).float().softmax(dim=1),
-            overlap=self.overlap,
-            mode="gaussian",
-            sigma_scale=self.blending,
-        )
-        assert isinstance(result, Tensor)
-        return result
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        probs = self.probabilities(batch["image"])
-        self._measure(batch, probs, self.val_scores, distances=False)
-        label = batch["label"]
-        counted = label != IGNORED
-        likelihood = probs.gather(1, label.where(counted, 0)).clamp(min=1e-12)
-        self.val_loss.update(-likelihood.log()[counted].mean())
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.measure_probabilities(batch, self.probabilities(batch["image"]))
-
-    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
-        """Add a batch of the test to its metrics, by its probabilities (N, num_classes, *spatial),
-        whoever gave them."""
-        self._measure(batch, probabilities, self.test_scores, self.distances, self._cases)
-        if MEMBRANE in self.label_names:
-            self._measure_membranes(probabilities, batch["label"])
-
-    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
-        """Dice of each volume: the mean of the classes but background, and each of them."""
-        predicted, label = self.to_labels(probabilities), batch["label"]
-        rows = []
-        for index in range(len(label)):
-            one = slice(index, index + 1)
-            dice = measure(predicted[one], label[one], self.num_classes, distances=False)[0]
-            named = zip(self.label_names[1:], dice.tolist(), strict=True)
-            each = {name: None if isnan(value) else round(value, 6) for name, value in named}
-            known = [value for value in each.values() if value is not None]
-            mean = round(sum(known) / len(known), 6) if known else None
-            rows.append({"dice": mean, **{f"dice/{name}": value for name, value in each.items()}})
-        return rows
-
-    def to_labels(self, probabilities: Tensor) -> Tensor:
-        """The classes of probabilities (N, num_classes, *spatial): int64 (N, 1, *spatial)."""
-        return of_batch(probabilities.argmax(dim=1, keepdim=True), self.largest)
-
     def to_probabilities(self, outputs: Tensor) -> Tensor:
         """Logits (N, num_classes, *spatial) as probabilities."""
         return outputs.float().softmax(dim=1)
@@ -539,146 +391,9 @@ class Segmenter(VolumePrediction, L.LightningModule):
             for axes in combinations(self.flips, number)
         ]
 
-    def _measure_membranes(self, probs: Tensor, label: Tensor) -> None:
-        """Metrics of the ISBI 2012 challenge, of stacks (D, H, W) or single slices."""
-        number = self.label_names.index(MEMBRANE)
-        for prob, target in zip(probs[:, number].cpu(), label[:, 0].cpu(), strict=True):
-            stack = (-1, *target.shape[-2:])
-            self.membrane_scores.update(
-                prob.reshape(stack).numpy(), (target.reshape(stack) == number).numpy()
-            )
-
-    def _measure(
-        self,
-        batch: Any,
-        probs: Tensor,
-        scores: Scores,
-        distances: bool,
-        cases: TestedCases | None = None,
-    ) -> None:
-        label = batch["label"]
-        predicted = self.to_labels(probs)
-        spacing = batch.get("spacing")
-        for index in range(len(label)):
-            pred, target = predicted[index : index + 1], label[index : index + 1]
-            edges = None if spacing is None else spacing[index].tolist()[-self.spatial_dims :]
-            result = measure(pred, target, self.num_classes, edges, distances)
-            counted = target != IGNORED
-            wrong = (pred != target) & counted
-            scores.update(result, wrong.sum(), int(counted.sum()))
-            if cases is not None:
-                cases.add(self._case(batch, predicted, index, float(result[0].nanmean())))
-
-    def _case(self, batch: Any, predicted: Tensor, index: int, dice: float) -> Case:
-        """A volume of a batch, as it is drawn."""
-        spacing = batch.get("spacing")
-        edges = [1.0] * self.spatial_dims
-        if spacing is not None:
-            edges = spacing[index].tolist()[-self.spatial_dims :]
-        maps = {"label": batch["label"], "prediction": predicted}
-        cuts = cut_slices(
-            batch["image"][index, 0].float().cpu().numpy(),
-            {title: _shown(volumes[index, 0]) for title, volumes in maps.items()},
-            edges,
-        )
-        names, oriented = batch.get("name") or [""], batch.get("oriented") or [False]
-        return Case(str(names[index]), dice, cuts, bool(oriented[index]))
-
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, num_classes, *spatial) of a batch of volumes, labelled or not."""
         return self.probabilities(batch if isinstance(batch, Tensor) else batch["image"])
-
-    # Measuring
-
-    def on_validation_epoch_end(self) -> None:
-        values = self.val_scores.read()
-        self.log("val/loss", self.val_loss.compute(), sync_dist=True)
-        self.val_loss.reset()
-        # A class that no volume has says nothing for or against the model.
-        self.log("val/dice", values["dice"].nanmean(), prog_bar=True, sync_dist=True)
-        self.log("val/error", values["error"], sync_dist=True)
-
-    def on_test_start(self) -> None:
-        """Choose, of the trained weights, the classes whose largest component alone is kept."""
-        if self.hparams["keep_largest"] != "auto":
-            return
-        gains = Gains(self.num_classes)
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        for batch in data.val_dataloader():
-            ready = self.transfer_batch_to_device(batch, self.device, 0)
-            predicted = self.probabilities(ready["image"]).argmax(dim=1, keepdim=True)
-            gains.add(predicted, ready["label"])
-        self.largest = gains.chosen(self.all_gather)
-        names = [self.label_names[number] for number in self.largest]
-        self.hparams["keep_largest"] = names
-        rank_zero_print(
-            "by the validation part, the largest connected component alone is kept of: "
-            f"{', '.join(names) or 'no class'}"
-        )
-
-    def on_test_epoch_start(self) -> None:
-        self._cases = TestedCases()
-
-    def on_test_epoch_end(self) -> None:
-        values = self.test_scores.read()
-        names = NAMES if self.distances else tuple(name for name in NAMES if name != "hd95")
-        for name in names:
-            self._log_metric(f"test/{name}", values[name].nanmean())
-            for label, value in zip(self.label_names[1:], values[name], strict=True):
-                self._log_metric(f"test/{name}/{label}", value)
-        self.log("test/error", values["error"], sync_dist=True)
-        if MEMBRANE in self.label_names:
-            for name, value in self.membrane_scores.compute().items():
-                self.log(f"test/{name}", value, sync_dist=True)
-            self.membrane_scores.reset()
-        left_out = {name: values["left_out"][NAMES.index(name)].tolist() for name in names}
-        for sentence in describe_left_out(left_out, self.label_names[1:]):
-            rank_zero_print(sentence)
-
-    def _log_metric(self, name: str, value: Tensor) -> None:
-        if value.isfinite():  # no metric rather than "nan" where no volume has the class
-            self.log(name, value, prog_bar=name == "test/dice", sync_dist=True)
-
-    # Plots
-
-    @torch.no_grad()
-    def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """The worst and the median volume of the test; without one, the batch's first volume.
-
-        Args:
-            batch: As of the test loader.
-        """
-        drawn: dict[str, Figure] = {}
-        if self._cases is not None:
-            drawn |= self._cases.draw(self.label_names)
-        if drawn and MEMBRANE not in self.label_names:
-            return drawn
-        image, label = batch["image"][:1], batch["label"][:1]
-        probs = self.probabilities(image)
-        if not drawn:
-            case = self._case(batch, self.to_labels(probs), 0, 0.0)
-            drawn["slices"] = draw_slices(case.cuts, self.label_names, case.name, case.sides)
-        if MEMBRANE in self.label_names:
-            name = str((batch.get("name") or [""])[0])
-            drawn["membranes"] = self._draw_membranes(image, probs, label, name)
-        return drawn
-
-    def _draw_membranes(self, image: Tensor, probs: Tensor, label: Tensor, name: str) -> Figure:
-        number = self.label_names.index(MEMBRANE)
-        gray, prob, target = (
-            _middle(stack) for stack in (image[0, 0], probs[0, number], label[0, 0] == number)
-        )
-        return plots.membrane_map(gray, prob, target, heading=name)
-
-
-def _shown(label: Tensor) -> np.ndarray:
-    """The classes, background where none counts."""
-    return label.where(label != IGNORED, 0).cpu().numpy()
-
-
-def _middle(stack: Tensor) -> np.ndarray:
-    slices = stack.reshape(-1, *stack.shape[-2:])
-    return slices[len(slices) // 2].float().cpu().numpy()
 
 
 def _check_size(name: str, size: Sequence[int], dims: int, least: int) -> None:

@@ -39,7 +39,7 @@ def _save_tone(
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def save_tone() -> Callable[..., Path]:
     """Writes a tone into a .wav file."""
     return _save_tone

@@ -46,7 +46,9 @@ def test_the_readout_solves_the_normal_equations() -> None:
 def test_support_states_are_interpolated_to_each_series_own_end() -> None:
     states = torch.arange(10.0)[None, None, :, None].expand(1, 2, 10, 1)
     found = at_support(states, torch.tensor([4, 10]), 3)
-    torch.testing.assert_close(found[0], torch.tensor([[0.0, 1.5, 3.0], [0.0, 4.5, 9.0]]))
+    torch.testing.assert_close(found[0], torch.tensor([[1.0, 2.0, 3.0], [3.0, 6.0, 9.0]]))
+    found = at_support(states, torch.tensor([4, 10]), 2)
+    torch.testing.assert_close(found[0], torch.tensor([[1.5, 3.0], [4.5, 9.0]]))
     assert at_support(states, torch.tensor([4, 10]), 1)[0].flatten().tolist() == [3, 9]
 
 

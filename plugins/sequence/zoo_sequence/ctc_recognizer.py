@@ -18,8 +18,8 @@ from zoo.plugin import UsageError, above, at_least, one_of, optim, within
 from zoo_sequence import ctc
 from zoo_sequence.edit_distance import ErrorRate
 from zoo_sequence.encoders import KINDS, Encoder
-from zoo_sequence.sound import FrontEnd
-from zoo_sequence.transcription import SoundReading, emission_map
+from zoo_sequence.front_ends import front_end_of
+from zoo_sequence.transcription import FileReading, emission_map
 
 if TYPE_CHECKING:
     from zoo_sequence.data.recordings import Sample
@@ -46,8 +46,9 @@ class RecognizerNet(nn.Module):
         return logits
 
 
-class CTCRecognizer(SoundReading, LightningModule):
-    """What is said in a recording, by a recurrent net trained without knowing when.
+class CTCRecognizer(FileReading, LightningModule):
+    """What is said in a recording, or written in a line, by a recurrent net trained without knowing
+    when, or where.
 
     Source: Graves, Fernandez, Gomez, Schmidhuber: Connectionist Temporal Classification, ICML
     2006; ``framewise`` is what the paper compares with.
@@ -55,7 +56,7 @@ class CTCRecognizer(SoundReading, LightningModule):
     Args:
         num_classes: Symbols, CTC's blank (0) included. Filled in from the data.
         label_names: The symbols. Filled in from the data.
-        front_end: How frames are made of sound. Filled in from the data.
+        front_end: How frames are made of sound or an image. Filled in from the data.
         mean: Of each feature on the training part. Filled in from the data.
         std: Deviation of each feature on the training part. Filled in from the data.
         hidden: Units of a layer and direction.
@@ -66,7 +67,7 @@ class CTCRecognizer(SoundReading, LightningModule):
             itself, which takes much of a voice and a microphone away.
         noise: Deviation of the Gaussian noise on normalized inputs in training.
         time_masks: Stretches of up to a tenth of a recording that training blanks out.
-        feature_masks: Cepstra that training blanks out.
+        feature_masks: Cepstra, or rows of an image, that training blanks out.
         dropout: Behind each recurrent layer.
         loss: ``ctc``; ``framewise``: each frame has a symbol, the recording divided evenly.
         decoder: ``best-path``, ``prefix`` (search) or ``beam``, of tests and predictions;
@@ -85,9 +86,6 @@ class CTCRecognizer(SoundReading, LightningModule):
     plot_captions: ClassVar[dict[str, str]] = {
         "emissions": "The probability of each symbol over the worst recordings of a batch of the "
         "test, under what is said -> what was read: mostly the blank, and spikes.",
-    }
-    conformance_exempt: ClassVar[dict[str, str]] = {
-        "builds": "its data are not embedded: without them nothing tells what it is built for",
     }
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": 16, "lr": 0.02}
     monitor = "val/label_error"
@@ -137,7 +135,7 @@ class CTCRecognizer(SoundReading, LightningModule):
         optim.require_optimizer(optimizer)
         optim.require_schedule(schedule)
         self.label_names = list(label_names)
-        self.front_end = FrontEnd(**front_end)
+        self.front_end = front_end_of(front_end)
         self.normalization, self.noise, self.loss_name = normalization, noise, loss
         self.time_masks, self.feature_masks = time_masks, feature_masks
         self.decoder, self.beam_size = decoder, beam_size
@@ -172,7 +170,7 @@ class CTCRecognizer(SoundReading, LightningModule):
     def preprocessing(self) -> dict[str, Any]:
         """What ``forward`` takes."""
         return {
-            "input": "frames of mel-frequency cepstral coefficients, float32 (N, T, features)",
+            "input": self.front_end.input_described,
             "front_end": self.front_end.described,
             "normalization": self.normalization,
         }
@@ -221,10 +219,10 @@ class CTCRecognizer(SoundReading, LightningModule):
     def augment(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Noise and masks on normalized frames."""
         frames = frames + self.noise * torch.randn_like(frames)
-        cepstra = self.front_end.cepstra
+        bands = self.front_end.bands
         for _ in range(self.feature_masks):
-            hidden = torch.randint(cepstra, (len(frames),), device=frames.device)
-            columns = torch.arange(frames.shape[2], device=frames.device) % cepstra
+            hidden = torch.randint(bands, (len(frames),), device=frames.device)
+            columns = torch.arange(frames.shape[2], device=frames.device) % bands
             frames = frames.masked_fill((columns == hidden[:, None])[:, None], 0)
         steps = torch.arange(frames.shape[1], device=frames.device)
         ends = lengths.to(frames.device)
@@ -362,8 +360,8 @@ class CTCRecognizer(SoundReading, LightningModule):
         worst = sorted(range(len(logs)), key=lambda index: -errors[index])[:4]
         titles = [f"{self.text(truth[i])} -> {self.text(found[i])}" for i in worst]
         probs = [logs[i].exp().cpu().numpy() for i in worst]
-        seconds = self.front_end.frame_seconds
-        return {"emissions": emission_map(probs, self.label_names, seconds, titles)}
+        steps = [1.0] * len(probs)
+        return {"emissions": emission_map(probs, self.label_names, steps, "frame", titles)}
 
 
 def strings(batch: Sample) -> list[list[int]]:

@@ -63,7 +63,6 @@ class EchoState(LightningModule):
     }
     conformance_arguments: ClassVar[dict[str, Any]] = {"units": 12, "penalty": 1e-3}
     conformance_exempt: ClassVar[dict[str, str]] = {
-        "builds": "its data are not embedded: without them nothing tells what it is built for",
         "overfits-one-batch": "it is solved for in one pass: there is no loss that falls",
         "plots": "the confusions of its plot are those of a test, which the check does not make",
         "produces": "of data with classes it names them, and goes on with one series alone",

@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, SumMetric
 
-from zoo.plugin import above, optim
+from zoo.plugin import above, optim, require, within
 
 if TYPE_CHECKING:
     from zoo_sequence.data.battery import Sample
 
+BETA2 = 0.999
+"""What Adam is published with."""
 WRONG = 1000.0
 """What a wrong sequence adds to ``train/criterion``."""
 
@@ -39,6 +41,7 @@ class SequenceLearner(LightningModule):
             ``momentum`` 0), ``nesterov``, or the path of a class.
         momentum: Of ``sgd`` and ``nesterov``.
         schedule: Of the learning rate, by sequences: ``constant``, ``cosine``, or another.
+        beta2: How much of the mean square of each gradient ``adamw`` keeps at a step.
     """
 
     trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
@@ -57,14 +60,21 @@ class SequenceLearner(LightningModule):
         optimizer: str,
         momentum: float,
         schedule: str,
+        beta2: float,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         above("lr", lr, 0)
         optim.require_optimizer(optimizer)
         optim.require_schedule(schedule)
+        within("beta2", beta2, 0, 1, below=True)
+        require(
+            optimizer == "adamw" or beta2 == BETA2,
+            f"beta2 is {beta2}, and {optimizer} has none: omit it, or take the optimizer adamw",
+        )
         self.features, self.outputs, self.tolerance = features, outputs, tolerance
         self.lr, self.optimizer, self.momentum, self.schedule = lr, optimizer, momentum, schedule
+        self.beta2 = beta2
         self.register_buffer("sequences", torch.zeros((), dtype=torch.int64))
         self.test_error, self.val_error = MeanMetric(), MeanMetric()
         self.test_wrong, self.val_wrong = SumMetric(), SumMetric()
@@ -147,6 +157,9 @@ class SequenceLearner(LightningModule):
             momentum=self.momentum,
             fused=optim.may_fuse(self),
         )
+        if self.optimizer == "adamw":
+            for group in built.param_groups:
+                group["betas"] = (group["betas"][0], self.beta2)
         if self.schedule == "constant":
             return built
         return optim.with_schedule(built, optim.schedule_by_count(self.schedule, self, "sequences"))

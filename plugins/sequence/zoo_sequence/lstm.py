@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo.plugin import at_least, one_of, require
 from zoo_sequence.encoders import KINDS, gate_biases, recurrent_layer
-from zoo_sequence.learner import SequenceLearner
+from zoo_sequence.learner import BETA2, SequenceLearner
 
 
 class RecurrentNet(nn.Module):
@@ -77,6 +77,7 @@ class LSTMLearner(SequenceLearner):
         optimizer: ``adamw`` (Adam: there is no weight decay), ``sgd``, ``nesterov`` or a path.
         momentum: Of ``sgd`` and ``nesterov``.
         schedule: Of the learning rate by sequences: ``constant``, ``cosine``, or another.
+        beta2: How much of the mean square of each gradient ``adamw`` keeps at a step.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -98,8 +99,9 @@ class LSTMLearner(SequenceLearner):
         optimizer: Literal["adamw", "sgd", "nesterov"] | str = "adamw",
         momentum: float = 0.0,
         schedule: Literal["constant", "onecycle", "cosine"] | str = "constant",
+        beta2: float = BETA2,
     ) -> None:
-        super().__init__(features, outputs, tolerance, lr, optimizer, momentum, schedule)
+        super().__init__(features, outputs, tolerance, lr, optimizer, momentum, schedule, beta2)
         self.save_hyperparameters()
         at_least("hidden", hidden, 1)
         at_least("chrono", chrono, 0)

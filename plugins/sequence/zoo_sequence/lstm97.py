@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.plugin import UsageError, at_least, one_of, require
-from zoo_sequence.learner import SequenceLearner
+from zoo_sequence.learner import BETA2, SequenceLearner
 from zoo_sequence.lstm97_recurrence import Layout, State, recurrence
 
 
@@ -133,6 +133,7 @@ class LSTM97(SequenceLearner):
         optimizer: ``adamw`` (Adam: there is no weight decay), ``sgd``, ``nesterov`` or a path.
         momentum: Of ``sgd`` and ``nesterov``.
         schedule: Of the learning rate by sequences: ``constant``, ``cosine``, or another.
+        beta2: How much of the mean square of each gradient ``adamw`` keeps at a step.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -165,8 +166,9 @@ class LSTM97(SequenceLearner):
         optimizer: Literal["adamw", "sgd", "nesterov"] | str = "adamw",
         momentum: float = 0.0,
         schedule: Literal["constant", "onecycle", "cosine"] | str = "constant",
+        beta2: float = BETA2,
     ) -> None:
-        super().__init__(features, outputs, tolerance, lr, optimizer, momentum, schedule)
+        super().__init__(features, outputs, tolerance, lr, optimizer, momentum, schedule, beta2)
         self.save_hyperparameters()
         at_least("blocks", blocks, 1)
         at_least("size", size, 1)

@@ -75,9 +75,6 @@ class NextFrame(LightningModule):
         "next_frames": "A piece of the test: notes that sound (dots) over the probability of each, "
         "told one step before.",
     }
-    conformance_exempt: ClassVar[dict[str, str]] = {
-        "builds": "its data are not embedded: without them nothing tells what it is built for",
-    }
     conformance_arguments: ClassVar[dict[str, Any]] = {"hidden": 16, "lr": 0.02}
 
     def __init__(

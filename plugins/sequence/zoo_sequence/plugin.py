@@ -47,7 +47,7 @@ def zoo_models() -> list[Model]:
         Model(
             "ctc-recognizer",
             "zoo_sequence.ctc_recognizer:CTCRecognizer",
-            "What is said, and when: a recurrent net trained by CTC, read by several decoders",
+            "What is said or written, and where: a recurrent net trained by CTC, several decoders",
             paper="Graves, Fernandez, Gomez, Schmidhuber: Connectionist Temporal Classification, "
             "ICML 2006",
             task="automatic-speech-recognition",
@@ -58,6 +58,13 @@ def zoo_models() -> list[Model]:
             "Reservoirs with readouts in closed form: classes of series, or their next step",
             paper="Jaeger, Lukosevicius, Popovici, Siewert: Optimization and applications of echo "
             "state networks with leaky-integrator neurons, Neural Networks 20(3), 2007",
+        ),
+        Model(
+            "evolino",
+            "zoo_sequence.evolino:Evolino",
+            "LSTM weights by evolution, outputs by the pseudo-inverse; experimental",
+            paper="Schmidhuber, Wierstra, Gagliolo, Gomez: Training Recurrent Networks by "
+            "Evolino, Neural Computation 19(3), 2007",
         ),
         Model(
             "next-frame",
@@ -85,6 +92,7 @@ def zoo_datasets() -> list[Dataset]:
         _battery("continual-reber", "reber:ContinualReber", "Such strings without an end or reset"),
         _battery("waveform", "waveform:Waveform", "A short wave to be made from nothing"),
         _battery("repeated-symbol", "lag:RepeatedSymbol", "A symbol that comes again 20 steps on"),
+        _battery("superimposed-sines", "sines:SuperimposedSines", "Sines to be gone on with alone"),
         _battery("quadratics", "quadratics:Quadratics", "A quadratic function in each sequence"),
         Dataset(
             "spoken-digits",
@@ -98,6 +106,19 @@ def zoo_datasets() -> list[Dataset]:
             "zoo_sequence.data.wave_folder:WaveFolder",
             "Recordings of your own and a CSV of what is said in them",
             license="yours",
+        ),
+        Dataset(
+            "line-images",
+            "zoo_sequence.data.line_images:LineImages",
+            "Images of lines of text of your own, and their texts",
+            license="yours",
+        ),
+        Dataset(
+            "rendered-lines",
+            "zoo_sequence.data.rendered_lines:RenderedLines",
+            "Lines of digits, rendered: images to be read, made up",
+            license=_GENERATED,
+            embedded=True,
         ),
         Dataset(
             "series",
@@ -142,5 +163,10 @@ def zoo_checkpoints() -> list[Checkpoint]:
             "spoken-digits",
             "zoo_sequence:checkpoints/spoken-digits",
             "Reads strings of spoken English digits; trained by sequence/spoken-digits",
+        ),
+        Checkpoint(
+            "japanese-vowels",
+            "zoo_sequence:checkpoints/japanese-vowels",
+            "Tells nine speakers by two vowels; solved for by sequence/japanese-vowels",
         ),
     ]

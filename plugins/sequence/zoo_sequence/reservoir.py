@@ -92,20 +92,23 @@ def ridge(squares: Tensor, products: Tensor, penalty: float) -> Tensor:
 
 
 def at_support(states: Tensor, lengths: Tensor, points: int) -> Tensor:
-    """States of series of unequal lengths at as many points of each, evenly spaced from its first
-    step to its last and interpolated linearly.
+    """States of series of unequal lengths at as many points of each, interpolated linearly: of D
+    points the k-th lies k / D of the way from the first step to the last.
+
+    The first step is none of them: it shows little of a leaky unit. Source: Jaeger and others,
+    2007, section 6.
 
     Args:
         states: (members, N, T, U).
         lengths: int64 (N,).
-        points: How many; 1 takes the last step.
+        points: D; 1 takes the last step.
 
     Returns:
         (members, N, points * U).
     """
     ends = (lengths.to(states.device) - 1).double()
-    share = torch.linspace(0, 1, points, dtype=torch.float64, device=states.device)
-    places = ends[:, None] * (share if points > 1 else torch.ones_like(share))
+    share = torch.arange(1, points + 1, dtype=torch.float64, device=states.device) / points
+    places = ends[:, None] * share
     low = places.floor().long()
     high = torch.minimum(low + 1, ends.long()[:, None])
     part = (places - low).to(states.dtype)[None, ..., None]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 from torch import Tensor
@@ -40,6 +42,13 @@ class Wave:
     def seconds(self) -> float:
         """Its length."""
         return len(self.samples) / self.rate
+
+    def draw(self, axes: Axes, end: float) -> None:
+        """The samples, from 0 to ``end`` seconds."""
+        axes.plot(
+            np.arange(len(self.samples)) / self.rate, self.samples, linewidth=0.4, color="0.3"
+        )
+        axes.set_xlim(0, end)
 
 
 def read_wave(path: Path, rate: int | None = None) -> Wave:
@@ -114,6 +123,8 @@ class FrontEnd:
     filters: int = 26
     cepstra: int = 13
     stack: int = 2
+    suffixes: ClassVar[tuple[str, ...]] = (".wav",)
+    unit: ClassVar[str] = "seconds"
 
     def __post_init__(self) -> None:
         at_least("rate", self.rate, 1000)
@@ -129,9 +140,28 @@ class FrontEnd:
         return 2 * self.cepstra * self.stack
 
     @property
-    def frame_seconds(self) -> float:
-        """From a stacked frame to the next."""
+    def bands(self) -> int:
+        """Cepstra, of which training may blank out some."""
+        return self.cepstra
+
+    @property
+    def input_described(self) -> str:
+        """What a net of it takes."""
+        return "frames of mel-frequency cepstral coefficients, float32 (N, T, features)"
+
+    def read(self, path: Path) -> Wave:
+        """A recording at the rate of the front end; see ``read_wave``."""
+        return read_wave(path, self.rate)
+
+    def step_of(self, source: Wave) -> float:
+        """Seconds from a stacked frame to the next."""
         return self.step * self.stack
+
+    def count(self, samples: Tensor) -> int:
+        """Stacked frames of so many samples (N,)."""
+        length, hop = round(self.window * self.rate), round(self.step * self.rate)
+        frames = max(0, (len(samples) - length) // hop) + 1
+        return max(1, frames // self.stack)
 
     @property
     def described(self) -> dict[str, Any]:
@@ -164,6 +194,15 @@ class FrontEnd:
         both = torch.cat([static, _differences(static)], 1)
         count = len(both) // self.stack
         return both[: count * self.stack].reshape(count, self.features)
+
+    def write_examples(self, folder: Path, names: Sequence[str]) -> list[Path]:
+        """Two short tones; what they are to be called is of no matter."""
+        paths = [folder / "low.wav", folder / "high.wav"]
+        time = np.arange(self.rate // 2) / self.rate
+        for path, pitch in zip(paths, (220, 660), strict=True):
+            tone = (8000 * np.sin(2 * np.pi * pitch * time)).astype(np.int16)
+            wavfile.write(path, self.rate, tone)
+        return paths
 
 
 def _mel(hertz: np.ndarray | float) -> Any:

@@ -1,4 +1,4 @@
-"""From a user's recording to symbols with their times: what ``zoo predict`` asks for."""
+"""From a user's recording or image to symbols with their places: what ``zoo predict`` asks for."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.io import wavfile
 from torch import Tensor
 
 from zoo.plugin import plots, write_atomically
 from zoo_sequence import ctc
-from zoo_sequence.sound import FrontEnd, Wave, read_wave
+from zoo_sequence.front_ends import AnyFrontEnd, Source
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,9 @@ class Symbol:
 
     Attributes:
         symbol: Its name.
-        start: When it begins, in seconds, on the likeliest path.
-        end: When it ends, in seconds.
+        start: Where it begins on the likeliest path: seconds of sound, pixels from the left of an
+            image.
+        end: Where it ends.
         confidence: Its largest probability at a frame there.
     """
 
@@ -39,9 +39,9 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording to be read: the sound, and its frames float32 (T, features)."""
+    """What is to be read: a sound or an image, and its frames float32 (T, features)."""
 
-    wave: Wave
+    source: Source
     frames: Tensor
 
 
@@ -54,7 +54,7 @@ class Transcript:
         symbols: In their order.
         confidence: The probability that the model gives to just this string.
         probabilities: float32 (T, classes).
-        notes: What was done to the recording, and what is suspicious.
+        notes: What was done to the file, and what is suspicious.
     """
 
     text: str
@@ -64,14 +64,18 @@ class Transcript:
     notes: tuple[str, ...]
 
 
-class SoundReading:
+class FileReading:
     """Mixin of a recognizer: its members for files. The module has ``front_end``, ``label_names``,
     ``decode``, ``text`` and ``forward``."""
 
-    front_end: FrontEnd
+    front_end: AnyFrontEnd
     label_names: list[str]
     device: Any
-    input_suffixes = (".wav",)
+
+    @property
+    def input_suffixes(self) -> tuple[str, ...]:
+        """Of the files that its front end reads."""
+        return self.front_end.suffixes
 
     @abstractmethod
     def decode(self, log_probs: Tensor) -> list[int]:
@@ -82,13 +86,13 @@ class SoundReading:
         """Symbols as text."""
 
     def read_file(self, path: Path) -> Recording:
-        """A recording, as one channel at the rate of the training.
+        """A recording, as one channel at the rate of the training, or an image, at its height.
 
         Raises:
-            UsageError: it cannot be read, or holds no sound.
+            UsageError: it cannot be read, or holds nothing.
         """
-        wave = read_wave(Path(path), self.front_end.rate)
-        return Recording(wave, self.front_end.frames(wave.samples))
+        source = self.front_end.read(Path(path))
+        return Recording(source, self.front_end.frames(source.samples))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Probabilities (N, T, classes) of frames (N, T, features), or of a labelled batch."""
@@ -99,28 +103,28 @@ class SoundReading:
         return probs
 
     def predict_sample(self, sample: Recording) -> Transcript:
-        """Read one recording."""
+        """Read one recording or image."""
         frames = sample.frames[None].to(self.device)
         probs = self.predict_step(frames, 0)[0].detach().cpu()
         logs = probs.clamp_min(1e-30).log()
         found = self.decode(logs)
         spans = ctc.align(logs, found) if len(logs) >= ctc.frames_needed(found) else []
-        seconds = self.front_end.frame_seconds
+        step = self._step(sample.source)
         symbols = [
             Symbol(
                 self.label_names[symbol],
-                round(first * seconds, 3),
-                round((last + 1) * seconds, 3),
+                round(first * step, 3),
+                round((last + 1) * step, 3),
                 round(float(probs[first : last + 1, symbol].max()), 4),
             )
             for symbol, (first, last) in zip(found, spans, strict=False)
         ]
         whole = float(np.exp(ctc.log_probability(logs, found)))
-        notes = sample.wave.notes
+        notes = sample.source.notes
         return Transcript(self.text(found), symbols, round(whole, 4), probs.numpy(), notes)
 
     def describe_prediction(self, output: Transcript) -> dict[str, Any]:
-        """Text, its probability, symbols with times in seconds, and notes on the recording."""
+        """Text, its probability, symbols with their places, and notes on the file."""
         return {
             "text": output.text,
             "confidence": output.confidence,
@@ -135,10 +139,7 @@ class SoundReading:
         ``probabilities/NAME.csv``, a row a frame."""
         rows = [list(asdict(symbol).values()) for symbol in output.symbols]
         title = f"{name}: {output.text}"
-        figure = emission_map(
-            [output.probabilities], self.label_names, self.front_end.frame_seconds, [title],
-            [sample.wave],
-        )  # fmt: skip
+        figure = self._emissions([title], [sample], [output])
         picture = folder / "emissions" / f"{name}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
         plots.save(figure, picture)
@@ -154,53 +155,64 @@ class SoundReading:
     def draw_predictions(
         self, names: Sequence[str], samples: Sequence[Recording], outputs: Sequence[Transcript]
     ) -> Figure:
-        """The emissions of up to four recordings."""
+        """The emissions of up to four files."""
         titles = [f"{name}: {o.text}" for name, o in zip(names, outputs, strict=True)]
+        return self._emissions(titles[:4], samples[:4], outputs[:4])
+
+    def _step(self, source: Source) -> float:
+        step: float = self.front_end.step_of(source)  # type: ignore[arg-type]  # its own kind
+        return step
+
+    def _emissions(
+        self, titles: Sequence[str], samples: Sequence[Recording], outputs: Sequence[Transcript]
+    ) -> Figure:
+        sources = [sample.source for sample in samples]
+        steps = [self._step(source) for source in sources]
         probs = [output.probabilities for output in outputs]
-        seconds = self.front_end.frame_seconds
-        waves = [sample.wave for sample in samples]
-        return emission_map(probs[:4], self.label_names, seconds, titles[:4], waves[:4])
+        return emission_map(probs, self.label_names, steps, self.front_end.unit, titles, sources)
 
     def write_example_files(self, folder: Path) -> list[Path]:
-        """Two short tones."""
-        paths = [folder / "low.wav", folder / "high.wav"]
-        time = np.arange(self.front_end.rate // 2) / self.front_end.rate
-        for path, pitch in zip(paths, (220, 660), strict=True):
-            tone = (8000 * np.sin(2 * np.pi * pitch * time)).astype(np.int16)
-            wavfile.write(path, self.front_end.rate, tone)
-        return paths
+        """Two short tones, or two lines in the font of Pillow."""
+        return self.front_end.write_examples(folder, self.label_names)
 
 
 def emission_map(
     probs: Sequence[np.ndarray],
     names: Sequence[str],
-    frame_seconds: float,
+    steps: Sequence[float],
+    unit: str,
     titles: Sequence[str],
-    waves: Sequence[Wave] | None = None,
+    sources: Sequence[Source] | None = None,
 ) -> Figure:
-    """The probabilities (T, classes) of symbols over time, under the sound where it is given."""
-    tall = 2 if waves else 1
-    figure = Figure(figsize=(8, 2.2 * len(probs) * (1.4 if waves else 1)), layout="constrained")
-    ratios = [1, 3] * len(probs) if waves else [1] * len(probs)
+    """The probabilities (T, classes) of symbols, under the sound or image where it is given.
+
+    Args:
+        probs: Of each file.
+        names: Of the classes.
+        steps: From a frame to the next, of each file.
+        unit: Of the steps.
+        titles: Of each file.
+        sources: The files.
+    """
+    tall = 2 if sources else 1
+    figure = Figure(figsize=(8, 2.2 * len(probs) * (1.4 if sources else 1)), layout="constrained")
+    ratios = [1, 3] * len(probs) if sources else [1] * len(probs)
     axes = figure.subplots(tall * len(probs), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for index, (each, title) in enumerate(zip(probs, titles, strict=True)):
         ax = axes[tall * index + tall - 1]
         top = axes[tall * index]
-        if waves:
-            samples = waves[index].samples.numpy()
-            seconds = np.arange(len(samples)) / waves[index].rate
-            top.plot(seconds, samples, linewidth=0.4, color="0.3")
-            top.set_xlim(0, len(each) * frame_seconds)
+        end = len(each) * steps[index]
+        if sources:
+            sources[index].draw(top, end)
             top.set_xticks([])
             top.set_yticks([])
         top.set_title(title, fontsize=9)
-        span = (0, len(each) * frame_seconds, len(names) - 0.5, -0.5)
         ax.imshow(
-            each.T, aspect="auto", cmap="Greys", vmin=0, vmax=1, extent=span,
-            interpolation="nearest",
+            each.T, aspect="auto", cmap="Greys", vmin=0, vmax=1, interpolation="nearest",
+            extent=(0, end, len(names) - 0.5, -0.5),
         )  # fmt: skip
         ax.set_yticks(range(len(names)), ["blank", *names[1:]], fontsize=6)
-    axes[-1].set_xlabel("seconds")
+    axes[-1].set_xlabel(unit)
     return figure
 
 

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from zoo.plugin import UsageError, ZooModule
-from zoo_vision.classifier import WORST_KEPT, Classifier
+from zoo_vision.classifier import Classifier
 from zoo_vision.mcdnn import MCDNN
+from zoo_vision.measuring import WORST_KEPT
 from zoo_vision.mlp import MLP
 from zoo_vision.mpcnn import MPCNN
 

@@ -1,4 +1,4 @@
-"""What all image classifiers share: preprocessing, deformation, training, measuring, metrics."""
+"""What all image classifiers share: their arguments, preprocessing and training."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.plugin import (
     UsageError,
@@ -18,34 +16,24 @@ from zoo.plugin import (
     at_least,
     one_of,
     optim,
-    plots,
-    rank_zero_print,
     rename_keys,
     require,
 )
-from zoo_vision import schedules, views
+from zoo_vision import schedules
 from zoo_vision.augmentation import Deformation
 from zoo_vision.batch_augmentation import Augmentation, Mixing
-from zoo_vision.class_bars import class_bars
-from zoo_vision.data.decoding import read_noted
-from zoo_vision.data.folder_ranges import CallRanges
-from zoo_vision.data.opening import suffixes
-from zoo_vision.data.pixel_range import STATED
 from zoo_vision.labels import Labels, OneLabel, SeveralLabels
 from zoo_vision.layers import resize
-from zoo_vision.metrics import ClassCounts, EpochMetrics, Outputs, by_class
+from zoo_vision.measuring import MeasuredModule
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
-WORST_KEPT = 32
-TOP = 5
-"""Classes that a prediction names, the likeliest first."""
 # Weights of red, green and blue in luma (ITU-R BT.601).
 _LUMA = (0.299, 0.587, 0.114)
 
 
-class Classifier(L.LightningModule):
+class Classifier(MeasuredModule):
     """Base of all image classifiers.
 
     Takes images as they are, uint8 of any size, and does the rest itself: conversion, resizing,
@@ -110,13 +98,6 @@ class Classifier(L.LightningModule):
     fixed_shapes = True
     channels_last = False
     """Whether a GPU is given images with the channels last, which its fast convolutions take."""
-    monitor = "val/accuracy"
-    monitor_mode = "max"
-    plot_captions = {  # noqa: RUF012  # read, never changed
-        "mistakes": "The test images that were taken for another class with most certainty: true "
-        "-> predicted, confidence.",
-        "confusion": "The test images by true class (rows) and predicted class (columns).",
-    }
     network: nn.Module
     input_size: tuple[int, int]
     mean: Tensor
@@ -192,7 +173,6 @@ class Classifier(L.LightningModule):
             # Rebuilt from the arguments, so kept out of the weights.
             self.register_buffer(name, channels.view(1, -1, 1, 1), persistent=False)
         self.pixel_ranges = pixel_ranges or {}
-        self._call_ranges = CallRanges(self.pixel_ranges, [])
         self.fit = fit
         self.label_smoothing = label_smoothing
         self.deformation = Deformation(
@@ -211,17 +191,9 @@ class Classifier(L.LightningModule):
         self.labels: Labels = SeveralLabels() if multilabel else OneLabel()
         weights = _class_weights(self.labels, class_weights, class_shares, num_classes)
         self.register_buffer("class_weights", weights, persistent=False)
-        # Checkpoints within an epoch know the metrics by these names.
-        self.train_tally, self.val_tally = EpochMetrics(), EpochMetrics()
-        self.test_tally = EpochMetrics()
-        self.val_classes = ClassCounts(num_classes, multilabel)
-        self.test_classes = ClassCounts(num_classes, multilabel)
-        self.test_outputs = Outputs(multilabel)
-        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+        self._start_predicting()
+        self._start_measuring(num_classes)
         self.class_metrics = class_metrics
-        self._drawn: dict[str, Figure] | None = None
-        self._worst: list[_Mistake] = []
-        self._views: dict[str, Tensor] = {}
 
     # What a model is
 
@@ -304,66 +276,6 @@ class Classifier(L.LightningModule):
         """A script that applies the ONNX file, with onnxruntime, numpy and Pillow alone."""
         return (Path(__file__).parent / "templates" / "onnx_script.py").read_text(encoding="utf-8")
 
-    # A user's own files
-
-    @property
-    def input_suffixes(self) -> tuple[str, ...]:
-        """Image files, as Pillow reads them."""
-        return tuple(sorted(suffixes()))
-
-    def group_files(self, files: Sequence[Path]) -> list[Path]:
-        """The files as they are, each an image. Those of more than 8 bits share one range of
-        values where training saw none of their kind."""
-        self._call_ranges = CallRanges(self.pixel_ranges, [str(path) for path in files])
-        return list(files)
-
-    def read_file(self, path: Path) -> Tensor:
-        """One image as the data's loader would give it: uint8 (in_channels, height, width).
-
-        Raises:
-            UsageError: the file is missing, does not decode, or has values outside the range of
-                the training images.
-        """
-        pixels, note = read_noted(path, self.in_channels, self.image_size, self._call_ranges)
-        if note:
-            rank_zero_print(note)
-        return pixels
-
-    def describe_prediction(self, probabilities: Tensor) -> dict[str, Any]:
-        """The likeliest class and its probability, the likeliest five, and those of all. Of
-        several labels those above 1/2, and the probability that the least sure of them, or of the
-        others, is right.
-
-        Args:
-            probabilities: (num_classes,), one row of ``predict_step``.
-        """
-        label = self._named(probabilities > 0.5 if self.labels.several else probabilities.argmax())
-        sure = torch.maximum(probabilities, 1 - probabilities).min()
-        confidence = sure if self.labels.several else probabilities.max()
-        top = probabilities.topk(min(TOP, len(probabilities)))
-        named = zip(self.label_names, probabilities.tolist(), strict=True)
-        return {
-            "label": label,
-            "confidence": round(float(confidence), 6),
-            "top": [
-                {"label": self.label_names[place], "probability": round(value, 6)}
-                for value, place in zip(top.values.tolist(), top.indices.tolist(), strict=True)
-            ],
-            "probabilities": {name: round(prob, 6) for name, prob in named},
-        }
-
-    def draw_predictions(
-        self, names: Sequence[str], samples: Sequence[Tensor], outputs: Sequence[Tensor]
-    ) -> Figure:
-        """The images as the model saw them, under what it took them for."""
-        rows = [self.describe_prediction(output) for output in outputs]
-        titles = [
-            f"{name[-18:]}\n{row['label']} {row['confidence']:.0%}"
-            for name, row in zip(names, rows, strict=True)
-        ]
-        images = [sample.permute(1, 2, 0).squeeze(-1).numpy() for sample in samples]
-        return plots.contact_sheet(images, titles)
-
     # Training
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -382,80 +294,6 @@ class Classifier(L.LightningModule):
         loss = self.loss(logits, targets)
         self._update(self.train_tally, loss, logits, labels)
         return loss
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        images, labels = batch
-        logits = self(images)
-        self._update(self.val_tally, self.labels.loss(logits, labels), logits, labels)
-        self.val_classes.update(logits, labels)
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        images, labels = batch
-        self.measure(images, self.scores(images), labels)
-
-    def measure(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch of the test to its metrics."""
-        self._update(self.test_tally, self.labels.loss(logits, labels), logits, labels)
-        self._count(logits, labels)
-        self.test_outputs.update(self.labels.probabilities(logits), labels)
-        self._keep_worst(images, logits, labels)
-
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Probabilities (N, num_classes) of a batch of images, with or without labels."""
-        images = batch if isinstance(batch, Tensor) else batch[0]
-        return self.labels.probabilities(self.scores(images))
-
-    # Averaged with others, and over views
-
-    def to_probabilities(self, outputs: Tensor) -> Tensor:
-        """Logits as probabilities."""
-        return self.labels.probabilities(outputs)
-
-    def probabilities_of(self, output: Tensor) -> Tensor:
-        """One row of ``predict_step``, as it is."""
-        return output
-
-    def with_probabilities(self, output: Tensor, probabilities: Tensor) -> Tensor:
-        """Other probabilities in its place."""
-        return probabilities
-
-    def measure_probabilities(self, batch: Any, probabilities: Tensor) -> None:
-        """Add a batch of the test to its metrics, by probabilities (N, num_classes) of others."""
-        images, labels = batch
-        self.measure(images, self.labels.logits(probabilities), labels)
-
-    def describe_batch(self, batch: Any, probabilities: Tensor) -> list[dict[str, Any]]:
-        """The true class of each image beside what ``describe_prediction`` says."""
-        return [
-            {"truth": self._named(label), **self.describe_prediction(row)}
-            for label, row in zip(batch[1].cpu(), probabilities, strict=True)
-        ]
-
-    def _named(self, label: Tensor) -> str:
-        """A label, or several, by name."""
-        places = label.nonzero()[:, 0].tolist() if self.labels.several else [int(label)]
-        return ", ".join(self.label_names[place] for place in places) or "none"
-
-    def use_tta(self) -> list[str]:
-        """Average over mirrored, turned, scaled and moved images too, if the training showed such.
-
-        Raises:
-            UsageError: it did not.
-        """
-        self._views = views.affine_views(self.deformation, self.augmentation)
-        if not self._views:
-            raise UsageError(
-                "the model was trained without flips, rotation, scaling or translation, so nothing "
-                "says that it knows changed views of an image: omit --tta"
-            )
-        return ["as it is", *self._views]
-
-    def scores(self, images: Tensor) -> Tensor:
-        """Logits (N, num_classes) of predictions and tests, over views where ``use_tta`` says."""
-        if not self._views:
-            logits: Tensor = self(images)
-            return logits
-        return views.mean_logits(self, images, self._views, self.deformation.border, self.labels)
 
     @property
     def lr_scale(self) -> dict[str, float]:
@@ -484,120 +322,6 @@ class Classifier(L.LightningModule):
             floor=values["lr_floor"] / values["lr"],
         )
         return optim.with_schedule(optimizer, factor)
-
-    # Measuring: sums on the device, read once an epoch, so that no step waits for a number
-
-    def _log_metrics(self, stage: str, metrics: EpochMetrics, names: Sequence[str]) -> None:
-        values = metrics.compute()
-        metrics.reset()
-        for name in names:
-            # They are the same in every process; the mean of equals says so to Lightning.
-            self.log(f"{stage}/{name}", values[name], prog_bar=name != "accuracy", sync_dist=True)
-
-    def _update(self, metrics: EpochMetrics, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        correct = self.labels.correct(logits.detach(), labels).sum()
-        metrics.update(loss.detach(), correct, len(labels))
-
-    def _log_classes(self, stage: str, counts: ClassCounts) -> None:
-        values = counts.summary()
-        if stage == "test" and self.class_metrics:
-            values |= by_class(counts.compute(), self.label_names)
-        for name, value in values.items():
-            self.log(f"{stage}/{name}", value, sync_dist=True)
-
-    def on_train_epoch_end(self) -> None:
-        self._log_metrics("train", self.train_tally, ("loss", "accuracy"))
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_metrics("val", self.val_tally, ("loss", "accuracy", "error"))
-        self._log_classes("val", self.val_classes)
-        self.val_classes.reset()
-
-    def on_test_start(self) -> None:
-        """Refuse data whose values are read by another range than the training data's."""
-        data = getattr(self.trainer, "datamodule", None)
-        others = getattr(data, "facts", {}).get("pixel_ranges") or {}
-        for kind in {*self.pixel_ranges, *others}:
-            mine, other = (
-                ranges.get(STATED) or ranges.get(kind) for ranges in (self.pixel_ranges, others)
-            )
-            if mine and other and list(mine) != list(other):
-                raise UsageError(
-                    f"the model was trained on images in which {mine[0]:g} is black and "
-                    f"{mine[1]:g} white, and in these it is {other[0]:g} and {other[1]:g}: give "
-                    f"--data.range '[{mine[0]:g}, {mine[1]:g}]'"
-                )
-
-    def on_test_epoch_start(self) -> None:
-        self._worst = []
-
-    def on_test_epoch_end(self) -> None:
-        self._log_metrics("test", self.test_tally, ("loss", "accuracy", "error"))
-        self._log_classes("test", self.test_classes)
-        for name, value in self.test_outputs.compute().items():
-            self.log(f"test/{name}", value, sync_dist=True)
-        self.test_outputs.reset()
-        self._drawn = self._draw_counts()
-
-    # Plots
-
-    def _keep_worst(self, images: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Keep the wrong predictions of largest loss, ``WORST_KEPT`` of them at most."""
-        wrong = (~self.labels.correct(logits, labels)).nonzero()[:, 0]
-        losses = self.labels.losses(logits[wrong], labels[wrong])
-        order = losses.argsort(descending=True)[:WORST_KEPT]
-        chosen = wrong[order]
-        rows = self.labels.probabilities(logits[chosen].float()).cpu()
-        for loss, index, row in zip(losses[order].tolist(), chosen.tolist(), rows, strict=True):
-            said = self.describe_prediction(row)
-            title = f"{self._named(labels[index])} -> {said['label']}\n{said['confidence']:.0%}"
-            self._worst.append((loss, title, images[index].cpu()))
-        self._worst = sorted(self._worst, key=lambda mistake: -mistake[0])[:WORST_KEPT]
-
-    @torch.no_grad()
-    def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """The confusion matrix, or of several labels precision and recall of each, and the worst
-        mistakes; of the test or else of this batch.
-
-        Args:
-            batch: Images and labels, for a model that was not tested before.
-        """
-        drawn, worst = self._drawn, self._worst
-        if drawn is None:
-            images, labels = batch
-            self._worst = []
-            logits = self(images)
-            self._count(logits, labels)
-            drawn = self._draw_counts()
-            self._keep_worst(images, logits, labels)
-            worst, self._worst = self._worst, []
-        if worst:
-            pictures = [image.permute(1, 2, 0).squeeze(-1).numpy() for *_, image in worst]
-            drawn["mistakes"] = plots.contact_sheet(
-                pictures,
-                [title for _, title, _ in worst],
-                heading="worst mistakes: true -> predicted, confidence",
-            )
-        return drawn
-
-    def _count(self, logits: Tensor, labels: Tensor) -> None:
-        self.test_classes.update(logits, labels)
-        if not self.labels.several:
-            self.confusion.update(logits, labels)
-
-    def _draw_counts(self) -> dict[str, Figure]:
-        """What was counted, which starts again."""
-        if self.labels.several:
-            drawn = {"classes": class_bars(self.test_classes.compute(), self.label_names)}
-        else:
-            counts = self.confusion.compute().cpu().numpy()
-            drawn = {"confusion": plots.confusion_matrix(counts, self.label_names)}
-        self.confusion.reset()
-        self.test_classes.reset()
-        return drawn
-
-
-_Mistake = tuple[float, str, Tensor]
 
 
 def _class_weights(

@@ -1,5 +1,6 @@
 """Poles, controllers, dreams, plans and curiosity: what they compute, on tiny worlds."""
 
+import math
 import warnings
 
 import gymnasium as gym
@@ -8,10 +9,14 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
+import zoo_worldmodels.controller
 from zoo.plugin import UsageError
 from zoo_worldmodels import pole, swingup
 from zoo_worldmodels.acting import RealActing, real_world
+from zoo_worldmodels.beside import curves
+from zoo_worldmodels.cloning import BehaviorClone
 from zoo_worldmodels.cm import ControllerAndModel, pain
+from zoo_worldmodels.controller import DreamController
 from zoo_worldmodels.curiosity import IntrinsicReward
 from zoo_worldmodels.dream import Dream, DreamEnv
 from zoo_worldmodels.linear import LinearControllers
@@ -156,6 +161,12 @@ def test_a_dream_that_is_over_begins_anew():
 def test_what_a_dream_refuses():
     with pytest.raises(UsageError, match="temperature"):
         Dream(world(), temperature=-1.0)
+    with pytest.raises(UsageError, match="temperature"):
+        Dream(world(), 2, temperature=[1.0, float("nan")])
+    with pytest.raises(UsageError, match="2 temperatures for 3 dreams"):
+        Dream(world(), 3, temperature=[1.0, 1.0])
+    with pytest.raises(UsageError, match="autoreset_mode"):
+        Dream(world(), autoreset_mode="never")
     with pytest.raises(UsageError, match="is not a world model"):
         Dream(torch.nn.Linear(1, 1))
     envs = Dream(world(), 2)
@@ -164,8 +175,86 @@ def test_what_a_dream_refuses():
     envs.reset(seed=0)
     with pytest.raises(UsageError, match="outside the space"):
         envs.step(np.array([0, 2]))
+    with pytest.raises(UsageError, match="outside the space"):
+        envs.step(np.array([0.7, 0.2]))
+    with pytest.raises(UsageError, match="1 seeds for 2 dreams"):
+        envs.reset(seed=[0])
+    with pytest.raises(UsageError, match="reset_mask"):
+        envs.reset(options={"reset_mask": np.array([1, 0])})
     with pytest.warns(UserWarning, match="one action only"):
         Dream(world(actions_vary=False))
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+def test_what_becomes_of_a_dream_that_is_over(mode):
+    """The modes of gymnasium's own vector environments, by one that is cut after two steps."""
+    model = world(has_ends=False)
+    model.starts.fill_(0.25)
+    envs = Dream(model, 2, max_episode_steps=2, autoreset_mode=mode)
+    theirs = gym.vector.SyncVectorEnv([lambda: gym.make("CartPole-v1")], autoreset_mode=mode)
+    assert envs.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
+    first, _ = envs.reset(seed=0)
+    actions = np.array([0, 1], np.int32)
+    envs.step(actions)
+    ended, _, _, truncated, info = envs.step(actions)
+    assert truncated.tolist() == [True, True]
+    if mode == "SameStep":
+        assert np.array_equal(ended, first)
+        assert info["_final_obs"].tolist() == [True, True]
+        assert not np.array_equal(info["final_obs"], first)
+        assert not envs.step(actions)[3].any()
+    elif mode == "NextStep":
+        assert np.array_equal(envs.step(actions)[0], first)
+    else:
+        assert not np.array_equal(ended, first)
+        with pytest.raises(UsageError, match=r"reset \[0, 1\] first"):
+            envs.step(actions)
+        part, _ = envs.reset(options={"reset_mask": np.array([True, False])})
+        assert np.array_equal(part, [first[0], ended[1]])
+    envs.reset()
+    envs.close()
+    envs.close()
+
+
+def test_dreams_have_temperatures_of_their_own():
+    for memory in ("mdn-lstm", "gru", "rssm"):
+        model = world(memory)
+        envs = Dream(model, 3, temperature=[0.0, 1.0, 0.0], max_episode_steps=9)
+        same = Dream(model, 3, temperature=0.0, max_episode_steps=9)
+        starts = [each.reset(seed=2)[0] for each in (envs, same)]
+        assert np.array_equal(*starts)
+        heated, cold = (each.step(np.zeros(3, np.int64))[0] for each in (envs, same))
+        assert np.allclose(heated[[0, 2]], cold[[0, 2]], atol=1e-6)
+        assert not np.allclose(heated[1], cold[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("memory", ["gru", "mdn-lstm", "rssm"])
+def test_a_dream_stays_within_what_the_log_has(memory):
+    model = world(memory)
+    model.limits.copy_(torch.tensor([[-0.1], [0.2]]).expand(2, 4))
+    model.paid.copy_(torch.tensor([0.5, 0.6]))
+    envs = Dream(model, 3, temperature=50.0, max_episode_steps=99)
+    envs.reset(seed=0)
+    seen, paid, *_ = envs.step(np.zeros(3, np.int64))
+    described = model.describe(torch.from_numpy(seen))
+    assert described.min() >= -0.1 - 1e-6
+    assert described.max() <= 0.2 + 1e-6
+    assert (paid >= 0.5).all()
+    assert (paid <= 0.6 + 1e-6).all()
+
+
+def test_seeds_of_dreams():
+    envs = Dream(world(), 2)
+    runs = [envs.reset(seed=seeds)[0] for seeds in ([3, 4], [3, 4], [3, 5])]
+    steps = []
+    for seeds in ([3, 4], [3, 4], [3, 5]):
+        envs.reset(seed=seeds)
+        steps.append(envs.step(np.zeros(2, np.int64))[0])
+    assert np.array_equal(runs[0], runs[1])
+    assert np.array_equal(steps[0], steps[1])
+    assert not np.array_equal(steps[0], steps[2])
+    after = envs.reset()[0], envs.step(np.zeros(2, np.int64))[0]
+    assert not np.array_equal(after[1], steps[2])
 
 
 def test_a_public_ppo_trains_in_a_dream():
@@ -195,6 +284,19 @@ def test_the_memory_keeps_up_with_reality():
     assert torch.allclose(known[3], readouts[:, 2], atol=1e-6)
     with pytest.raises(UsageError, match="name no environment"):
         real_world({"environment": ""}, 1)
+
+
+def test_a_clone_draws_its_actions_or_takes_the_likeliest():
+    clone = BehaviorClone("CartPole-v1", [4], "discrete", 2, [], [])
+    with torch.no_grad():
+        clone.network[-1].weight.zero_()
+        clone.network[-1].bias.copy_(torch.tensor([0.0, math.log(3.0)]))
+    seen = (np.zeros((4000, 4), np.float32), np.arange(4000), np.zeros(4000))
+    drawn = clone.acting()(*seen)
+    assert drawn.mean() == pytest.approx(0.75, abs=0.03)
+    assert np.array_equal(drawn, clone.acting()(*seen))
+    clone.hparams["greedy"] = True
+    assert clone.acting()(*seen).all()
 
 
 def test_many_linear_controllers_are_each_alone():
@@ -273,3 +375,26 @@ def test_a_model_that_learns_nothing_makes_no_progress():
     random = np.random.default_rng(0)
     reward = IntrinsicReward("progress", 1, 1, 4, 0.0, 5, random)
     assert {reward(0, 0, random.random(4), random) for _ in range(20)} == {0.0}
+
+
+def test_reality_and_dream_are_filmed_as_curves(tmp_path):
+    """By `zoo predict` of a world model whose environment is known."""
+    rows = world().play(tmp_path, episodes=2, max_steps=5)
+    assert len(rows) == 2
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["beside-00.gif", "beside-01.gif", "dreams.png"]
+    frames = curves(torch.tensor([[[0.0, 1], [0, 1]], [[1, 1], [0, 1]], [[2, 1], [0, 1]]]))
+    assert [frame.shape for frame in frames] == [(128, 400, 3)] * 3
+    red, black = (255, 69, 0), (0, 0, 0)
+    assert [(frames[2] == color).all(-1).any() for color in (red, black)] == [True, True]
+
+
+@pytest.mark.parametrize("search", ["snes", "xnes"])
+def test_searches_in_dreams_are_named(search, monkeypatch):
+    monkeypatch.setattr(zoo_worldmodels.controller, "trained_model", lambda name: world())
+    model = DreamController("a-world", search=search, population=4)
+    monkeypatch.setattr(DreamController, "_seed", 3)
+    model.on_fit_start()
+    assert type(model._search).__name__.lower() == search
+    with pytest.raises(UsageError, match="search has to be one of snes, xnes"):
+        DreamController("a-world", search="cma")

@@ -41,6 +41,9 @@ def test_npz_and_tables_are_read(tmp_path):
     assert (second.actions.tolist(), second.rewards.tolist()) == ([0, 1], [0.5, 1.5])
     assert data.facts["observation_shape"] == [2]
     assert data.facts["num_actions"] == 3
+    features, rewards = data.ranges()
+    assert features.tolist() == [[0, 1], [10, 11]]
+    assert rewards.tolist() == [0.5, 2.5]
     segment = data.samples("train")._described.segment(1, 0, 4)
     assert segment["mask"].tolist() == [1, 1, 0, 0]
     assert segment["ends"].tolist() == [0, 1, 0, 0]

@@ -1,12 +1,16 @@
 """Stages on frames: an encoder, a model of its codes, a controller in dreams of that."""
 
+import gymnasium as gym
 import numpy as np
 import torch
 
 import zoo
 import zoo_worldmodels.beside
 from zoo_rl.episodes import Episodes
+from zoo_worldmodels.acting import real_returns
+from zoo_worldmodels.collected import CollectedFrames
 from zoo_worldmodels.dream import Dream
+from zoo_worldmodels.vision import Vision
 
 QUICK = """
 trainer: {max_epochs: 1, accelerator: cpu, logger: false, enable_progress_bar: false}
@@ -90,3 +94,48 @@ def test_frames_become_codes_become_dreams(tmp_path, capsys):
 
 def _tensor(values):
     return torch.from_numpy(values)
+
+
+class _Corridor(gym.Env):
+    """A bright row that goes down by a step; frames of 48 x 80 in colors."""
+
+    observation_space = gym.spaces.Box(0, 255, (48, 80, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._row = 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self._row += 1
+        return self._seen(), 1.0, self._row == 5, False, {}
+
+    def _seen(self):
+        frame = np.zeros((48, 80, 3), np.uint8)
+        frame[self._row * 8] = 255
+        return frame
+
+
+def test_pictures_of_an_environment_are_what_encoder_and_controller_take(tmp_path):
+    """Collected, encoded and acted on: one axis of channels everywhere."""
+    gym.register("Corridor-v0", _Corridor, max_episode_steps=9)
+    try:
+        data = CollectedFrames(
+            str(tmp_path / "frames"), "Corridor-v0", episodes=3, items="steps", batch_size=4
+        )
+        data.prepare_data()
+        data.setup("fit")
+        assert [each.observations.shape for each in data.episodes] == [(6, 1, 64, 64)] * 3
+        vision = Vision(data.facts["observation_shape"], latents=3, width=2)
+        assert vision(next(iter(data.train_dataloader()))[0]).shape == (4, 3)
+        seen = []
+
+        def act(observations, numbers, rewards):
+            seen.append(vision(torch.from_numpy(observations)))
+            return np.zeros(len(numbers), np.int64)
+
+        assert real_returns(data.facts, act, 2, "test").tolist() == [5.0, 5.0]
+        assert seen[0].shape == (2, 3)
+    finally:
+        del gym.registry["Corridor-v0"]

@@ -14,8 +14,8 @@ from zoo.plugin import UsageError
 from zoo_rl.evaluation import return_metrics
 from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds
-from zoo_rl.vector import SyncEpisodicVectorEnv
 from zoo_worldmodels.memories.base import State
+from zoo_worldmodels.reality import Reality
 from zoo_worldmodels.world_model import WorldModel
 
 Choice = Callable[[Tensor, Tensor], Tensor]
@@ -74,9 +74,7 @@ def real_returns(
         envs.close()
 
 
-def real_world(
-    world: Mapping[str, Any], count: int, render_mode: str | None = None
-) -> SyncEpisodicVectorEnv:
+def real_world(world: Mapping[str, Any], count: int, render_mode: str | None = None) -> Reality:
     """The environments that a model is of.
 
     Args:
@@ -92,11 +90,12 @@ def real_world(
             "the world model was learnt from logs that name no environment: a controller of it is "
             "measured in dreams alone; --data.environment of the world model's data names one"
         )
-    return SyncEpisodicVectorEnv(
+    return Reality(
         world["environment"],
         count,
         max_episode_steps=world["max_episode_steps"] or None,
         screen_size=world["observation_shape"][-1],
+        color=len(world["observation_shape"]) == 3 and world["observation_shape"][0] == 3,
         render_mode=render_mode,
     )
 

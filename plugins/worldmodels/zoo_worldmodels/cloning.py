@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.plugin import UsageError, above, at_least, plots
+from zoo_rl.rollout import Policy
+from zoo_rl.seeding import generator
 from zoo_worldmodels.acting import real_metrics, real_returns
 
 
@@ -36,6 +38,8 @@ class BehaviorClone(LightningModule):
         observation_mean: What observations are standardized by. Filled in from the data.
         observation_std: What observations are standardized by. Filled in from the data.
         hidden: Units of each hidden layer.
+        greedy: Always do what is likeliest, where actions are discrete; drawn without, as the log's
+            own were.
         test_episodes: Real episodes of the test.
         lr: Learning rate of Adam.
 
@@ -62,6 +66,7 @@ class BehaviorClone(LightningModule):
         observation_mean: list[float] | None = None,
         observation_std: list[float] | None = None,
         hidden: int = 64,
+        greedy: bool = False,
         test_episodes: int = 100,
         lr: float = 0.001,
     ) -> None:
@@ -110,7 +115,9 @@ class BehaviorClone(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         if self.hparams["environment"]:
-            returns = real_returns(self.hparams, self._act, self.hparams["test_episodes"], "test")
+            returns = real_returns(
+                self.hparams, self.acting(), self.hparams["test_episodes"], "test"
+            )
             for name, value in real_metrics(returns, "test").items():
                 self.log(name, value)
 
@@ -131,7 +138,7 @@ class BehaviorClone(LightningModule):
             UsageError: the log names no environment.
         """
         at_least("--episodes", episodes, 1)
-        returns = real_returns(self.hparams, self._act, episodes, "test", seed)
+        returns = real_returns(self.hparams, self.acting(), episodes, "test", seed)
         return [
             {"episode": number, "return": round(value, 4)}
             for number, value in enumerate(returns.tolist())
@@ -173,12 +180,19 @@ class BehaviorClone(LightningModule):
         coded: Tensor = 2 * (actions - low) / (high - low) - 1
         return coded
 
-    @torch.no_grad()
-    def _act(
-        self, observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray
-    ) -> np.ndarray:
-        outputs: Tensor = self(torch.from_numpy(observations).to(self.device)).cpu()
-        if self.hparams["actions"] == "discrete":
-            return np.asarray(outputs.argmax(-1))
-        low, high = self.bounds.to(outputs)
-        return np.asarray(low + (high - low) * (outputs + 1) / 2)
+    def acting(self) -> Policy:
+        """It, as a policy of ``zoo_rl.rollout`` that draws the same every time."""
+        random = generator(0, 7)
+        low, high = self.bounds.cpu()
+
+        @torch.no_grad()
+        def act(observations: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+            outputs: Tensor = self(torch.from_numpy(observations).to(self.device)).float().cpu()
+            if self.hparams["actions"] == "continuous":
+                return np.asarray(low + (high - low) * (outputs + 1) / 2)
+            if self.hparams["greedy"]:
+                return np.asarray(outputs.argmax(-1))
+            drawn = torch.multinomial(outputs.softmax(-1), 1, generator=random)
+            return np.asarray(drawn[:, 0])
+
+        return act

@@ -22,9 +22,9 @@ from zoo.plugin import (
 from zoo_rl.environments import describe, make, require_trusted
 from zoo_rl.rollout import Policy, rollout
 from zoo_rl.seeding import episode_seeds
-from zoo_rl.vector import SyncEpisodicVectorEnv
 from zoo_worldmodels.episode import Episode, unpadded
 from zoo_worldmodels.episodes_data import EpisodesData
+from zoo_worldmodels.reality import Reality
 
 POLICIES = ("random", "held", "lander")
 _AT_ONCE = 8  # episodes
@@ -54,6 +54,7 @@ class CollectedEpisodes(EpisodesData):
             played anew by every command.
         max_episode_steps: Where episodes are cut; the environment's own limit without.
         screen_size: Side of pictures, in pixels.
+        color: Keep the color of pictures, as published; gray without.
         collect_seed: Of the episodes.
         batch_size: Segments or steps in a batch.
         num_workers: Processes that prepare batches.
@@ -90,6 +91,7 @@ class CollectedEpisodes(EpisodesData):
         folder: str | None = None,
         max_episode_steps: int | None = None,
         screen_size: int = 64,
+        color: bool = False,
         collect_seed: int = 0,
         batch_size: int = 32,
         num_workers: int = 0,
@@ -134,6 +136,8 @@ class CollectedEpisodes(EpisodesData):
             "max_episode_steps": max_episode_steps,
             "screen_size": screen_size,
         }
+        if color:  # folders from before there was a choice are gray
+            self._options["color"] = True
         self._about = {
             "environment": environment,
             "policy": policy,
@@ -214,7 +218,7 @@ class CollectedEpisodes(EpisodesData):
         return [load(path) for path in paths]
 
     def _play(self, numbers: range, names: list[str]) -> list[Episode]:
-        envs = SyncEpisodicVectorEnv(self._name, len(numbers), **self._options)
+        envs = Reality(self._name, len(numbers), **self._options)
         try:
             seeds = episode_seeds("train", len(numbers), self._seed, numbers.start)
             return unpadded(rollout(envs, self._acting(numbers), seeds), names)

@@ -3,7 +3,7 @@
 The whole learning loop, each line with the place where it happens. A batch is a generation.
 
     world = a trained world model, frozen                        world_model.py
-    search = SNES over the weights of a linear controller        zoo_evolution.optimizers
+    search = SNES or xNES over the weights of a linear controller  zoo_evolution.optimizers
     for each generation:
       candidates = search.ask()
       for each candidate, all at once, or in real episodes:      _fitness, dream_returns
@@ -15,8 +15,9 @@ The whole learning loop, each line with the place where it happens. A batch is a
     test: the search's center in new dreams, and in real episodes  acting.py
 
 Ha, Schmidhuber: World Models, arXiv:1803.10122, sections 2.3, 4 and A.4, where CMA-ES searches with
-a population of 64 and 16 episodes each; SNES in its place: Schaul, Glasmachers, Schmidhuber, GECCO
-2011.
+a population of 64 and 16 episodes each. In its place: SNES (Schaul, Glasmachers, Schmidhuber, GECCO
+2011), which has a step size for each weight, and xNES (Glasmachers et al., GECCO 2010), which has a
+full covariance as CMA-ES does.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from zoo.plugin import (
     rank_zero_print,
     trained_model,
 )
-from zoo_evolution.optimizers import SNES
+from zoo_evolution.optimizers import SNES, XNES
 from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_worldmodels.acting import RealActing, real_metrics, real_returns, real_world
@@ -47,6 +48,7 @@ from zoo_worldmodels.dream import checked_world
 from zoo_worldmodels.linear import LinearControllers
 
 _SEARCH, _TRAINING, _VALIDATION, _TEST = range(4)
+SEARCHES: dict[str, type[SNES] | type[XNES]] = {"snes": SNES, "xnes": XNES}
 READS = ("features", "readout", "all")
 
 
@@ -82,7 +84,9 @@ class DreamController(LightningModule):
         reads: What the controller knows: ``features`` of the observation; ``readout``, with what
             the memory says of the past; ``all``, with an LSTM's cells, as published for Doom.
         bias: Whether each output has one.
-        population: Candidates of a generation; SNES's default without.
+        search: ``snes``, with a step size for each weight; or ``xnes``, with a full covariance, for
+            some hundred weights at most.
+        population: Candidates of a generation; the search's default without.
         dreams: Of each candidate in a generation.
         temperature: Of the dreams; above 1 they are harder to exploit.
         max_steps: Steps after which a dream is cut.
@@ -116,6 +120,7 @@ class DreamController(LightningModule):
         world_model: Reference,
         reads: Literal["features", "readout", "all"] = "readout",
         bias: bool = True,
+        search: Literal["snes", "xnes"] = "snes",
         population: int | None = None,
         dreams: int = 8,
         temperature: float = 1.0,
@@ -127,6 +132,7 @@ class DreamController(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         one_of("reads", reads, READS)
+        one_of("search", search, SEARCHES)
         one_of("train_in", train_in, ("dream", "reality"))
         at_least("dreams", dreams, 1)
         at_least("temperature", temperature, 0)
@@ -146,7 +152,7 @@ class DreamController(LightningModule):
         self.controllers = LinearControllers(inputs, self.world.hparams["num_actions"], bias)
         self.weights = nn.Parameter(torch.zeros(self.controllers.size), requires_grad=False)
         self.counters = {"dream_steps": 0, "env_steps": 0}
-        self._search: SNES | None = None
+        self._search: SNES | XNES | None = None
         self._saved: dict[str, Any] | None = None
         self._returns: dict[str, Tensor] = {}
 
@@ -233,7 +239,7 @@ class DreamController(LightningModule):
 
     def on_fit_start(self) -> None:
         start = torch.randn(len(self.weights), generator=generator(self._seed, _SEARCH))
-        self._search = SNES(
+        self._search = SEARCHES[self.hparams["search"]](
             (self.hparams["start_scale"] * start).double(),
             self.hparams["step_size"],
             self.hparams["population"],
@@ -331,11 +337,10 @@ class DreamController(LightningModule):
         """Act in the world, and dream beside it what the same actions do.
 
         Args:
-            folder: Where a film of each episode goes, the world at the left and the dream at the
-                right; None for none.
+            folder: Where a film of each episode goes, the world beside the dream; None for none.
             episodes: How many.
             temperature: Of the dream that is shown.
-            record_video: Write the films, where observations are pictures.
+            record_video: Write the films.
             seed: Another seed gives other episodes.
 
         Returns:
@@ -352,7 +357,7 @@ class DreamController(LightningModule):
         rows = []
         for number, each in enumerate(seeds):
             played = rollout(envs, self.acting(), [each])
-            if folder is not None and record_video and self.world.vision is not None:
+            if folder is not None and record_video:
                 film(self.world, played, folder / f"episode-{number:02d}.gif", temperature, seed)
             rows.append(
                 {

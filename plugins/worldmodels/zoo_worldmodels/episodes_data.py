@@ -158,6 +158,13 @@ class EpisodesData(BaseDataModule[Any]):
         first = torch.stack([each[0] for each in described.features])
         return first[torch.arange(count) % len(first)]
 
+    def ranges(self) -> tuple[Tensor, Tensor]:
+        """The least and the greatest of the training: features (2, F) and rewards (2,)."""
+        described = self._described("train", self._of_part("train"))
+        features = torch.cat(list(described.features))
+        rewards = torch.from_numpy(np.concatenate([each.rewards for each in described.episodes]))
+        return torch.stack(features.aminmax(dim=0)), torch.stack(rewards.aminmax())
+
     def _of_part(self, part: Part) -> list[Episode]:
         if self.split == "all":
             return self.episodes if part == "test" else []

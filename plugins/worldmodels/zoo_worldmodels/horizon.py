@@ -112,6 +112,30 @@ def drawn_calibration(levels: Sequence[float], inside: Sequence[float]) -> Figur
     return figure
 
 
+def drawn_beside(real: Tensor, imagined: Tensor, context: int, shown: int = 6) -> Figure:
+    """The first features of reality, and of an imagination that begins on the way.
+
+    Args:
+        real: Standardized, (T + 1, F).
+        imagined: Of the steps after ``context``, (T - context, F).
+        context: Steps that were seen.
+        shown: Features, at most.
+    """
+    count = min(shown, real.shape[1])
+    figure = Figure(figsize=(6.4, 1.2 * count + 0.5), layout="constrained")
+    rows = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for index, axes in enumerate(rows):
+        axes.plot(real[:, index].numpy(), color="black", label="real")
+        steps = range(context + 1, context + 1 + len(imagined))
+        axes.plot(steps, imagined[:, index].numpy(), color="C1", label="imagined")
+        axes.axvline(context, color="gray", linestyle=":", linewidth=1)
+        axes.set_ylabel(f"feature {index}")
+        axes.grid(alpha=0.3)
+    rows[0].legend(fontsize=8)
+    rows[-1].set_xlabel("steps")
+    return figure
+
+
 def drawn_dreams(features: Tensor, lengths: Tensor, shown: int = 4) -> Figure:
     """The first features along dreams.
 

@@ -63,7 +63,10 @@ class Mixture:
         return (self.log_weights.exp() * self.means).sum(-1)
 
     def sample(
-        self, random: torch.Generator | None = None, temperature: float = 1.0, copies: int = 1
+        self,
+        random: torch.Generator | None = None,
+        temperature: float | Tensor = 1.0,
+        copies: int = 1,
     ) -> Tensor:
         """Draw a vector of each: (..., F).
 
@@ -73,24 +76,28 @@ class Mixture:
 
         Args:
             random: Where it is drawn from, on the CPU; the default generator without.
-            temperature: From 0.
+            temperature: From 0; of all, or of each of the N vectors, (N,).
             copies: The N vectors are so many times N / copies, and what is drawn is the same in
                 each: candidates that are compared meet the same chances.
 
         Raises:
             UsageError: the temperature is below 0.
         """
-        at_least("temperature", temperature, 0)
-        if temperature == 0:
-            chosen = self.log_weights.argmax(-1)
-            return self._component(self.means, chosen)
+        if not isinstance(temperature, Tensor):
+            at_least("temperature", temperature, 0)
+            if temperature == 0:
+                chosen = self.log_weights.argmax(-1)
+                return self._component(self.means, chosen)
         uniform = drawn(torch.rand, self.log_weights.shape, random, copies).to(self.means)
         noise = drawn(torch.randn, self.means.shape[:-1], random, copies).to(self.means)
         # The largest of logits with Gumbel noise is distributed as their softmax.
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        chosen = (self.log_weights / temperature + gumbel).argmax(-1)
-        scale = self._component(self.log_scales, chosen).exp() * math.sqrt(temperature)
-        return self._component(self.means, chosen) + scale * noise
+        chosen = (heated(self.log_weights, temperature) + gumbel).argmax(-1)
+        scale = self._component(self.log_scales, chosen).exp()
+        if isinstance(temperature, Tensor):
+            root = temperature.sqrt().view(-1, *[1] * (scale.ndim - 1))
+            return self._component(self.means, chosen) + scale * root * noise
+        return self._component(self.means, chosen) + scale * math.sqrt(temperature) * noise
 
     def _component(self, values: Tensor, chosen: Tensor) -> Tensor:
         chosen = chosen.expand(values.shape[:-1])
@@ -104,6 +111,20 @@ def drawn(
     first, *rest = shape
     numbers: Tensor = draw(first // copies, *rest, generator=random)
     return numbers.repeat(copies, *[1] * len(rest))
+
+
+def heated(log_probs: Tensor, temperature: float | Tensor) -> Tensor:
+    """Logits of choices at a temperature, above 0, or at one for each of the N rows, (N,), of
+    which 0 leaves the likeliest alone.
+
+    Args:
+        log_probs: (N, ...).
+        temperature: Of all, or of each.
+    """
+    if not isinstance(temperature, Tensor):
+        return log_probs / temperature
+    # So near to 0 all noise is nothing beside the differences of the logits.
+    return log_probs / temperature.clamp(min=1e-12).view(-1, *[1] * (log_probs.ndim - 1))
 
 
 def per_number(outputs: Tensor, features: int, mixtures: int) -> Mixture:

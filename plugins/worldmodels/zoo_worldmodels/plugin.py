@@ -10,6 +10,11 @@ _CM = (
     "report FKI-126-90, 1990"
 )
 
+_FOVEA = (
+    "Schmidhuber, Huber: Learning to generate artificial fovea trajectories for target detection, "
+    "International Journal of Neural Systems 2, 1991"
+)
+
 _WORLD_MODELS = "Ha, Schmidhuber: World Models, arXiv:1803.10122"
 
 
@@ -59,6 +64,20 @@ def zoo_models() -> list[Model]:
             task="reinforcement-learning",
         ),
         Model(
+            "fovea",
+            "zoo_worldmodels.fovea:FoveaController",
+            "Controller that learns through its model to move a fovea onto a target",
+            paper=_FOVEA,
+            task="reinforcement-learning",
+        ),
+        Model(
+            "one",
+            "zoo_worldmodels.one:One",
+            "One recurrent net that keeps old skills by replaying them while it learns new ones",
+            paper="Schmidhuber: One Big Net For Everything, arXiv:1802.08864",
+            task="reinforcement-learning",
+        ),
+        Model(
             "behavior-clone",
             "zoo_worldmodels.cloning:BehaviorClone",
             "Net that does what a log did: what a controller from dreams has to beat",
@@ -90,6 +109,21 @@ def zoo_datasets() -> list[Dataset]:
             "zoo_worldmodels.noisy_tv:NoisyTV",
             "Steps of a curious agent in two rooms, one of noise",
             license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "fovea",
+            "zoo_worldmodels.fovea_scenes:FoveaScenes",
+            "Pictures with a target, and places from which a fovea sets out",
+            license="generated; no restrictions",
+            embedded=True,
+        ),
+        Dataset(
+            "skills",
+            "zoo_worldmodels.skills:Skills",
+            "Four tasks of gymnasium's classic control to learn in turn, each with a teacher",
+            license="generated; no restrictions",
+            homepage="https://gymnasium.farama.org",
             embedded=True,
         ),
         Dataset(

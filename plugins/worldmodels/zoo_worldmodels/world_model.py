@@ -20,6 +20,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
@@ -36,9 +37,16 @@ from zoo.plugin import (
     plots,
     trained_model,
 )
-from zoo_rl.seeding import generator
+from zoo_rl.rollout import rollout
+from zoo_rl.seeding import episode_seeds, generator
 from zoo_worldmodels.heads import OutcomeHead
-from zoo_worldmodels.horizon import Errors, drawn_calibration, drawn_dreams, drawn_horizon
+from zoo_worldmodels.horizon import (
+    Errors,
+    drawn_beside,
+    drawn_calibration,
+    drawn_dreams,
+    drawn_horizon,
+)
 from zoo_worldmodels.memories.base import Memory, State
 from zoo_worldmodels.memories.recurrent import MDNLSTM, DeterministicGRU
 from zoo_worldmodels.memories.rssm import RSSM
@@ -46,6 +54,11 @@ from zoo_worldmodels.memories.rssm import RSSM
 MEMORIES = ("mdn-lstm", "gru", "rssm")
 STARTS = 64
 """Beginnings of episodes that a model keeps, for its dreams to begin with."""
+
+
+_ENDLESS = 1e30
+_OF_SCALES = 30
+"""How much greater the learning rate of scales is that no step has its own of."""
 
 
 class WorldModel(LightningModule):
@@ -86,6 +99,8 @@ class WorldModel(LightningModule):
 
     monitor, monitor_mode = "val/nll", "min"
     plot_captions = {  # noqa: RUF012  # read, never changed
+        "beside": "What happened in a segment of the test, and what the model imagines from the "
+        "dotted line on, seeing nothing but the actions; standardized.",
         "horizon": "How far imagination is from what happens, the longer it sees nothing.",
         "calibration": "How much of what comes lies in the intervals that the model predicts; "
         "below the line it is too sure of itself.",
@@ -96,6 +111,8 @@ class WorldModel(LightningModule):
     std: Tensor
     bounds: Tensor
     starts: Tensor
+    limits: Tensor
+    paid: Tensor
 
     def __init__(
         self,
@@ -149,6 +166,10 @@ class WorldModel(LightningModule):
         self.register_buffer("bounds", bounds, persistent=False)
         # Where dreams begin: first features of episodes of the training.
         self.register_buffer("starts", torch.zeros(STARTS, features))
+        # The least and the greatest of the training: features, and rewards in the world's unit.
+        whole = torch.tensor([[-_ENDLESS], [_ENDLESS]])
+        self.register_buffer("limits", whole.repeat(1, features))
+        self.register_buffer("paid", whole[:, 0].clone())
         self._errors = Errors(self._imagined_steps)
 
     # The world as numbers
@@ -253,8 +274,7 @@ class WorldModel(LightningModule):
     # Training
 
     def configure_optimizers(self) -> Any:
-        trained = [each for each in self.parameters() if each.requires_grad]
-        optimizer = torch.optim.Adam(trained, self.hparams["lr"])
+        optimizer = torch.optim.Adam(self._parameter_groups())
         steps = max(1, optim.total_steps(self.trainer))
 
         def factor(step: int) -> float:
@@ -268,6 +288,19 @@ class WorldModel(LightningModule):
             },
         }
 
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Scales that are the same at every step are far from their logarithms' start, and Adam
+        moves a number by about its rate: they have a greater one."""
+        lr, groups = self.hparams["lr"], {False: [], True: []}  # type: ignore[var-annotated]
+        for name, each in self.named_parameters():
+            if each.requires_grad:
+                groups[name.endswith("log_scales")].append(each)
+        return [
+            {"params": found, "lr": lr * (_OF_SCALES if are_scales else 1)}
+            for are_scales, found in groups.items()
+            if found
+        ]
+
     def on_fit_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "starts"):
@@ -275,6 +308,9 @@ class WorldModel(LightningModule):
                 "a world model learns from a dataset of episodes, such as episodes-folder"
             )
         self.starts.copy_(self.describe(data.starts(STARTS).to(self.device)))
+        features, rewards = data.ranges()
+        self.limits.copy_(self.describe(features.to(self.device)))
+        self.paid.copy_(rewards)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         features, actions = self._inputs(batch)
@@ -325,6 +361,21 @@ class WorldModel(LightningModule):
         self._log_errors("test")
 
     _context, _imagined_steps = 10, 50
+
+    def _drawn_beside(self, batch: Any) -> Figure:
+        """What came in the longest segment of a batch, and what is imagined once all but the
+        actions is hidden."""
+        row = int(batch["mask"].sum(1).argmax())
+        features = self.describe(batch["features"][row : row + 1])
+        actions = self.coded(batch["actions"][row : row + 1])
+        steps = int(batch["mask"][row].sum())
+        context = min(self._context, steps - 1)
+        state = self.memory.begin(features[:, 0])
+        for step in range(context):
+            _, advanced = self.memory.expected(state, actions[:, step])
+            state = self.memory.observe(advanced, features[:, step + 1])
+        imagined = self.imagined(state, actions[:, context:steps])[0]
+        return drawn_beside(features[0, : steps + 1].cpu(), imagined.cpu(), context)
 
     def _log_errors(self, stage: str) -> None:
         for name, value in self._errors.metrics(self.hparams["has_ends"]).items():
@@ -380,25 +431,27 @@ class WorldModel(LightningModule):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
     ) -> tuple[State, Tensor, Tensor]:
-        """A dreamt step.
+        """A dreamt step, in which neither features nor reward leave the range that the log has:
+        beyond it the nets know nothing, and what they say grows without bounds.
 
         Args:
             state: Of N dreams.
             action: Coded, (N, A).
             random: Where chances are drawn from, on the CPU.
-            temperature: From 0, where what is likeliest comes; 1 as learnt.
+            temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
+                each, (N,).
             copies: As of ``Mixture.sample``.
 
         Returns:
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
             the end is likelier than not.
         """
-        _, after = self.memory.imagine(state, action, random, temperature, copies)
+        _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
         reward, end = self.outcomes(self.memory.readout(after), action)
-        return after, reward, end > 0
+        return after, reward.clamp(self.paid[0], self.paid[1]), end > 0
 
     def begin_dreams(self, count: int, random: torch.Generator) -> State:
         """The state of dreams that begin as episodes of the training did."""
@@ -413,15 +466,18 @@ class WorldModel(LightningModule):
         episodes: int = 4,
         temperature: float = 1.0,
         max_steps: int = 200,
+        record_video: bool = True,
         seed: int = 0,
     ) -> list[dict[str, Any]]:
         """Dream of random actions.
 
         Args:
-            folder: Where a drawing of the dreamt features goes; None for none.
+            folder: Where a drawing of the dreamt features goes, and a film of as many real
+                episodes, each beside the dream of the same actions; None for none.
             episodes: How many dreams.
             temperature: From 0, where what is likeliest comes.
             max_steps: Steps after which a dream is cut.
+            record_video: Write the films, where the model's environment is known.
             seed: Another seed gives other dreams.
 
         Returns:
@@ -447,6 +503,8 @@ class WorldModel(LightningModule):
             alive &= ~ends.cpu()
         if folder is not None:
             plots.save(drawn_dreams(torch.stack(path, 1), lengths), folder / "dreams.png")
+        if folder is not None and record_video and self.hparams["environment"]:
+            self._film(folder, episodes, temperature, max_steps, seed)
         return [
             {
                 "episode": number,
@@ -456,6 +514,25 @@ class WorldModel(LightningModule):
             }
             for number in range(episodes)
         ]
+
+    def _film(self, folder: Path, episodes: int, temperature: float, steps: int, seed: int) -> None:
+        """Films of real episodes of random actions, each beside its dream."""
+        from zoo_worldmodels.acting import real_world
+        from zoo_worldmodels.beside import film
+
+        random = generator(seed, 6)
+
+        def act(seen: np.ndarray, numbers: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+            return np.asarray(self._random_actions(len(seen), random).cpu())
+
+        cut = self.hparams["max_episode_steps"] or steps
+        envs = real_world({**self.hparams, "max_episode_steps": min(cut, steps)}, 1)
+        try:
+            for number, each in enumerate(episode_seeds("test", episodes, seed)):
+                path = folder / f"beside-{number:02d}.gif"
+                film(self, rollout(envs, act, [each]), path, temperature, seed)
+        finally:
+            envs.close()
 
     def _random_actions(self, count: int, random: torch.Generator) -> Tensor:
         number = self.hparams["num_actions"]
@@ -467,13 +544,14 @@ class WorldModel(LightningModule):
 
     @torch.no_grad()
     def draw_plots(self, batch: Any) -> dict[str, Figure]:
-        """Error by horizon and calibration, of the whole test.
+        """Error by horizon and calibration, of the whole test, and reality beside imagination.
 
         Args:
             batch: As of the test loader.
         """
         levels, inside = self._errors.calibration
         return {
+            "beside": self._drawn_beside(batch),
             "horizon": drawn_horizon(self._errors.by_horizon),
             "calibration": drawn_calibration(levels.tolist(), inside.tolist()),
         }

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 @runtime_checkable
 class HasConformanceArguments(Protocol):
     """A class (the attribute is the class's) that says how it is small. Without, the kit takes
-    the arguments of a recipe that names it, or the defaults."""
+    the arguments of a recipe that names it, or the defaults. Those of a dataset go before those of
+    the recipe that a model is checked on."""
 
     @property
     def conformance_arguments(self) -> Mapping[str, Any]:

@@ -60,8 +60,9 @@ class ClassFolder(Episodes):
         split: str = "standard",
     ) -> None:
         super().__init__(
-            root, ways, shots, queries, turn, eval_episodes, batch_size, num_workers, seed, split
-        )
+            root, ways, shots, queries, turn, True, eval_episodes, batch_size, num_workers, seed,
+            split,
+        )  # fmt: skip
         one_of("ink", ink, ("dark", "bright"))
         fractions(val_fraction=val_fraction, test_fraction=test_fraction)
         self.ink, self.size = ink, size
@@ -84,11 +85,11 @@ class ClassFolder(Episodes):
             }
         return self._read
 
-    def classes(self, part: Part) -> list[Tensor]:
-        """Images of the part's classes."""
+    def groups(self, part: Part) -> list[list[Tensor]]:
+        """Images of the part's classes, which are of one kind."""
         images = list(self._images().values())
         if self.split == "all":
-            return images if part == "test" else []
+            return [images] if part == "test" else []
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tolist()
         test, val = (round(len(images) * self.fractions[name]) for name in ("test", "val"))
         chosen = {
@@ -96,7 +97,7 @@ class ClassFolder(Episodes):
             "val": order[test : test + val],
             "train": order[test + val :],
         }
-        return [images[place] for place in sorted(chosen[part])]
+        return [[images[place] for place in sorted(chosen[part])]] if chosen[part] else []
 
 
 def class_files(root: Path, least: int) -> dict[str, list[Path]]:

@@ -48,17 +48,21 @@ def draw_episode(
     return images, labels, torch.stack(found), asked
 
 
-def turned(classes: Sequence[Tensor]) -> list[Tensor]:
-    """The classes and, as further classes, their images turned by 90, 180 and 270 degrees.
+def turned(groups: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+    """Groups of classes and, as further groups, the same turned by 90, 180 and 270 degrees.
 
     Source: Santoro, Bartunov, Botvinick, Wierstra, Lillicrap: Meta-Learning with Memory-Augmented
     Neural Networks, ICML 2016, section 4.1.
     """
-    return [torch.rot90(images, times, (1, 2)) for times in range(4) for images in classes]
+    return [
+        [torch.rot90(images, times, (1, 2)) for images in group]
+        for times in range(4)
+        for group in groups
+    ]
 
 
 class Episodes(BaseDataModule[GeneratedSamples]):
-    """Base of few-shot datasets; a subclass has ``classes``.
+    """Base of few-shot datasets; a subclass has ``groups``.
 
     A batch is ``(support, support labels, queries, query labels)``: uint8 (N, S, H, W), int64
     (N, S), uint8 (N, Q, H, W), int64 (N, Q), with S = ways * shots. Strokes are bright on a dark
@@ -70,6 +74,7 @@ class Episodes(BaseDataModule[GeneratedSamples]):
         shots: Images of each class that are learned from.
         queries: Images of a task that are asked for.
         turn: Train on turned classes too.
+        mixed: A task's classes are of all groups, and not of one.
         eval_episodes: Tasks of a validation, and of the test.
         batch_size: Tasks in a batch.
         num_workers: Processes that make tasks.
@@ -86,6 +91,7 @@ class Episodes(BaseDataModule[GeneratedSamples]):
         shots: int,
         queries: int,
         turn: bool,
+        mixed: bool,
         eval_episodes: int,
         batch_size: int,
         num_workers: int,
@@ -98,34 +104,44 @@ class Episodes(BaseDataModule[GeneratedSamples]):
         at_least("queries", queries, 1)
         at_least("eval_episodes", eval_episodes, 1)
         self.ways, self.shots, self.queries = ways, shots, queries
-        self.turn, self.eval_episodes = turn, eval_episodes
+        self.turn, self.mixed, self.eval_episodes = turn, mixed, eval_episodes
 
     @abstractmethod
-    def classes(self, part: Part) -> list[Tensor]:
-        """The classes of a part, uint8 (n, H, W) each; none where the part is empty."""
+    def groups(self, part: Part) -> list[list[Tensor]]:
+        """The classes of a part, uint8 (n, H, W) each, in groups such as alphabets; none where the
+        part is empty."""
 
     def samples(self, part: Part) -> GeneratedSamples:
-        """Tasks of a part, made when they are asked for."""
-        classes = self.classes(part)
-        if not classes:
+        """Tasks of a part, made when they are asked for; a group is taken as often as it has
+        classes."""
+        groups = self.groups(part)
+        if not groups:
             return _NoTasks()
+        if self.mixed:
+            groups = [[images for group in groups for images in group]]
+        fewest = min(map(len, groups))
+        others = "other classes" if self.mixed else "--data.mixed true, or other classes"
         require(
-            len(classes) >= self.ways,
-            f"{self.root}: the {part} part has {len(classes)} classes, and a task needs "
-            f"{self.ways}: give --data.ways {max(2, len(classes))} or other classes",
+            fewest >= self.ways,
+            f"{self.root}: the {part} part has {fewest} classes of a kind, and a task needs "
+            f"{self.ways}: give --data.ways {max(2, fewest)}, or {others}",
         )
         if part == "train" and self.turn:
-            classes = turned(classes)
+            groups = turned(groups)
+            groups = [[images for group in groups for images in group]] if self.mixed else groups
+        sizes = torch.tensor([len(group) for group in groups], dtype=torch.float64)
         length = ENDLESS if part == "train" else self.eval_episodes
 
         def episode(random: torch.Generator) -> Episode:
-            return draw_episode(classes, self.ways, self.shots, self.queries, random)
+            number = int(torch.multinomial(sizes, 1, generator=random))
+            return draw_episode(groups[number], self.ways, self.shots, self.queries, random)
 
         return GeneratedSamples(episode, length, self.seed, part)
 
     def describe_found(self) -> list[str]:
         """How many classes the parts have, and what a task is."""
-        counts = "/".join(str(len(self.classes(part))) for part in ("train", "val", "test"))
+        parts: tuple[Part, ...] = ("train", "val", "test")
+        counts = "/".join(str(sum(map(len, self.groups(part)))) for part in parts)
         return [f"{counts} classes train/val/test", f"{self.ways} ways, {self.shots} shots"]
 
     def train_loader(self, samples: GeneratedSamples) -> ResumableLoader:

@@ -19,7 +19,7 @@ Alphabets = dict[str, list[Tensor]]
 
 class Omniglot(Episodes):
     """Few-shot tasks of characters, divided by alphabet: those of test and validation are never
-    trained on.
+    trained on. The characters of a task are of one alphabet.
 
     Reads the publisher's zips ``images_*.zip`` (``images_background.zip``,
     ``images_evaluation.zip``, the small ones), whose members are
@@ -37,7 +37,9 @@ class Omniglot(Episodes):
         ways: Characters of a task.
         shots: Drawings of each that are learned from.
         queries: Drawings of a task that are asked for.
-        turn: Train on characters turned by 90, 180 and 270 degrees too, as further classes.
+        turn: Train on alphabets turned by 90, 180 and 270 degrees too, as further alphabets.
+        mixed: The characters of a task are of all alphabets of a part and of all turns, as usual
+            with the division by characters; such tasks are easier.
         eval_episodes: Tasks of a validation, and of the test.
         batch_size: Tasks in a batch.
         num_workers: Processes that make tasks; the drawings lie in memory, 0 is quickest.
@@ -57,6 +59,7 @@ class Omniglot(Episodes):
         shots: int = 1,
         queries: int = 5,
         turn: bool = True,
+        mixed: bool = False,
         eval_episodes: int = 400,
         batch_size: int = 16,
         num_workers: int = 0,
@@ -64,8 +67,9 @@ class Omniglot(Episodes):
         split: str = "standard",
     ) -> None:
         super().__init__(
-            root, ways, shots, queries, turn, eval_episodes, batch_size, num_workers, seed, split
-        )
+            root, ways, shots, queries, turn, mixed, eval_episodes, batch_size, num_workers, seed,
+            split,
+        )  # fmt: skip
         self.held: dict[Part, list[str]] = {
             "val": ["Balinese"] if val_alphabets is None else val_alphabets,
             "test": ["Korean"] if test_alphabets is None else test_alphabets,
@@ -93,8 +97,8 @@ class Omniglot(Episodes):
                     )
         return self._read
 
-    def classes(self, part: Part) -> list[Tensor]:
-        """Characters of the part's alphabets."""
+    def groups(self, part: Part) -> list[list[Tensor]]:
+        """Characters of the part's alphabets, by alphabet."""
         found = self._alphabets()
         if self.split == "all":
             names = sorted(found) if part == "test" else []
@@ -103,7 +107,7 @@ class Omniglot(Episodes):
             names = [name for name in sorted(found) if name not in held]
         else:
             names = self.held[part]
-        return [character for name in names for character in found[name]]
+        return [found[name] for name in names]
 
 
 def read_alphabets(root: Path) -> Alphabets:

@@ -12,12 +12,12 @@ import importlib.util
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from zoo.plugin import MissingDependencyError, ZooError
+from zoo.plugin import MissingDependencyError, ZooError, one_of
 from zoo_fastweights.layers.delta_rule import (
     delta_rule_chunkwise,
     delta_rule_recurrent,
@@ -58,7 +58,9 @@ def delta_rule(
     Raises:
         MissingDependencyError: ``fla`` is asked for and flash-linear-attention is not installed.
         ZooError: ``fla`` is asked for and tensors are not on CUDA, or it disagrees.
+        UsageError: there is no such form.
     """
+    one_of("form", form, get_args(Form))
     if q.shape[2] == 1 and form != "fla" and state is not None:
         return _one_token(q, k, v, beta, log_decay, state)
     return _rule(q, k, v, beta, log_decay, state, form)(q, k, v, beta, log_decay, state)

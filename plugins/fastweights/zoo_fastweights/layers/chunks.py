@@ -8,13 +8,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.plugin import at_least, require
+
 LONG = 1024
 """Steps of a sequence from which chunks of 64 are faster than chunks of 32 on a CPU."""
 
 
+def require_steps(x: Tensor) -> int:
+    """The number of steps of (..., T, d).
+
+    Raises:
+        UsageError: there are none.
+    """
+    length = x.shape[-2]
+    require(length >= 1, "a sequence of no steps has no output: give one step or more")
+    return length
+
+
 def chunk_of(length: int, chunk: int | None) -> int:
     """Steps of a chunk: those that are asked for or 32, of long sequences 64; no more than there
-    are in the sequence."""
+    are in the sequence.
+
+    Raises:
+        UsageError: fewer than one is asked for.
+    """
+    if chunk is not None:
+        at_least("chunk", chunk, 1)
     return min(chunk or (64 if length >= LONG else 32), length)
 
 

@@ -42,6 +42,7 @@ from zoo_fastweights.layers.chunks import (
     chunk_of,
     from_chunks,
     in_full_precision,
+    require_steps,
     to_chunks,
 )
 from zoo_fastweights.layers.linear_attention import empty_state
@@ -83,8 +84,20 @@ def delta_rule_step(
         log_decay: Logarithm of the decay (...), not above 0; None for the plain rule.
 
     Returns:
-        Output (..., e) and the next memory.
+        Output (..., e) and the next memory; in half precision it is computed and kept in float32.
     """
+    dtype = v.dtype
+    q, k, v, beta, state = at_least_float32(q, k, v, beta, state)
+    if log_decay is not None:
+        (log_decay,) = at_least_float32(log_decay)
+    with in_full_precision(q):
+        output, state = _step(q, k, v, beta, state, log_decay)
+    return output.to(dtype), state
+
+
+def _step(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, state: Tensor, log_decay: Tensor | None
+) -> tuple[Tensor, Tensor]:
     if log_decay is not None:
         state = state * log_decay.exp()[..., None, None]
     held = (k.unsqueeze(-2) @ state).squeeze(-2)
@@ -101,17 +114,23 @@ def delta_rule_recurrent(
     log_decay: Tensor | None = None,
     state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The equations, step by step; outputs and the last memory."""
-    if state is None:
-        state = empty_state(k, v)
+    """The equations, step by step; outputs and the last memory. In half precision it is computed in
+    float32."""
+    dtype = v.dtype
+    require_steps(q)
+    q, k, v, beta = at_least_float32(q, k, v, beta)
+    if log_decay is not None:
+        (log_decay,) = at_least_float32(log_decay)
+    state = empty_state(k, v) if state is None else state.to(k.dtype)
     outputs = []
-    for t in range(q.shape[-2]):
-        decay = None if log_decay is None else log_decay[..., t]
-        output, state = delta_rule_step(
-            q[..., t, :], k[..., t, :], v[..., t, :], beta[..., t], state, decay
-        )
-        outputs.append(output)
-    return torch.stack(outputs, dim=-2), state
+    with in_full_precision(q):
+        for t in range(q.shape[-2]):
+            decay = None if log_decay is None else log_decay[..., t]
+            output, state = _step(
+                q[..., t, :], k[..., t, :], v[..., t, :], beta[..., t], state, decay
+            )
+            outputs.append(output)
+    return torch.stack(outputs, dim=-2).to(dtype), state
 
 
 def pseudo_values(k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
@@ -152,7 +171,7 @@ def delta_rule_chunkwise(
         state: What earlier tokens left; nothing, if None.
         chunk: Steps of a chunk, 32 or 64 if None; it need not divide T.
     """
-    length, dtype = q.shape[-2], v.dtype
+    length, dtype = require_steps(q), v.dtype
     chunk = chunk_of(length, chunk)
     q, k, v, beta = at_least_float32(q, k, v, beta)
     with in_full_precision(q):

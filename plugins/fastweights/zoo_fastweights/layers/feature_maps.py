@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.plugin import within
+
 EPSILON = 1e-6
 
 
@@ -36,7 +38,11 @@ def dpfp(x: Tensor, nu: int = 1) -> Tensor:
     Args:
         x: Keys or queries.
         nu: How many rolled products; from 1 to 2 * d - 1.
+
+    Raises:
+        UsageError: ``nu`` is out of this range.
     """
+    within("nu", nu, 1, 2 * x.shape[-1] - 1)
     r = torch.cat([x, -x], dim=-1).relu()
     return torch.cat([r * r.roll(shift, dims=-1) for shift in range(1, nu + 1)], dim=-1)
 

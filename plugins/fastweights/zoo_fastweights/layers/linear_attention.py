@@ -25,6 +25,7 @@ from zoo_fastweights.layers.chunks import (
     chunk_of,
     from_chunks,
     in_full_precision,
+    require_steps,
     to_chunks,
 )
 from zoo_fastweights.layers.feature_maps import EPSILON
@@ -46,7 +47,18 @@ def empty_state(k: Tensor, v: Tensor) -> Tensor:
 def linear_attention_step(
     q: Tensor, k: Tensor, v: Tensor, state: Tensor, normalized: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """One token of a stream: q, k (..., d), v (..., e); output (..., e) and the next state."""
+    """One token of a stream: q, k (..., d), v (..., e); output (..., e) and the next state. In half
+    precision it is computed and kept in float32."""
+    dtype = v.dtype
+    q, k, v, state = at_least_float32(q, k, v, state)
+    with in_full_precision(q):
+        output, state = _step(q, k, v, state, normalized)
+    return output.to(dtype), state
+
+
+def _step(
+    q: Tensor, k: Tensor, v: Tensor, state: Tensor, normalized: bool
+) -> tuple[Tensor, Tensor]:
     state = state + k.unsqueeze(-1) * _with_ones(v, normalized).unsqueeze(-2)
     return _divided((q.unsqueeze(-2) @ state).squeeze(-2), normalized), state
 
@@ -54,16 +66,18 @@ def linear_attention_step(
 def linear_attention_recurrent(
     q: Tensor, k: Tensor, v: Tensor, normalized: bool = True, state: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The equations, step by step; outputs and the last state."""
-    if state is None:
-        state = empty_state(k, _with_ones(v, normalized))
+    """The equations, step by step; outputs and the last state. In half precision it is computed in
+    float32."""
+    dtype = v.dtype
+    require_steps(q)
+    q, k, v = at_least_float32(q, k, v)
+    state = empty_state(k, _with_ones(v, normalized)) if state is None else state.to(k.dtype)
     outputs = []
-    for t in range(q.shape[-2]):
-        output, state = linear_attention_step(
-            q[..., t, :], k[..., t, :], v[..., t, :], state, normalized
-        )
-        outputs.append(output)
-    return torch.stack(outputs, dim=-2), state
+    with in_full_precision(q):
+        for t in range(q.shape[-2]):
+            output, state = _step(q[..., t, :], k[..., t, :], v[..., t, :], state, normalized)
+            outputs.append(output)
+    return torch.stack(outputs, dim=-2).to(dtype), state
 
 
 def linear_attention_parallel(q: Tensor, k: Tensor, v: Tensor, normalized: bool = True) -> Tensor:
@@ -90,7 +104,7 @@ def linear_attention_chunkwise(
         state: What earlier tokens left; nothing, if None.
         chunk: Steps of a chunk, 32 or 64 if None; it need not divide T.
     """
-    length, dtype = q.shape[-2], v.dtype
+    length, dtype = require_steps(q), v.dtype
     chunk = chunk_of(length, chunk)
     q, k, v = at_least_float32(q, k, v)
     with in_full_precision(q):

@@ -7,12 +7,13 @@ Called with all tokens at once it is the parallel form, with one token at a time
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.plugin import one_of, require
 from zoo_fastweights.layers.backend import Form, delta_rule
 from zoo_fastweights.layers.delta_rnn import DeltaRNN
 from zoo_fastweights.layers.delta_rule import require_contraction
@@ -59,6 +60,9 @@ class FastWeightLayer(nn.Module):
         conv: Width of the short convolutions; 0 for none.
         negative: Rates up to 2, for eigenvalues from -1 on.
         form: Which form computes it; see ``backend``.
+
+    Raises:
+        UsageError: an argument is not one of its choices, or ``dim`` no multiple of ``heads``.
     """
 
     def __init__(
@@ -73,6 +77,10 @@ class FastWeightLayer(nn.Module):
         form: Form = "auto",
     ) -> None:
         super().__init__()
+        one_of("rule", rule, ("delta", "gated-delta", "sum"))
+        one_of("features", features, FEATURE_MAPS)
+        one_of("normalization", normalization, NORMALIZATIONS)
+        require(dim % heads == 0, f"dim is {dim}; it has to be a multiple of {heads}, the heads")
         self.heads, self.rule, self.form = heads, rule, form
         self.features, self.normalization = features, normalization
         self.top_rate = 2.0 if negative else 1.0
@@ -90,6 +98,10 @@ class FastWeightLayer(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         mapped: Tensor = FEATURE_MAPS[self.features](x)
         return NORMALIZATIONS[self.normalization](mapped)
+
+    def begin_alike(self) -> None:
+        """Let queries begin as keys do: a token then reads what tokens like it have written."""
+        _queries_as_keys(self.slow)
 
     def rates(self, x: Tensor) -> Tensor:
         """Learning rates beta (N, T, heads) that the layer gives tokens (N, T, dim)."""
@@ -142,6 +154,12 @@ def _sum_rule(q: Tensor, k: Tensor, v: Tensor, memory: Tensor | None) -> tuple[T
     return read.unsqueeze(2), memory
 
 
+@torch.no_grad()
+def _queries_as_keys(slow: nn.Linear) -> None:
+    dim = slow.in_features
+    slow.weight[:dim] = slow.weight[dim : 2 * dim]
+
+
 class SoftmaxAttention(nn.Module):
     """Causal softmax attention with rotary positions: the memory that grows with every token.
 
@@ -160,6 +178,10 @@ class SoftmaxAttention(nn.Module):
         self.slow = nn.Linear(dim, 3 * dim, bias=False)
         self.conv = ShortConv(3 * dim, conv) if conv else None
         self.output = nn.Linear(dim, dim, bias=False)
+
+    def begin_alike(self) -> None:
+        """Let queries begin as keys do: a token then attends to tokens like it."""
+        _queries_as_keys(self.slow)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         seen: Tensor | None
@@ -216,7 +238,12 @@ class LSTMMixer(nn.Module):
 
 
 def build_mixer(
-    kind: str, dim: int, heads: int, form: Form = "auto", attention_conv: int = 0
+    kind: str,
+    dim: int,
+    heads: int,
+    form: Form = "auto",
+    attention_conv: int = 0,
+    conv: int = 4,
 ) -> nn.Module:
     """A mixer by its name.
 
@@ -225,15 +252,19 @@ def build_mixer(
         dim: Numbers of a token.
         heads: Memories side by side, where there are any.
         form: For the delta rules; see ``backend``.
-        attention_conv: Width of the short convolutions of softmax attention; the fast weight layers
-            have such anyway.
+        attention_conv: Width of the short convolutions of softmax attention; 0 for none.
+        conv: Width of those of the fast weight layers; 0 for none.
+
+    Raises:
+        UsageError: there is no such mixer.
     """
+    one_of("mixer", kind, get_args(Mixer))
     if kind == "sum":
-        return FastWeightLayer(dim, heads, "sum", features="elu1", normalization="none")
+        return FastWeightLayer(dim, heads, "sum", features="elu1", normalization="none", conv=conv)
     if kind == "delta":
-        return FastWeightLayer(dim, heads, "delta", form=form)
+        return FastWeightLayer(dim, heads, "delta", conv=conv, form=form)
     if kind == "gated-delta":
-        return FastWeightLayer(dim, heads, "gated-delta", form=form)
+        return FastWeightLayer(dim, heads, "gated-delta", conv=conv, form=form)
     if kind == "self-referential":
         return SelfReferentialMatrix(dim, heads)
     if kind == "delta-rnn":

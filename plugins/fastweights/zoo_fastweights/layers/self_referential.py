@@ -62,6 +62,18 @@ class SelfReferentialMatrix(nn.Module):
         self.matrix = nn.Parameter(matrix)
         self.output = nn.Linear(dim, dim, bias=False)
 
+    @torch.no_grad()
+    def begin_alike(self, sharpness: float = 2.5) -> None:
+        """Let keys begin as ``softmax(sharpness x)``: an input then reads from the changes that
+        inputs like it have made. Queries become as much sharper, and so changes larger.
+
+        Args:
+            sharpness: The larger, the fewer of the inputs' largest numbers are in a key.
+        """
+        size = self.size
+        self.matrix[:, size : 2 * size] *= sharpness
+        self.matrix[:, 2 * size : 3 * size] = sharpness * torch.eye(size)
+
     def empty_state(self, x: Tensor) -> Tensor:
         """The trained matrix for every sequence of (N, T, dim): (N, H, 3 * d + 4, d)."""
         return self.matrix.expand(x.shape[0], -1, -1, -1)

@@ -25,6 +25,7 @@ class Block(nn.Module):
         dropout: Of what is added.
         form: For the delta rules.
         attention_conv: Width of the short convolutions of softmax attention.
+        conv: Width of those of the fast weight layers.
     """
 
     def __init__(
@@ -35,11 +36,12 @@ class Block(nn.Module):
         dropout: float = 0.0,
         form: Form = "auto",
         attention_conv: int = 0,
+        conv: int = 4,
     ) -> None:
         super().__init__()
         hidden = WIDENING.get(kind, 4) * dim
         self.before, self.between = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.mixer = build_mixer(kind, dim, heads, form, attention_conv)
+        self.mixer = build_mixer(kind, dim, heads, form, attention_conv, conv)
         self.feedforward = nn.Sequential(
             nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim), nn.Dropout(dropout)
         )
@@ -61,6 +63,7 @@ class Stack(nn.Module):
         dropout: In each block.
         form: For the delta rules.
         attention_conv: Width of the short convolutions of softmax attention.
+        conv: Width of those of the fast weight layers.
     """
 
     def __init__(
@@ -71,10 +74,11 @@ class Stack(nn.Module):
         dropout: float = 0.0,
         form: Form = "auto",
         attention_conv: int = 0,
+        conv: int = 4,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(kind, dim, heads, dropout, form, attention_conv) for kind in kinds
+            Block(kind, dim, heads, dropout, form, attention_conv, conv) for kind in kinds
         )
         self.norm = nn.LayerNorm(dim)
 

@@ -16,7 +16,8 @@ from torch.utils.data import Dataset
 
 from zoo.plugin import BaseDataModule, EndlessDataset, Facts, Part, UsageError, within
 from zoo_sequence.ctc import frames_needed
-from zoo_sequence.sound import FrontEnd, Wave
+from zoo_sequence.front_ends import AnyFrontEnd, Source
+from zoo_sequence.lines import LineFrontEnd
 
 MEASURED = 400
 """Training recordings on which mean and deviation of the frames are measured."""
@@ -25,17 +26,17 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Utterance:
-    """A recording and what is said in it.
+    """A recording, or an image of a line, and what is said in it.
 
     Attributes:
         name: For messages, such as ``7_theo_3.wav``.
-        wave: The sound.
+        source: The sound, or the image.
         symbols: What is said, positions in ``label_names``; the blank, 0, is not among them.
         speaker: Who says it; empty where that is not known.
     """
 
     name: str
-    wave: Wave
+    source: Source
     symbols: tuple[int, ...]
     speaker: str = ""
 
@@ -99,9 +100,7 @@ class RecordingData(BaseDataModule[Any]):
         num_workers: Processes that compute frames.
         seed: Of order and augmentation.
         split: Which recordings are the test part; see the subclass.
-        rate: Samples a second to which recordings are brought.
-        cepstra: Coefficients of a frame, their differences not counted.
-        stack: Neighboring frames of 10 ms joined into one.
+        front_end: Makes frames of them.
         warp: In training the frequencies are stretched by a random factor up to this from 1: other
             vocal tracts.
         tempo: In training the speed is changed by a random factor up to this from 1.
@@ -112,20 +111,18 @@ class RecordingData(BaseDataModule[Any]):
     def __init__(
         self,
         root: str,
-        batch_size: int = 16,
-        num_workers: int = 0,
-        seed: int = 0,
-        split: str = "standard",
-        rate: int = 8000,
-        cepstra: int = 13,
-        stack: int = 2,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        split: str,
+        front_end: AnyFrontEnd,
         warp: float = 0.0,
         tempo: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, num_workers, seed, split)
         within("warp", warp, 0, 0.5)
         within("tempo", tempo, 0, 0.5)
-        self.front_end = FrontEnd(rate=rate, cepstra=cepstra, stack=stack)
+        self.front_end = front_end
         self.warp, self.tempo = warp, tempo
         self._facts: Facts | None = None
         self._parts: dict[Part, Any] = {}
@@ -172,10 +169,12 @@ class RecordingData(BaseDataModule[Any]):
         """Mean and deviation of each feature on the training part, as it is recorded."""
         found = self.utterances("train") or self.utterances("test")
         step = max(1, len(found) // MEASURED)
-        frames = torch.cat([self.front_end.frames(each.wave.samples) for each in found[::step]])
-        deviation = frames.std(0).clamp_min(1e-3)
+        frames = torch.cat([self.front_end.frames(each.source.samples) for each in found[::step]])
+        mean, deviation = frames.mean(0), frames.std(0).clamp_min(1e-3)
+        if isinstance(self.front_end, LineFrontEnd):  # rows above and below the ink do not vary
+            mean, deviation = mean.mean().expand_as(mean), frames.std().expand_as(mean)
         return {
-            "mean": [round(value, 5) for value in frames.mean(0).tolist()],
+            "mean": [round(value, 5) for value in mean.tolist()],
             "std": [round(value, 5) for value in deviation.tolist()],
         }
 
@@ -201,7 +200,7 @@ class RecordingData(BaseDataModule[Any]):
         return self._sample(self.draw(part, index))
 
     def _sample(self, utterance: Utterance, warp: float = 1.0, tempo: float = 1.0) -> Sample:
-        frames = self.front_end.frames(utterance.wave.samples, warp, tempo)
+        frames = self.front_end.frames(utterance.source.samples, warp, tempo)
         return {"frames": frames, "symbols": torch.tensor(utterance.symbols)}
 
     def train_loader(self, samples: Any) -> Any:
@@ -223,33 +222,30 @@ def notes_of(utterances: Iterable[Utterance]) -> list[str]:
     """What was done to recordings, and how many of them are suspicious, in phrases."""
     counts: dict[str, list[str]] = {}
     for each in utterances:
-        for note in each.wave.notes:
+        for note in each.source.notes:
             kind = note.partition(":")[0]
             counts.setdefault(kind, []).append(each.name)
     return [f"{len(names)} {kind} (such as {names[0]})" for kind, names in counts.items()]
 
 
-def require_long_enough(root: str, front_end: FrontEnd, utterances: Sequence[Utterance]) -> None:
-    """Refuse recordings that have fewer frames than CTC needs for their transcripts.
+def require_long_enough(
+    root: str, front_end: AnyFrontEnd, what: str, remedy: str, utterances: Sequence[Utterance]
+) -> None:
+    """Refuse what has fewer frames than CTC needs for their transcripts.
 
     Raises:
         UsageError: there are some; the first few are named.
     """
     short = []
     for each in utterances:
-        frames, needed = _frame_count(front_end, each), frames_needed(each.symbols)
+        frames = front_end.count(each.source.samples)
+        needed = frames_needed(each.symbols)
         if frames < needed:
             short.append(f"{each.name} ({frames} frames, {needed} needed)")
     if short:
         more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
         raise UsageError(
-            f"{root}: {len(short)} recordings are shorter than CTC needs for their transcripts: "
+            f"{root}: {len(short)} {what} are shorter than CTC needs for their transcripts: "
             f"{', '.join(short[:_SHOWN])}{more}; correct the transcripts, leave them out, or "
-            "lower --data.stack"
+            f"lower {remedy}"
         )
-
-
-def _frame_count(front_end: FrontEnd, utterance: Utterance) -> int:
-    length, hop = (round(s * front_end.rate) for s in (front_end.window, front_end.step))
-    frames = max(0, (len(utterance.wave.samples) - length) // hop) + 1
-    return max(1, frames // front_end.stack)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from zoo.plugin import Part, UsageError, at_least, nearest, within
 from zoo_sequence.data.recordings import RecordingData, Utterance, generator
-from zoo_sequence.sound import Wave, read_wave
+from zoo_sequence.front_ends import Source
+from zoo_sequence.sound import FrontEnd, Wave
 
 NAME = re.compile(r"(\d)_(\w+)_(\d+)\.wav")
 DIGITS = [str(digit) for digit in range(10)]
@@ -58,7 +59,7 @@ class SpokenDigits(RecordingData):
 
     splits: ClassVar[Sequence[str] | None] = None
     sample_name = "string"
-    conformance_arguments: ClassVar[dict[str, Any]] = {"digits": 2, "epoch": 64}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"digits": 2, "curriculum": {}, "epoch": 64}
 
     def __init__(
         self,
@@ -79,14 +80,22 @@ class SpokenDigits(RecordingData):
         tempo: float = 0.0,
     ) -> None:
         super().__init__(
-            root, batch_size, num_workers, seed, split, rate, cepstra, stack, warp, tempo
+            root,
+            batch_size,
+            num_workers,
+            seed,
+            split,
+            FrontEnd(rate=rate, cepstra=cepstra, stack=stack),
+            warp,
+            tempo,
         )
         if split not in ("index", "all") and not split.startswith("speaker:"):
             raise UsageError(f"split is {split!r}: it has to be index, speaker:NAME or all")
         at_least("digits", digits, 1)
         at_least("epoch", epoch, 1)
         within("gap", gap, 0, 5)
-        self.val_speaker, self.digits, self.gap, self.epoch = val_speaker, digits, gap, epoch
+        self.rate, self.val_speaker = rate, val_speaker
+        self.digits, self.gap, self.epoch = digits, gap, epoch
         self.curriculum = _curriculum(curriculum or {}, digits)
         self._found: dict[Part, list[Utterance]] | None = None
         self._by_speaker: dict[Part, dict[str, list[Utterance]]] = {}
@@ -103,9 +112,7 @@ class SpokenDigits(RecordingData):
             parts = self._divide(files)
             self._found = {
                 name: [
-                    Utterance(
-                        path.name, read_wave(path, self.front_end.rate), (int(digit) + 1,), speaker
-                    )
+                    Utterance(path.name, self.front_end.read(path), (int(digit) + 1,), speaker)
                     for path, digit, speaker, _ in chosen
                 ]
                 for name, chosen in parts.items()
@@ -169,9 +176,9 @@ class SpokenDigits(RecordingData):
         pieces: list[Tensor] = []
         for each in chosen:
             if pieces and self.gap:
-                pieces.append(_noise(each.wave, self.gap, random))
-            pieces.append(each.wave.samples)
-        wave = Wave(torch.cat(pieces), self.front_end.rate)
+                pieces.append(_noise(each.source, self.rate, self.gap, random))
+            pieces.append(each.source.samples)
+        wave = Wave(torch.cat(pieces), self.rate)
         symbols = tuple(symbol for each in chosen for symbol in each.symbols)
         return Utterance("+".join(each.name for each in chosen), wave, symbols, chosen[0].speaker)
 
@@ -197,11 +204,11 @@ def _integer(end: int, random: torch.Generator) -> int:
     return int(torch.randint(end, (), generator=random))
 
 
-def _noise(wave: Wave, longest: float, random: torch.Generator) -> Tensor:
+def _noise(source: Source, rate: int, longest: float, random: torch.Generator) -> Tensor:
     """As loud as the first 10 ms of a recording, of a random length."""
     seconds = longest * float(torch.rand((), generator=random))
-    level = wave.samples[: wave.rate // 100].std().nan_to_num()
-    return level * torch.randn(int(seconds * wave.rate), generator=random)
+    level = source.samples[: rate // 100].std().nan_to_num()
+    return level * torch.randn(int(seconds * rate), generator=random)
 
 
 def _files(root: Path) -> list[tuple[Path, str, str, int]]:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
-import torch
-
-from zoo.plugin import Part, UsageError, fractions, one_of
-from zoo_sequence.data.recordings import (
-    RecordingData,
-    Utterance,
-    generator,
-    require_long_enough,
-)
-from zoo_sequence.sound import read_wave
-
-_SHOWN = 5
+from zoo_sequence.data.transcribed_folder import TranscribedFolder
+from zoo_sequence.sound import FrontEnd
 
 
-class WaveFolder(RecordingData):
+class WaveFolder(TranscribedFolder):
     """A folder of .wav files and a table, ``transcripts.csv``, with the columns ``file`` and
     ``text``, and, where they are known, ``speaker`` and ``part`` (train, val or test).
 
@@ -50,7 +37,7 @@ class WaveFolder(RecordingData):
         UsageError: an argument is out of its range.
     """
 
-    keep_best = True
+    _remedy = "--data.stack"
 
     def __init__(
         self,
@@ -71,138 +58,17 @@ class WaveFolder(RecordingData):
         tempo: float = 0.1,
     ) -> None:
         super().__init__(
-            root, batch_size, num_workers, seed, split, rate, cepstra, stack, warp, tempo
+            root,
+            batch_size,
+            num_workers,
+            seed,
+            split,
+            table,
+            unit,
+            symbols,
+            val_fraction,
+            test_fraction,
+            FrontEnd(rate=rate, cepstra=cepstra, stack=stack),
+            warp,
+            tempo,
         )
-        one_of("unit", unit, ("characters", "words"))
-        fractions(val_fraction=val_fraction, test_fraction=test_fraction)
-        self.table, self.unit, self.symbols = table, unit, symbols
-        self.val_fraction, self.test_fraction = val_fraction, test_fraction
-        self._found: dict[Part, list[Utterance]] | None = None
-        self._names: list[str] = []
-
-    @property
-    def label_names(self) -> list[str]:
-        """The blank and the symbols."""
-        self._read()
-        return ["-" if "-" not in self._names else "", *self._names]
-
-    def utterances(self, part: Part) -> list[Utterance]:
-        return self._read()[part]
-
-    def length(self, part: Part) -> int:
-        return len(self.utterances(part))
-
-    def draw(self, part: Part, number: int) -> Utterance:
-        """The recordings in a new order each epoch, which the seed decides."""
-        found = self.utterances(part)
-        if part == "train":
-            epoch, place = divmod(number, len(found))
-            order = torch.randperm(len(found), generator=generator("order", self.seed, epoch))
-            number = int(order[place])
-        return found[number]
-
-    def _read(self) -> dict[Part, list[Utterance]]:
-        if self._found is None:
-            rows = read_table(Path(self.root), self.table)
-            self._names = self._symbols(rows)
-            numbers = {name: index + 1 for index, name in enumerate(self._names)}
-            utterances = [
-                Utterance(
-                    row["file"],
-                    read_wave(Path(self.root) / row["file"], self.front_end.rate),
-                    tuple(numbers[each] for each in self._tokens(row["text"])),
-                    row.get("speaker", ""),
-                )
-                for row in rows
-            ]
-            require_long_enough(self.root, self.front_end, utterances)
-            found: dict[Part, list[Utterance]] = {"train": [], "val": [], "test": []}
-            for part, utterance in zip(self._parts_of(rows), utterances, strict=True):
-                found[part].append(utterance)
-            self._found = found
-        return self._found
-
-    def _tokens(self, text: str) -> list[str]:
-        return text.split() if self.unit == "words" else list(" ".join(text.split()))
-
-    def _symbols(self, rows: Sequence[dict[str, str]]) -> list[str]:
-        if self.symbols is None:
-            return sorted({token for row in rows for token in self._tokens(row["text"])})
-        known = set(self.symbols)
-        wrong = [
-            f"line {row['line']} {sorted(unknown)}"
-            for row in rows
-            if (unknown := set(self._tokens(row["text"])) - known)
-        ]
-        if wrong:
-            more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-            raise UsageError(
-                f"{Path(self.root) / self.table} has symbols that are not in --data.symbols: "
-                f"{', '.join(wrong[:_SHOWN])}{more}"
-            )
-        return list(self.symbols)
-
-    def _parts_of(self, rows: Sequence[dict[str, str]]) -> list[Part]:
-        if self.split == "all":
-            return ["test"] * len(rows)
-        if "part" in rows[0]:
-            return [_part(row, Path(self.root) / self.table) for row in rows]
-        groups = [row.get("speaker") or row["file"] for row in rows]
-        names = sorted(set(groups))
-        order = torch.randperm(len(names), generator=generator("parts")).tolist()
-        tested = round(self.test_fraction * len(names))
-        validated = round(self.val_fraction * len(names))
-        part: dict[str, Part] = {}
-        for place, index in enumerate(order):
-            after = "val" if place < tested + validated else "train"
-            part[names[index]] = "test" if place < tested else after  # type: ignore[assignment]
-        return [part[group] for group in groups]
-
-
-def read_table(root: Path, name: str) -> list[dict[str, str]]:
-    """The rows of a table of transcripts, each with its ``line``.
-
-    Raises:
-        UsageError: folder or table are missing, columns are, a row is empty, or a file is.
-    """
-    path = root / name
-    if not path.is_file():
-        raise UsageError(
-            f"there is no {path}: write a table of the recordings with the columns file and text, "
-            "or name another by --data.root and --data.table"
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = [{**row, "line": str(reader.line_num)} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read as a table in UTF-8: {error}") from error
-    if missing := {"file", "text"} - set(columns):
-        raise UsageError(
-            f"{path} has no column {' and no '.join(sorted(missing))}; it has {columns}"
-        )
-    if not rows:
-        raise UsageError(f"{path} has no rows: write one for each recording")
-    faults = [fault for row in rows if (fault := _fault(row, root))]
-    if faults:
-        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise UsageError(f"{path}: {', '.join(faults[:_SHOWN])}{more}")
-    return rows
-
-
-def _fault(row: dict[str, str], root: Path) -> str:
-    if not (row["file"] or "").strip() or not (row["text"] or "").strip():
-        return f"line {row['line']} has no file or no text"
-    if not (root / row["file"]).is_file():
-        return f"line {row['line']} names {row['file']}, which is not there"
-    return ""
-
-
-def _part(row: dict[str, str], path: Path) -> Part:
-    value = (row["part"] or "").strip()
-    if value not in ("train", "val", "test"):
-        raise UsageError(
-            f"{path}: line {row['line']} has the part {value!r}: it has to be train, val or test"
-        )
-    return value  # type: ignore[return-value]

@@ -64,8 +64,9 @@ class Memory(nn.Module, ABC):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
+        limits: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """A step in which the next features (N, F) are drawn, and the state after them.
 
@@ -73,11 +74,12 @@ class Memory(nn.Module, ABC):
             state: Of N worlds.
             action: (N, A).
             random: As of ``Mixture.sample``, as what follows.
-            temperature: From 0.
+            temperature: From 0; of all, or of each, (N,).
             copies: Of the chances.
+            limits: The least and the greatest that features may be, (2, F); none without.
         """
         outlook, advanced = self.predict(state, action)
-        features = outlook.sample(random, temperature, copies)
+        features = limited(outlook.sample(random, temperature, copies), limits)
         return features, self.observe(advanced, features)
 
     def expected(self, state: State, action: Tensor) -> tuple[Tensor, State]:
@@ -105,3 +107,8 @@ class Memory(nn.Module, ABC):
         Returns:
             Losses (N, T), and the readout after each step (N, T, readout_size).
         """
+
+
+def limited(features: Tensor, limits: Tensor | None) -> Tensor:
+    """Features (N, F) within limits (2, F)."""
+    return features if limits is None else features.clamp(limits[0], limits[1])

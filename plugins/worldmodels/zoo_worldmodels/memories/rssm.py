@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo_worldmodels.memories.base import Memory, State
-from zoo_worldmodels.mixtures import Mixture, drawn, single
+from zoo_worldmodels.memories.base import Memory, State, limited
+from zoo_worldmodels.mixtures import Mixture, drawn, heated, single
 
 _UNIFORM = 0.01
 _FREE = 1.0
@@ -95,20 +95,22 @@ class RSSM(Memory):
         state: State,
         action: Tensor,
         random: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         copies: int = 1,
+        limits: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """In latents: the state goes on with what is drawn from the prior."""
         hidden = self.recurrent(torch.cat([state[1], action], -1), state[0])
         log_probs = self._log_probs(self.prior(hidden))
         choice = (
             self._mode(log_probs)
-            if temperature <= 0
+            if not isinstance(temperature, Tensor) and temperature <= 0
             else _draw(log_probs, random, temperature, copies)
         )
         latent = choice.flatten(1)
         means = self.decoder(torch.cat([hidden, latent], -1))
-        features = single(means, self._scales).sample(random, temperature, copies)
+        drawn_features = single(means, self._scales).sample(random, temperature, copies)
+        features = limited(drawn_features, limits)
         return features, (hidden, latent, features)
 
     def readout(self, state: State) -> Tensor:
@@ -154,7 +156,7 @@ class RSSM(Memory):
 def _draw(
     log_probs: Tensor,
     random: torch.Generator | None = None,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     copies: int = 1,
 ) -> Tensor:
     """One-hot choices (..., classes) from log probabilities of the same shape."""
@@ -163,7 +165,7 @@ def _draw(
     else:
         uniform = drawn(torch.rand, log_probs.shape, random, copies).to(log_probs)
     gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-    chosen = (log_probs / temperature + gumbel).argmax(-1)
+    chosen = (heated(log_probs, temperature) + gumbel).argmax(-1)
     return F.one_hot(chosen, log_probs.shape[-1]).to(log_probs.dtype)
 
 
