@@ -66,5 +66,6 @@ def test_a_checkpoint_of_files_measures_as_its_card_says(name: str) -> None:
 
 
 def test_there_are_some() -> None:
-    known = {"mpcnn-digits", "hpg-bitflip8", "udrl-cartpole", "udrl-lunarlander", "cm-pole", *FILES}
+    made = {"evolution-double-pole", "evolution-octopus-arm", "cm-pole"}
+    known = {"mpcnn-digits", "hpg-bitflip8", "udrl-cartpole", "udrl-lunarlander", *made, *FILES}
     assert known <= {*shipped()}
