@@ -204,7 +204,7 @@ def test_series_are_divided_into_folds(tmp_path: Path) -> None:
 
 def test_a_validation_measures_the_readout_of_its_epoch(tmp_path: Path) -> None:
     """What is validated on is what is trained on here, so that it has to be told apart."""
-    cases = "".join(f"{value}:a\n-{value}:b\n" for value in ("1,2,3", "2,2,4", "1,3,3"))
+    cases = "1,2,3:a\n-1,-2,-3:b\n2,2,4:a\n-2,-2,-4:b\n1,3,3:a\n-1,-3,-3:b\n"
     data = Series(str(write(tmp_path, cases)), val_fraction=0.5)
     facts = data.facts
     model = EchoState(
