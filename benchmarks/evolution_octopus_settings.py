@@ -18,7 +18,7 @@ from zoo_evolution.search.snes import SNES
 from zoo_evolution.tasks.octopus.reaching import OctopusArm
 
 SEEDS = (1001, 1002)
-STEPS = (0.03, 0.1, 0.3, 1.0)
+STEPS = (0.1, 0.3, 1.0)
 BUDGET, POPULATION = 240, 24
 
 

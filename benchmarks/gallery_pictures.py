@@ -43,6 +43,31 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any], int, str]] = {
         6,
         "median_case",
     ),
+    "evolino": (
+        {
+            "name": "evolino",
+            "cells": 15,
+            "input_scale": 0.01,
+            "spread": 0.3,
+            "mutation_scale": 0.01,
+        },
+        {"name": "superimposed-sines", "sines": 3, "generations": 40},
+        1,
+        "continuation",
+    ),
+    "lstm": (
+        {"name": "lstm", "chrono": 30, "lr": 0.02},
+        {"name": "adding", "length": 30, "batch_size": 50, "epoch": 20_000},
+        3,
+        "sequences",
+    ),
+    "meta-lstm": ({"name": "meta-lstm", "hidden": 32}, {"name": "quadratics"}, 4, "learning"),
+    "ctc-recognizer": (
+        {"name": "ctc-recognizer", "hidden": 64, "noise": 0.1, "lr": 0.005},
+        {"name": "rendered-lines", "columns": 4},
+        6,
+        "emissions",
+    ),
     "md-lstm": ({"name": "md-lstm", "hidden": [8, 12], **WHOLE}, PHANTOM, 6, "median_case"),
 }
 """Model, data, epochs, and which plot of the run is taken."""

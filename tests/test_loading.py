@@ -7,6 +7,7 @@ import torch
 import torch.distributed
 from torch.utils.data import TensorDataset
 
+from zoo.errors import UsageError
 from zoo.plugin.loaders import EpochSampler, ResumableLoader
 
 
@@ -24,6 +25,14 @@ def as_rank(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(torch.distributed, "get_world_size", lambda *_: world)
 
     return pretend
+
+
+def test_a_part_of_fewer_samples_than_processes_is_refused_by_all_of_them(as_rank: Any) -> None:
+    for rank in range(2):
+        as_rank(rank, 2)
+        with pytest.raises(UsageError, match=r"1 sample.* 2 processes cannot share"):
+            EpochSampler(range(1), shuffle=False)
+    assert list(EpochSampler(range(0), shuffle=False)) == []
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:

@@ -3,7 +3,7 @@
     peers/bin/python benchmarks/peers/reservoirs.py 100 500
 
 Runs in an environment with requirements.txt, without the zoo; ``benchmarks/sequence.py reservoirs``
-calls it and measures the zoo's beside it. Prints JSON: of each size the least of five.
+calls it and measures the zoo's beside it. Prints JSON: of each size the least of three.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     json.dump(found, sys.stdout)
 
 
-def least(work: Callable[[], object], repeats: int = 5) -> float:
+def least(work: Callable[[], object], repeats: int = 3) -> float:
     """Seconds of the processor, after one that does not count."""
     work()
     found = []

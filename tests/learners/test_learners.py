@@ -15,6 +15,7 @@ from cuts import in_a_process
 from lightning.pytorch import Callback
 
 import zoo as library
+from zoo.errors import UsageError
 from zoo.runs.run import Run
 from zoo.testing import check_plugin
 
@@ -122,3 +123,10 @@ def test_a_learner_is_short(path: Path) -> None:
             prose |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     lines = enumerate(text.splitlines(), 1)
     assert len([n for n, line in lines if line.split("#")[0].strip() and n not in prose]) < LINES
+
+
+@pytest.mark.parametrize("name", ["snes", "echo-state"])
+def test_a_learner_without_gradients_is_not_shared_by_processes(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no gradient changes a parameter .* --trainer.devices 1"):
+        library.train(f"learners/{name}", {**QUIET, "trainer.devices": 2}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

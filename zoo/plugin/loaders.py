@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
+from zoo.plugin.arguments import require
 from zoo.plugin.endless import EndlessDataset
 
 
@@ -35,6 +36,9 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
             processes' shares equal, so that metrics of a test count every sample once.
         weights: How often each sample comes, relative to the others: an epoch is as long as
             without, and a sample is in it as many times as its share says, rounded up or down.
+
+    Raises:
+        UsageError: the order is kept and there are fewer samples than processes.
     """
 
     def __init__(
@@ -53,6 +57,11 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
             seed=seed << 20,  # torch adds the epoch: no two seeds share an order
         )
         if not shuffle:
+            require(
+                not 0 < len(data) < self.num_replicas,
+                f"a part of the data has {len(data)} sample(s), which {self.num_replicas} "
+                f"processes cannot share: give --trainer.devices {len(data)}",
+            )
             self.num_samples = len(range(self.rank, len(data), self.num_replicas))
             self.total_size = len(data)
         self._weights = weights

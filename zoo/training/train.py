@@ -63,6 +63,7 @@ from zoo.training.counting import refuse_uncounted, split_interval
 from zoo.training.csv_logger import metrics_of, with_tested
 from zoo.training.dev_run import dev_run
 from zoo.training.draw import as_in_training, draw
+from zoo.training.gradient_free import refuse_processes_without_gradients
 from zoo.training.input_channels import with_channels_of_data
 from zoo.training.interruption import interruptible
 from zoo.training.monitors import refuse_without_validation
@@ -318,9 +319,11 @@ def _make_trainer(
     refuse_without_validation(users, data, settings.get("limit_val_batches"))
     refuse_uncounted(recipe.budget, split_interval(dict(settings)), users, model, data)
     callbacks = [*callbacks, SeededTest(recipe.seed)]
-    return ResumableTrainer(
+    resumable = ResumableTrainer(
         settings, run.path, run.checkpoint, run.metrics_csv, callbacks, recipe.budget
     )
+    refuse_processes_without_gradients(resumable.trainer, model)
+    return resumable
 
 
 def _alone(run: Run) -> contextlib.AbstractContextManager[None]:

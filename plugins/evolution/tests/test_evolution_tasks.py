@@ -195,8 +195,8 @@ def plain_arm_force(arms: Any, activation: Tensor) -> np.ndarray:
     for k in range(10):
         width = rest[0, k + 1, 1] - rest[1, k + 1, 1]
         muscle((0, k), (0, k + 1), float(activation[k]) * width)
-        muscle((1, k), (1, k + 1), float(activation[10 + k]) * width)
-        muscle((0, k + 1), (1, k + 1), float(activation[20 + k]))
+        muscle((0, k + 1), (1, k + 1), float(activation[10 + k]))
+        muscle((1, k), (1, k + 1), float(activation[20 + k]) * width)
         drag((0, k), (0, k + 1))
         drag((1, k), (1, k + 1))
         pressure = constants.STIFFNESS * (1 - area(position, k) / area(rest, k))
@@ -215,8 +215,8 @@ def test_the_arm_is_pushed_as_mass_by_mass() -> None:
     for _ in range(5):
         actions = torch.rand(1, 32, generator=random, dtype=torch.float64)
         arms = physics.control(arms, actions)
-    forces = physics.forces(arms, actions[:, :30])[0].numpy()
-    assert np.allclose(forces, plain_arm_force(arms, actions[0, :30]), atol=1e-11)
+    forces = physics.forces(arms, actions[:, 1:31])[0].numpy()
+    assert np.allclose(forces, plain_arm_force(arms, actions[0, 1:31]), atol=1e-11)
 
 
 def test_the_arm_keeps_its_areas_rests_and_bends_to_the_side_that_pulls() -> None:
@@ -231,7 +231,7 @@ def test_the_arm_keeps_its_areas_rests_and_bends_to_the_side_that_pulls() -> Non
     arms, worst = straight, 0.0
     for _ in range(40):
         muscles = (torch.rand(1, 30, generator=random, dtype=torch.float64) < 0.5).double()
-        arms = physics.control(arms, torch.cat([muscles, nothing[:, :2]], 1))
+        arms = physics.control(arms, torch.nn.functional.pad(muscles, (1, 1)))
         corners = torch.stack([arms.position[0, 1], arms.position[0, 0]])
         a, b, c, d = corners[0, :-1], corners[0, 1:], corners[1, 1:], corners[1, :-1]
         area = ((c - a)[:, 0] * (d - b)[:, 1] - (c - a)[:, 1] * (d - b)[:, 0]) / 2
@@ -239,11 +239,13 @@ def test_the_arm_keeps_its_areas_rests_and_bends_to_the_side_that_pulls() -> Non
         worst = max(worst, float((area / rest - 1).abs().max()))
     assert worst < 0.05
     bent = nothing.clone()
-    bent[:, :10] = 1
-    arms = straight
+    bent[:, 1:11] = 1
+    arms, turned = straight, straight
     for _ in range(20):
         arms = physics.control(arms, bent)
     assert float(arms.position[0, :, -1, 1].mean()) > 0.2
+    turned = physics.control(turned, torch.nn.functional.pad(nothing[:, 1:], (1, 0), value=1.0))
+    assert float(turned.angle) > 0
 
 
 def test_the_arm_sees_82_numbers_and_its_net_has_3680_weights() -> None:

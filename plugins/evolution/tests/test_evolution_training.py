@@ -20,6 +20,11 @@ from zoo_evolution.objectives.objective import Objective
 
 QUIET = {"trainer.logger": False, "trainer.accelerator": "cpu"}
 FUNCTIONS = """
+import os
+
+import numpy as np
+import torch
+
 def bowl(point):
     return float(((point - 0.5) ** 2).sum())
 
@@ -37,6 +42,15 @@ def undefined(point):
 
 def partly(point):
     return float("nan") if point[0] > 0.6 else bowl(point)
+
+def tensor(point):
+    return torch.tensor(point, requires_grad=True).sum()
+
+def whole(point):
+    return np.int64(3)
+
+def dies(point):
+    os._exit(1)
 
 def fragile(point):
     if point[0] > 0.7:
@@ -147,8 +161,8 @@ def test_a_users_function_is_minimized_within_its_box(tmp_path: Path, functions:
     ("settings", "words"),
     [
         ({"data.function": "{}:raises"}, "raised RuntimeError: no such thing"),
-        ({"data.function": "{}:vector"}, "return one number.*an array of shape"),
-        ({"data.function": "{}:text"}, "return one number.*a str"),
+        ({"data.function": "{}:vector"}, "returned an array of shape.*one number"),
+        ({"data.function": "{}:text"}, "returned a str.*one number"),
         ({"data.function": "{}:undefined"}, "returned NaN"),
         ({"data.function": "{}:none"}, "there is no function 'none'.*it has bowl"),
         ({"data.function": "nowhere.py:bowl"}, "there is no file nowhere.py"),
@@ -175,12 +189,24 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(
 def test_a_function_that_fails_later_ends_the_training_with_the_point(functions: str) -> None:
     function = UserFunction(f"{functions}:fragile")
     points = torch.tensor([[0.5, 0.5], [0.9, 0.1]], dtype=torch.float64)
-    with pytest.raises(ZooError, match=r"raised ValueError: too far for \(0.9, 0.1\)"):
+    with pytest.raises(ZooError, match=r"called with \(0.9, 0.1\), raised ValueError: too far"):
         function(points)
     with pytest.raises(ZooError, match="returned NaN for all 1 candidates"):
         UserFunction(f"{functions}:undefined")(points[:1])
     values = UserFunction(f"{functions}:partly")(points)
     assert values.isnan().tolist() == [False, True]
+
+
+def test_any_kind_of_number_counts(functions: str) -> None:
+    points = torch.tensor([[0.5, 0.25]], dtype=torch.float64)
+    assert UserFunction(f"{functions}:tensor")(points).tolist() == [0.75]
+    assert UserFunction(f"{functions}:whole")(points).tolist() == [3]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_said(functions: str) -> None:
+    with pytest.raises(ZooError, match="ended in the middle of it"):
+        UserFunction(f"{functions}:dies", workers=1)(torch.zeros(1, 2))
 
 
 @pytest.mark.slow

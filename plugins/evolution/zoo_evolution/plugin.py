@@ -1,6 +1,6 @@
 """What this plugin registers."""
 
-from zoo.plugin import Dataset, Model, Recipes, hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -66,3 +66,19 @@ def zoo_datasets() -> list[Dataset]:
 @hookimpl
 def zoo_recipes() -> list[Recipes]:
     return [Recipes("evolution", "zoo_evolution:recipes")]
+
+
+@hookimpl
+def zoo_checkpoints() -> list[Checkpoint]:
+    return [
+        Checkpoint(
+            "evolution-double-pole",
+            "zoo_evolution:checkpoints/evolution-double-pole",
+            "A net of one unit that balances two poles without seeing velocities",
+        ),
+        Checkpoint(
+            "evolution-octopus-arm",
+            "zoo_evolution:checkpoints/evolution-octopus-arm",
+            "3,680 weights from 20 coefficients that bring an octopus arm near a goal behind it",
+        ),
+    ]

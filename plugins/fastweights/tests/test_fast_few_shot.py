@@ -16,7 +16,7 @@ from zoo_fastweights.data.class_folder import ClassFolder
 from zoo_fastweights.data.drawings import read_drawing
 from zoo_fastweights.data.episodes import draw_episode, turned
 from zoo_fastweights.data.omniglot import Omniglot
-from zoo_fastweights.few_shot import FewShot, nearest_neighbor
+from zoo_fastweights.few_shot import MIXERS, FewShot, nearest_neighbor
 
 
 def test_tasks_ask_for_classes_that_were_shown_and_images_that_were_not() -> None:
@@ -157,6 +157,21 @@ def test_own_drawings_are_told_by_their_support_set(tmp_path: Path) -> None:
     other.write_bytes(elsewhere.read_bytes())
     with pytest.raises(UsageError, match="has no support set"):
         model.read_file(other)
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_queries_are_answered_as_at_the_end_of_the_whole_sequence(mixer: str) -> None:
+    torch.manual_seed(0)
+    net = FewShot(ways=3, mixer=mixer, channels=4, dim=16, heads=2).eval().net  # type: ignore[arg-type]
+    images = torch.randint(256, (2, 5, 8, 8), dtype=torch.uint8)
+    net.encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16))
+    support, queries, labels = images[:, :3], images[:, 3:], torch.tensor([[2, 0, 1], [1, 2, 0]])
+    shown = net.encode(support) + net.label(labels)
+    for number in range(2):
+        whole = torch.cat([shown, net.encode(queries[:, number : number + 1])], dim=1)
+        expected = net.output(net.stack(whole)[0][:, -1])
+        found = net(support, labels, queries)[:, number]
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_net_begins_by_reading_what_like_images_wrote() -> None:

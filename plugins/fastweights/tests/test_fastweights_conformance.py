@@ -1,7 +1,10 @@
 """The zoo's conformance kit on everything this plugin registers, with a text and drawings made here
 where a dataset reads files."""
 
+import io
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,20 @@ from PIL import Image
 from zoo.testing import conformance_tests
 
 test_conformance = conformance_tests("fastweights", slow=["export-formats"])
+
+
+def write_omniglot(folder: Path, random: np.random.Generator) -> None:
+    """Three alphabets of five characters, each drawn twice, as the publisher lays them out."""
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "images_tiny.zip", "w") as archive:
+        for alphabet in ("Balinese", "Greek", "Korean"):
+            for character in range(5):
+                drawing = random.integers(0, 256, (20, 20)).astype(np.uint8)
+                for drawer in range(2):
+                    buffer = io.BytesIO()
+                    Image.fromarray(drawing ^ np.uint8(drawer)).save(buffer, "png")
+                    name = f"images_tiny/{alphabet}/character{character:02}/{drawer}.png"
+                    archive.writestr(name, buffer.getvalue())
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,6 +42,7 @@ def _data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for number in range(8):
             path = folder / f"class-folder/class{name}/{number}.png"
             Image.fromarray(drawing ^ np.uint8(number)).save(path)
+    write_omniglot(folder / "omniglot", random)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_DATA", str(folder))
         yield

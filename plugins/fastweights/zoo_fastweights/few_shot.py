@@ -4,7 +4,7 @@ Images become vectors by a small convolutional net. The images of a support set 
 other, each with its label; a query comes last, with no label. What the net has learned of the
 classes is in its fast weights: learning to learn is all that training does.
 
-    token = image + label's vector (none for a query)     logits = head(stack(tokens))[last]
+    token = image + label's vector (none for a query)     logits = head(stack(tokens)[last])
 
 Labels are dealt anew in every task. Training, validation and test have different classes.
 
@@ -112,11 +112,22 @@ class FewShotNet(nn.Module):
         number, count = queries.shape[:2]
         vectors = self.encode(torch.cat([support, queries], dim=1))
         shown, asked = vectors.split([support.shape[1], count], dim=1)
-        learned = (shown + self.label(labels)).unsqueeze(1).expand(-1, count, -1, -1)
-        sequences = torch.cat([learned, asked.unsqueeze(2)], dim=2).flatten(0, 1)
-        after, _ = self.stack(sequences)
-        logits: Tensor = self.output(after[:, -1])
+        _, learned = self.stack(shown + self.label(labels))
+        after, _ = self.stack(
+            asked.reshape(number * count, 1, -1), [repeated(state, count) for state in learned]
+        )
+        logits: Tensor = self.output(after[:, 0])
         return logits.reshape(number, count, self.ways)
+
+
+def repeated(state: Any, times: int) -> Any:
+    """What a support set leaves, for each of several queries: tensors (N, ...) to
+    (N * times, ...)."""
+    if state is None:
+        return None
+    if isinstance(state, Tensor):
+        return state.repeat_interleave(times, dim=0)
+    return tuple(repeated(part, times) for part in state)
 
 
 def nearest_neighbor(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class MQARNet(LightningModule):
 
     head: tuple[str, ...] = ()
     monitor, monitor_mode = "val/accuracy", "max"
-    conformance_arguments: ClassVar[dict[str, Any]] = {"dim": 16, "heads": 2}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"dim": 16, "heads": 2, "layers": 1}
     trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
     plot_captions: ClassVar[dict[str, Any]] = {
         "recall": "Accuracy of the questions by their place, in a batch of test data."

@@ -105,7 +105,7 @@ class TextLM(LightningModule):
 
     head: tuple[str, ...] = ()
     monitor, monitor_mode = "val/nll", "min"
-    conformance_arguments: ClassVar[dict[str, Any]] = {"dim": 16, "heads": 2, "layers": 2}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"dim": 16, "heads": 2, "layers": 1}
     trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
     row_name = "text"
     input_suffixes = (".txt",)

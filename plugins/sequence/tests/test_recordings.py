@@ -12,7 +12,7 @@ import torch
 from scipy.fft import dct
 from scipy.io import wavfile
 
-from zoo.plugin import UsageError
+from zoo.plugin import Fold, UsageError
 from zoo_sequence.ctc_recognizer import CTCRecognizer, evenly_divided, strings
 from zoo_sequence.data.recordings import collate
 from zoo_sequence.data.spoken_digits import SpokenDigits
@@ -173,6 +173,18 @@ def test_speakers_are_not_torn(table: Callable[[str], str]) -> None:
     parts = [{u.speaker for u in data.utterances(part)} for part in ("train", "test")]
     assert [len(part) for part in parts] == [1, 1]
     assert parts[0] != parts[1]
+
+
+def test_recordings_are_divided_into_folds_by_speaker(table: Callable[[str], str]) -> None:
+    rows = ["a.wav,x,1,train", "b.wav,y,2,val", "c.wav,x,3,test", "d.wav,y,1,train"]
+    root = table("\n".join(["file,text,speaker,part", *rows, ""]))
+    samples = WaveFolder(root).fold_samples()
+    assert samples.names == ["a.wav", "b.wav", "d.wav"]
+    assert (samples.group_name, samples.groups) == ("speaker", ["1", "2", "1"])
+    data = WaveFolder(root)
+    data.use_fold(Fold(1, 2, 3, samples.fingerprint, (0, 2)))
+    found = [[u.name for u in data.utterances(part)] for part in ("train", "val", "test")]
+    assert found == [["b.wav"], ["a.wav", "d.wav"], ["c.wav"]]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
-from zoo.plugin import UsageError
+from zoo.plugin import Fold, UsageError
 from zoo_sequence.data.laser import Laser
 from zoo_sequence.data.series import Series, read_series
 from zoo_sequence.echo_state import EchoState
@@ -177,3 +178,42 @@ def test_vowels_are_told_apart(real: Any) -> None:
     (batch,) = data.test_dataloader()
     wrong = int((model(batch["series"], batch["lengths"]).argmax(1) != batch["labels"]).sum())
     assert wrong <= 15
+
+
+def test_series_are_divided_into_folds(tmp_path: Path) -> None:
+    """What is held out is validated on, and mean and deviation are of the rest."""
+    root = write(tmp_path, "1,1:a\n3,3:b\n5,5:a\n7,7:b\n", "9,9:a\n")
+    samples = Series(str(root)).fold_samples()
+    assert samples.classes == ["a", "b", "a", "b"]
+    assert samples.groups is None
+    data = Series(str(root))
+    data.use_fold(Fold(1, 2, 4, samples.fingerprint, (0, 3)))
+    data.setup()
+    first = [
+        [float(case["series"][0]) for case in data.samples(part)]
+        for part in ("train", "val", "test")
+    ]
+    assert first == [[3, 5], [1, 7], [9]]
+    assert data.facts["mean"] == [4]
+    other = write(tmp_path / "other", "1,1:a\n3,3:b\n")
+    moved = Series(str(other))
+    moved.use_fold(Fold(1, 2, 4, samples.fingerprint, (0, 3)))
+    with pytest.raises(UsageError, match="made of 4 samples"):
+        moved.setup()
+
+
+def test_a_validation_measures_the_readout_of_its_epoch(tmp_path: Path) -> None:
+    """What is validated on is what is trained on here, so that it has to be told apart."""
+    cases = "".join(f"{value}:a\n-{value}:b\n" for value in ("1,2,3", "2,2,4", "1,3,3"))
+    data = Series(str(write(tmp_path, cases)), val_fraction=0.5)
+    facts = data.facts
+    model = EchoState(
+        units=8, num_classes=2, label_names=facts["label_names"], channels=1,
+        mean=facts["mean"], std=facts["std"],
+    )  # fmt: skip
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(model, data)
+    assert trainer.callback_metrics["val/error"] == 0

@@ -251,6 +251,9 @@ class EchoState(LightningModule):
     # Measuring
 
     def on_validation_epoch_start(self) -> None:
+        # In training a validation comes before the end of its epoch, and after all of its batches.
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self.solve()
         self._begin()
 
     def on_test_epoch_start(self) -> None:

@@ -76,6 +76,10 @@ def test_parquet_is_read(tmp_path):
         ({"actions": np.array([0, 1, 0.5, 1, 0])}, "whole number"),
         ({"rewards": np.array([1, 1, np.nan, 1, 1])}, "the reward of step 2 is not a number"),
         ({"observations": np.full((6, 2), np.inf)}, "the observation of step 0 is not a number"),
+        ({"observations": np.zeros(6)}, r"observations have the shape \[6\]"),
+        ({"rewards": np.ones((5, 1))}, r"rewards \[5, 1\] do not fit"),
+        ({"terminated": np.arange(5) == 2}, "step 2 ended the episode, and steps follow"),
+        ({"terminated": np.zeros(3, bool)}, "one truth value, or one for each step"),
     ],
 )
 def test_a_bad_episode_is_named(tmp_path, changes, said):
@@ -92,6 +96,7 @@ def test_a_bad_episode_is_named(tmp_path, changes, said):
         ("0,2,5,6,,,", "0,2,5,6,1,1,0", "its last row has an action"),
         ("1,0,7,8,2", "1,0,,8,2", "episode 1: the observation of step 0 is not a number"),
         ("reward", "pay", "no column reward"),
+        ("0,0,1,2,0,0.5,0", "0,0,1,2,0,0.5,1", "step 0 ended the episode, and steps follow"),
     ],
 )
 def test_a_bad_table_is_named(tmp_path, old, new, said):
@@ -152,3 +157,28 @@ def test_parts_share_no_episode_and_segments_come_again():
     samples = data.samples("train")
     assert torch.equal(samples[3]["features"], samples[3]["features"])
     assert not torch.equal(samples[3]["features"], samples[11]["features"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.npz", b"PK\x03\x04 and no more", "cannot be read as npz"),
+        ("a.csv", b"", "no row below a line of names"),
+        ("a.csv", CSV.partition("\n")[0].encode(), "no row below a line of names"),
+        ("a.csv", CSV.replace(",", ";").encode(), "with commas between"),
+        ("a.parquet", b"PAR1 and no more", "not a table of numbers as parquet"),
+    ],
+)
+def test_a_file_that_holds_no_log_is_named(tmp_path, name, content, said):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow.parquet")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=said) as refused:
+        _ = EpisodesFolder(str(tmp_path), **SPACE).facts
+    assert name in str(refused.value)
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path):
+    """With the mark of its encoding in front."""
+    (tmp_path / "a.csv").write_text(CSV, encoding="utf-8-sig")
+    assert len(EpisodesFolder(str(tmp_path), **SPACE).episodes) == 2

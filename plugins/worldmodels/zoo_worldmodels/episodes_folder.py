@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ class EpisodesFolder(EpisodesData):
 
     An ``.npz`` file is an episode of T steps: ``observations`` (T + 1, O), before each step and
     after the last; ``actions`` (T,) whole numbers or (T, A); ``rewards`` (T,); ``terminated``, one
-    truth value, whether the world ended it.
+    truth value, whether the world ended it, or one for each step.
 
     A ``.csv`` or ``.parquet`` file is a table with a row a step: the columns ``observation_0``,
     ``observation_1``, ..., ``action`` or ``action_0``, ..., ``reward`` and ``terminated`` (0 or 1).
@@ -238,17 +239,26 @@ def _of_arrays(path: Path, discrete: bool) -> Episode:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} cannot be read as npz: {error}") from error
     missing = [n for n in ("observations", "actions", "rewards", "terminated") if n not in arrays]
     if missing:
-        raise UsageError(f"{path}: {', '.join(missing)} is not in it; there are {sorted(arrays)}")
-    observations, steps = arrays["observations"], len(arrays["actions"])
-    if len(observations) != steps + 1 or len(arrays["rewards"]) != steps:
         raise UsageError(
-            f"{path}: {len(observations)} observations, {steps} actions and "
-            f"{len(arrays['rewards'])} rewards do not fit: an episode of T steps has T + 1 "
-            "observations, T actions and T rewards"
+            f"{path}: {', '.join(missing)} is not in it; there are {sorted(arrays)}. An episode "
+            "that was cut has terminated=False"
+        )
+    arrays = {name: np.atleast_1d(values) for name, values in arrays.items()}
+    observations, steps = arrays["observations"], len(arrays["actions"])
+    if len(observations) != steps + 1 or arrays["rewards"].shape != (steps,):
+        raise UsageError(
+            f"{path}: observations {list(observations.shape)}, actions "
+            f"{list(arrays['actions'].shape)} and rewards {list(arrays['rewards'].shape)} do not "
+            "fit: an episode of T steps has T + 1 observations, T actions and T rewards"
+        )
+    if observations.ndim not in (2, 4):
+        raise UsageError(
+            f"{path}: observations have the shape {list(observations.shape)}; those of T steps are "
+            "(T + 1, numbers), or (T + 1, channels, height, width) of pictures"
         )
     pictures = observations.dtype == np.uint8
     return _checked(
@@ -256,9 +266,25 @@ def _of_arrays(path: Path, discrete: bool) -> Episode:
         observations if pictures else observations.astype(np.float32),
         arrays["actions"],
         arrays["rewards"],
-        bool(np.asarray(arrays["terminated"]).any()),
+        _ended(str(path), arrays["terminated"], steps),
         discrete,
     )
+
+
+def _ended(name: str, terminated: np.ndarray, steps: int) -> bool:
+    """Whether the world ended an episode, by one truth value or by one of each step."""
+    if terminated.shape not in ((1,), (steps,)) or terminated.dtype.kind not in "fiub":
+        raise UsageError(
+            f"{name}: terminated has the shape {list(terminated.shape)} of {terminated.dtype}; it "
+            "is one truth value, or one for each step"
+        )
+    early = np.flatnonzero(terminated[:-1] > 0)
+    if len(early):
+        raise UsageError(
+            f"{name}: step {int(early[0])} ended the episode, and steps follow: what comes after "
+            "it is another episode"
+        )
+    return bool(terminated[-1] > 0)
 
 
 def _of_table(path: Path, discrete: bool) -> Iterator[Episode]:
@@ -278,6 +304,8 @@ def _of_table(path: Path, discrete: bool) -> Iterator[Episode]:
     if missing:
         raise UsageError(f"{path}: it has no column {', '.join(missing)}; it has {sorted(columns)}")
     rows = len(columns["reward"])
+    if rows == 0:
+        raise UsageError(f"{path}: there is no row in it")
     episode_of = columns.get("episode", np.zeros(rows))
     for number in dict.fromkeys(episode_of.tolist()):
         chosen = np.flatnonzero(episode_of == number)
@@ -297,21 +325,31 @@ def _of_table(path: Path, discrete: bool) -> Iterator[Episode]:
             np.stack([columns[each][chosen] for each in observed], 1).astype(np.float32),
             actions[:-1, 0] if acted == ["action"] else actions[:-1],
             columns["reward"][chosen][:-1],
-            bool((columns["terminated"][chosen][:-1] > 0)[-1:].any()),
+            len(chosen) > 1 and _ended(name, columns["terminated"][chosen][:-1], len(chosen) - 1),
             discrete,
         )
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix.lower() == ".csv":
-        try:
-            table: Any = np.genfromtxt(
-                path, delimiter=",", names=True, dtype=np.float64, encoding="utf-8"
-            )
-        except ValueError as error:
-            text = " ".join(str(error).split())
-            raise UsageError(f"{path} is not a table of numbers: {text}") from error
-        return {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
+    return _of_csv(path) if path.suffix.lower() == ".csv" else _of_parquet(path)
+
+
+def _of_csv(path: Path) -> dict[str, np.ndarray]:
+    # A spreadsheet begins its files with a mark of their encoding, which is no part of a name.
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    if not any(line.strip() for line in lines[1:]):
+        raise UsageError(f"{path}: it has no row below a line of names")
+    try:
+        table: Any = np.genfromtxt(lines, delimiter=",", names=True, dtype=np.float64)
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        raise UsageError(
+            f"{path} is not a table of numbers, with commas between: {text}"
+        ) from error
+    return {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
+
+
+def _of_parquet(path: Path) -> dict[str, np.ndarray]:
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -319,11 +357,15 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             f"{path}: reading parquet needs pyarrow: {install_hint('zoo-worldmodels[parquet]')}"
         ) from error
     parquet: Any = pyarrow.parquet
-    table = parquet.read_table(path)
-    return {
-        name: np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
-        for name in table.column_names
-    }
+    try:
+        table = parquet.read_table(path)
+        return {
+            name: np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
+            for name in table.column_names
+        }
+    except (OSError, ValueError, TypeError) as error:  # also what pyarrow calls invalid
+        text = " ".join(str(error).split())
+        raise UsageError(f"{path} is not a table of numbers as parquet: {text}") from error
 
 
 def _numbered(columns: dict[str, np.ndarray], name: str) -> list[str]:

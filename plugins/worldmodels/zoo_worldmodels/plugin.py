@@ -1,6 +1,6 @@
 """What this plugin registers."""
 
-from zoo.plugin import Dataset, Model, Recipes, hookimpl
+from zoo.plugin import Checkpoint, Dataset, Model, Recipes, hookimpl
 
 ZOO_PLUGIN_API = 1
 
@@ -160,3 +160,14 @@ def zoo_datasets() -> list[Dataset]:
 @hookimpl
 def zoo_recipes() -> list[Recipes]:
     return [Recipes("worldmodels", "zoo_worldmodels:recipes")]
+
+
+@hookimpl
+def zoo_checkpoints() -> list[Checkpoint]:
+    return [
+        Checkpoint(
+            "cm-pole",
+            "zoo_worldmodels:checkpoints/cm-pole",
+            "Balances a pole of which it sees positions alone, and predicts what comes",
+        )
+    ]

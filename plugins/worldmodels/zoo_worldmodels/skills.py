@@ -97,7 +97,7 @@ def _swing(seen: np.ndarray) -> np.ndarray:
 
 SKILLS = (
     Skill("cartpole", "CartPole-v1", (2.4, 2.0, 0.2, 2.0), 2, (), _balance, 22.0, 500.0),
-    Skill("pendulum", "Pendulum-v1", (1.0, 1.0, 8.0), 3, (-2, 0, 2), _stand, -1219.0, -141.5),
+    Skill("pendulum", "Pendulum-v1", (1.0, 0.3, 2.0), 3, (-2, 0, 2), _stand, -1219.0, -141.5),
     Skill("mountaincar", "MountainCar-v0", (1.2, 0.07), 3, (), _climb, -200.0, -119.7),
     Skill("acrobot", "Acrobot-v1", (1, 1, 1, 1, 6, 12), 3, (), _swing, -497.3, -84.4),
 )
@@ -205,7 +205,7 @@ class Skills(NumberedSteps):
     def __init__(
         self,
         updates: int = 400,
-        episodes: int = 20,
+        episodes: int = 30,
         length: int = 50,
         val_episodes: int = 5,
         test_episodes: int = 50,

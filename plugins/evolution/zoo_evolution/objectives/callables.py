@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class UserFunction:
         """
         rows, function = list(points.detach().cpu().double().numpy()), self._function
         if self.workers:
-            returned = list(self._processes().map(_guarded, rows))
+            returned = self._from_processes(rows)
         else:
             returned = [_guarded_call(function, row) for row in rows]
         values = [self._value(each, row) for each, row in zip(returned, rows, strict=True)]
@@ -104,6 +105,17 @@ class UserFunction:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
+    def _from_processes(self, rows: list[np.ndarray]) -> list[tuple[float, str]]:
+        try:
+            return list(self._processes().map(_guarded, rows))
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise ZooError(
+                f"a process that called {self.name} ended in the middle of it, killed or by a "
+                "crash of its own: call it with workers 0 to see where, or take fewer workers if "
+                "the memory was too small"
+            ) from error
+
     def _processes(self) -> ProcessPoolExecutor:
         if self._pool is None:
             # Spawned: a fork of a process that has threads, as torch's have, may hang.
@@ -112,17 +124,11 @@ class UserFunction:
             )
         return self._pool
 
-    def _value(self, returned: tuple[Any, str], row: np.ndarray) -> float:
-        value, failure = returned
-        if failure:
-            raise ZooError(f"{self.name} raised {failure} for {_shown(row)}")
-        array = np.asarray(value)
-        if array.size != 1 or array.dtype.kind not in "biuf":
-            raise ZooError(
-                f"{self.name} has to return one number, and for {_shown(row)} it returned "
-                f"{_kind(value)}"
-            )
-        return float(array.reshape(-1)[0])
+    def _value(self, returned: tuple[float, str], row: np.ndarray) -> float:
+        value, complaint = returned
+        if complaint:
+            raise ZooError(f"{self.name}, called with {_shown(row)}, {complaint}")
+        return value
 
 
 def find_function(name: str) -> Scored:
@@ -175,18 +181,23 @@ def _begin(name: str) -> None:
     _worker_function = find_function(name)
 
 
-def _guarded(row: np.ndarray) -> tuple[Any, str]:
+def _guarded(row: np.ndarray) -> tuple[float, str]:
     assert _worker_function is not None
     return _guarded_call(_worker_function, row)
 
 
-def _guarded_call(function: Scored, row: np.ndarray) -> tuple[Any, str]:
-    """What it returns, or what it raises as text: errors of others need not travel between
-    processes."""
+def _guarded_call(function: Scored, row: np.ndarray) -> tuple[float, str]:
+    """The number that it returns, or what is wrong: neither errors nor odd objects of others need
+    travel between processes."""
     try:
-        return function(row.copy()), ""
+        returned = function(row.copy())
     except Exception as error:  # noqa: BLE001  # third-party code
-        return None, f"{type(error).__name__}: {error}"
+        return math.nan, f"raised {type(error).__name__}: {error}"
+    value = returned.detach().cpu().numpy() if isinstance(returned, Tensor) else returned
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        return math.nan, f"returned {_kind(value)}, where it has to return one number"
+    return float(array.reshape(-1)[0]), ""
 
 
 def _shown(row: np.ndarray) -> str:

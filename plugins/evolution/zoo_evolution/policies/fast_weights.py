@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import tanh
+from operator import mul
+
 import torch
 from torch import Tensor
 
@@ -65,3 +69,34 @@ class FastWeights(Policy):
             seen = torch.cat([observed, torch.ones_like(observed[:, :1])], 1)
             acted = (fast * seen[:, None]).sum(2)
         return acted.tanh(), ((units,) if self.recurrent else ())
+
+    @property
+    def plain(self) -> bool:
+        return self.hidden <= 4
+
+    def single(self, vector: Tensor) -> Callable[[list[float]], list[float]]:
+        """In plain numbers throughout, for a few units."""
+        if not self.plain:
+            return super().single(vector)
+        matrices = [each[0].tolist() for each in self.split(vector[None])]
+        back = matrices[2] if self.recurrent else [[]] * self.hidden
+        rows = [into + again for into, again in zip(matrices[0], back, strict=True)]
+        biases = matrices[-1] if self.bias else [0.0] * self.hidden
+        written = matrices[1]  # a row for each fast weight
+        width, units = self.inputs + 1, [0.0] * self.hidden
+
+        def act(observed: list[float]) -> list[float]:
+            nonlocal units
+            seen = observed + units if self.recurrent else observed
+            units = [
+                tanh(sum(map(mul, row, seen)) + bias)
+                for row, bias in zip(rows, biases, strict=True)
+            ]
+            fast = [sum(map(mul, row, units)) for row in written]
+            by = [1.0] * width if self._summed else [*observed, 1.0]
+            return [
+                tanh(sum(map(mul, fast[first : first + width], by)))
+                for first in range(0, len(fast), width)
+            ]
+
+        return act

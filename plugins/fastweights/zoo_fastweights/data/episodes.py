@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -83,6 +84,9 @@ class Episodes(BaseDataModule[GeneratedSamples]):
     """
 
     sample_name = "task"
+    not_foldable: ClassVar[str] = (
+        "its parts are classes, of which every task is drawn anew; cross-validation divides samples"
+    )
 
     def __init__(
         self,

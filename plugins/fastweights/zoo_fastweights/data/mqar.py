@@ -78,7 +78,7 @@ class MQAR(BaseDataModule[GeneratedSamples]):
     sample_name = "sequence"
     conformance_arguments: ClassVar[dict[str, Any]] = {
         "vocab_size": 32,
-        "length": 16,
+        "length": 8,
         "pairs": [2],
         "eval_sequences": 8,
     }

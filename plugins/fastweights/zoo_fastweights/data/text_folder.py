@@ -74,7 +74,7 @@ class TextFolder(BaseDataModule["TextWindows | EndlessDataset"]):
     """
 
     keep_best = True
-    conformance_arguments: ClassVar[dict[str, Any]] = {"context": 16, "batch_size": 4}
+    conformance_arguments: ClassVar[dict[str, Any]] = {"context": 8, "batch_size": 4}
     sample_name = "window"
 
     def __init__(

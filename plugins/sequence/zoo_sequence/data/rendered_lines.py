@@ -99,9 +99,7 @@ def rendered(text: str, height: int, noise: float, random: torch.Generator) -> T
 
     pieces = [torch.zeros(height, int(uniform(2, 10)))]
     for symbol in text:
-        piece = _glyph(symbol, int(uniform(22, 31)), round(uniform(-12, 12)))
-        size = max(1, round(piece.shape[1] * height / _CANVAS))
-        piece = F.interpolate(piece[None, None], (height, size), mode="area")[0, 0]
+        piece = _glyph(symbol, int(uniform(22, 31)), round(uniform(-12, 12)), height)
         piece = piece.roll(round(uniform(-0.08, 0.08) * height), 0)
         pieces += [piece * uniform(0.6, 1.0), torch.zeros(height, int(uniform(0, 6)))]
     line = torch.cat([*pieces, torch.zeros(height, int(uniform(2, 10)))], 1)
@@ -109,8 +107,8 @@ def rendered(text: str, height: int, noise: float, random: torch.Generator) -> T
 
 
 @cache
-def _glyph(symbol: str, size: int, degrees: int) -> Tensor:
-    """A symbol, turned, in the columns that it takes: (48, W)."""
+def _glyph(symbol: str, size: int, degrees: int, height: int) -> Tensor:
+    """A symbol, turned, in the columns that it takes: (height, W)."""
     image = Image.new("L", (_CANVAS, _CANVAS), 0)
     font = ImageFont.load_default(size)
     ImageDraw.Draw(image).text((_CANVAS / 2, _CANVAS / 2), symbol, fill=255, font=font, anchor="mm")
@@ -120,4 +118,6 @@ def _glyph(symbol: str, size: int, degrees: int) -> Tensor:
     inked = (pixels.amax(0) > 0).nonzero()[:, 0]
     if not len(inked):
         raise UsageError(f"Pillow's own font has no {symbol!r}; leave it out of --data.symbols")
-    return pixels[:, int(inked[0]) : int(inked[-1]) + 1]
+    pixels = pixels[:, int(inked[0]) : int(inked[-1]) + 1]
+    columns = max(1, round(pixels.shape[1] * height / _CANVAS))
+    return F.interpolate(pixels[None, None], (height, columns), mode="area")[0, 0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from zoo.plugin import BaseDataModule, Facts, Part, UsageError, fractions, one_of
+from zoo.plugin import BaseDataModule, Facts, FoldSamples, Part, UsageError, fractions, one_of
 
 Sample = dict[str, Tensor]
 """``series`` float32 (T, channels) and ``label`` int64 ()."""
@@ -101,6 +101,7 @@ class Series(BaseDataModule[_Series]):
         self.problem, self.missing, self.val_fraction = problem, missing, val_fraction
         self._parts: dict[Part, _Series] = {}
         self._facts: Facts = {}
+        self._pool = FoldSamples([])
 
     @property
     def facts(self) -> Facts:
@@ -111,6 +112,11 @@ class Series(BaseDataModule[_Series]):
         """
         self._read()
         return self._facts
+
+    def fold_samples(self) -> FoldSamples:
+        """The series of the training file, which validation is taken of, with their classes."""
+        self._read()
+        return FoldSamples([]) if self.split == "all" else self._pool
 
     def samples(self, part: Part) -> _Series:
         self._read()
@@ -144,7 +150,14 @@ class Series(BaseDataModule[_Series]):
                 raise UsageError(
                     f"{case.where} has {case.values.shape[1]} channels, the first has {channels}"
                 )
-        everything = np.concatenate([case.values for case in train])
+        # A place in the file, as series have no names of their own.
+        self._pool = FoldSamples(
+            [f"{Path(case.where).name} {case.label}" for case in train],
+            [case.label for case in train],
+        )
+        held = self._held_out([names.index(case.label) for case in train])
+        seen = [case for case, out in zip(train, held, strict=True) if not out]
+        everything = np.concatenate([case.values for case in seen])
         self._facts = {
             "num_classes": len(names),
             "label_names": names,
@@ -152,22 +165,30 @@ class Series(BaseDataModule[_Series]):
             "mean": [round(float(value), 6) for value in everything.mean(0)],
             "std": [round(float(value), 6) for value in everything.std(0).clip(1e-6)],
         }
-        self._parts = self._divide(*(_samples(cases, names) for cases in (train, test)))
-
-    def _divide(self, train: list[Sample], test: list[Sample]) -> dict[Part, _Series]:
+        cases, tested = (_samples(each, names) for each in (train, test))
         if self.split == "all":
-            return {"train": _Series([]), "val": _Series([]), "test": _Series([*train, *test])}
-        held: set[int] = set()
-        by_class: dict[int, list[int]] = {}
-        for index, sample in enumerate(train):
-            by_class.setdefault(int(sample["label"]), []).append(index)
+            found: dict[Part, list[Sample]] = {"train": [], "val": [], "test": [*cases, *tested]}
+        else:
+            pairs = list(zip(cases, held, strict=True))
+            found = {
+                "train": [case for case, out in pairs if not out],
+                "val": [case for case, out in pairs if out],
+                "test": tested,
+            }
+        self._parts = {part: _Series(each) for part, each in found.items()}
+
+    def _held_out(self, labels: Sequence[int]) -> list[bool]:
+        """Of each series of the training file, whether it is validated on."""
+        if self.split == "all":
+            return [False] * len(labels)
+        if self.fold is not None:
+            return self.fold.is_val(self._pool, self.root)
+        held = np.zeros(len(labels), dtype=bool)
         random = np.random.default_rng(0)
-        for found in by_class.values():
-            count = round(self.val_fraction * len(found))
-            held |= {int(index) for index in random.permutation(found)[:count]}
-        kept = [sample for index, sample in enumerate(train) if index not in held]
-        val = [train[index] for index in sorted(held)]
-        return {"train": _Series(kept), "val": _Series(val), "test": _Series(test)}
+        for label in dict.fromkeys(labels):
+            found = np.flatnonzero(np.array(labels) == label)
+            held[random.permutation(found)[: round(self.val_fraction * len(found))]] = True
+        return held.tolist()
 
     def _prepared(self, path: Path) -> list[Case]:
         cases = read_series(path)

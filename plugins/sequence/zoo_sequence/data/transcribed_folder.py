@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from zoo.plugin import Part, UsageError, fractions, one_of
+from zoo.plugin import FoldSamples, Part, UsageError, fractions, one_of
 from zoo_sequence.data.recordings import (
     RecordingData,
     Utterance,
@@ -71,6 +71,7 @@ class TranscribedFolder(RecordingData):
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self._found: dict[Part, list[Utterance]] | None = None
         self._names: list[str] = []
+        self._pool = FoldSamples([])
 
     @property
     def label_names(self) -> list[str]:
@@ -91,6 +92,12 @@ class TranscribedFolder(RecordingData):
         """The table, or the folder where there is none."""
         path = Path(self.root) / self.table
         return path if path.is_file() else path.parent
+
+    def fold_samples(self) -> FoldSamples:
+        """What is trained and validated on, in the order of the table; the groups are the speakers,
+        where the table knows them."""
+        self._read()
+        return self._pool
 
     def utterances(self, part: Part) -> list[Utterance]:
         return self._read()[part]
@@ -125,10 +132,26 @@ class TranscribedFolder(RecordingData):
                 self.root, self.front_end, f"{self.sample_name}s", self._remedy, utterances
             )
             found: dict[Part, list[Utterance]] = {"train": [], "val": [], "test": []}
-            for part, utterance in zip(self._parts_of(rows), utterances, strict=True):
+            parts = self._folded(self._parts_of(rows), utterances)
+            for part, utterance in zip(parts, utterances, strict=True):
                 found[part].append(utterance)
             self._found = found
         return self._found
+
+    def _folded(self, parts: list[Part], utterances: Sequence[Utterance]) -> list[Part]:
+        """The parts, training and validation divided as a fold says where there is one."""
+        places = [place for place, part in enumerate(parts) if part != "test"]
+        pool = [utterances[place] for place in places]
+        speakers = [each.speaker or each.name for each in pool]
+        known = any(each.speaker for each in pool)
+        self._pool = FoldSamples(
+            [each.name for each in pool], None, speakers if known else None, "speaker"
+        )
+        if self.fold is not None:
+            chosen = self.fold.is_val(self._pool, self.root)
+            for place, val in zip(places, chosen, strict=True):
+                parts[place] = "val" if val else "train"
+        return parts
 
     def _tokens(self, text: str) -> list[str]:
         return text.split() if self.unit == "words" else list(" ".join(text.split()))

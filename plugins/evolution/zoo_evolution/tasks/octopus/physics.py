@@ -82,12 +82,13 @@ class ArmPhysics:
 
         Args:
             arms: Before.
-            actions: (L, 32): activations of the dorsal, ventral and transverse muscles from the
-                base to the tip, then those that turn the base to the left and to the right; what
-                is below 0 counts as 0.
+            actions: (L, 32): what turns the base to the left; activations of the dorsal,
+                transverse and ventral muscles, each from the base to the tip; what turns the base
+                to the right. The left end of this order bends and turns to the left, so that
+                weights that are smooth along it mean something. What is below 0 counts as 0.
         """
-        activation = actions.clamp(0, 1)
-        turn = TURN * (activation[:, MUSCLES] - activation[:, MUSCLES + 1])
+        left, activation, right = actions.clamp(0, 1).split([1, MUSCLES, 1], 1)
+        turn = TURN * (left - right)[:, 0]
         for _ in range(STEPS_PER_CONTROL):
             arms = self._step(arms, activation, turn)
         return arms
@@ -97,9 +98,9 @@ class ArmPhysics:
 
         Args:
             arms: The state.
-            activation: Of the muscles (L, 30), from 0 to 1.
+            activation: Of the dorsal, transverse and ventral muscles (L, 30), from 0 to 1.
         """
-        dorsal, ventral, transverse = activation[:, :MUSCLES].split(COMPARTMENTS, 1)
+        dorsal, transverse, ventral = activation.split(COMPARTMENTS, 1)
         position, velocity = arms.position, arms.velocity
         force = self._pressure(position)
         edge, speed = position.diff(dim=2), velocity.diff(dim=2)

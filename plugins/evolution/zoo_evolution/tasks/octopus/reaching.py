@@ -28,7 +28,8 @@ class OctopusArm(Task):
     """An arm of ten compartments touches a goal behind it, from three directions.
 
     82 numbers are seen: x, y and their velocities of the ten moving pairs of masses, and angle and
-    turn of the base. 32 are done: 30 muscles and two that turn the base. The fitness is the mean
+    turn of the base. 32 are done: 30 muscles and two that turn the base. Their orders are those of
+    ``observe`` and ``ArmPhysics.control``. The fitness is the mean
     over the starts of 1 - t / T * d / D, where t is the step at which a mass touches the goal or T,
     d the tip's distance from the goal then and D that in the beginning. (Of Koutník, Gomez,
     Schmidhuber, GECCO 2010, unverified; goal, starts and T are of this implementation.) It is
@@ -123,9 +124,14 @@ class OctopusArm(Task):
 
 
 def observe(arms: Arms) -> Tensor:
-    """What the net sees (L, 82): positions over 10, velocities over 5, the angle over pi."""
+    """What the net sees (L, 82): positions over 10, velocities over 5, the angle over pi.
+
+    Alike things lie side by side, as weights from few coefficients are smooth along this order: x
+    of the dorsal masses, then of the ventral ones, each from the base to the tip; y; the velocities
+    in the same order; angle and turn of the base.
+    """
     pairs = torch.cat([arms.position / 10, arms.velocity / 5], 3)[:, :, 1:]  # (L, 2, n, 4)
-    seen = pairs.transpose(1, 2).flatten(1)  # by compartments
+    seen = pairs.permute(0, 3, 1, 2).flatten(1)
     base = torch.stack([arms.angle / pi, arms.turn], 1)
     return torch.cat([seen, base], 1)
 
