@@ -22,6 +22,7 @@ FILES = {
     "spoken-digits": "fsdd",
     "japanese-vowels": "series",
     "text-lm-shakespeare": "text/tinyshakespeare",
+    "few-shot-omniglot": "omniglot",
 }
 """Of the checkpoints whose data are files, the folder in ``$ZOO_DATA``."""
 DATA = Path(os.environ.get("ZOO_DATA", "../shared/data")).absolute()

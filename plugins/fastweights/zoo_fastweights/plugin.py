@@ -122,5 +122,10 @@ def zoo_checkpoints() -> list[Checkpoint]:
             "text-lm-shakespeare",
             "zoo_fastweights:checkpoints/text-lm-shakespeare",
             "Delta rule on Shakespeare's characters, rounded to bfloat16",
-        )
+        ),
+        Checkpoint(
+            "few-shot-omniglot",
+            "zoo_fastweights:checkpoints/few-shot-omniglot",
+            "Learns new handwritten signs from one drawing each, by the delta rule",
+        ),
     ]
