@@ -74,7 +74,7 @@ class CollectedEpisodes(EpisodesData):
 
     conformance_arguments: ClassVar[dict[str, Any]] = {
         "environment": "CartPole-v1",
-        "policy": "random",
+        "policy": "held",
         "episodes": 40,
         "length": 12,
         "eval_length": 12,
