@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from small_plugin import INIT, Faults, Faulty, assert_fails, checks_of, model
+
+from zoo.recipes.recipe import read_recipe
+from zoo.registry.registry import registry
+from zoo.testing import stages
 
 FAULTY: Faulty = [
     (
@@ -146,3 +153,14 @@ def test_every_check_can_fail(
 
 def test_no_check_is_left_out() -> None:
     assert {check for check, *_ in FAULTY} == checks_of("training")
+
+
+@pytest.mark.parametrize(("size", "changed"), [(1000, 16), (4, None), (None, None)])
+def test_a_step_of_a_recipe_has_small_batches(
+    toy: Any, monkeypatch: pytest.MonkeyPatch, size: int | None, changed: int | None
+) -> None:
+    monkeypatch.setattr(stages, "train", lambda recipe, changes, out: changes)
+    recipe = read_recipe(registry().recipes["toy/points"])
+    given = replace(recipe, data={**recipe.data, "batch_size": size})
+    changes: Any = stages.train_quickly(given, Path("run"))
+    assert changes.get("data.batch_size") == changed

@@ -48,7 +48,7 @@ def train_quickly(recipe: Recipe, out: Path) -> Run:
     changes = {f"trainer.{key}": value for key, value in QUICK.items()}
     changes |= {f"trainer.{k}": v for k, v in _NEUTRAL.items() if k in recipe.trainer}
     size = recipe.data.get("batch_size", defaults(data).get("batch_size", 0))
-    if size > BATCH_SIZE:
+    if isinstance(size, int) and size > BATCH_SIZE:  # None leaves batches to the data
         changes["data.batch_size"] = BATCH_SIZE
     return train(_after_earlier(recipe), changes, out=out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -25,9 +25,6 @@ from zoo_vision.batch_augmentation import Augmentation, Mixing
 from zoo_vision.labels import Labels, OneLabel, SeveralLabels
 from zoo_vision.layers import resize
 from zoo_vision.measuring import MeasuredModule
-
-if TYPE_CHECKING:
-    pass
 
 # Weights of red, green and blue in luma (ITU-R BT.601).
 _LUMA = (0.299, 0.587, 0.114)
