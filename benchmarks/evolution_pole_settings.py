@@ -35,7 +35,7 @@ SCALES: dict[str, dict[str, float]] = {
 }
 OPTIONS: dict[str, dict[str, list[Any]]] = {
     "snes": {"population": [5, 8], "step_size": [1.0, 2.0]},
-    "cosyne": {"elites": [0, 1]},
+    "cosyne": {"elites": [0, 1], "mutation_scale": [0.3, 1.0, 3.0]},
 }
 SEEDS = range(1001, 1021)
 BUDGETS = {"snes": 600, "cosyne": 2500}
