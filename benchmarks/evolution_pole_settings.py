@@ -3,10 +3,11 @@
     python benchmarks/evolution_pole_settings.py snes --inputs neat
     python benchmarks/evolution_pole_settings.py cosyne
     python benchmarks/evolution_pole_settings.py cosyne --fitness damping
+    python benchmarks/evolution_pole_settings.py esp --inputs neat
 
 Every setting of a grid runs with seeds 1001 to 1020 until a net balances 1,000 steps or, with the
 damping fitness, the best of a generation balances 200 of 625 other starts too. The recipe's setting
-is that of the lowest mean (CoSyNE), or of the lowest median among those where no seed failed
+is that of the lowest mean (CoSyNE, ESP), or of the lowest median among those where no seed failed
 (SNES), as is asked of them. The seeds of the records are 1 to 20. All seeds' nets are played at
 once.
 """
@@ -25,6 +26,7 @@ from machine import describe, today
 from torch import Tensor
 
 from zoo_evolution.methods import make_optimizer
+from zoo_evolution.policies.base import Policy
 from zoo_evolution.policies.recurrent import FullyRecurrent
 from zoo_evolution.tasks.poles.balancing import GENERALIZING, TRIAL, PoleBalancing
 
@@ -36,10 +38,11 @@ SCALES: dict[str, dict[str, float]] = {
 OPTIONS: dict[str, dict[str, list[Any]]] = {
     "snes": {"population": [5, 8], "step_size": [1.0, 2.0]},
     "cosyne": {"elites": [0, 1], "mutation_scale": [0.3, 1.0, 3.0]},
+    "esp": {"mutation_scale": [0.3, 1.0, 3.0]},
 }
 SEEDS = range(1001, 1021)
-BUDGETS = {"snes": 600, "cosyne": 2500}
-POLICY = FullyRecurrent(3, 1, 1)
+BUDGETS = {"snes": 600, "cosyne": 2500, "esp": 20_000}
+UNITS = {"snes": 1, "cosyne": 1, "esp": 3}
 
 
 def settings(method: str) -> Iterator[dict[str, Any]]:
@@ -51,16 +54,17 @@ def settings(method: str) -> Iterator[dict[str, Any]]:
 
 def evaluations(task: PoleBalancing, method: str, options: dict[str, Any]) -> list[int]:
     """Of every seed, until the first success, or the budget."""
-    start, budget = torch.zeros(POLICY.size), BUDGETS[method]
-    running = {seed: make_optimizer(method, start, seed, options) for seed in SEEDS}
+    policy = FullyRecurrent(3, 1, UNITS[method])
+    start, budget = torch.zeros(policy.size), BUDGETS[method]
+    running = {seed: make_optimizer(method, start, seed, options, policy.neurons) for seed in SEEDS}
     found = dict.fromkeys(SEEDS, budget)
     while running:
         asked = {seed: search.ask() for seed, search in running.items()}
         nets = torch.cat(list(asked.values()))
-        steps, calm = task.balance(POLICY, nets, task.start(len(nets)), TRIAL)
+        steps, calm = task.balance(policy, nets, task.start(len(nets)), TRIAL)
         sizes = [len(each) for each in asked.values()]
         for seed, lasted, calmed in zip(asked, steps.split(sizes), calm.split(sizes), strict=True):
-            count = solved(task, asked[seed], lasted, calmed)
+            count = solved(task, policy, asked[seed], lasted, calmed)
             if count:
                 found[seed] = running.pop(seed).evaluations + count
                 continue
@@ -70,14 +74,14 @@ def evaluations(task: PoleBalancing, method: str, options: dict[str, Any]) -> li
     return sorted(found.values())
 
 
-def solved(task: PoleBalancing, nets: Tensor, steps: Tensor, calm: Tensor) -> int:
+def solved(task: PoleBalancing, policy: Policy, nets: Tensor, steps: Tensor, calm: Tensor) -> int:
     """Evaluations of this generation up to a success; 0 without one."""
     if task.fitness == "steps":
         lasting = torch.nonzero(steps == TRIAL)[:, 0].tolist()
         return lasting[0] + 1 if lasting else 0
     best = int(calm.argmax())
     lasts = int(steps[best]) == TRIAL
-    return len(nets) if lasts and task.generalization(POLICY, nets[best]) >= GENERALIZING else 0
+    return len(nets) if lasts and task.generalization(policy, nets[best]) >= GENERALIZING else 0
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ GENERALIZING = 200
 FEW = 64
 """Controllers up to which playing one after the other, in plain numbers, takes less time: most of a
 population drop their poles soon."""
+MANY, SOON = 16, 10 * TRIAL
+"""Controllers from which going on together after a trial takes less time, and the steps of it."""
 _GRID = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -99,11 +101,22 @@ class PoleBalancing(Task):
         if self.fitness == "damping":
             return self._evaluate_damping(policy, weights)
         steps, _ = self.balance(policy, weights, self.start(len(weights)), TRIAL)
-        for number in torch.nonzero(steps == TRIAL)[:, 0].tolist():
+        for number in self._lasting(policy, weights, steps):
             steps[number] = self.long_steps(policy, weights[number])
             if steps[number] == self.long_run:
                 return Outcome(steps.double(), steps, number, number + 1)
         return Outcome(steps.double(), steps, None, len(weights))
+
+    def _lasting(self, policy: Policy, weights: Tensor, steps: Tensor) -> list[int]:
+        """Which may balance the long run. Of many that lasted a trial most fall soon after it: they
+        go on together, and their ``steps`` (L,) are changed."""
+        lasting = torch.nonzero(steps == TRIAL)[:, 0]
+        if len(lasting) > MANY:
+            soon = min(SOON, self.long_run)
+            start = self.start(len(lasting))
+            steps[lasting], _ = self._balance_together(policy, weights[lasting], start, soon)
+            lasting = lasting[steps[lasting] == soon]
+        return lasting.tolist()
 
     def _evaluate_damping(self, policy: Policy, weights: Tensor) -> Outcome:
         steps, fitness = self.balance(policy, weights, self.start(len(weights)), TRIAL)
