@@ -28,7 +28,7 @@ from torch import Tensor
 from zoo_evolution.methods import make_optimizer
 from zoo_evolution.policies.base import Policy
 from zoo_evolution.policies.recurrent import FullyRecurrent
-from zoo_evolution.tasks.poles.balancing import GENERALIZING, TRIAL, PoleBalancing
+from zoo_evolution.tasks.poles.balancing import TRIAL, PoleBalancing
 
 RESULTS = Path(__file__).parent / "results"
 SCALES: dict[str, dict[str, float]] = {
@@ -81,7 +81,7 @@ def solved(task: PoleBalancing, policy: Policy, nets: Tensor, steps: Tensor, cal
         return lasting[0] + 1 if lasting else 0
     best = int(calm.argmax())
     lasts = int(steps[best]) == TRIAL
-    return len(nets) if lasts and task.generalization(policy, nets[best]) >= GENERALIZING else 0
+    return len(nets) if lasts and task.generalizes(policy, nets[best]) else 0
 
 
 def main() -> None:

@@ -154,6 +154,29 @@ def test_a_solution_is_confirmed_and_counted_up_to_it() -> None:
     assert outcome.steps.tolist()[1] == 1500
 
 
+def test_many_that_last_a_trial_are_confirmed_as_one_is() -> None:
+    task, policy = PoleBalancing(long_run=1200), FullyRecurrent(3, 1)
+    few = torch.stack([0 * BALANCING, BALANCING])
+    many = torch.cat([few[:1], BALANCING.expand(20, -1)])
+    alone, together = (task.evaluate(policy, each, (0, 0)) for each in (few, many))
+    assert (together.solver, together.counted) == (alone.solver, alone.counted) == (1, 2)
+    assert int(together.steps[0]) == int(alone.steps[0]) < 1000
+
+
+def test_whether_a_net_generalizes_is_asked_once_for_each_net(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task, asked = PoleBalancing(fitness="damping"), []
+    monkeypatch.setattr(task, "generalization", lambda *net: asked.append(net) or 200)
+    for policy in (FullyRecurrent(3, 1), FullyRecurrent(3, 1)):
+        assert task.generalizes(policy, BALANCING)
+        assert task.generalizes(policy, BALANCING)
+    assert len(asked) == 2
+    for number in range(100):
+        assert task.generalizes(policy, BALANCING + number)
+    assert len(task._generalizing) == 64
+
+
 def test_forces_are_never_weaker_than_the_least() -> None:
     lifted = as_force(torch.tensor([0.0, -0.0001, 0.5, -1.0]))
     assert lifted.tolist() == pytest.approx([10 / 256, -10 / 256, 5, -10])
