@@ -21,6 +21,8 @@ from zoo.registry.registry import registry
 
 # Before torch is imported: tests fork, which threads of its own would not survive.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Hundreds of commands are started: each would compile the package's sources again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 TOY = Path(__file__).parent / "toy"
 ROOT = Path(__file__).parents[1]

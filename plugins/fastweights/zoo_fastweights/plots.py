@@ -46,11 +46,14 @@ def effective_rank(matrices: Tensor) -> Tensor:
 def line_picture(
     series: Mapping[str, Sequence[float] | Tensor], x_label: str, y_label: str
 ) -> Figure:
-    """Lines over tokens, by what they are of."""
+    """Lines over tokens, by what they are of; gaps where a value is not a number, and a dot for each
+    where there are gaps."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for name, values in series.items():
-        axes.plot(torch.as_tensor(values).numpy(), label=name)
+        numbers = torch.as_tensor(values)
+        marker = "." if bool(numbers.isnan().any()) else ""
+        axes.plot(numbers.numpy(), marker=marker, label=name)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.legend(fontsize="small")

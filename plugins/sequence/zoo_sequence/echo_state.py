@@ -327,6 +327,8 @@ class EchoState(LightningModule):
             names = self.label_names or [str(index) for index in range(self.num_classes)]
             return {"confusion": plots.confusion_matrix(self._confusion.numpy(), names)}
         told, _ = self.follow(batch["series"])
+        if self.washout < told.shape[1]:
+            told[:, : self.washout] = torch.nan  # nothing is measured there either
         figure = Figure(figsize=(9, 3), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(batch["targets"][0, :, 0].cpu(), color="0.2", label="series")
