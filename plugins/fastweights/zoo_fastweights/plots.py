@@ -46,8 +46,8 @@ def effective_rank(matrices: Tensor) -> Tensor:
 def line_picture(
     series: Mapping[str, Sequence[float] | Tensor], x_label: str, y_label: str
 ) -> Figure:
-    """Lines over tokens, by what they are of; gaps where a value is not a number, and a dot for each
-    where there are gaps."""
+    """Lines over tokens, by what they are of. What is not a number is a gap, and where there are
+    gaps each value has a dot."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for name, values in series.items():
