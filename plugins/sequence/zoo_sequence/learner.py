@@ -62,7 +62,7 @@ class SequenceLearner(LightningModule):
         momentum: float,
         schedule: str,
         beta2: float,
-        weight_decay: float = 0.0,
+        weight_decay: float,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
