@@ -78,12 +78,13 @@ def test_the_first_symbol_comes_again(variant: Any) -> None:
 
 
 def test_embedded_strings_are_of_the_grammar() -> None:
-    train, test = reber.string_sets()
+    train, test = reber.string_sets(1)
     assert len(train) == len(test) == 256
     texts = [
         "".join(reber.SYMBOLS[i] for i in sample["inputs"].argmax(1)) for sample in (*train, *test)
     ]
-    assert len(set(texts)) == 512
+    assert not set(texts[:256]) & set(texts[256:])
+    assert len(set(texts[:256])) < 200  # likely strings come again
     for text, sample in zip(texts, (*train, *test), strict=True):
         assert text[0] == "B"
         assert text[1] == text[-1]
@@ -95,6 +96,14 @@ def test_embedded_strings_are_of_the_grammar() -> None:
         assert (sample["targets"].bool() & ~legal).sum() == 0
         assert legal.sum(1).tolist()[:2] == [2, 1]
         assert legal[-2].sum() == 1
+
+
+def test_training_strings_are_picked_at_random_and_the_seed_draws_the_sets() -> None:
+    picked = reber.Reber(seed=3).samples("train")
+    assert all(picked[i] is picked[i] for i in range(9))
+    assert len({id(picked[i]) for i in range(512)}) < 256  # more than once before all have come
+    assert reber.string_sets(1) is not reber.string_sets(2)
+    assert len(reber.string_sets(1)[1][0]["inputs"]) > 0
 
 
 def test_streams_are_strings_joined_and_go_on_from_chunk_to_chunk() -> None:

@@ -80,6 +80,37 @@ def test_nets_have_the_weights_that_the_paper_counts(
     assert net.weights == weights
 
 
+@pytest.mark.parametrize(
+    ("layout", "arguments", "weights"),
+    [
+        # 2a and 2b of table 10: each layer sees all layers below.
+        (Layout(1, 1, output_gate=False, squashing="linear"), (101, "none", "none"), 10504),
+        # The net of 2000, figure 3.
+        (Layout(4, 2, forget_gate=True), (7, "gates-and-outputs", "cells"), 424),
+    ],
+)
+def test_nets_with_shortcuts_have_the_weights_that_papers_count(
+    layout: Layout, arguments: tuple[int, Any, Any], weights: int
+) -> None:
+    size, biases, recurrence_ = arguments
+    net = LSTM97Net(size, size, layout, 0.2, biases, recurrence_, shortcuts=True)
+    assert net.weights == weights
+
+
+def test_what_is_not_seen_has_no_part_and_shortcuts_add_the_inputs() -> None:
+    torch.manual_seed(0)
+    net = LSTM97Net(3, 2, Layout(2, 2), 0.5, "all", "cells", shortcuts=True).double()
+    inputs = torch.randn(2, 6, 3, dtype=torch.float64)
+    net(inputs).square().sum().backward()
+    assert (net.recurrent[:, 4:] == 0).all()
+    assert (net.recurrent.grad[:, 4:] == 0).all()  # type: ignore[index]
+    assert (net.recurrent.grad[:, :4] != 0).all()  # type: ignore[index]
+    plain = LSTM97Net(3, 2, Layout(2, 2)).double()
+    plain.load_state_dict({k: v for k, v in net.state_dict().items() if k != "shortcut"})
+    added = (inputs @ net.shortcut.T).sigmoid().logit()  # type: ignore[union-attr]
+    torch.testing.assert_close(net(inputs), (plain(inputs).logit() + added).sigmoid())
+
+
 def test_biases_that_are_not_there_stay_zero() -> None:
     net = LSTM97Net(2, 1, Layout(2, 2), biases="gates")
     net(torch.randn(3, 4, 2)).sum().backward()
@@ -126,6 +157,8 @@ def test_initial_biases_are_those_asked_for() -> None:
         ({"chrono": 2, "forget_gate": True}, "above 2"),
         ({"squashing": "relu"}, "squashing has to be one of"),
         ({"gradients": "ful"}, "did you mean 'full'"),
+        ({"recurrence": "cell"}, "did you mean 'cells'"),
+        ({"weight_decay": -1.0}, "weight_decay has to be 0 or more"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], says: str) -> None:

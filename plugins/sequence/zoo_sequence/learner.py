@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, SumMetric
 
-from zoo.plugin import above, optim, require, within
+from zoo.plugin import above, at_least, optim, require, within
 
 if TYPE_CHECKING:
     from zoo_sequence.data.battery import Sample
@@ -42,6 +42,7 @@ class SequenceLearner(LightningModule):
         momentum: Of ``sgd`` and ``nesterov``.
         schedule: Of the learning rate, by sequences: ``constant``, ``cosine``, or another.
         beta2: How much of the mean square of each gradient ``adamw`` keeps at a step.
+        weight_decay: Of the weights; biases have none.
     """
 
     trainer_defaults: ClassVar[dict[str, Any]] = {"num_sanity_val_steps": 0}
@@ -61,6 +62,7 @@ class SequenceLearner(LightningModule):
         momentum: float,
         schedule: str,
         beta2: float,
+        weight_decay: float,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -68,13 +70,14 @@ class SequenceLearner(LightningModule):
         optim.require_optimizer(optimizer)
         optim.require_schedule(schedule)
         within("beta2", beta2, 0, 1, below=True)
+        at_least("weight_decay", weight_decay, 0)
         require(
             optimizer == "adamw" or beta2 == BETA2,
             f"beta2 is {beta2}, and {optimizer} has none: omit it, or take the optimizer adamw",
         )
         self.features, self.outputs, self.tolerance = features, outputs, tolerance
         self.lr, self.optimizer, self.momentum, self.schedule = lr, optimizer, momentum, schedule
-        self.beta2 = beta2
+        self.beta2, self.weight_decay = beta2, weight_decay
         self.register_buffer("sequences", torch.zeros((), dtype=torch.int64))
         self.test_error, self.val_error = MeanMetric(), MeanMetric()
         self.test_wrong, self.val_wrong = SumMetric(), SumMetric()
@@ -155,6 +158,7 @@ class SequenceLearner(LightningModule):
             self.named_parameters(),
             self.lr,
             momentum=self.momentum,
+            weight_decay=self.weight_decay,
             fused=optim.may_fuse(self),
         )
         if self.optimizer == "adamw":

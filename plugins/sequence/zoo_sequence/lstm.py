@@ -74,10 +74,11 @@ class LSTMLearner(SequenceLearner):
         input_bias: Initial bias of the input gates.
         chrono: Longest lag for the chrono initialization in their place; 0: none.
         lr: Learning rate.
-        optimizer: ``adamw`` (Adam: there is no weight decay), ``sgd``, ``nesterov`` or a path.
+        optimizer: ``adamw`` (Adam while ``weight_decay`` is 0), ``sgd``, ``nesterov`` or a path.
         momentum: Of ``sgd`` and ``nesterov``.
         schedule: Of the learning rate by sequences: ``constant``, ``cosine``, or another.
         beta2: How much of the mean square of each gradient ``adamw`` keeps at a step.
+        weight_decay: Of the weights; biases have none.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -100,8 +101,11 @@ class LSTMLearner(SequenceLearner):
         momentum: float = 0.0,
         schedule: Literal["constant", "onecycle", "cosine"] | str = "constant",
         beta2: float = BETA2,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(features, outputs, tolerance, lr, optimizer, momentum, schedule, beta2)
+        super().__init__(
+            features, outputs, tolerance, lr, optimizer, momentum, schedule, beta2, weight_decay
+        )
         self.save_hyperparameters()
         at_least("hidden", hidden, 1)
         at_least("chrono", chrono, 0)

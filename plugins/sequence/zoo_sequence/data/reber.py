@@ -75,15 +75,21 @@ def as_sample(text: str, legal: Sequence[str]) -> Sample:
 
 
 @cache
-def string_sets(count: int = 256) -> tuple[list[Sample], list[Sample]]:
-    """As many different strings to train, and others to test, always the same ones."""
-    random = Random("reber")
-    found: dict[str, Sample] = {}
-    while len(found) < 2 * count:
+def string_sets(seed: int, count: int = 256) -> tuple[list[Sample], list[Sample]]:
+    """As many strings to train, and others to test, as the grammar has them.
+
+    Short strings are likely ones, and come more than once; those of the test are not among those to
+    train, and longer on average. Source: section 5.1, "Training/Testing".
+    """
+    random = Random(f"reber/{seed}")
+    drawn = [embedded_string(random) for _ in range(count)]
+    known = {text for text, _ in drawn}
+    others: list[Sample] = []
+    while len(others) < count:
         text, legal = embedded_string(random)
-        found[text] = as_sample(text, legal)
-    samples = list(found.values())
-    return samples[:count], samples[count:]
+        if text not in known:
+            others.append(as_sample(text, legal))
+    return [as_sample(*each) for each in drawn], others
 
 
 class _Strings(Dataset[Sample]):
@@ -97,29 +103,23 @@ class _Strings(Dataset[Sample]):
         return self._samples[index]
 
 
-class _Order(EndlessDataset):
-    """Strings in a new order in each pass."""
+class _Picked(EndlessDataset):
+    """Strings picked at random, each as likely as any other, whatever came before."""
 
     def __init__(self, samples: Sequence[Sample], length: int, seed: int) -> None:
         super().__init__(length)
         self._samples, self._seed = samples, seed
 
     def __getitem__(self, number: int) -> Sample:
-        turn, place = divmod(number, len(self._samples))
-        order = _permutation(len(self._samples), self._seed, turn)
-        return self._samples[order[place]]
-
-
-@cache
-def _permutation(count: int, seed: int, turn: int) -> list[int]:
-    return torch.randperm(count, generator=generator("order", seed, turn)).tolist()
+        random = generator("picked", self._seed, number)
+        return self._samples[int(torch.randint(len(self._samples), (), generator=random))]
 
 
 class Reber(Battery):
-    """Embedded Reber strings: 256 to train in a new order each time, 256 others.
+    """Embedded Reber strings: 256 to train, picked at random, and 256 others.
 
     As in the paper a net has solved it once all 512 are right at every symbol: the validation has
-    all of them, the test the 256 others.
+    all of them, the test the 256 others. The seed draws both sets and the order.
 
     Args:
         options: Those of ``Battery``.
@@ -136,9 +136,9 @@ class Reber(Battery):
         super().__init__(**options)
 
     def samples(self, part: Part) -> Any:
-        train, test = string_sets()
+        train, test = string_sets(self.seed)
         if part == "train":
-            return _Order(train, self.epoch, self.seed)
+            return _Picked(train, self.epoch, self.seed)
         return _Strings([*train, *test] if part == "val" else test)
 
     def train_loader(self, samples: Any) -> Any:
