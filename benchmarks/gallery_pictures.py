@@ -73,7 +73,6 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any], int, str]] = {
 }
 """Model, data, epochs, and which plot of the run is taken."""
 RECIPES: dict[str, tuple[str, dict[str, Any], str]] = {
-    "behavior-clone": ("worldmodels/logs-lunarlander-clone", {}, "actions"),
     "black-box": ("evolution/rosenbrock-xnes", {}, "search"),
     "clockwork-rnn": ("sequence/clockwork-waveform", {}, "waves"),
     "curious": ("worldmodels/noisy-tv", {}, "rooms"),
