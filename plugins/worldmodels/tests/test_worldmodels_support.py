@@ -122,6 +122,21 @@ def test_dreams_that_leave_the_log_are_paid_its_worst(monkeypatch):
     assert model._left == 4
 
 
+def test_ends_are_drawn_as_likely_as_they_are():
+    model = world(has_ends=True, last_reward=True)
+    with torch.no_grad():
+        model.outcome.layers[-1].weight.zero_()
+        model.outcome.layers[-1].bias.copy_(torch.tensor([0.5, -1.0, -9.0]))
+    envs = Dream(model, 4000, draw_ends=True)
+    envs.reset(seed=0)
+    _, rewards, terminated, _, _ = envs.step(np.zeros(4000, np.int64))
+    assert terminated.mean() == pytest.approx(0.269, abs=0.02)
+    assert (rewards == np.where(terminated, -9.0, 0.5)).all()
+    likelier = Dream(model, 8)
+    likelier.reset(seed=0)
+    assert not likelier.step(np.zeros(8, np.int64))[2].any()
+
+
 def test_own_logs_become_dreams_that_know_their_end(tmp_path):
     """Through recipes: what is kept of a log and of a clone is in the bundles."""
     random = np.random.default_rng(0)

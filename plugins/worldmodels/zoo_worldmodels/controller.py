@@ -104,6 +104,8 @@ class DreamController(LightningModule):
         clone: A trained behavior-clone whose outputs the controller's are added to, as a residual
             policy's (arXiv:1812.06298): the search begins with what the log did. Discrete actions
             are drawn then, unless the clone is greedy.
+        draw_ends: Draw the ends of dreams by their probability; without, a dream ends where that is
+            likelier than not.
         halt: End a dream that leaves what the log has seen (``support`` of the world model), as
             MOReL does (arXiv:2005.05951).
         halt_reward: Of the step that leaves it; the least return of an episode of the log without.
@@ -144,6 +146,7 @@ class DreamController(LightningModule):
         step_size: float = 0.1,
         start_scale: float = 0.0,
         clone: Reference | None = None,
+        draw_ends: bool = False,
         halt: bool = False,
         halt_reward: float | None = None,
     ) -> None:
@@ -245,6 +248,7 @@ class DreamController(LightningModule):
         """
         heat = self.hparams["temperature"] if temperature is None else temperature
         world, count = self.world, len(weights)
+        draw_ends = self.hparams["draw_ends"]
         state = tuple(
             part.repeat(count, *[1] * (part.ndim - 1))
             for part in world.begin_dreams(dreams, random)
@@ -254,7 +258,7 @@ class DreamController(LightningModule):
         for _ in range(self.hparams["max_steps"]):
             known = self._read(world.memory.readout(state), world.memory.extra(state))
             action = world.coded(self._actions(self._outputs(weights, known), random, count))
-            state, rewards, ends = world.dream(state, action, random, heat, copies=count)
+            state, rewards, ends = world.dream(state, action, random, heat, count, draw_ends)
             if self._halt_reward is not None:
                 rewards, ends, left = world.halted(state, rewards, ends, self._halt_reward)
                 self._left += int((left & (alive > 0)).sum())

@@ -50,6 +50,7 @@ from zoo_worldmodels.horizon import (
 from zoo_worldmodels.memories.base import Memory, State
 from zoo_worldmodels.memories.recurrent import MDNLSTM, DeterministicGRU
 from zoo_worldmodels.memories.rssm import RSSM
+from zoo_worldmodels.mixtures import drawn
 from zoo_worldmodels.support import Support
 
 MEMORIES = ("mdn-lstm", "gru", "rssm")
@@ -449,6 +450,7 @@ class WorldModel(LightningModule):
         random: torch.Generator | None = None,
         temperature: float | Tensor = 1.0,
         copies: int = 1,
+        draw_ends: bool = False,
     ) -> tuple[State, Tensor, Tensor]:
         """A dreamt step, in which neither features nor reward leave the range that the log has:
         beyond it the nets know nothing, and what they say grows without bounds.
@@ -460,14 +462,22 @@ class WorldModel(LightningModule):
             temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
                 each, (N,).
             copies: As of ``Mixture.sample``.
+            draw_ends: Draw ends by their probability. As ends weigh more in training
+                (``end_weight``), they come rather too often than too seldom.
 
         Returns:
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
-            the end is likelier than not.
+            the end is likelier than not, or drawn.
         """
         _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
-        reward, end = self.outcomes(self.memory.readout(after), action)
-        return after, reward.clamp(self.paid[0], self.paid[1]), end > 0
+        readout = self.memory.readout(after)
+        reward, end = self.outcomes(readout, action)
+        ends = end > 0
+        if draw_ends:
+            ends = drawn(torch.rand, end.shape, random, copies).to(end) < end.sigmoid()
+            reward, _ = self._scaled_outcomes(readout, action, ends.to(end))
+            reward = reward * self.hparams["reward_scale"]
+        return after, reward.clamp(self.paid[0], self.paid[1]), ends
 
     def halt_reward(self, halt: bool, given: float | None) -> float | None:
         """At which reward dreams end that leave the log; None where they go on.
