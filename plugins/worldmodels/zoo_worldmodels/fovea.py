@@ -202,7 +202,8 @@ class FoveaController(LightningModule):
 
     def _sums(self, seen: Tensor) -> Tensor:
         """Of each level the weighted sum, (N, levels), of what is seen (N, inputs)."""
-        return seen.unflatten(1, (len(self.scales), -1)) @ self.around
+        sums: Tensor = seen.unflatten(1, (len(self.scales), -1)) @ self.around
+        return sums
 
     @property
     def _data(self) -> Any:
@@ -267,7 +268,9 @@ class FoveaController(LightningModule):
         level: (N,)."""
         away = seen - self.wanted
         middle = away[:, : self.hparams["fine"]].square().mean(1)
-        return middle + self.hparams["broad"] * (self.scales * self._sums(away).square()).sum(1)
+        sums = (self.scales * self._sums(away).square()).sum(1)
+        total: Tensor = middle + self.hparams["broad"] * sums
+        return total
 
     # Evaluation
 
@@ -375,7 +378,7 @@ def falling(fields: int) -> Tensor:
     (fields,), with a sum of 1."""
     across = round(fields**0.5)
     row = 1 + across // 2 - (torch.arange(across) - across // 2).abs().float()
-    square = (row[:, None] * row).flatten()
+    square: Tensor = (row[:, None] * row).flatten()
     return square / square.sum()
 
 
