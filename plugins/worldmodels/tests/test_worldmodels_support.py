@@ -38,9 +38,8 @@ trainer: {max_epochs: 1, accelerator: cpu, logger: false, enable_progress_bar: f
 
 def world(**changes):
     torch.manual_seed(0)
-    model = WorldModel(
-        **SPACE, features=2, hidden=4, has_ends=False, **({"support": 3} | changes)
-    ).eval()
+    arguments = SPACE | {"features": 2, "hidden": 4, "has_ends": False, "support": 3}
+    model = WorldModel(**(arguments | changes)).eval()
     if model.support is not None:
         model.support.reach.fill_(50.0)
         model.support.worst.fill_(-7.0)
