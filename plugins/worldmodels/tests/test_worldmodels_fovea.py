@@ -7,6 +7,7 @@ from zoo_worldmodels.fovea import FoveaController, real_with_gradient
 from zoo_worldmodels.fovea_scenes import (
     ACROSS,
     FINE,
+    GROUND,
     INPUTS,
     LEVELS,
     REACH,
@@ -22,7 +23,7 @@ def scene(*, at):
     """One black picture with one white pixel, and where a fovea looks in it."""
     picture = torch.zeros(1, SIDE, SIDE)
     picture[0, 20, 30] = 1.0  # row, column
-    return Fovea(Scenes(picture, torch.tensor([[30.0, 20.0]])), torch.tensor([at]))
+    return Fovea(Scenes(picture + GROUND, torch.tensor([[30.0, 20.0]])), torch.tensor([at]))
 
 
 def test_fields_are_fine_in_the_middle_and_coarse_outside():
@@ -54,9 +55,10 @@ def test_starts_of_a_part_are_always_the_same_and_of_that_part_alone():
     assert torch.equal(first.places, again.places)
     assert torch.equal(first.scenes.pictures, again.scenes.pictures)
     assert not torch.equal(first.places, data.starts("val", 0).places)
-    wanted = data.wanted().view(ACROSS, ACROSS)
+    wanted = GROUND + data.wanted()[:FINE].view(ACROSS, ACROSS)
     assert float(wanted[1:4, 1:4].min()) > 0.8
     assert float(wanted[0, 0]) < 0.4
+    assert data.anywhere().shape == (1024, INPUTS)
 
 
 class Attached(FoveaController):
@@ -88,6 +90,24 @@ def test_the_pain_reaches_the_moves_through_the_model_alone():
     # Through what is seen the state of C still depends on earlier moves, by the identity in M: none
     # of it on a move.
     assert not any(bool(each.any()) for each in flat)
+
+
+def test_the_pain_falls_all_the_way_to_the_target():
+    """Also where the middle sees nothing of it yet, unlike the pain of the middle alone."""
+    way = torch.tensor([36.0, 24, 14, 0])
+    pains = {}
+    for broad in (0.0, 0.5):
+        model = Attached(INPUTS, FINE, model_hidden=4, controller_hidden=4, broad=broad)
+        model.on_fit_start()
+        disc = torch.hypot(torch.arange(SIDE) - 55.0, torch.arange(SIDE)[:, None] - 32.0)
+        scenes = Scenes(GROUND + 0.8 * (disc[None] < 4).float(), torch.tensor([[55.0, 32.0]]))
+        places = torch.stack([55 - way, torch.full_like(way, 32.0)], 1)
+        seen = [Fovea(scenes, place[None]).look() for place in places]
+        pains[broad] = model.pain(torch.cat(seen))
+    assert float(model.around.sum()) == pytest.approx(1)
+    assert pains[0.0][:3].diff().abs().max() < 1e-6
+    assert (pains[0.5].diff() < -0.01).all()
+    assert float(pains[0.5][3]) < 0.1
 
 
 def test_random_moves_alone_leave_nothing_to_the_controller():

@@ -96,9 +96,15 @@ class BehaviorClone(LightningModule):
         """Two observations."""
         return torch.linspace(-1, 1, 2 * len(self.mean)).view(2, -1)
 
+    def outputs(self, observations: Tensor) -> Tensor:
+        """Logits of discrete actions, or numbers whose tanh is the action: (N, A), for observations
+        (N, O)."""
+        found: Tensor = self.network((observations - self.mean) / self.std)
+        return found
+
     def forward(self, observations: Tensor) -> Tensor:
         """Logits of discrete actions, or numbers from -1 to 1: (N, A), for observations (N, O)."""
-        outputs: Tensor = self.network((observations - self.mean) / self.std)
+        outputs = self.outputs(observations)
         return outputs if self.hparams["actions"] == "discrete" else outputs.tanh()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

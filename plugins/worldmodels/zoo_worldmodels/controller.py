@@ -12,6 +12,8 @@ The whole learning loop, each line with the place where it happens. A batch is a
             action = controller(what the memory knows)           linear.py
             the world model draws what comes, the reward, the end
       search.tell(mean returns of the dreams)
+    with a clone of the log's behavior the controller adds to what that would do, and with `halt` a
+    dream that leaves the log ends there, at its worst   cloning.py, support.py
     test: the search's center in new dreams, and in real episodes  acting.py
 
 Ha, Schmidhuber: World Models, arXiv:1803.10122, sections 2.3, 4 and A.4, where CMA-ES searches with
@@ -34,6 +36,7 @@ from torch import Tensor, nn
 from zoo.plugin import (
     NumberedSteps,
     Reference,
+    UsageError,
     above,
     at_least,
     one_of,
@@ -44,11 +47,15 @@ from zoo_evolution.optimizers import SNES, XNES
 from zoo_rl.rollout import rollout
 from zoo_rl.seeding import episode_seeds, generator
 from zoo_worldmodels.acting import RealActing, real_metrics, real_returns, real_world
+from zoo_worldmodels.cloning import BehaviorClone
 from zoo_worldmodels.dream import checked_world
 from zoo_worldmodels.linear import LinearControllers
+from zoo_worldmodels.mixtures import chosen_by, drawn
+from zoo_worldmodels.world_model import WorldModel
 
-_SEARCH, _TRAINING, _VALIDATION, _TEST = range(4)
+_SEARCH, _TRAINING, _VALIDATION, _TEST, _ACTING = range(5)
 SEARCHES: dict[str, type[SNES] | type[XNES]] = {"snes": SNES, "xnes": XNES}
+_DREAMS = 100  # of a validation or test
 READS = ("features", "readout", "all")
 
 
@@ -94,9 +101,19 @@ class DreamController(LightningModule):
             published for CarRacing.
         step_size: Of the search in the beginning, in every weight.
         start_scale: Standard deviation of the weights that the search begins with.
+        clone: A trained behavior-clone whose outputs the controller's are added to, as a residual
+            policy's (arXiv:1812.06298): the search begins with what the log did. Discrete actions
+            are drawn then, unless the clone is greedy.
+        draw_ends: Draw the ends of dreams by their probability; without, a dream ends where that is
+            likelier than not.
+        halt: End a dream that leaves what the log has seen (``support`` of the world model), as
+            MOReL does (arXiv:2005.05951).
+        halt_reward: Of the step that leaves it; the least return of an episode of the log without.
 
     Raises:
-        UsageError: an argument is out of its range, or the model named is no world model.
+        UsageError: an argument is out of its range, the model named is no world model, the clone
+            is of another world, or dreams are to halt and the world model keeps no states of its
+            log.
     """
 
     trainer_defaults = {"num_sanity_val_steps": 0}  # noqa: RUF012  # read, never changed
@@ -128,6 +145,10 @@ class DreamController(LightningModule):
         train_in: Literal["dream", "reality"] = "dream",
         step_size: float = 0.1,
         start_scale: float = 0.0,
+        clone: Reference | None = None,
+        draw_ends: bool = False,
+        halt: bool = False,
+        halt_reward: float | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -149,6 +170,8 @@ class DreamController(LightningModule):
             "readout": memory.readout_size,
             "all": memory.readout_size + memory.extra_size,
         }[reads]
+        self._halt_reward = self.world.halt_reward(halt, halt_reward)
+        self.clone = None if clone is None else checked_clone(trained_model(clone), self.world)
         self.controllers = LinearControllers(inputs, self.world.hparams["num_actions"], bias)
         self.weights = nn.Parameter(torch.zeros(self.controllers.size), requires_grad=False)
         self.counters = {"dream_steps": 0, "env_steps": 0}
@@ -164,7 +187,7 @@ class DreamController(LightningModule):
     def forward(self, known: Tensor) -> Tensor:
         """Outputs (N, A) for what is known (N, inputs): the greatest is the action, or each its
         number before it is cut to the bounds."""
-        return self.controllers(self.weights[None], known[None])[0]
+        return self._outputs(self.weights[None], known)
 
     # Acting
 
@@ -173,11 +196,23 @@ class DreamController(LightningModule):
             return readout[..., : self.world.memory.features]
         return torch.cat([readout, extra], -1) if self.hparams["reads"] == "all" else readout
 
-    def _actions(self, outputs: Tensor) -> Tensor:
-        """Actions of outputs (..., A): int64 (...,), or (..., A) within their bounds."""
+    def _outputs(self, weights: Tensor, known: Tensor) -> Tensor:
+        """Outputs (P * N, A) of P controllers (P, size), for what is known (P * N, inputs)."""
+        rows = known.view(len(weights), -1, self.controllers.inputs)
+        outputs = self.controllers(weights, rows).flatten(0, 1)
+        if self.clone is None:
+            return outputs
+        features = known[:, : self.world.memory.features]
+        return outputs + self.clone.outputs(features * self.world.std + self.world.mean)
+
+    def _actions(self, outputs: Tensor, random: torch.Generator, copies: int = 1) -> Tensor:
+        """Actions of outputs (N, A): int64 (N,), or (N, A) within their bounds."""
         arguments = self.world.hparams
         if arguments["actions"] == "discrete":
-            return outputs.argmax(-1)
+            if self.clone is None or self.clone.hparams["greedy"]:
+                return outputs.argmax(-1)
+            uniform = drawn(torch.rand, outputs.shape, random, copies)
+            return chosen_by(outputs, uniform.to(outputs))
         low, high = (outputs.new_tensor(arguments[name]) for name in ("action_low", "action_high"))
         return low + (high - low) * (outputs.tanh() + 1) / 2
 
@@ -188,9 +223,10 @@ class DreamController(LightningModule):
             weights: Of a controller, (size,); its own without.
         """
         row = (self.weights if weights is None else weights)[None]
+        random = generator(0, _ACTING)
 
         def choose(readout: Tensor, extra: Tensor) -> Tensor:
-            return self._actions(self.controllers(row, self._read(readout, extra)[None])[0])
+            return self._actions(self._outputs(row, self._read(readout, extra)), random)
 
         return RealActing(self.world, choose)
 
@@ -212,6 +248,7 @@ class DreamController(LightningModule):
         """
         heat = self.hparams["temperature"] if temperature is None else temperature
         world, count = self.world, len(weights)
+        draw_ends = self.hparams["draw_ends"]
         state = tuple(
             part.repeat(count, *[1] * (part.ndim - 1))
             for part in world.begin_dreams(dreams, random)
@@ -220,9 +257,11 @@ class DreamController(LightningModule):
         alive = torch.ones_like(returns)
         for _ in range(self.hparams["max_steps"]):
             known = self._read(world.memory.readout(state), world.memory.extra(state))
-            outputs = self.controllers(weights, known.view(count, dreams, -1)).flatten(0, 1)
-            action = world.coded(self._actions(outputs))
-            state, rewards, ends = world.dream(state, action, random, heat, copies=count)
+            action = world.coded(self._actions(self._outputs(weights, known), random, count))
+            state, rewards, ends = world.dream(state, action, random, heat, count, draw_ends)
+            if self._halt_reward is not None:
+                rewards, ends, left = world.halted(state, rewards, ends, self._halt_reward)
+                self._left += int((left & (alive > 0)).sum())
             returns += rewards * alive
             self._dreamt += int(alive.sum())
             alive = alive * ~ends
@@ -231,6 +270,7 @@ class DreamController(LightningModule):
         return returns.view(count, dreams)
 
     _dreamt = 0
+    _left = 0  # dreams that have left the log
 
     # Training
 
@@ -291,7 +331,8 @@ class DreamController(LightningModule):
         self.log("val/dream_return", returns.mean(), prog_bar=True, batch_size=1)
 
     def _dreams_of_center(self, use: int) -> Tensor:
-        found: Tensor = self.dream_returns(self.weights[None], 100, generator(use))[0]
+        self._left = 0
+        found: Tensor = self.dream_returns(self.weights[None], _DREAMS, generator(use))[0]
         return found
 
     def test_step(self, batch: Tensor, batch_idx: int) -> None:
@@ -301,6 +342,8 @@ class DreamController(LightningModule):
             "test/dream_return": float(dreamt.mean()),
             "test/dream_return/std": float(dreamt.std()),
         }
+        if self._halt_reward is not None:
+            metrics["test/left_log"] = self._left / _DREAMS
         if self.world.hparams["environment"]:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             real = real_returns(self.world.hparams, self.acting(), data.test_episodes, "test")
@@ -369,6 +412,23 @@ class DreamController(LightningModule):
             )
         envs.close()
         return rows
+
+
+def checked_clone(model: Any, world: WorldModel) -> BehaviorClone:
+    """A clone of behavior in the world of a world model.
+
+    Raises:
+        UsageError: the model is of another kind or of another world.
+    """
+    if not isinstance(model, BehaviorClone):
+        raise UsageError(f"{type(model).__name__} is not a behavior-clone: name one as clone")
+    for name in ("observation_shape", "actions", "num_actions", "action_low", "action_high"):
+        if model.hparams[name] != world.hparams[name]:
+            raise UsageError(
+                f"the clone is of another world than the world model: its {name} is "
+                f"{model.hparams[name]}, not {world.hparams[name]}"
+            )
+    return model
 
 
 def drawn_returns(returns: dict[str, Tensor]) -> Figure:

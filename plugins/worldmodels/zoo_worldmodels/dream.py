@@ -26,8 +26,9 @@ class Dream(VectorEnv[Any, Any, Any]):
     """Many dreams at once.
 
     A step is drawn from the world model; an episode ends where the model holds the end for likelier
-    than not, and is cut after ``max_episode_steps``. A dream that is over begins anew with the next
-    step, as gymnasium's vector environments do by default, or as ``autoreset_mode`` says.
+    than not, or as often as it is likely (``draw_ends``), and is cut after ``max_episode_steps``. A
+    dream that is over begins anew with the next step, as gymnasium's vector environments do by
+    default, or as ``autoreset_mode`` says.
 
     A policy makes use of the model's errors. The higher the temperature, the less of them can be
     relied on (arXiv:1803.10122, section 4.5).
@@ -41,9 +42,15 @@ class Dream(VectorEnv[Any, Any, Any]):
         observe: ``observation``: what the world would show, or the code of it where that is a
             picture; ``readout``: that, standardized, with what the memory knows.
         autoreset_mode: gymnasium's: what becomes of a dream that is over.
+        draw_ends: Draw ends by their probability: what may end an episode does so in some dreams,
+            where no dream would end if only the likelier counted.
+        halt: End a dream that leaves what the log has seen (``support`` of the world model), as
+            MOReL does (arXiv:2005.05951); ``left_log`` of the info tells which did.
+        halt_reward: Of the step that leaves it; the least return of an episode of the log without.
 
     Raises:
-        UsageError: an argument is out of its range, or this is no world model.
+        UsageError: an argument is out of its range, this is no world model, or it is to halt and
+            keeps no states of its log.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  # as gymnasium declares it
@@ -56,9 +63,13 @@ class Dream(VectorEnv[Any, Any, Any]):
         max_episode_steps: int | None = None,
         observe: Literal["observation", "readout"] = "observation",
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        draw_ends: bool = False,
+        halt: bool = False,
+        halt_reward: float | None = None,
     ) -> None:
         self._world = checked_world(world_model)
         at_least("num_envs", num_envs, 1)
+        self._halt_reward = self._world.halt_reward(halt, halt_reward)
         self._temperature = _temperatures(temperature, num_envs, self._world.device)
         one_of("observe", observe, ("observation", "readout"))
         if max_episode_steps is not None:
@@ -67,7 +78,7 @@ class Dream(VectorEnv[Any, Any, Any]):
         one_of("autoreset_mode", mode, tuple(each.value for each in AutoresetMode))
         self._mode = AutoresetMode(mode)
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
-        self.num_envs, self._observe = num_envs, observe
+        self.num_envs, self._observe, self._draw_ends = num_envs, observe, draw_ends
         self._limit = max_episode_steps or self._world.hparams["max_episode_steps"] or 1000
         memory = self._world.memory
         size = memory.features if observe == "observation" else memory.readout_size
@@ -142,8 +153,12 @@ class Dream(VectorEnv[Any, Any, Any]):
             raise UsageError(f"dreams are over: reset {np.flatnonzero(over).tolist()} first")
         world, coded = self._world, self._coded(actions)
         self._state, rewards, ends = world.dream(
-            self._state, coded, self._random, self._temperature
+            self._state, coded, self._random, self._temperature, draw_ends=self._draw_ends
         )
+        info: dict[str, Any] = {}
+        if self._halt_reward is not None:
+            rewards, ends, left = world.halted(self._state, rewards, ends, self._halt_reward)
+            info = {"left_log": left.cpu().numpy() & ~over, "_left_log": ~over}
         self._steps = self._steps + 1
         if over.any():  # their step is the first of a new dream
             self._begin(over)
@@ -151,7 +166,7 @@ class Dream(VectorEnv[Any, Any, Any]):
         truncated = (self._steps >= self._limit) & ~terminated
         self._over = terminated | truncated
         paid = np.where(over, 0.0, rewards.double().cpu().numpy())
-        info = self._ended() if self._mode is AutoresetMode.SAME_STEP else {}
+        info |= self._ended() if self._mode is AutoresetMode.SAME_STEP else {}
         return self._observed(), paid, terminated, truncated, info
 
     def _ended(self) -> dict[str, Any]:
@@ -227,8 +242,11 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         Raises:
             UsageError: it is over or was not reset, or the action is outside the space.
         """
-        observations, rewards, terminated, truncated, _ = self._dream.step(np.asarray(action)[None])
-        return observations[0], float(rewards[0]), bool(terminated[0]), bool(truncated[0]), {}
+        observations, rewards, terminated, truncated, info = self._dream.step(
+            np.asarray(action)[None]
+        )
+        told = {"left_log": bool(info["left_log"][0])} if "left_log" in info else {}
+        return observations[0], float(rewards[0]), bool(terminated[0]), bool(truncated[0]), told
 
 
 def checked_world(model: Any) -> WorldModel:

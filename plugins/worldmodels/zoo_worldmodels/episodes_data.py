@@ -165,6 +165,12 @@ class EpisodesData(BaseDataModule[Any]):
         rewards = torch.from_numpy(np.concatenate([each.rewards for each in described.episodes]))
         return torch.stack(features.aminmax(dim=0)), torch.stack(rewards.aminmax())
 
+    def trails(self) -> tuple[list[Tensor], float]:
+        """Features of each episode of the training, (T + 1, F), and the least return of one."""
+        described = self._described("train", self._of_part("train"))
+        returns = [each.rewards.sum(dtype=np.float64) for each in described.episodes]
+        return list(described.features), float(min(returns))
+
     def _of_part(self, part: Part) -> list[Episode]:
         if self.split == "all":
             return self.episodes if part == "test" else []

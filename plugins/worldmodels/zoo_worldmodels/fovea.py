@@ -4,13 +4,13 @@ The whole learning loop. An iteration is a training batch.
 
     M(x_t, a_t) -> prediction of x_{t+1}, what the fovea sees after a move     WorldNet
     C(x_t, state) -> move a_t                                                  ControlNet
-    x* = what the middle of the fovea sees on a target                         fovea_scenes.py
+    x* = what the fovea sees on a target                                       fovea_scenes.py
     for each iteration:
       put foveas anywhere in new pictures                                      fovea_scenes.py
       for each move:                                                           fovea.py  _explore
         the fovea makes C's move, with noise, or sometimes a random one
         x_{t+1} is what it really sees; its gradient is that of M(x_t, a_t)
-        pain += |x* - middle of x_{t+1}|^2
+        pain += |x* - x_{t+1}|^2 in the middle, and in the sum of each level     pain
       a step of Adam on C alone: the pain's gradient flows through M into all moves
       for each of model_updates: a step of Adam on |x_{t+1} - M(x_t, a_t)|^2
 
@@ -19,6 +19,11 @@ International Journal of Neural Systems 2, 1991, where the pain is that after th
 tells the path, and the pictures are not differentiated. Here C has gates (Cho et al.,
 arXiv:1406.1078), M's units multiply, every move counts, and moves are along two axes, without the
 rotation of 1991.
+
+The middle alone teaches no way: its gradient is nothing where the target is beyond it, and a target
+near its rim pains more than none, by one field that is bright and should not be and one that should
+be and is not. The sum of a level, with weights that fall from its center, differs from the wanted
+one the less the nearer the target is, as far as the level sees.
 """
 
 from __future__ import annotations
@@ -100,6 +105,7 @@ class FoveaController(LightningModule):
         model_lr: Learning rate of Adam, of M.
         lr: Learning rate of Adam, of C.
         clip: Norm that gradients are cut to.
+        broad: Weight of the levels' sums in the pain, beside what the middle sees; 0 for none.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -124,6 +130,8 @@ class FoveaController(LightningModule):
     }
 
     wanted: Tensor
+    scales: Tensor
+    around: Tensor
 
     def __init__(
         self,
@@ -139,6 +147,7 @@ class FoveaController(LightningModule):
         model_lr: float = 0.003,
         lr: float = 0.002,
         clip: float = 1.0,
+        broad: float = 0.5,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -150,10 +159,14 @@ class FoveaController(LightningModule):
         above("model_lr", model_lr, 0)
         above("lr", lr, 0)
         above("clip", clip, 0)
+        at_least("broad", broad, 0)
         self.automatic_optimization = False
         self.world = WorldNet(inputs, model_hidden)
         self.controller = ControlNet(inputs, controller_hidden)
-        self.register_buffer("wanted", torch.zeros(fine))
+        self.register_buffer("wanted", torch.zeros(inputs))
+        # What a squared difference of a level's sum is multiplied by: they are of one size then.
+        self.register_buffer("scales", torch.zeros(inputs // fine))
+        self.register_buffer("around", falling(fine), persistent=False)
         self.counters = {"env_steps": 0}
 
     @property
@@ -183,6 +196,14 @@ class FoveaController(LightningModule):
 
     def on_fit_start(self) -> None:
         self.wanted.copy_(self._data.wanted())
+        away = self._data.anywhere().to(self.wanted) - self.wanted
+        middle = away[:, : self.hparams["fine"]].square().mean()
+        self.scales.copy_(middle / self._sums(away).square().mean(0))
+
+    def _sums(self, seen: Tensor) -> Tensor:
+        """Of each level the weighted sum, (N, levels), of what is seen (N, inputs)."""
+        sums: Tensor = seen.unflatten(1, (len(self.scales), -1)) @ self.around
+        return sums
 
     @property
     def _data(self) -> Any:
@@ -243,8 +264,13 @@ class FoveaController(LightningModule):
         return torch.stack(pains).mean(), torch.cat(before), torch.cat(moves), torch.cat(after)
 
     def pain(self, seen: Tensor) -> Tensor:
-        """How far what the middle sees is from a target, (N,), for what is seen (N, inputs)."""
-        return (seen[:, : len(self.wanted)] - self.wanted).square().mean(1)
+        """How far what is seen (N, inputs) is from a target, in the middle and as the sum of each
+        level: (N,)."""
+        away = seen - self.wanted
+        middle = away[:, : self.hparams["fine"]].square().mean(1)
+        sums = (self.scales * self._sums(away).square()).sum(1)
+        total: Tensor = middle + self.hparams["broad"] * sums
+        return total
 
     # Evaluation
 
@@ -345,6 +371,15 @@ class FoveaController(LightningModule):
                 zip(first.tolist(), fovea.distances.tolist(), strict=True)
             )
         ]
+
+
+def falling(fields: int) -> Tensor:
+    """Weights of a level's fields, a square of them, that fall from its center to its rim:
+    (fields,), with a sum of 1."""
+    across = round(fields**0.5)
+    row = 1 + across // 2 - (torch.arange(across) - across // 2).abs().float()
+    square: Tensor = (row[:, None] * row).flatten()
+    return square / square.sum()
 
 
 def real_with_gradient(real: Tensor, predicted: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zoo_rl.plots import save_gif
-from zoo_worldmodels.fovea_scenes import ACROSS, FINE, FOUND, LEVELS, SIDE, Scenes
+from zoo_worldmodels.fovea_scenes import ACROSS, FINE, FOUND, GROUND, LEVELS, SIDE, Scenes
 
 _SCALE = 4  # pixels of a film for one of a picture
 
@@ -95,7 +95,7 @@ def _glance(seen: Tensor) -> np.ndarray:
     canvas = Image.new("L", (side, side))
     outermost = _extent(len(LEVELS) - 1)
     for level in reversed(range(len(LEVELS))):
-        fields = seen[level * FINE : (level + 1) * FINE].view(ACROSS, ACROSS).numpy()
+        fields = GROUND + seen[level * FINE : (level + 1) * FINE].view(ACROSS, ACROSS).numpy()
         width = round(side * _extent(level) / outermost)
         pasted = Image.fromarray((fields.clip(0, 1) * 255).astype(np.uint8))
         pasted = pasted.resize((width, width), Image.Resampling.NEAREST)

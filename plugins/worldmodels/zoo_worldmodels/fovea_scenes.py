@@ -24,10 +24,12 @@ MOVES = 8
 """To the target, at most."""
 FOUND = 2.0
 """Pixels from the fovea's center within which a target is found."""
+GROUND = 0.125
+"""What is seen outside a picture: the mean of the ground in it, that edges be no darker."""
 _RADIUS = 4.0
 _SHAPES = 3
 _PARTS = {"val": 1, "test": 2}
-_WANTED = 3
+_WANTED, _ANYWHERE = 3, 4
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,13 @@ class Fovea:
 
     def __init__(self, scenes: Scenes, places: Tensor) -> None:
         self.scenes, self.places = scenes, places
-        self._blurred = [(box @ scenes.pictures @ box)[:, None] for box in _BOXES]
+        above = scenes.pictures - GROUND
+        self._blurred = [(box @ above @ box)[:, None] for box in _BOXES]
 
     @torch.no_grad()
     def look(self) -> Tensor:
-        """What the receptive fields see, float32 (N, INPUTS), the finest first; 0 outside."""
+        """What the receptive fields see, less ``GROUND``, float32 (N, INPUTS), the finest first;
+        0 outside."""
         seen = []
         for (spacing, _), blurred in zip(LEVELS, self._blurred, strict=True):
             points = self.places[:, None, None] + spacing * _GRID
@@ -163,9 +167,13 @@ class FoveaScenes(NumberedSteps):
         return {"inputs": INPUTS, "fine": FINE}
 
     def wanted(self) -> Tensor:
-        """What the fovea's middle sees on a target, the mean over 256 pictures: (FINE,)."""
+        """What the fovea sees on a target, the mean over 256 pictures: (INPUTS,)."""
         scenes = Scenes.draw(256, generator(_WANTED))
-        return Fovea(scenes, scenes.targets).look()[:, :FINE].mean(0)
+        return Fovea(scenes, scenes.targets).look().mean(0)
+
+    def anywhere(self) -> Tensor:
+        """What it sees from 1,024 places anywhere, each in a picture of its own: (1024, INPUTS)."""
+        return random_starts(1024, generator(_ANYWHERE)).look()
 
     def starts(self, stage: str, number: int) -> Fovea:
         """The starts of a validation or test, always the same.

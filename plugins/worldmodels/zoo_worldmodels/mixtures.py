@@ -90,9 +90,7 @@ class Mixture:
                 return self._component(self.means, chosen)
         uniform = drawn(torch.rand, self.log_weights.shape, random, copies).to(self.means)
         noise = drawn(torch.randn, self.means.shape[:-1], random, copies).to(self.means)
-        # The largest of logits with Gumbel noise is distributed as their softmax.
-        gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        chosen = (heated(self.log_weights, temperature) + gumbel).argmax(-1)
+        chosen = chosen_by(heated(self.log_weights, temperature), uniform)
         scale = self._component(self.log_scales, chosen).exp()
         if isinstance(temperature, Tensor):
             root = temperature.sqrt().view(-1, *[1] * (scale.ndim - 1))
@@ -111,6 +109,12 @@ def drawn(
     first, *rest = shape
     numbers: Tensor = draw(first // copies, *rest, generator=random)
     return numbers.repeat(copies, *[1] * len(rest))
+
+
+def chosen_by(logits: Tensor, uniform: Tensor) -> Tensor:
+    """A choice (...,) from the softmax of logits (..., K), by uniform numbers of their shape."""
+    # The largest of logits with Gumbel noise is distributed as their softmax.
+    return (logits - torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))).argmax(-1)
 
 
 def heated(log_probs: Tensor, temperature: float | Tensor) -> Tensor:

@@ -50,6 +50,8 @@ from zoo_worldmodels.horizon import (
 from zoo_worldmodels.memories.base import Memory, State
 from zoo_worldmodels.memories.recurrent import MDNLSTM, DeterministicGRU
 from zoo_worldmodels.memories.rssm import RSSM
+from zoo_worldmodels.mixtures import drawn
+from zoo_worldmodels.support import Support
 
 MEMORIES = ("mdn-lstm", "gru", "rssm")
 STARTS = 64
@@ -91,6 +93,8 @@ class WorldModel(LightningModule):
         end_weight: Weight of steps that end an episode: there are few.
         input_noise: Standard deviation of noise on the features that the memory reads in training:
             what it dreams is never quite right either.
+        support: States of the log that are kept, by which dreams can tell that they leave it; 0
+            for none.
         untrained: Leave the memory as it is drawn, which tells prediction from mere memory.
         lr: Learning rate of Adam, falling to a tenth along half a cosine.
         clip: Value that gradients are cut to.
@@ -141,6 +145,7 @@ class WorldModel(LightningModule):
         last_reward: bool = False,
         end_weight: float = 10.0,
         input_noise: float = 0.0,
+        support: int = 0,
         untrained: bool = False,
         lr: float = 0.001,
         clip: float = 1.0,
@@ -151,6 +156,7 @@ class WorldModel(LightningModule):
         for name in ("hidden", "mixtures"):
             at_least(name, self.hparams[name], 1)
         at_least("input_noise", input_noise, 0)
+        at_least("support", support, 0)
         above("lr", lr, 0)
         above("clip", clip, 0)
         if published_ends and memory != "mdn-lstm":
@@ -173,6 +179,7 @@ class WorldModel(LightningModule):
         whole = torch.tensor([[-_ENDLESS], [_ENDLESS]])
         self.register_buffer("limits", whole.repeat(1, features))
         self.register_buffer("paid", whole[:, 0].clone())
+        self.support = Support(support, features) if support else None
         self._errors = Errors(self._imagined_steps)
 
     # The world as numbers
@@ -318,6 +325,9 @@ class WorldModel(LightningModule):
         features, rewards = data.ranges()
         self.limits.copy_(self.describe(features.to(self.device)))
         self.paid.copy_(rewards)
+        if self.support is not None:
+            trails, worst = data.trails()
+            self.support.keep([self.describe(each.to(self.device)) for each in trails], worst)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         features, actions = self._inputs(batch)
@@ -440,6 +450,7 @@ class WorldModel(LightningModule):
         random: torch.Generator | None = None,
         temperature: float | Tensor = 1.0,
         copies: int = 1,
+        draw_ends: bool = False,
     ) -> tuple[State, Tensor, Tensor]:
         """A dreamt step, in which neither features nor reward leave the range that the log has:
         beyond it the nets know nothing, and what they say grows without bounds.
@@ -451,14 +462,60 @@ class WorldModel(LightningModule):
             temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
                 each, (N,).
             copies: As of ``Mixture.sample``.
+            draw_ends: Draw ends by their probability. As ends weigh more in training
+                (``end_weight``), they come rather too often than too seldom.
 
         Returns:
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
-            the end is likelier than not.
+            the end is likelier than not, or drawn.
         """
         _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
-        reward, end = self.outcomes(self.memory.readout(after), action)
-        return after, reward.clamp(self.paid[0], self.paid[1]), end > 0
+        readout = self.memory.readout(after)
+        reward, end = self.outcomes(readout, action)
+        ends = end > 0
+        if draw_ends:
+            ends = drawn(torch.rand, end.shape, random, copies).to(end) < end.sigmoid()
+            reward, _ = self._scaled_outcomes(readout, action, ends.to(end))
+            reward = reward * self.hparams["reward_scale"]
+        return after, reward.clamp(self.paid[0], self.paid[1]), ends
+
+    def halt_reward(self, halt: bool, given: float | None) -> float | None:
+        """At which reward dreams end that leave the log; None where they go on.
+
+        Args:
+            halt: Whether they end.
+            given: The reward; the least return of an episode of the log without.
+
+        Raises:
+            UsageError: they are to end, and no states of the log were kept.
+        """
+        if not halt:
+            return None
+        if self.support is None:
+            raise UsageError(
+                "the world model keeps no states of its log, so that its dreams cannot tell that "
+                "they leave it: train it with --model.support 2000, or omit halt"
+            )
+        return float(self.support.worst) if given is None else given
+
+    def halted(
+        self, state: State, rewards: Tensor, ends: Tensor, halt_reward: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The outcome of a dreamt step where dreams end that leave the log.
+
+        Args:
+            state: After the step.
+            rewards: Of it, (N,).
+            ends: Whether it was the last anyway, bool (N,).
+            halt_reward: Of a step that leaves the log.
+
+        Returns:
+            Rewards, ends, and which dreams have left the log, (N,) each.
+        """
+        assert self.support is not None
+        features = self.memory.readout(state)[:, : self.memory.features]
+        left = self.support.left(features) & ~ends
+        return rewards.masked_fill(left, halt_reward), ends | left, left
 
     def begin_dreams(self, count: int, random: torch.Generator) -> State:
         """The state of dreams that begin as episodes of the training did."""
