@@ -12,7 +12,7 @@ from torch import Tensor
 from zoo_rl.episodes import Episodes
 from zoo_rl.plots import save_gif
 from zoo_rl.seeding import generator
-from zoo_worldmodels.world_model import WorldModel
+from zoo_worldmodels.dreaming import DreamingWorld
 
 _FRAMES = 300
 _WIDTH, _HEIGHT = 400, 64  # of a panel of curves, in pixels
@@ -21,7 +21,7 @@ _REAL, _DREAMT = "black", "orangered"
 
 
 @torch.no_grad()
-def film(world: WorldModel, played: Episodes, path: Path, temperature: float, seed: int) -> None:
+def film(world: DreamingWorld, played: Episodes, path: Path, temperature: float, seed: int) -> None:
     """Write an episode as a GIF: what was observed, and what the model dreams from the first
     observation and the same actions. Pictures stand side by side, reality at the left; of vectors
     each number has a panel, reality black and the dream red.
@@ -48,7 +48,7 @@ def film(world: WorldModel, played: Episodes, path: Path, temperature: float, se
 
 
 def _dreamt(
-    world: WorldModel, played: Episodes, steps: int, temperature: float, seed: int
+    world: DreamingWorld, played: Episodes, steps: int, temperature: float, seed: int
 ) -> Tensor:
     """Features of a dream, (steps + 1, F)."""
     random = generator(seed)
