@@ -62,7 +62,6 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any], int, str]] = {
         3,
         "sequences",
     ),
-    "meta-lstm": ({"name": "meta-lstm", "hidden": 32}, {"name": "quadratics"}, 4, "learning"),
     "ctc-recognizer": (
         {"name": "ctc-recognizer", "hidden": 64, "noise": 0.1, "lr": 0.005},
         {"name": "rendered-lines", "columns": 4},
@@ -72,25 +71,25 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any], int, str]] = {
     "md-lstm": ({"name": "md-lstm", "hidden": [8, 12], **WHOLE}, PHANTOM, 6, "median_case"),
 }
 """Model, data, epochs, and which plot of the run is taken."""
-RECIPES: dict[str, tuple[str, dict[str, Any], str]] = {
-    "black-box": ("evolution/rosenbrock-xnes", {}, "search"),
-    "clockwork-rnn": ("sequence/clockwork-waveform", {}, "waves"),
-    "curious": ("worldmodels/noisy-tv", {}, "rooms"),
-    "echo-state": ("sequence/laser", {}, "forecast"),
-    "evolved-controller": ("evolution/double-pole-snes", {}, "search"),
-    "few-shot": ("fastweights/omniglot-delta", {}, "tasks"),
-    "flip-flop-1992": ("fastweights/flip-flop", {}, "stream"),
-    "history-compressor": ("sequence/history-compressor", {}, "events"),
-    "lstm97": ("sequence/two-sequence", {}, "sequences"),
-    "mqar-net": ("fastweights/mqar", {}, "recall"),
-    "one": ("worldmodels/one-net", {}, "scores"),
-    "world-model": ("worldmodels/dreamt-cartpole", {}, "beside"),
+RECIPES: dict[str, tuple[str, str]] = {
+    "black-box": ("evolution/rosenbrock-xnes", "search"),
+    "clockwork-rnn": ("sequence/clockwork-waveform", "waves"),
+    "curious": ("worldmodels/noisy-tv", "rooms"),
+    "echo-state": ("sequence/laser", "forecast"),
+    "evolved-controller": ("evolution/double-pole-snes", "search"),
+    "few-shot": ("fastweights/omniglot-delta", "tasks"),
+    "flip-flop-1992": ("fastweights/flip-flop", "stream"),
+    "history-compressor": ("sequence/history-compressor", "events"),
+    "lstm97": ("sequence/two-sequence", "sequences"),
+    "mqar-net": ("fastweights/mqar", "recall"),
+    "one": ("worldmodels/one-net", "scores"),
+    "world-model": ("worldmodels/dreamt-cartpole", "beside"),
 }
-"""Recipe, options, and the plot, for models that learn in a minute or two."""
+"""Recipe and plot, for models that learn in minutes."""
 
 
-def chosen(name: str) -> tuple[dict[str, Any] | str, dict[str, Any], str]:
-    """Recipe, options and plot of a model's picture."""
+def chosen(name: str) -> tuple[dict[str, Any] | str, str]:
+    """Recipe and plot of a model's picture."""
     if name in RECIPES:
         return RECIPES[name]
     model, data, epochs, plot = SMALL[name]
@@ -101,7 +100,7 @@ def chosen(name: str) -> tuple[dict[str, Any] | str, dict[str, Any], str]:
         "data": data,
         "trainer": {"max_epochs": epochs},
     }
-    return recipe, {}, plot
+    return recipe, plot
 
 
 def main() -> None:
@@ -109,9 +108,8 @@ def main() -> None:
     names = sys.argv[1:] or [*SMALL, *RECIPES]
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
-            recipe, options, plot = chosen(name)
-            options |= {"trainer.accelerator": "cpu"}
-            run = zoo.train(recipe, options, out=Path(scratch) / name)
+            recipe, plot = chosen(name)
+            run = zoo.train(recipe, {"trainer.accelerator": "cpu"}, out=Path(scratch) / name)
             with Image.open(run.plots / f"{plot}.png") as drawn:
                 height = round(drawn.height * WIDTH / drawn.width)
                 smaller = drawn.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)

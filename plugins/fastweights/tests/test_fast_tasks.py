@@ -9,6 +9,7 @@ from zoo.plugin import UsageError
 from zoo_fastweights.data.flip_flop import FlipFlop
 from zoo_fastweights.data.mqar import MQAR, NOTHING, recall_sequence
 from zoo_fastweights.flip_flop import FlipFlop1992
+from zoo_fastweights.plots import line_picture
 
 
 def test_recall_sequences_are_zoologys() -> None:
@@ -32,6 +33,13 @@ def test_recall_refuses_what_does_not_fit() -> None:
         MQAR(vocab_size=8, pairs=[4])
     with pytest.raises(UsageError, match="from 1"):
         MQAR(pairs=[])
+
+
+def test_recall_is_drawn_though_no_place_is_asked_beside_another() -> None:
+    (line,) = line_picture({"accuracy": [0.5, float("nan"), 1.0]}, "place", "share").axes[0].lines
+    assert line.get_marker() == "."
+    (whole,) = line_picture({"accuracy": [0.5, 1.0]}, "place", "share").axes[0].lines
+    assert whole.get_marker() == ""
 
 
 def test_the_first_b_after_an_a_counts_over_batches() -> None:

@@ -75,6 +75,17 @@ def test_a_stream_in_pieces_is_the_series_at_once() -> None:
         assert row["value"] == pytest.approx(value, abs=0.05)
 
 
+def test_a_forecast_is_drawn_behind_the_washout() -> None:
+    series = torch.sin(torch.arange(121) * 0.3)[:, None]
+    model = EchoState(1, units=20, washout=50, penalty=1e-4, standardize=False)
+    model.add_series(series[None, :-1], series[None, 1:])
+    model.solve()
+    drawn = model.draw_plots({"series": series[None, :-1], "targets": series[None, 1:]})
+    truth, told = (line.get_ydata() for line in drawn["forecast"].axes[0].lines)
+    assert np.isnan(told[:50]).all()
+    assert np.allclose(told[50:], truth[50:], atol=0.05)
+
+
 def test_members_vote_by_their_sum() -> None:
     torch.manual_seed(0)
     model = EchoState(2, num_classes=3, label_names=["a", "b", "c"], units=4, members=5)
