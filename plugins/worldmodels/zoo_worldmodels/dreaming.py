@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,20 @@ class DreamingWorld(WorldNumbers):
             temperature: From 0, where what is likeliest comes; 1 as learnt. Of all dreams, or of
                 each, (N,).
             copies: As of ``Mixture.sample``.
-            draw_ends: Draw ends by their probability. As ends weigh more in training
-                (``end_weight``), they come rather too often than too seldom.
+            draw_ends: Draw ends by their probability, their greater weight in training
+                (``end_weight``) taken back.
 
         Returns:
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
-            the end is likelier than not, or drawn.
+            the end is likelier than not, its weight included, or drawn.
         """
         _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
         readout = self.memory.readout(after)
         reward, end = self.outcomes(readout, action)
         ends = end > 0
         if draw_ends:
+            # Trained with a weight, the net gives an end that many times its odds.
+            end = end - math.log(self.hparams["end_weight"])
             ends = drawn(torch.rand, end.shape, random, copies).to(end) < end.sigmoid()
             reward, _ = self._scaled_outcomes(readout, action, ends.to(end))
             reward = reward * self.hparams["reward_scale"]

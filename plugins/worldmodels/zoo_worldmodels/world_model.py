@@ -133,6 +133,7 @@ class WorldModel(MeasuredWorld, DreamingWorld):
             at_least(name, self.hparams[name], 1)
         at_least("input_noise", input_noise, 0)
         at_least("support", support, 0)
+        above("end_weight", end_weight, 0)
         above("lr", lr, 0)
         above("clip", clip, 0)
         if published_ends and memory != "mdn-lstm":
