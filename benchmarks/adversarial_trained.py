@@ -5,8 +5,8 @@
 
 The experiment of adversarial.py again, whose nets were under-trained (16 epochs of 20x27 pixels).
 Every run is a row of benchmarks/results/lipreading-adversarial-trained.csv, written when it ends;
-what is there is not run again. All folds, each of which is one speaker left out, have the first seed
-before any has the next.
+what is there is not run again. All folds, each of which is one speaker left out, have the first
+seed before any has the next.
 
 The rule, written down before the first run:
 
