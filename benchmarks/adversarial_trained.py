@@ -14,13 +14,13 @@ The rule, written down before the first run:
   the first) is the validation speaker, whose clips are in no training; the other six are sources,
   with all three repetitions.
 - Net, augmentation, rate and size of the images (30x40) are those of
-  lipreading/lipreader-avletters, for every condition, at a constant rate, for 60 epochs, of which the
-  last is tested, once, on the target's repetition 3 (26 clips). (At first a training was to end when
-  the validation speaker's accuracy, of 78 clips, had not risen for 15 epochs, and the best epoch to
-  be tested. After seven trainings of the first fold that was given up: without an adversary they
-  ended on the plateau of the beginning, as 0.10 of a stranger's clips are read there by chance and
-  hardly more later, and what was tested had not learnt its own training clips. Their rows were
-  thrown away.)
+  lipreading/lipreader-avletters, for every condition, at a constant rate, for 60 epochs, of which
+  the last is tested, once, on the target's repetition 3 (26 clips). (At first a training was to
+  end when the validation speaker's accuracy, of 78 clips, had not risen for 15 epochs, and the
+  best epoch to be tested. After seven trainings of the first fold that was given up: without an
+  adversary they ended on the plateau of the beginning, as 0.10 of a stranger's clips are read
+  there by chance and hardly more later, and what was tested had not learnt its own training clips.
+  Their rows were thrown away.)
 - What may be looked at of the target without labels are 20 seconds of repetitions 1 and 2.
 - Conditions: ``baseline`` (one normalization for all, no adversary), ``speaker`` (each speaker's
   own normalization), ``adversary`` (one normalization, and the adversary), ``both``.
