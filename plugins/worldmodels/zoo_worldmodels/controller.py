@@ -56,6 +56,7 @@ from zoo_worldmodels.world_model import WorldModel
 _SEARCH, _TRAINING, _VALIDATION, _TEST, _ACTING = range(5)
 SEARCHES: dict[str, type[SNES] | type[XNES]] = {"snes": SNES, "xnes": XNES}
 _DREAMS = 100  # of a validation or test
+_OVER = 1e-3  # chance that a dream goes on, below which what comes is left out
 READS = ("features", "readout", "all")
 
 
@@ -105,7 +106,8 @@ class DreamController(LightningModule):
             policy's (arXiv:1812.06298): the search begins with what the log did. Discrete actions
             are drawn then, unless the clone is greedy.
         draw_ends: Draw the ends of dreams by their probability; without, a dream ends where that is
-            likelier than not.
+            likelier than not. In the search each step counts by the probability that its dream
+            lasts until then, which tells candidates apart by fewer dreams.
         halt: End a dream that leaves what the log has seen (``support`` of the world model), as
             MOReL does (arXiv:2005.05951).
         halt_reward: Of the step that leaves it; the least return of an episode of the log without.
@@ -237,6 +239,7 @@ class DreamController(LightningModule):
         dreams: int,
         random: torch.Generator,
         temperature: float | None = None,
+        expect: bool = False,
     ) -> Tensor:
         """Returns of dreams, (P, dreams); every controller meets the same chances.
 
@@ -245,6 +248,7 @@ class DreamController(LightningModule):
             dreams: Of each.
             random: Of the chances.
             temperature: Of the dreams; the constructor's without.
+            expect: Where ends are drawn, weight each step by the probability of getting there.
         """
         heat = self.hparams["temperature"] if temperature is None else temperature
         world, count = self.world, len(weights)
@@ -258,14 +262,16 @@ class DreamController(LightningModule):
         for _ in range(self.hparams["max_steps"]):
             known = self._read(world.memory.readout(state), world.memory.extra(state))
             action = world.coded(self._actions(self._outputs(weights, known), random, count))
-            state, rewards, ends = world.dream(state, action, random, heat, count, draw_ends)
+            state, rewards, ends = world.dream(
+                state, action, random, heat, count, draw_ends, expect
+            )
             if self._halt_reward is not None:
                 rewards, ends, left = world.halted(state, rewards, ends, self._halt_reward)
                 self._left += int((left & (alive > 0)).sum())
             returns += rewards * alive
             self._dreamt += int(alive.sum())
-            alive = alive * ~ends
-            if not alive.any():
+            alive = alive * (1 - ends.to(alive))
+            if float(alive.max()) < _OVER:
                 break
         return returns.view(count, dreams)
 
@@ -310,7 +316,8 @@ class DreamController(LightningModule):
         """Mean returns of candidates, (P,)."""
         if self.hparams["train_in"] == "dream":
             random = generator(self._seed, _TRAINING, generation)
-            return self.dream_returns(candidates, self.hparams["dreams"], random).mean(1)
+            dreams = self.hparams["dreams"]
+            return self.dream_returns(candidates, dreams, random, expect=True).mean(1)
         seeds = episode_seeds("train", self.hparams["dreams"], self._seed, generation)
         envs = real_world(self.world.hparams, len(seeds))
         played = [rollout(envs, self.acting(each), seeds) for each in candidates]

@@ -44,6 +44,7 @@ class DreamingWorld(WorldNumbers):
         temperature: float | Tensor = 1.0,
         copies: int = 1,
         draw_ends: bool = False,
+        expect: bool = False,
     ) -> tuple[State, Tensor, Tensor]:
         """A dreamt step, in which neither features nor reward leave the range that the log has:
         beyond it the nets know nothing, and what they say grows without bounds.
@@ -57,10 +58,12 @@ class DreamingWorld(WorldNumbers):
             copies: As of ``Mixture.sample``.
             draw_ends: Draw ends by their probability, their greater weight in training
                 (``end_weight``) taken back.
+            expect: Return that probability in place of what is drawn by it, and the reward to be
+                expected.
 
         Returns:
             The state after it, the rewards (N,), and whether it was the last step, bool (N,): where
-            the end is likelier than not, its weight included, or drawn.
+            the end is likelier than not, its weight included, or drawn; or its probability, (N,).
         """
         _, after = self.memory.imagine(state, action, random, temperature, copies, self.limits)
         readout = self.memory.readout(after)
@@ -68,9 +71,15 @@ class DreamingWorld(WorldNumbers):
         ends = end > 0
         if draw_ends:
             # Trained with a weight, the net gives an end that many times its odds.
-            end = end - math.log(self.hparams["end_weight"])
-            ends = drawn(torch.rand, end.shape, random, copies).to(end) < end.sigmoid()
-            reward, _ = self._scaled_outcomes(readout, action, ends.to(end))
+            chance = (end - math.log(self.hparams["end_weight"])).sigmoid()
+            if expect:
+                ends = chance
+                reward, _ = self._scaled_outcomes(readout, action, torch.zeros_like(end))
+                last, _ = self._scaled_outcomes(readout, action, torch.ones_like(end))
+                reward = reward + chance * (last - reward)
+            else:
+                ends = drawn(torch.rand, end.shape, random, copies).to(end) < chance
+                reward, _ = self._scaled_outcomes(readout, action, ends.to(end))
             reward = reward * self.hparams["reward_scale"]
         return after, reward.clamp(self.paid[0], self.paid[1]), ends
 
@@ -101,7 +110,7 @@ class DreamingWorld(WorldNumbers):
         Args:
             state: After the step.
             rewards: Of it, (N,).
-            ends: Whether it was the last anyway, bool (N,).
+            ends: Whether it was the last anyway, bool (N,), or the probability of that.
             halt_reward: Of a step that leaves the log.
 
         Returns:
@@ -109,8 +118,9 @@ class DreamingWorld(WorldNumbers):
         """
         assert self.support is not None
         features = self.memory.readout(state)[:, : self.memory.features]
-        left = self.support.left(features) & ~ends
-        return rewards.masked_fill(left, halt_reward), ends | left, left
+        left = self.support.left(features) & (ends < 1)
+        over = torch.where(left, torch.ones_like(ends), ends)
+        return rewards.masked_fill(left, halt_reward), over, left
 
     def begin_dreams(self, count: int, random: torch.Generator) -> State:
         """The state of dreams that begin as episodes of the training did."""
