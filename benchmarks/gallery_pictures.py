@@ -37,6 +37,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any], int, str]] = {
         2,
         "mistakes",
     ),
+    "timm-any": ({"name": "timm/resnet10t", "lr": 0.003}, DIGITS, 8, "mistakes"),
     "monai-any": ({"name": "monai/UNet", "lr": 0.003}, PHANTOM, 12, "median_case"),
     "pyramid-lstm": (
         {"name": "pyramid-lstm", "hidden": [8, 12], "fully_connected": [12], **WHOLE},

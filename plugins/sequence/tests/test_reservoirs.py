@@ -22,6 +22,9 @@ def test_states_are_the_loop_of_the_equation() -> None:
     nets = Reservoirs(2, 5, members=3, spectral_radius=0.7, leak=0.3).double()
     series = torch.randn(2, 6, 2, dtype=torch.float64)
     found = nets(series)
+    torch.testing.assert_close(nets(series.clone().requires_grad_()), found)
+    one, row = Reservoirs(2, 5, leak=0.3).double(), series[:1]
+    torch.testing.assert_close(one(row.clone().requires_grad_()), one(row))
     for member in range(3):
         inner, into = nets.inner[member], nets.into[member]
         assert torch.linalg.eigvals(inner).abs().max() == pytest.approx(0.7, abs=1e-6)

@@ -9,6 +9,7 @@ state networks with leaky-integrator neurons, Neural Networks 20(3), 2007.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,11 +69,56 @@ class Reservoirs(nn.Module):
         ones = series.new_ones(*series.shape[:2], 1)
         driven = torch.einsum("ntc,muc->tmnu", torch.cat([ones, series], 2), self.into)
         inner = self.inner.transpose(1, 2)
+        if _plain(driven, state, inner):
+            return _written_in_place(driven, state, inner, self.leak)
         found = []
         for drive in driven:
             state = (1 - self.leak) * state + self.leak * torch.baddbmm(drive, state, inner).tanh()
             found.append(state)
         return torch.stack(found, 2)
+
+
+def _plain(driven: Tensor, state: Tensor, inner: Tensor) -> bool:
+    """Whether nobody asks for gradients, a graph or another precision."""
+    graph = torch.is_grad_enabled() and (driven.requires_grad or state.requires_grad)
+    same = driven.dtype == state.dtype == inner.dtype
+    return same and not graph and not torch.compiler.is_compiling()
+
+
+def _written_in_place(driven: Tensor, state: Tensor, inner: Tensor, leak: float) -> Tensor:
+    """States as of ``forward``, in three operations a step: of a short vector, a new tensor takes
+    longer than its numbers.
+
+    Args:
+        driven: What the inputs add, (T, members, N, units).
+        state: Before the first step, (members, N, units).
+        inner: Transposed weights, (members, units, units).
+        leak: Of the units.
+    """
+    found, moved = torch.empty_like(driven), torch.empty_like(state)
+    single = state.numel() == state.shape[-1] and driven.device.type == "cpu"
+    if single and driven.dtype in (torch.float32, torch.float64):
+        _one_of_numpy(driven, state, inner, leak, found)
+        return found.movedim(0, 2)
+    for after, drive in zip(found.unbind(0), driven.unbind(0), strict=True):
+        torch.baddbmm(drive, state, inner, out=moved)
+        state = torch.lerp(state, moved.tanh_(), leak, out=after)
+    return found.movedim(0, 2).contiguous()
+
+
+def _one_of_numpy(driven: Tensor, state: Tensor, inner: Tensor, leak: float, found: Tensor) -> None:
+    """The same of one reservoir along one series: numpy begins each operation sooner, which is
+    what a step of some hundred units consists of."""
+    weights = np.ascontiguousarray(inner[0].detach().numpy().T)
+    before, moved = state.flatten().detach().numpy(), np.empty(state.shape[-1], weights.dtype)
+    rows = zip(driven.flatten(1).detach().numpy(), found.flatten(1).numpy(), strict=True)
+    for drive, after in rows:
+        np.dot(weights, before, out=moved)
+        moved += drive
+        np.tanh(moved, out=moved)
+        moved -= before
+        moved *= leak
+        before = np.add(before, moved, out=after)
 
 
 def ridge(squares: Tensor, products: Tensor, penalty: float) -> Tensor:

@@ -1,5 +1,7 @@
 """Dreams that end where their log does, and controllers that begin with what the log did."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -125,15 +127,21 @@ def test_ends_are_drawn_as_likely_as_they_are():
     model = world(has_ends=True, last_reward=True)
     with torch.no_grad():
         model.outcome.layers[-1].weight.zero_()
-        model.outcome.layers[-1].bias.copy_(torch.tensor([0.5, -1.0, -9.0]))
+        weighted = math.log(model.hparams["end_weight"]) - 1.0
+        model.outcome.layers[-1].bias.copy_(torch.tensor([0.5, weighted, -9.0]))
     envs = Dream(model, 4000, draw_ends=True)
     envs.reset(seed=0)
     _, rewards, terminated, _, _ = envs.step(np.zeros(4000, np.int64))
     assert terminated.mean() == pytest.approx(0.269, abs=0.02)
     assert (rewards == np.where(terminated, -9.0, 0.5)).all()
+    state = model.begin_dreams(8, generator(0))
+    action = model.coded(torch.zeros(8, dtype=torch.int64))
+    _, reward, ends = model.dream(state, action, generator(0), draw_ends=True, expect=True)
+    assert ends.tolist() == pytest.approx([0.2689] * 8, abs=1e-4)
+    assert reward.tolist() == pytest.approx([0.7311 * 0.5 - 0.2689 * 9] * 8, abs=1e-3)
     likelier = Dream(model, 8)
     likelier.reset(seed=0)
-    assert not likelier.step(np.zeros(8, np.int64))[2].any()
+    assert likelier.step(np.zeros(8, np.int64))[2].all()  # 0.786 with the weight of an end
 
 
 def test_own_logs_become_dreams_that_know_their_end(tmp_path):
